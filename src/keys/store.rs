@@ -1,0 +1,289 @@
+//! The key store's contract. One conformance suite (`tests/it/conformance.rs`) holds for every implementation.
+
+use async_trait::async_trait;
+
+use crate::model::{
+    CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, VaultId,
+};
+
+/// Bytes of a wrapped DEK (`schemas/envelope.md`).
+pub const WRAPPED_LEN: usize = 74;
+
+/// A slot as the store knows it: by token, without the customer's name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SlotRef {
+    pub token: Token,
+    pub hour: Hour,
+    pub generation: Generation,
+}
+
+/// What the store says of itself. Config only seeds it.
+#[derive(Clone, Debug)]
+pub struct Meta {
+    pub store: StoreId,
+    pub vault: VaultId,
+    pub schema_version: u32,
+    /// Longest lease that any process may take, in milliseconds.
+    pub max_lease_ms: u64,
+    pub default_retention: Retention,
+    /// Offset of the last receipt applied to this store; `None` before the first.
+    pub last_receipt: Option<i64>,
+}
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyState {
+    /// Wrapped and present: opens, and seals while its generation runs.
+    Live,
+    /// Overwritten by a command. Becomes nothing else.
+    Erased,
+    /// Overwritten by the fail-safe because nobody swept. Becomes nothing else.
+    ErasedByTtl,
+}
+
+/// One row of the key table. The wrapped DEK is ciphertext; it may be cloned and compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyRow {
+    pub generation: Generation,
+    pub state: KeyState,
+    pub key_id: KeyId,
+    pub commitment: [u8; 32],
+    pub kek: KekId,
+    /// `None` once erased.
+    pub wrapped: Option<[u8; WRAPPED_LEN]>,
+    pub minted_at: Millis,
+    pub erased_at: Option<Millis>,
+    /// The command that erased it.
+    pub command: Option<Digest>,
+}
+
+/// Id of a legal hold.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct HoldId(pub Vec<u8>);
+
+/// A legal hold: forbids fencing and erasing of the hours `from ..= to`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hold {
+    pub id: HoldId,
+    pub token: Token,
+    pub from: Hour,
+    pub to: Hour,
+}
+
+/// The row that every mint, hold and fence of an hour goes through.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gate {
+    pub due: Due,
+    /// `None` for an hour that was fenced before it had a key.
+    pub kek: Option<KekId>,
+    pub fenced: bool,
+    pub hold: Option<HoldId>,
+    /// The command that fenced it.
+    pub command: Option<Digest>,
+}
+
+/// What is known of a customer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Customer {
+    pub name: CustomerId,
+    /// `None` = the store's default.
+    pub retention: Option<Retention>,
+    /// Every hour below it is forgotten for good.
+    pub floor: Option<Hour>,
+    /// The whole customer is being forgotten: nothing is minted.
+    pub closed: bool,
+}
+
+/// Everything that decides whether a slot may be sealed or opened, read in one go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    pub customer: Option<Customer>,
+    pub gate: Option<Gate>,
+    pub key: Option<KeyRow>,
+}
+
+/// A DEK offered for a slot. It is used only if the store says [`Minted::Won`].
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub slot: SlotRef,
+    pub customer: CustomerId,
+    /// Must equal the gate's, where there is one.
+    pub due: Due,
+    /// Must equal the gate's, where there is one.
+    pub kek: KekId,
+    pub commitment: [u8; 32],
+    pub wrapped: [u8; WRAPPED_LEN],
+}
+
+impl Candidate {
+    pub fn key_id(&self) -> KeyId {
+        KeyId::from_slice(&self.commitment[..16]).expect("a commitment is 32 bytes")
+    }
+}
+
+/// What became of a candidate, decided by comparing key ids in the row that is now there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Minted {
+    /// The candidate is the slot's DEK, durably.
+    Won,
+    /// The slot already had this key (live or erased): use it, forget the candidate.
+    Adopted(KeyRow),
+    /// The hour's gate has another due or KEK: wrap anew under this one.
+    GateDiffers(Gate),
+    /// The hour is fenced: nothing is minted in any generation.
+    Fenced(Gate),
+    /// The hour is below the customer's floor.
+    BelowFloor(Hour),
+    /// The customer is being forgotten as a whole.
+    Closed,
+}
+
+/// What became of a fence.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fence {
+    /// Fenced now, or before by whatever command: nothing is minted from here on.
+    Fenced,
+    /// A hold forbids it; nothing was changed.
+    Held(HoldId),
+}
+
+/// What became of an erasure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Erasure {
+    /// Every generation of the hour, each with its state after the erasure (none is live).
+    Erased(Vec<KeyRow>),
+    Held(HoldId),
+    /// The hour must be fenced first; nothing was changed.
+    NotFenced,
+}
+
+/// An hour with its gate and its keys, as listings give it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HourRow {
+    pub token: Token,
+    pub hour: Hour,
+    pub gate: Gate,
+    pub keys: Vec<KeyRow>,
+}
+
+/// The state of a KEK id. An id is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KekState {
+    Live,
+    Closing,
+    Destroyed,
+}
+
+/// A row of the `kek` table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KekRow {
+    pub id: KekId,
+    /// Tells whether two processes hold the same KEK under one id (`schemas/kek-file.md`).
+    pub check: [u8; 16],
+    pub state: KekState,
+}
+
+/// What became of a verdict offered for storing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stored {
+    /// Stored now: this is the verdict to obey.
+    New,
+    /// The same command was decided before: obey this one.
+    Before(Vec<u8>),
+    /// Another command with the same id was decided before.
+    IdReuse,
+}
+
+/// Why the store did not answer. Nothing is known of what happened, and nothing may be assumed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Away, busy or timed out: wait and ask again.
+    #[error("the key store is unavailable: {0}")]
+    Unavailable(String),
+    /// It answers with something that this version does not understand.
+    #[error("the key store is not usable: {0}")]
+    Unusable(String),
+}
+
+/// Keeps DEKs (wrapped), gates, holds, verdicts. Methods are idempotent; a batch is one round trip where it can be one.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// The store's own wall clock.
+    async fn now(&self) -> Result<Millis, StoreError>;
+
+    async fn meta(&self) -> Result<Meta, StoreError>;
+
+    /// The customer's pseudonym: HMAC-SHA256(token key, "hourseal/1 token" ‖ customer)[0..16].
+    fn token(&self, customer: &CustomerId) -> Token;
+
+    /// HMAC-SHA256(token key, "hourseal/1 digest" ‖ bytes)[0..16]: tells records apart without naming anyone.
+    fn digest(&self, bytes: &[u8]) -> [u8; 16];
+
+    /// What is known of each slot, in the order asked.
+    async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError>;
+
+    /// Mints or adopts each candidate's slot, in the order given. What it answers is durable.
+    async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError>;
+
+    /// Makes every process agree on a KEK: inserts the row unless there is one, and answers what is there now.
+    async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError>;
+
+    async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError>;
+
+    async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError>;
+
+    /// Every customer's token, `limit` at most, those after `after`, in order.
+    async fn customers(&self, after: Option<Token>, limit: usize) -> Result<Vec<(Token, Customer)>, StoreError>;
+
+    /// The hours `from ..= to` of a customer that have a gate, in order.
+    async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError>;
+
+    /// Open hours with due ≤ `until`, soonest first, `limit` at most.
+    async fn due_hours(&self, until: Due, limit: usize) -> Result<Vec<(Token, Hour, Due)>, StoreError>;
+
+    /// Forbids every further mint of the hour, also if it never had a key (then `due` goes into its gate).
+    async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError>;
+
+    /// Overwrites every live wrapped DEK of a fenced hour, and clears the store's own logs of them as far as it can.
+    async fn erase(&self, token: Token, hour: Hour, command: Digest, now: Millis) -> Result<Erasure, StoreError>;
+
+    /// Puts a hold on the hours that have a gate, and remembers it for those that come.
+    async fn place_hold(&self, hold: &Hold) -> Result<(), StoreError>;
+
+    async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError>;
+
+    /// `None` = the store's default. Existing gates keep their due.
+    async fn set_retention(
+        &self,
+        customer: &CustomerId,
+        retention: Option<Retention>,
+    ) -> Result<(), StoreError>;
+
+    /// Moves the customer's floor up to `floor`; never down. Survives the expiry of the hours' rows.
+    async fn raise_floor(&self, customer: &CustomerId, floor: Hour) -> Result<(), StoreError>;
+
+    /// Marks the customer as being forgotten: nothing is minted any more.
+    async fn close_customer(&self, customer: &CustomerId) -> Result<(), StoreError>;
+
+    /// Drops gates and keys of hours below each customer's floor (the SQLite counterpart of the marker's TTL).
+    async fn expire_markers(&self) -> Result<u64, StoreError>;
+
+    /// Overwrites live keys whose due is at or before `until`: the fail-safe when nobody swept. Held hours are kept.
+    async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError>;
+
+    /// Stores the verdict on a command unless one is there.
+    async fn store_verdict(&self, digest: Digest, id: &str, body: &[u8]) -> Result<Stored, StoreError>;
+
+    async fn verdict(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Records that the receipt at this offset of the receipts topic has been applied; never goes back.
+    async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError>;
+
+    /// Partitions of `input` (`<group>/<topic>`) that were started before.
+    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError>;
+
+    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError>;
+
+    /// How many keys are in each state, as (live, erased, erased by TTL): one scan, for a metric now and then.
+    async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError>;
+}

@@ -1,0 +1,30 @@
+//! Hourseal: a Kafka stream of job events, sealed under per-customer, per-hour keys, and forgotten on time.
+//!
+//! The rooms, in reading order; imports flow one way (`tests/it/rooms.rs` keeps them so):
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`model`] | pure nouns: customer, token, hour, slot, clock |
+//! | [`envelope`] | the wire format: frame, seal, open, commitment |
+//! | [`keys`] | the life of a DEK: mint, wrap, ring, lease; the traits of key store and KEK vault |
+//! | [`stream`] | exactly-once consume–transform–produce, knowing nothing of keys |
+//! | [`lane`] | the sealing engine on it |
+//! | [`forget`] | the erasing engine on it |
+//! | [`reader`] | typed opening of sealed records |
+//! | [`edge`] | the only room that names Kafka, SQLite, files of keys and HTTP |
+//! | [`telemetry`], [`config`], [`app`], [`cli`] | metrics and logs, settings, wiring, the command line |
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod edge;
+pub mod envelope;
+pub mod forget;
+pub mod keys;
+pub mod lane;
+pub mod model;
+pub mod reader;
+pub mod stream;
+pub mod telemetry;
+#[cfg(feature = "testkit")]
+pub mod testkit;

@@ -1,0 +1,3 @@
+//! See `hourseal --help`.
+
+fn main() {}

@@ -1,0 +1,86 @@
+//! Names of keys, stores and commands: byte strings that must not be swapped.
+
+use std::fmt;
+
+use super::Due;
+
+macro_rules! byte_id {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub [u8; $len]);
+
+        impl $name {
+            /// Takes the bytes back from where they are kept; `None` when their number is wrong.
+            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    };
+}
+
+byte_id!(/** A DEK's public name: the first 16 bytes of its commitment. */ KeyId, 16);
+byte_id!(/** A key store's own id, drawn when it is created. */ StoreId, 16);
+byte_id!(/** A KEK vault's own id, drawn when it is created. */ VaultId, 16);
+byte_id!(/** SHA-256 of a command's verified payload. */ Digest, 32);
+
+/// A KEK's id: `day/YYYY-MM-DD`, the UTC day in which what it wraps falls due.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct KekId(String);
+
+impl KekId {
+    /// The KEK of the keys that fall due at `due`.
+    pub fn of_due(due: Due) -> Self {
+        let start = super::Hour(due.0).start();
+        let text = super::Millis::to_string(&start);
+        Self(format!("day/{}", text.get(..10).unwrap_or("unreachable")))
+    }
+
+    /// Takes an id back from a store; `None` unless it has the form `day/YYYY-MM-DD`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let day = text.strip_prefix("day/")?;
+        day.parse::<jiff::civil::Date>().ok().filter(|_| day.len() == 10).map(|_| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The `YYYY-MM-DD` of the id.
+    pub fn day(&self) -> &str {
+        &self.0["day/".len()..]
+    }
+}
+
+impl fmt::Display for KekId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kek_is_named_by_the_day_of_due() {
+        assert_eq!(KekId::of_due(Due(24)).as_str(), "day/1970-01-02");
+        assert_eq!(KekId::of_due(Due(23)).as_str(), "day/1970-01-01");
+        assert_eq!(KekId::parse("day/2026-11-24").expect("a day").day(), "2026-11-24");
+        for bad in ["day/2026-13-01", "2026-11-24", "day/../x", "day/2026-11-24x"] {
+            assert_eq!(KekId::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Pure nouns that every room shares. No I/O, no async, no clocks read.
+
+mod clock;
+mod customer;
+mod hour;
+mod ids;
+mod retention;
+mod slot;
+
+pub use clock::{Clock, Millis};
+pub use customer::{CustomerError, CustomerId, QUARANTINE_CUSTOMER, Token};
+pub use hour::{Hour, MILLIS_PER_HOUR};
+pub use ids::{Digest, KekId, KeyId, StoreId, VaultId};
+pub use retention::{Due, Retention};
+pub use slot::{GRACE_MS, Generation, Slot};

@@ -1,0 +1,1 @@
+//! What tests need inside the binary. Absent from a release build.
