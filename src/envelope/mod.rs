@@ -2,16 +2,19 @@
 //!
 //! Promise: the format never changes with a setting; a reader accepts canonical encodings only, and no input makes it panic.
 //! Not here: where keys come from (`keys`), which event goes where (`lane`).
-//! Start at [`Sealer::append`] and [`open`]; [`derive()`] and [`wrap()`] make their keys.
+//! Start at [`Sealer::append`] and [`open()`]; [`derive()`] and [`wrap()`] make their keys.
 
 mod aead;
 mod context;
 mod derive;
 pub mod frame;
 mod hkdf;
+mod open;
 mod random;
 mod seal;
 mod secret;
+#[cfg(test)]
+mod tests;
 mod wrap;
 
 pub use aead::{NONCE_LEN, TAG_LEN, Unauthentic, aead_open, aead_seal};
@@ -19,6 +22,7 @@ pub use context::{Context, StreamName, StreamNameError};
 pub use derive::{SUITE, derive};
 pub use frame::{Frame, FrameError, Plain};
 pub use hkdf::hkdf;
+pub use open::{Header, OpenError, Opened, open};
 pub use random::{Nonces, random};
 pub use seal::{HEADER_LEN, Sealer, seal_in_place};
 pub use secret::{Dek, Kek, SealKey};

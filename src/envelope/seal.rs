@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::frame::{self, FrameError, Header, Plain};
+use super::frame::{self, EventHeader, FrameError, Plain};
 use super::{Context, MAGIC, NONCE_LEN, OVERHEAD, SUITE, SealKey, TAG_LEN, aead_seal};
 use crate::model::{Generation, Hour};
 
@@ -64,7 +64,7 @@ impl Sealer<'_> {
         arena: &mut Vec<u8>,
         nonce: &[u8; NONCE_LEN],
         plain: &Plain<'_>,
-        headers: impl IntoIterator<Item = Header<'h>>,
+        headers: impl IntoIterator<Item = EventHeader<'h>>,
     ) -> Result<Range<usize>, FrameError> {
         let start = arena.len();
         arena.extend_from_slice(&[0; HEADER_LEN]);
