@@ -34,8 +34,8 @@ pub struct Place<'a> {
 /// | `payload` | opened | string, or null |
 /// | `receipt` | erased | hex of the erasing command's digest, which its receipt carries |
 ///
-/// Bytes that are not UTF-8 are base64 (RFC 4648 §4): a key as `key_base64` and a payload as `payload_base64` in place of
-/// `key` and `payload`, a header's name or value as `{"base64": ".."}` in its own place.
+/// Bytes that are not UTF-8 are base64 (RFC 4648 §4): a key as `key_base64` and a payload as `payload_base64`
+/// in place of `key` and `payload`, a header's name or value as `{"base64": ".."}` in its own place.
 /// Unless the record opened, customer, hour, generation and key_id are what it claims.
 pub fn line(place: &Place<'_>, reading: &Reading) -> String {
     let opened = match &reading.outcome {

@@ -1,7 +1,7 @@
 //! Typed opening of sealed records: every record ends in one [`Outcome`], and none of them blocks the reader.
 //!
-//! Promise: what is returned is what the frame says, never the copies in the clear; a key is used for the records at hand
-//! and forgotten.
+//! Promise: what is returned is what the frame says, never the copies in the clear; a key is used for the
+//! records at hand and forgotten.
 //! Not here: how a key is found and whether it may still be used (`keys`), where records come from (`cli`).
 //! Start at [`Opener::open_batch`].
 

@@ -109,8 +109,9 @@ impl Opener {
 
     /// Opens records and answers in their order.
     ///
-    /// A key is asked for once per slot, used for all its records at once and dropped: no key outlives its answer, so
-    /// nothing is opened later than a lease would allow. Once the store is away, it is not asked again within the call.
+    /// A key is asked for once per slot, used for all its records at once and dropped: no key outlives its
+    /// answer, so nothing is opened later than a lease would allow. Once the store is away, it is not asked
+    /// again within the call.
     pub async fn open_batch(&self, records: &[Record<'_>]) -> Vec<Reading> {
         let mut readings: Vec<Reading> = records.iter().map(claims).collect();
         let mut away = false;

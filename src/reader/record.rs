@@ -15,7 +15,8 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The customer that the record names: by its header `hourseal-customer` where there is one, else by its key.
+    /// The customer that the record names: by its header `hourseal-customer` where there is one, else by its
+    /// key.
     ///
     /// `None` when there are two such headers, or when what there is is no id: sealing makes no such record.
     pub(super) fn customer(&self) -> Option<CustomerId> {
