@@ -83,7 +83,7 @@ impl GroupContext {
         };
         let partitions: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
         let mut news = self.news();
-        partitions.iter().for_each(|partition| drop(news.started_at.remove(partition)));
+        news.started_at.retain(|partition, _| !partitions.contains(partition));
         news.changes.push(Change::Revoked(partitions));
         if let Err(error) = outcome {
             news.fault = Some(group_fault(error));
