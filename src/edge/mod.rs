@@ -1,6 +1,7 @@
-//! The only rooms that name Kafka, SQLite, files of keys and the system's clock: they implement traits owned inside.
+//! The edges: each room here names its own outside library and nobody else's, and implements traits owned inside.
 
 pub mod clock;
+pub mod kafka;
 pub mod kek;
 mod private;
 pub mod sqlite;
