@@ -233,7 +233,11 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError>;
 
     /// Every customer's token, `limit` at most, those after `after`, in order.
-    async fn customers(&self, after: Option<Token>, limit: usize) -> Result<Vec<(Token, Customer)>, StoreError>;
+    async fn customers(
+        &self,
+        after: Option<Token>,
+        limit: usize,
+    ) -> Result<Vec<(Token, Customer)>, StoreError>;
 
     /// The hours `from ..= to` of a customer that have a gate, in order.
     async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError>;
@@ -245,7 +249,13 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError>;
 
     /// Overwrites every live wrapped DEK of a fenced hour, and clears the store's own logs of them as far as it can.
-    async fn erase(&self, token: Token, hour: Hour, command: Digest, now: Millis) -> Result<Erasure, StoreError>;
+    async fn erase(
+        &self,
+        token: Token,
+        hour: Hour,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Erasure, StoreError>;
 
     /// Puts a hold on the hours that have a gate, and remembers it for those that come.
     async fn place_hold(&self, hold: &Hold) -> Result<(), StoreError>;
