@@ -1,1 +1,3 @@
-//! (in the making)
+//! The edges: each room here names its own outside library and nobody else's, and implements traits owned inside.
+
+pub mod kafka;

@@ -18,6 +18,13 @@ macro_rules! secret {
                 secret
             }
 
+            /// Draws 32 bytes from the system's generator.
+            pub fn random() -> Self {
+                let mut secret = Self([0; 32]);
+                super::random(&mut secret.0);
+                secret
+            }
+
             pub(crate) fn expose(&self) -> &[u8; 32] {
                 &self.0
             }

@@ -1,1 +1,26 @@
-//! (in the making)
+//! Exactly once: consume, transform, produce, knowing nothing of keys.
+//!
+//! Promise: what a [`Step`] makes of a record becomes visible together with that record's offset, or not at all; the
+//! group is polled while the step waits; nothing is polled while a transaction is open.
+//! Not here: what becomes of a record (`lane`, `forget`), how Kafka is spoken to (`edge::kafka`).
+//! Start at [`Engine::run`]; [`fate`] decides about every failure.
+
+mod budget;
+mod engine;
+mod fate;
+mod offsets;
+mod record;
+mod source;
+mod start;
+mod stop;
+mod txn;
+mod watchdog;
+
+pub use engine::{Engine, Event, Pace, Ready, Step};
+pub use fate::{Cause, ErrorClass, Fate, Fault, Halt, Stage, StreamError, fate};
+pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex};
+pub use source::{Change, Connector, NextOffset, Sink, Source};
+pub use start::{Committed, Start, StartLog, start_at};
+pub use stop::Stop;
+pub use txn::{Filling, Staged, Txn};
+pub use watchdog::{Call, Pulse};

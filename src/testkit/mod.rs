@@ -1,1 +1,7 @@
 //! What tests need inside the binary. Absent from a release build.
+
+/// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
+pub fn transactions_off() -> bool {
+    static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *OFF.get_or_init(|| std::env::var_os("HOURSEAL_TESTKIT_NO_TRANSACTIONS").is_some())
+}

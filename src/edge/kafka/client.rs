@@ -1,0 +1,151 @@
+//! What every client shares: where the brokers are, the user's own librdkafka settings, and quiet logs.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::stream::{ErrorClass, Stage, StreamError};
+
+/// Raw librdkafka settings by name.
+pub type Properties = BTreeMap<String, String>;
+
+/// How to reach the cluster, and the user's own settings (already cleared of those that would break exactly-once).
+#[derive(Clone, Debug, Default)]
+pub struct ClientSettings {
+    pub bootstrap: String,
+    pub client: Properties,
+    pub consumer: Properties,
+    pub producer: Properties,
+}
+
+impl ClientSettings {
+    /// Settings of any client.
+    pub(super) fn base(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        config.set("allow.auto.create.topics", "false");
+        config.set("client.id", "hourseal");
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        config.extend(self.client.clone());
+        config
+    }
+
+    pub(super) fn consumer(&self, group: &str) -> ClientConfig {
+        let mut config = self.base();
+        for (key, value) in [
+            ("session.timeout.ms", "30000"),
+            ("max.poll.interval.ms", "120000"),
+            ("queued.max.messages.kbytes", "16384"),
+            ("queued.min.messages", "10000"),
+            ("fetch.queue.backoff.ms", "5"),
+        ] {
+            config.set(key, value);
+        }
+        config.extend(self.consumer.clone());
+        for (key, value) in [
+            ("group.id", group),
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("check.crcs", "true"),
+        ] {
+            config.set(key, value);
+        }
+        config
+    }
+
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.base();
+        config.set("linger.ms", "5").set("compression.type", "none");
+        config.extend(self.producer.clone());
+        config.set("enable.idempotence", "true").set("acks", "all").set("delivery.report.only.error", "true");
+        config
+    }
+}
+
+/// One log line of librdkafka. Its texts name brokers, topics and numbers, never the content of a record.
+pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, text: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(code = "HS2001", facility, "kafka client: {text}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::debug!(code = "HS2002", facility, "kafka client: {text}");
+        }
+    }
+}
+
+/// Whether an error says that an answer of the broker may still be under way.
+pub(super) fn is_outage(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::RequestTimedOut
+        )
+    )
+}
+
+/// Turns an error of the safe API into one that [`crate::stream::fate`] can decide about.
+pub(super) fn stream_error(stage: Stage, error: &KafkaError) -> StreamError {
+    match error {
+        KafkaError::Transaction(inner) => StreamError {
+            stage,
+            class: classify(
+                inner.code(),
+                Flags {
+                    fatal: inner.is_fatal(),
+                    abortable: inner.txn_requires_abort(),
+                    retriable: inner.is_retriable(),
+                },
+            ),
+            name: inner.name(),
+        },
+        other => {
+            let code = other.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            StreamError { stage, class: classify(code, Flags::default()), name: format!("{code:?}") }
+        }
+    }
+}
+
+/// What librdkafka says of an error besides its code.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Flags {
+    pub(super) fatal: bool,
+    pub(super) abortable: bool,
+    pub(super) retriable: bool,
+}
+
+/// The class of an error, looked at in the order of the flags' weight: who we are, what is wrong with a record, then
+/// the flags.
+pub(super) fn classify(code: RDKafkaErrorCode, flags: Flags) -> ErrorClass {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::FencedInstanceId => ErrorClass::FencedInstance,
+        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch if flags.fatal => ErrorClass::Fenced,
+        Code::MessageSizeTooLarge
+        | Code::InvalidMessage
+        | Code::InvalidMessageSize
+        | Code::InvalidRecord
+        | Code::InvalidTimestamp
+        | Code::MessageBatchTooLarge
+            if !flags.fatal =>
+        {
+            ErrorClass::RecordRefused
+        }
+        Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress if flags.abortable => {
+            ErrorClass::Generation
+        }
+        _ if flags.abortable => ErrorClass::Abortable,
+        _ if flags.retriable => ErrorClass::Retriable,
+        _ if flags.fatal => ErrorClass::Fatal,
+        _ => ErrorClass::Unflagged,
+    }
+}

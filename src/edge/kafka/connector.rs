@@ -1,0 +1,93 @@
+//! The identities of a lane, and its clients made from them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::ConsumerGroupMetadata;
+
+use super::client::ClientSettings;
+use super::sink::{KafkaSink, SOCKET_TIMEOUT};
+use super::source::KafkaSource;
+use crate::stream::{Connector, Halt, StartLog, StreamError};
+
+/// Who a lane is. `group.instance.id` = `<instance>.<lane>`, `transactional.id` = `<group>.<instance>.<lane>`.
+#[derive(Clone)]
+pub struct LaneIdentity {
+    pub settings: ClientSettings,
+    pub group: String,
+    pub instance: String,
+    pub lane: String,
+    pub input: String,
+    /// The topics that the sink writes to, in the order of [`crate::stream::TopicIndex`].
+    pub outputs: Vec<String>,
+    /// Smallest `max.message.bytes` of the outputs: no producer batch is larger, or the broker would refuse it whole.
+    pub batch_bytes: usize,
+    /// Largest `max.message.bytes` of the outputs.
+    pub message_bytes: usize,
+    /// Stands beside every committed offset and names the key store.
+    pub commit_metadata: String,
+    pub accept_gap: bool,
+}
+
+impl LaneIdentity {
+    fn instance_id(&self) -> String {
+        format!("{}.{}", self.instance, self.lane)
+    }
+
+    fn transactional_id(&self) -> String {
+        format!("{}.{}", self.group, self.instance_id())
+    }
+
+    pub(super) fn consumer_config(&self) -> ClientConfig {
+        let mut config = self.settings.consumer(&self.group);
+        config.set("group.instance.id", self.instance_id());
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        config
+    }
+
+    pub(super) fn producer_config(&self) -> ClientConfig {
+        let mut config = self.settings.producer();
+        config.set("transactional.id", self.transactional_id());
+        config.set("transaction.timeout.ms", self.transaction_timeout().as_millis().to_string());
+        config.set("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string());
+        config.set("partitioner", "murmur2_random");
+        config.set("queue.buffering.max.messages", "500000");
+        config.set("message.max.bytes", self.message_bytes.clamp(1_000, 1_000_000_000).to_string());
+        config.set("batch.size", self.batch_bytes.clamp(1, 1_000_000).to_string());
+        config
+    }
+
+    fn transaction_timeout(&self) -> Duration {
+        let set = self.settings.producer.get("transaction.timeout.ms").and_then(|ms| ms.parse().ok());
+        Duration::from_millis(set.unwrap_or(15_000))
+    }
+}
+
+/// Makes the clients of one lane.
+pub struct LaneConnector {
+    pub identity: LaneIdentity,
+    pub starts: Arc<dyn StartLog>,
+}
+
+impl Connector for LaneConnector {
+    type Membership = ConsumerGroupMetadata;
+    type Source = KafkaSource;
+    type Sink = KafkaSink;
+
+    fn source(&self) -> Result<KafkaSource, Halt> {
+        KafkaSource::join(&self.identity, Arc::clone(&self.starts))
+    }
+
+    fn sink(&self) -> Result<KafkaSink, StreamError> {
+        KafkaSink::connect(&self.identity)
+    }
+
+    fn identity(&self) -> String {
+        self.identity.transactional_id()
+    }
+
+    fn transaction_timeout(&self) -> Duration {
+        self.identity.transaction_timeout()
+    }
+}

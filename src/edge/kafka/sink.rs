@@ -1,0 +1,167 @@
+//! The transactional producer of a lane.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client::{is_outage, log_line, stream_error};
+use super::connector::LaneIdentity;
+use super::ffi::{self, Queued, TopicHandle};
+use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, StreamError};
+
+/// How long the first call to the transaction coordinator may take.
+const INIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// An answer that takes longer may still be on its way when the next transaction begins (KAFKA-17754).
+pub(super) const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Hears of outages while a transaction is open.
+#[derive(Default)]
+pub(super) struct SinkContext {
+    open: AtomicBool,
+    tainted: AtomicBool,
+}
+
+impl ClientContext for SinkContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log_line(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, _reason: &str) {
+        if self.open.load(Ordering::Acquire) && is_outage(&error) {
+            self.tainted.store(true, Ordering::Release);
+        }
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+}
+
+impl ProducerContext for SinkContext {
+    type DeliveryOpaque = ();
+
+    /// Failed deliveries make the transaction abortable; the commit reports them.
+    fn delivery(&self, _result: &DeliveryResult<'_>, _opaque: ()) {}
+}
+
+/// One incarnation of a lane's producer.
+pub struct KafkaSink {
+    /// Dropped before the producer, whose client they belong to.
+    topics: Vec<TopicHandle>,
+    producer: ThreadedProducer<SinkContext>,
+    input: String,
+    metadata: String,
+    began: Instant,
+}
+
+impl KafkaSink {
+    /// A producer that has fenced its predecessors.
+    pub(super) fn connect(identity: &LaneIdentity) -> Result<Self, StreamError> {
+        let config = identity.producer_config();
+        let failed = |error: KafkaError| stream_error(Stage::Init, &error);
+        let producer =
+            ThreadedProducer::from_config_and_context(&config, SinkContext::default()).map_err(failed)?;
+        let topics = identity.outputs.iter().map(|name| {
+            TopicHandle::open(&producer, name).ok_or_else(|| StreamError {
+                stage: Stage::Init,
+                class: ErrorClass::Fatal,
+                name: "INVALID_TOPIC".to_owned(),
+            })
+        });
+        let topics = topics.collect::<Result<_, _>>()?;
+        producer.init_transactions(INIT_TIMEOUT).map_err(failed)?;
+        Ok(Self {
+            topics,
+            producer,
+            input: identity.input.clone(),
+            metadata: identity.commit_metadata.clone(),
+            began: Instant::now(),
+        })
+    }
+
+    fn context(&self) -> &SinkContext {
+        self.producer.client().context()
+    }
+
+    fn offsets(&self, offsets: &[NextOffset]) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for next in offsets {
+            let mut element = list.add_partition(&self.input, next.partition);
+            element.set_offset(Offset::Offset(next.offset))?;
+            element.set_metadata(&self.metadata);
+        }
+        Ok(list)
+    }
+
+    /// Takes outputs and offsets apart, so that the oracle's negative control can show what is lost without the rule.
+    #[cfg(feature = "testkit")]
+    fn split_transaction(&mut self) -> Result<(), StreamError> {
+        if crate::testkit::transactions_off() {
+            ffi::commit(&self.producer)?;
+            std::thread::sleep(Duration::from_millis(100));
+            self.producer.begin_transaction().map_err(|error| stream_error(Stage::Begin, &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for KafkaSink {
+    type Membership = ConsumerGroupMetadata;
+
+    fn begin(&mut self) -> Result<(), StreamError> {
+        self.producer.begin_transaction().map_err(|error| stream_error(Stage::Begin, &error))?;
+        self.began = Instant::now();
+        self.context().open.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError> {
+        let topic = &self.topics[record.topic.0];
+        loop {
+            match ffi::produce(&self.producer, topic, record) {
+                Queued::Yes => return Ok(()),
+                Queued::Failed(error) => return Err(error),
+                Queued::Full if self.began.elapsed() > Duration::from_secs(60) => {
+                    let name = "_QUEUE_FULL".to_owned();
+                    return Err(StreamError { stage: Stage::Send, class: ErrorClass::Abortable, name });
+                }
+                Queued::Full => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    fn send_offsets(
+        &mut self,
+        offsets: &[NextOffset],
+        member: &ConsumerGroupMetadata,
+    ) -> Result<(), StreamError> {
+        #[cfg(feature = "testkit")]
+        self.split_transaction()?;
+        let failed = |error: KafkaError| stream_error(Stage::Offsets, &error);
+        let list = self.offsets(offsets).map_err(failed)?;
+        self.producer.send_offsets_to_transaction(&list, member, INIT_TIMEOUT).map_err(failed)
+    }
+
+    fn commit(&mut self) -> Result<(), StreamError> {
+        let outcome = ffi::commit(&self.producer);
+        self.context().open.store(false, Ordering::Release);
+        outcome
+    }
+
+    fn abort(&mut self) -> Result<(), StreamError> {
+        let outcome = self
+            .producer
+            .abort_transaction(rdkafka::util::Timeout::Never)
+            .map_err(|error| stream_error(Stage::Abort, &error));
+        self.context().open.store(false, Ordering::Release);
+        outcome
+    }
+
+    fn tainted(&self) -> bool {
+        self.context().tainted.load(Ordering::Acquire) || self.began.elapsed() >= SOCKET_TIMEOUT
+    }
+}

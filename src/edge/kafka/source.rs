@@ -1,0 +1,319 @@
+//! A lane's consumer: a static member of the group, polled on the lane's own thread.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::client::{log_line, stream_error};
+use super::connector::LaneIdentity;
+use super::ffi::{self, MessageHeaders};
+use crate::model::Millis;
+use crate::stream::{
+    Change, Committed, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, Start, StartLog, StreamError,
+    Take, start_at,
+};
+
+/// Longest wait for the group coordinator or a partition's leader; well below `max.poll.interval.ms`.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// What the rebalance callback leaves for the lane. It runs inside `poll`, on the lane's own thread.
+struct GroupContext {
+    identity: LaneIdentity,
+    starts: Arc<dyn StartLog>,
+    held: AtomicBool,
+    news: Mutex<News>,
+}
+
+#[derive(Default)]
+struct News {
+    changes: Vec<Change>,
+    fault: Option<Fault>,
+    /// Where each assigned partition started: the truth while nothing is committed.
+    started_at: HashMap<i32, i64>,
+}
+
+impl GroupContext {
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn assigned(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
+        let starts = self.starts(consumer, list);
+        if let Ok(starts) = &starts {
+            for (partition, start) in starts {
+                // Setting an offset fails only for a partition that is not in the list.
+                let _ = list.set_partition_offset(
+                    &self.identity.input,
+                    *partition,
+                    Offset::Offset(start.offset()),
+                );
+            }
+        }
+        let assigned = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
+        };
+        if self.held.load(Ordering::Acquire) || starts.is_err() {
+            let _ = consumer.pause(list);
+        }
+        let mut news = self.news();
+        match starts.and_then(|starts| assigned.map(|()| starts).map_err(group_fault)) {
+            Ok(starts) => {
+                news.started_at.extend(starts.iter().map(|(partition, start)| (*partition, start.offset())));
+                news.changes.push(Change::Assigned(starts));
+            }
+            Err(fault) => news.fault = Some(fault),
+        }
+    }
+
+    fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let outcome = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
+        };
+        let partitions: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        let mut news = self.news();
+        news.started_at.retain(|partition, _| !partitions.contains(partition));
+        news.changes.push(Change::Revoked(partitions));
+        if let Err(error) = outcome {
+            news.fault = Some(group_fault(error));
+        }
+    }
+
+    /// Decides for each partition of the list where it starts.
+    fn starts(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        list: &TopicPartitionList,
+    ) -> Result<Vec<(i32, Start)>, Fault> {
+        let identity = &self.identity;
+        let committed = committed(consumer, list).map_err(group_fault)?;
+        let mut starts = Vec::with_capacity(list.count());
+        for element in list.elements() {
+            let partition = element.partition();
+            let log = consumer.fetch_watermarks(&identity.input, partition, ANSWER).map_err(group_fault)?;
+            let committed = committed.get(&partition);
+            let before = committed.is_some() || self.started(partition)?;
+            let start = start_at(
+                partition,
+                committed,
+                log,
+                before,
+                &identity.commit_metadata,
+                identity.accept_gap,
+            )?;
+            starts.push((partition, start));
+        }
+        Ok(starts)
+    }
+
+    fn started(&self, partition: i32) -> Result<bool, Fault> {
+        let unknown = |_| StreamError {
+            stage: Stage::Group,
+            class: ErrorClass::Retriable,
+            name: "the key store does not say whether the partition was started".to_owned(),
+        };
+        Ok(self.starts.started(partition).map_err(unknown)?)
+    }
+}
+
+fn group_fault(error: KafkaError) -> Fault {
+    stream_error(Stage::Group, &error).into()
+}
+
+fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    list: &TopicPartitionList,
+) -> KafkaResult<HashMap<i32, Committed>> {
+    let answer = consumer.committed_offsets(list.clone(), ANSWER)?;
+    let mut committed = HashMap::new();
+    for element in answer.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            let metadata = element.metadata().to_owned();
+            committed.insert(element.partition(), Committed { offset, metadata });
+        }
+    }
+    Ok(committed)
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log_line(level, facility, text);
+    }
+
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        match kind {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(consumer, list),
+            _ => self.revoked(consumer, list),
+        }
+    }
+}
+
+/// A member of the group.
+pub struct KafkaSource {
+    consumer: BaseConsumer<GroupContext>,
+    topic: CString,
+}
+
+impl KafkaSource {
+    pub(super) fn join(identity: &LaneIdentity, starts: Arc<dyn StartLog>) -> Result<Self, Halt> {
+        let setup = |error: KafkaError| Halt::Setup(error.to_string());
+        let context = GroupContext {
+            identity: identity.clone(),
+            starts,
+            held: AtomicBool::new(false),
+            news: Mutex::default(),
+        };
+        let consumer = BaseConsumer::from_config_and_context(&identity.consumer_config(), context);
+        let consumer = consumer.map_err(setup)?;
+        consumer.subscribe(&[&identity.input]).map_err(setup)?;
+        let topic = CString::new(identity.input.as_str())
+            .map_err(|_| Halt::Setup("a topic's name holds a NUL byte".to_owned()))?;
+        Ok(Self { consumer, topic })
+    }
+
+    fn context(&self) -> &GroupContext {
+        self.consumer.context()
+    }
+
+    /// What an error event means for the lane; most are passing troubles that librdkafka mends by itself.
+    fn judge(&self, error: &KafkaError) -> Result<(), Fault> {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::FencedInstanceId) => Err(Halt::Duel {
+                identity: format!("{}.{}", self.context().identity.instance, self.context().identity.lane),
+                name: "FENCED_INSTANCE_ID".to_owned(),
+            }
+            .into()),
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                // The log moved away under the lane; joining anew finds and names the gap.
+                Err(StreamError {
+                    stage: Stage::Group,
+                    class: ErrorClass::Fatal,
+                    name: "OFFSET_OUT_OF_RANGE".to_owned(),
+                }
+                .into())
+            }
+            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
+                Err(stream_error(Stage::Group, error).into())
+            }
+            _ => {
+                tracing::debug!(code = "HS2003", "consumer: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the callback left something that the lane must look at before the next record.
+    fn has_news(&self) -> Result<bool, Fault> {
+        let mut news = self.context().news();
+        match news.fault.take() {
+            Some(fault) => Err(fault),
+            None => Ok(!news.changes.is_empty()),
+        }
+    }
+}
+
+impl Source for KafkaSource {
+    type Membership = ConsumerGroupMetadata;
+
+    fn poll(&mut self, wait: Duration, take: &mut dyn FnMut(Input<'_>) -> Take) -> Result<(), Fault> {
+        let until = Instant::now() + wait;
+        let mut patience = wait;
+        loop {
+            match self.consumer.poll(patience) {
+                Some(Ok(message)) => {
+                    let headers = MessageHeaders::of(&message);
+                    let input = Input {
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        timestamp: message.timestamp().to_millis().filter(|ms| *ms >= 0).map(Millis),
+                        key: message.key(),
+                        value: message.payload(),
+                        headers: &headers,
+                    };
+                    if take(input) == Take::Enough {
+                        return Ok(());
+                    }
+                    patience = Duration::ZERO;
+                }
+                Some(Err(error)) => self.judge(&error)?,
+                None if patience.is_zero() => {
+                    self.has_news()?;
+                    return Ok(());
+                }
+                None => {
+                    if self.has_news()? {
+                        return Ok(());
+                    }
+                    patience = until.saturating_duration_since(Instant::now());
+                }
+            }
+        }
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.context().news().changes)
+    }
+
+    fn hold(&mut self, held: bool) -> Result<(), StreamError> {
+        self.context().held.store(held, Ordering::Release);
+        let failed = |error: KafkaError| stream_error(Stage::Group, &error);
+        let assignment = self.consumer.assignment().map_err(failed)?;
+        match held {
+            true => self.consumer.pause(&assignment),
+            false => self.consumer.resume(&assignment),
+        }
+        .map_err(failed)
+    }
+
+    fn membership(&mut self) -> Option<ConsumerGroupMetadata> {
+        let before = ffi::generation(&self.consumer);
+        let metadata = self.consumer.group_metadata()?;
+        (before >= 0 && before == ffi::generation(&self.consumer)).then_some(metadata)
+    }
+
+    fn rewind(&mut self) -> Result<(), StreamError> {
+        let failed = |error: KafkaError| stream_error(Stage::Group, &error);
+        let mut list = self.consumer.assignment().map_err(failed)?;
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let committed = committed(&self.consumer, &list).map_err(failed)?;
+        let started_at = self.context().news().started_at.clone();
+        let partitions: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        for partition in partitions {
+            let offset = committed.get(&partition).map(|c| c.offset).or(started_at.get(&partition).copied());
+            let offset = offset.map_or(Offset::Invalid, Offset::Offset);
+            list.set_partition_offset(&self.context().identity.input, partition, offset).map_err(failed)?;
+        }
+        let outcome = self.consumer.seek_partitions(list, ANSWER).map_err(failed)?;
+        outcome.elements().iter().try_for_each(|element| element.error().map_err(failed))
+    }
+
+    fn lag(&self, next: NextOffset) -> Option<u64> {
+        let end = ffi::cached_end(&self.consumer, &self.topic, next.partition)?;
+        u64::try_from(end - next.offset).ok()
+    }
+}

@@ -1,0 +1,390 @@
+//! The loop: fill a batch, get ready, settle it in one transaction.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::budget::Budget;
+use super::offsets::Offsets;
+use super::txn::{self, Filling, Txn};
+use super::{
+    Cause, Change, Connector, Fate, Fault, Halt, Input, NextOffset, Pulse, Sink, Source, Start, StartLog, Stop,
+    StreamError, Take, fate,
+};
+
+/// Longest time between two polls while a step waits.
+const WAITING_POLL: Duration = Duration::from_millis(250);
+/// How long a step may try before its partitions are paused.
+const QUICK: Duration = Duration::from_millis(250);
+/// Pause before a failed client is made anew.
+const BACKOFF: Duration = Duration::from_millis(500);
+
+/// What the engine does to records, batch by batch.
+pub trait Step {
+    /// Takes a record into the batch. The borrowed bytes end with the call.
+    fn admit(&mut self, input: &Input<'_>) -> Take;
+
+    /// Gets what emitting needs, until `deadline`. No transaction is open; called again until it is ready.
+    fn prepare(&mut self, deadline: Instant) -> Ready;
+
+    /// Hands every record to the transaction.
+    ///
+    /// # Errors
+    /// Those of the sink, unchanged.
+    fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError>;
+
+    /// Forgets the batch's records of these partitions.
+    fn drop_partitions(&mut self, partitions: &[i32]);
+
+    /// Forgets the batch: it was committed, or will be read again.
+    fn clear(&mut self);
+
+    /// The broker refuses this record as the step made it: the step must make something else of it.
+    ///
+    /// # Errors
+    /// When nothing else is left to make.
+    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt>;
+
+    /// Hears what happened; for metrics, logs and readiness.
+    fn note(&mut self, event: Event<'_>);
+}
+
+/// Whether a step can emit its batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ready {
+    Yes,
+    /// Not yet; the reason is for people and holds nothing of any record.
+    Wait(String),
+}
+
+/// What happened, told to the step.
+pub enum Event<'a> {
+    /// The partitions that the lane now has.
+    Assigned(usize),
+    Waiting(&'a str),
+    Resumed,
+    Committed {
+        offsets: &'a [NextOffset],
+        took: Duration,
+        lag: &'a [(i32, u64)],
+    },
+    /// Nothing was committed; the batch will be read again.
+    Aborted(&'a StreamError),
+    /// The producer is made anew; the committed offsets are the truth.
+    Reincarnated(&'a str, Cause),
+    /// The consumer is made anew.
+    Rejoined(&'a StreamError),
+}
+
+/// When a batch is closed, whichever comes first; the step may close it earlier.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub batch_time: Duration,
+    pub batch_events: usize,
+}
+
+/// One lane's engine.
+pub struct Engine<'a, C: Connector> {
+    pub connector: &'a C,
+    pub pace: Pace,
+    pub stop: Stop,
+    pub pulse: Pulse,
+    pub starts: Arc<dyn StartLog>,
+}
+
+/// How an incarnation of the producer ended.
+enum End {
+    Stopped,
+    Again(String, Cause),
+}
+
+impl<C: Connector> Engine<'_, C> {
+    /// Runs until the stop is requested, the batch at hand settled.
+    ///
+    /// # Errors
+    /// [`Halt`] when going on would be wrong.
+    pub fn run<S: Step>(&self, step: &mut S) -> Result<(), Halt> {
+        let mut budget = Budget::default();
+        while !self.stop.requested() {
+            let mut lane = Lane {
+                engine: self,
+                source: self.connector.source()?,
+                offsets: Offsets::default(),
+                assigned: Vec::new(),
+                unmarked: Vec::new(),
+                filled: 0,
+                limit: self.pace.batch_events,
+            };
+            match lane.run(step, &mut budget) {
+                Ok(()) => return Ok(()),
+                Err(Fault::Halt(halt)) => return Err(halt),
+                Err(Fault::Stream(error)) => {
+                    step.clear();
+                    step.note(Event::Rejoined(&error));
+                    drop(lane);
+                    std::thread::sleep(BACKOFF);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One membership of the group.
+struct Lane<'a, C: Connector> {
+    engine: &'a Engine<'a, C>,
+    source: C::Source,
+    offsets: Offsets,
+    assigned: Vec<i32>,
+    /// Started partitions that the start log does not know of yet.
+    unmarked: Vec<i32>,
+    /// Records of the batch at hand.
+    filled: usize,
+    /// Records per batch: halved while a refused record is searched for.
+    limit: usize,
+}
+
+impl<C: Connector> Lane<'_, C> {
+    fn run<S: Step>(&mut self, step: &mut S, budget: &mut Budget) -> Result<(), Fault> {
+        loop {
+            match self.incarnation(step)? {
+                End::Stopped => return Ok(()),
+                End::Again(name, cause) => {
+                    step.note(Event::Reincarnated(&name, cause));
+                    if cause == Cause::Unexplained {
+                        budget.take(Instant::now(), &name)?;
+                    }
+                    self.breathe(step, BACKOFF)?;
+                }
+            }
+        }
+    }
+
+    /// One producer, from `init_transactions` to its end.
+    fn incarnation<S: Step>(&mut self, step: &mut S) -> Result<End, Fault> {
+        self.discard(step);
+        let created = self.calling(|lane| lane.engine.connector.sink());
+        let mut sink = match created {
+            Ok(sink) => sink,
+            Err(error) => return self.after_failure(error, Duration::ZERO).map_err(Fault::Halt),
+        };
+        self.rewind()?;
+        while !self.engine.stop.requested() {
+            self.fill(step)?;
+            if let Some(end) = self.settle(&mut sink, step)? {
+                return Ok(end);
+            }
+        }
+        Ok(End::Stopped)
+    }
+
+    /// Polls until the batch is full, its time is over, or the stop is requested.
+    fn fill<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
+        self.filled = 0;
+        let mut closes = None;
+        loop {
+            let wait = closes.map_or(WAITING_POLL, |at: Instant| at.saturating_duration_since(Instant::now()));
+            let (offsets, count, limit) = (&mut self.offsets, &mut self.filled, self.limit);
+            let mut enough = false;
+            self.source.poll(wait, &mut |input| {
+                offsets.take(input.partition, input.offset);
+                *count += 1;
+                enough = step.admit(&input) == Take::Enough || *count >= limit;
+                if enough { Take::Enough } else { Take::More }
+            })?;
+            self.follow_changes(step);
+            if self.filled > 0 && closes.is_none() {
+                closes = Some(Instant::now() + self.engine.pace.batch_time);
+            }
+            let over = closes.is_some_and(|at| Instant::now() >= at);
+            let starts_only = self.filled == 0 && !self.offsets.to_commit().is_empty();
+            if enough || over || starts_only || self.engine.stop.requested() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until the step is ready, then commits the batch with its offsets. `Some` ends the incarnation.
+    fn settle<S: Step>(&mut self, sink: &mut C::Sink, step: &mut S) -> Result<Option<End>, Fault> {
+        if !self.ready(step)? {
+            return self.redo(step).map(|()| None);
+        }
+        let offsets = self.offsets.to_commit();
+        if offsets.is_empty() {
+            step.clear();
+            return Ok(None);
+        }
+        let Some(member) = self.source.membership() else {
+            return self.redo(step).map(|()| None);
+        };
+        let began = Instant::now();
+        let settled = self.calling(|_| {
+            let mut txn = Txn::begin(&mut *sink)?;
+            step.emit(&mut txn)?;
+            txn.stage(&offsets, &member)?.commit()
+        });
+        match settled {
+            Ok(took) => Ok(self.committed(step, &offsets, took, sink.tainted())),
+            Err(error) => self.failed(sink, step, error, began.elapsed(), &offsets),
+        }
+    }
+
+    fn committed<S: Step>(
+        &mut self,
+        step: &mut S,
+        offsets: &[NextOffset],
+        took: Duration,
+        tainted: bool,
+    ) -> Option<End> {
+        let lag: Vec<(i32, u64)> =
+            offsets.iter().filter_map(|next| Some((next.partition, self.source.lag(*next)?))).collect();
+        step.note(Event::Committed { offsets, took, lag: &lag });
+        step.clear();
+        self.unmarked.extend(self.offsets.committed());
+        self.mark_started(step);
+        self.limit = self.limit.saturating_mul(2).min(self.engine.pace.batch_events);
+        tainted.then(|| End::Again("a late answer may still end a later transaction".into(), Cause::Explained))
+    }
+
+    /// Remembers what was started, so that a loss of the committed offsets never looks like a first run.
+    fn mark_started<S: Step>(&mut self, step: &mut S) {
+        if self.unmarked.is_empty() {
+            return;
+        }
+        match self.engine.starts.mark_started(&self.unmarked) {
+            Ok(()) => self.unmarked.clear(),
+            Err(why) => step.note(Event::Waiting(&why)),
+        }
+    }
+
+    fn failed<S: Step>(
+        &mut self,
+        sink: &mut C::Sink,
+        step: &mut S,
+        error: StreamError,
+        age: Duration,
+        offsets: &[NextOffset],
+    ) -> Result<Option<End>, Fault> {
+        let timeout = self.engine.connector.transaction_timeout();
+        let fate = fate(error.class, error.stage, age, timeout);
+        if !matches!(fate, Fate::Redo | Fate::Bisect) {
+            return Ok(Some(self.after_failure(error, age)?));
+        }
+        if let Err(error) = self.calling(|_| txn::persist(|| sink.abort())) {
+            return Ok(Some(self.after_failure(error, age)?));
+        }
+        step.note(Event::Aborted(&error));
+        if fate == Fate::Bisect {
+            self.narrow(step, &error, offsets)?;
+        }
+        self.redo(step)?;
+        Ok(None)
+    }
+
+    /// Halves the batch; a record that is refused alone is condemned.
+    fn narrow<S: Step>(
+        &mut self,
+        step: &mut S,
+        error: &StreamError,
+        offsets: &[NextOffset],
+    ) -> Result<(), Halt> {
+        match (self.filled, offsets) {
+            (1, [next, ..]) => step.condemn(next.partition, next.offset - 1, error),
+            (filled, _) => {
+                self.limit = (filled / 2).max(1);
+                Ok(())
+            }
+        }
+    }
+
+    fn after_failure(&self, error: StreamError, age: Duration) -> Result<End, Halt> {
+        match fate(error.class, error.stage, age, self.engine.connector.transaction_timeout()) {
+            Fate::Duel => Err(Halt::Duel { identity: self.engine.connector.identity(), name: error.to_string() }),
+            Fate::Reincarnate(cause) => Ok(End::Again(error.to_string(), cause)),
+            Fate::Retry | Fate::Redo | Fate::Bisect => Ok(End::Again(error.to_string(), Cause::Explained)),
+        }
+    }
+
+    /// Whether the step is ready; while it waits, the group is served and no record flows. False: read the batch again.
+    fn ready<S: Step>(&mut self, step: &mut S) -> Result<bool, Fault> {
+        if step.prepare(Instant::now() + QUICK) == Ready::Yes {
+            return Ok(true);
+        }
+        self.source.hold(true)?;
+        let mut strays = 0;
+        while let Ready::Wait(why) = step.prepare(Instant::now() + WAITING_POLL) {
+            step.note(Event::Waiting(&why));
+            self.source.poll(Duration::from_millis(10), &mut |_| {
+                strays += 1;
+                Take::More
+            })?;
+            self.follow_changes(step);
+            if self.engine.stop.requested() || strays > 0 {
+                strays += 1;
+                break;
+            }
+        }
+        self.source.hold(false)?;
+        step.note(Event::Resumed);
+        Ok(strays == 0)
+    }
+
+    /// Serves the group for a while without taking records.
+    fn breathe<S: Step>(&mut self, step: &mut S, time: Duration) -> Result<(), Fault> {
+        let until = Instant::now() + time;
+        self.source.hold(true)?;
+        while Instant::now() < until && !self.engine.stop.requested() {
+            self.source.poll(Duration::from_millis(50), &mut |_| Take::More)?;
+            self.follow_changes(step);
+        }
+        self.source.hold(false)?;
+        Ok(())
+    }
+
+    fn redo<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
+        self.discard(step);
+        self.breathe(step, WAITING_POLL)?;
+        self.rewind()
+    }
+
+    fn rewind(&mut self) -> Result<(), Fault> {
+        Ok(self.calling(|lane| lane.source.rewind())?)
+    }
+
+    fn discard<S: Step>(&mut self, step: &mut S) {
+        self.offsets.discard();
+        step.clear();
+    }
+
+    fn follow_changes<S: Step>(&mut self, step: &mut S) {
+        let changes = self.source.changes();
+        if changes.is_empty() {
+            return;
+        }
+        for change in changes {
+            match change {
+                Change::Assigned(starts) => {
+                    for (partition, start) in starts {
+                        self.assigned.push(partition);
+                        self.offsets.assign(partition, start);
+                        if matches!(start, Start::Committed(_)) {
+                            self.unmarked.push(partition);
+                        }
+                    }
+                }
+                Change::Revoked(partitions) => {
+                    self.assigned.retain(|partition| !partitions.contains(partition));
+                    partitions.iter().for_each(|partition| self.offsets.revoke(*partition));
+                    step.drop_partitions(&partitions);
+                }
+            }
+        }
+        step.note(Event::Assigned(self.assigned.len()));
+    }
+
+    /// Marks a call that may hang for the watchdog.
+    fn calling<T>(&mut self, call: impl FnOnce(&mut Self) -> T) -> T {
+        let pulse = self.engine.pulse.clone();
+        let _call = pulse.enter();
+        call(self)
+    }
+}

@@ -1,0 +1,195 @@
+//! What to do about a failure: decided here, once, for every class of error.
+
+use std::time::Duration;
+
+/// What a client says of an error, in the order in which it must be looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorClass {
+    /// Another process uses our transactional id, or the broker ended a transaction that took too long.
+    Fenced,
+    /// Another process uses our group instance id.
+    FencedInstance,
+    /// The broker will not take one of the batch's records as it is.
+    RecordRefused,
+    /// The member's generation is over: somebody else may own the partitions.
+    Generation,
+    /// The transaction must be aborted; the producer stays usable.
+    Abortable,
+    /// The same call may be made again, with the same arguments.
+    Retriable,
+    /// The client says that it is finished.
+    Fatal,
+    /// The client says nothing: nothing may be assumed.
+    Unflagged,
+}
+
+/// Which call failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    Init,
+    Begin,
+    Send,
+    Offsets,
+    Commit,
+    Abort,
+    /// Asking the group coordinator for committed offsets, seeking to them, joining.
+    Group,
+}
+
+/// A failure of the client, with its name as librdkafka gives it and nothing of any record.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{stage:?} failed: {name}")]
+pub struct StreamError {
+    pub stage: Stage,
+    pub class: ErrorClass,
+    /// The error's name, as `_TIMED_OUT` or `ILLEGAL_GENERATION`.
+    pub name: String,
+}
+
+/// A failure that ends a turn: for good, or until [`fate`] has been asked.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Halt(#[from] Halt),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// Why a producer is made anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// Explained by what we saw: an unknown outcome, an outage, a time-out. Does not count against the budget.
+    Explained,
+    /// Not explained: counts.
+    Unexplained,
+}
+
+/// What happens next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// The same call again.
+    Retry,
+    /// Abort, forget the batch, rewind to the committed offsets, go on with the same producer.
+    Redo,
+    /// As `Redo`, with half the batch, until the refused record stands alone.
+    Bisect,
+    /// Drop the producer without aborting, make a new one, rewind: the broker is the truth.
+    Reincarnate(Cause),
+    /// Two processes claim one identity: give up.
+    Duel,
+}
+
+/// Decides about a failure at `stage` of a transaction of age `age`, whose time-out at the broker is `timeout`.
+pub fn fate(class: ErrorClass, stage: Stage, age: Duration, timeout: Duration) -> Fate {
+    use Cause::{Explained, Unexplained};
+    let ended_by_broker = age >= timeout;
+    match (class, stage) {
+        (ErrorClass::FencedInstance, _) => Fate::Duel,
+        // librdkafka reports a transaction that the broker timed out in the same words as a real fence.
+        (ErrorClass::Fenced, _) if ended_by_broker => Fate::Reincarnate(Explained),
+        (ErrorClass::Fenced, Stage::Init) => Fate::Reincarnate(Unexplained),
+        (ErrorClass::Fenced, _) => Fate::Duel,
+        (ErrorClass::Retriable, Stage::Commit | Stage::Abort | Stage::Init | Stage::Offsets) => Fate::Retry,
+        // An abort that fails leaves nothing to abort with.
+        (_, Stage::Abort) => Fate::Reincarnate(Explained),
+        // After a commit only "abortable" tells that nothing was committed.
+        (ErrorClass::Abortable | ErrorClass::Generation, Stage::Commit | Stage::Send | Stage::Offsets) => Fate::Redo,
+        (ErrorClass::RecordRefused, Stage::Commit | Stage::Send | Stage::Offsets) => Fate::Bisect,
+        (ErrorClass::Retriable, Stage::Send | Stage::Begin | Stage::Group) => Fate::Reincarnate(Explained),
+        (
+            ErrorClass::Abortable | ErrorClass::Generation | ErrorClass::RecordRefused,
+            Stage::Init | Stage::Begin | Stage::Group,
+        ) => Fate::Reincarnate(Explained),
+        (ErrorClass::Fatal | ErrorClass::Unflagged, Stage::Commit | Stage::Group | Stage::Init) => {
+            Fate::Reincarnate(Explained)
+        }
+        (ErrorClass::Fatal | ErrorClass::Unflagged, Stage::Begin | Stage::Send | Stage::Offsets) => {
+            Fate::Reincarnate(if ended_by_broker { Explained } else { Unexplained })
+        }
+    }
+}
+
+/// Why a lane stops for good. The process exits with [`Halt::exit_code`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Halt {
+    #[error(
+        "input-gap: partition {partition} cannot go on at {} (its log holds {log_start} to {log_end}); \
+         records may be missing",
+        wanted.map_or("its committed offset, which is gone".to_owned(), |o| format!("offset {o}"))
+    )]
+    InputGap { partition: i32, wanted: Option<i64>, log_start: i64, log_end: i64 },
+    #[error("partition {partition} was committed by another key store ({theirs}, ours is {ours})")]
+    OtherStore { partition: i32, ours: String, theirs: String },
+    #[error("duel: another live process uses the identity {identity} ({name})")]
+    Duel { identity: String, name: String },
+    #[error("{restarts} producers failed within {minutes} minutes, the last with {name}")]
+    TooManyRestarts { restarts: usize, minutes: u64, name: String },
+    #[error("the broker refuses even the quarantine record of partition {partition} offset {offset}: {name}")]
+    QuarantineRefused { partition: i32, offset: i64, name: String },
+    #[error("the Kafka client cannot be set up: {0}")]
+    Setup(String),
+}
+
+impl Halt {
+    /// 78 where settings are wrong, else 69.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::OtherStore { .. } | Self::Setup(_) => 78,
+            Self::InputGap { .. }
+            | Self::Duel { .. }
+            | Self::TooManyRestarts { .. }
+            | Self::QuarantineRefused { .. } => 69,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(15);
+    const YOUNG: Duration = Duration::from_secs(1);
+    const CLASSES: [ErrorClass; 8] = [
+        ErrorClass::Fenced,
+        ErrorClass::FencedInstance,
+        ErrorClass::RecordRefused,
+        ErrorClass::Generation,
+        ErrorClass::Abortable,
+        ErrorClass::Retriable,
+        ErrorClass::Fatal,
+        ErrorClass::Unflagged,
+    ];
+
+    #[test]
+    fn nothing_is_aborted_after_a_commit_of_unknown_outcome() {
+        for class in [ErrorClass::Fatal, ErrorClass::Unflagged] {
+            assert_eq!(fate(class, Stage::Commit, YOUNG, TIMEOUT), Fate::Reincarnate(Cause::Explained));
+        }
+    }
+
+    #[test]
+    fn a_fence_on_a_young_transaction_is_a_duel_and_on_an_old_one_is_not() {
+        for stage in [Stage::Begin, Stage::Send, Stage::Offsets, Stage::Commit] {
+            assert_eq!(fate(ErrorClass::Fenced, stage, YOUNG, TIMEOUT), Fate::Duel);
+            assert_eq!(
+                fate(ErrorClass::Fenced, stage, TIMEOUT, TIMEOUT),
+                Fate::Reincarnate(Cause::Explained)
+            );
+        }
+    }
+
+    #[test]
+    fn an_abort_that_fails_is_never_followed_by_another_transaction_of_that_producer() {
+        for class in CLASSES {
+            let fate = fate(class, Stage::Abort, YOUNG, TIMEOUT);
+            assert!(!matches!(fate, Fate::Redo | Fate::Bisect), "{class:?} gives {fate:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_error_is_never_retried() {
+        for stage in [Stage::Init, Stage::Begin, Stage::Send, Stage::Offsets, Stage::Commit, Stage::Abort] {
+            assert_ne!(fate(ErrorClass::Unflagged, stage, YOUNG, TIMEOUT), Fate::Retry, "{stage:?}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The offsets that a transaction will commit.
+
+use std::collections::BTreeMap;
+
+use super::{NextOffset, Start};
+
+/// Next offsets of the batch, and starts that were never committed.
+#[derive(Default)]
+pub(super) struct Offsets {
+    /// Partitions that started without a committed offset; kept until one is.
+    fresh: BTreeMap<i32, i64>,
+    /// Few entries, looked through from the front; `last` is where the previous record went.
+    taken: Vec<NextOffset>,
+    last: usize,
+}
+
+impl Offsets {
+    pub(super) fn assign(&mut self, partition: i32, start: Start) {
+        match start {
+            Start::Fresh(offset) => self.fresh.insert(partition, offset),
+            Start::Committed(_) => self.fresh.remove(&partition),
+        };
+    }
+
+    pub(super) fn revoke(&mut self, partition: i32) {
+        self.fresh.remove(&partition);
+        self.taken.retain(|next| next.partition != partition);
+        self.last = 0;
+    }
+
+    /// Remembers that the record at `offset` was taken.
+    pub(super) fn take(&mut self, partition: i32, offset: i64) {
+        if self.taken.get(self.last).is_none_or(|next| next.partition != partition) {
+            self.last = self.taken.iter().position(|next| next.partition == partition).unwrap_or_else(|| {
+                self.taken.push(NextOffset { partition, offset });
+                self.taken.len() - 1
+            });
+        }
+        self.taken[self.last].offset = offset + 1;
+    }
+
+    /// Forgets the batch, not the starts.
+    pub(super) fn discard(&mut self) {
+        self.taken.clear();
+        self.last = 0;
+    }
+
+    /// What to commit: the batch's next offsets, and the starts of partitions that gave no record.
+    pub(super) fn to_commit(&self) -> Vec<NextOffset> {
+        let silent = self.fresh.iter().filter(|(p, _)| self.taken.iter().all(|next| next.partition != **p));
+        let starts = silent.map(|(&partition, &offset)| NextOffset { partition, offset });
+        self.taken.iter().copied().chain(starts).collect()
+    }
+
+    /// Closes the batch after its commit; answers the partitions whose first offset that was.
+    pub(super) fn committed(&mut self) -> Vec<i32> {
+        self.discard();
+        std::mem::take(&mut self.fresh).into_keys().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_those_after_the_last_record_taken() {
+        let mut offsets = Offsets::default();
+        for (partition, offset) in [(0, 5), (1, 9), (0, 6), (1, 12)] {
+            offsets.take(partition, offset);
+        }
+        let next = |partition, offset| NextOffset { partition, offset };
+        assert_eq!(offsets.to_commit(), [next(0, 7), next(1, 13)]);
+        offsets.revoke(0);
+        assert_eq!(offsets.to_commit(), [next(1, 13)]);
+    }
+
+    #[test]
+    fn a_first_start_is_committed_even_without_a_record_and_survives_a_discard() {
+        let mut offsets = Offsets::default();
+        offsets.assign(3, Start::Fresh(40));
+        offsets.assign(4, Start::Committed(9));
+        offsets.take(4, 9);
+        offsets.discard();
+        assert_eq!(offsets.to_commit(), [NextOffset { partition: 3, offset: 40 }]);
+        assert_eq!(offsets.committed(), [3]);
+        assert!(offsets.to_commit().is_empty());
+    }
+}

@@ -1,0 +1,91 @@
+//! The traits that the Kafka edge implements.
+
+use std::time::Duration;
+
+use super::{Fault, Halt, Input, Outgoing, Start, StreamError, Take};
+
+/// The offset after the last record taken of a partition: what is committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NextOffset {
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// A change of the assignment, seen in [`Source::poll`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    Assigned(Vec<(i32, Start)>),
+    /// Revoked or lost: its records must not be used any more.
+    Revoked(Vec<i32>),
+}
+
+/// A member of a consumer group.
+pub trait Source {
+    /// Proof of membership at one moment: member id and generation (KIP-447).
+    type Membership;
+
+    /// Serves the group, waits at most `wait` for a record, and hands over what is there until `take` has enough.
+    /// Every record handed over counts as taken.
+    ///
+    /// It returns right after a change of the assignment, before it hands over another record.
+    ///
+    /// # Errors
+    /// [`Fault`] where the group or the input needs more than another poll.
+    fn poll(&mut self, wait: Duration, take: &mut dyn FnMut(Input<'_>) -> Take) -> Result<(), Fault>;
+
+    /// Takes the changes of the assignment since the last call, in their order.
+    fn changes(&mut self) -> Vec<Change>;
+
+    /// Stops (or resumes) the flow of records of all partitions, those assigned later too.
+    fn hold(&mut self, held: bool) -> Result<(), StreamError>;
+
+    /// Membership as of now; to be taken after the last poll that fed a batch and never anew for that batch.
+    /// `None` while not a member (generation < 0).
+    fn membership(&mut self) -> Option<Self::Membership>;
+
+    /// Goes back to what the broker calls committed, for every assigned partition.
+    fn rewind(&mut self) -> Result<(), StreamError>;
+
+    /// Records between a next offset and the end of its partition, as far as the client knows without asking.
+    fn lag(&self, next: NextOffset) -> Option<u64>;
+}
+
+/// A transactional producer: one incarnation, from `init_transactions` to its end.
+pub trait Sink {
+    type Membership;
+
+    fn begin(&mut self) -> Result<(), StreamError>;
+
+    /// Copies the record into the producer's queue; waits while it is full.
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError>;
+
+    fn send_offsets(&mut self, offsets: &[NextOffset], member: &Self::Membership) -> Result<(), StreamError>;
+
+    fn commit(&mut self) -> Result<(), StreamError>;
+
+    fn abort(&mut self) -> Result<(), StreamError>;
+
+    /// Whether a broker's answer may still be under way that could end a later transaction (KAFKA-17754): this
+    /// incarnation must not begin another one.
+    fn tainted(&self) -> bool;
+}
+
+/// Makes sources and sinks of one lane, with its identities.
+pub trait Connector {
+    type Membership;
+    type Source: Source<Membership = Self::Membership>;
+    type Sink: Sink<Membership = Self::Membership>;
+
+    /// Joins the group.
+    fn source(&self) -> Result<Self::Source, Halt>;
+
+    /// A new producer with the lane's transactional id, initialised: older incarnations are fenced, their open
+    /// transaction is ended.
+    fn sink(&self) -> Result<Self::Sink, StreamError>;
+
+    /// The lane's identity in words, for a message to people.
+    fn identity(&self) -> String;
+
+    /// The broker's time-out of a transaction: a fence on a younger one is a duel.
+    fn transaction_timeout(&self) -> Duration;
+}

@@ -1,0 +1,109 @@
+//! Where a partition starts.
+
+use super::Halt;
+
+/// What was started before, remembered outside of Kafka.
+pub trait StartLog: Send + Sync {
+    /// Whether this partition of the input was ever started by this group.
+    ///
+    /// # Errors
+    /// A reason, when it is not known.
+    fn started(&self, partition: i32) -> Result<bool, String>;
+
+    fn mark_started(&self, partitions: &[i32]) -> Result<(), String>;
+}
+
+/// A committed offset and what stands beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    pub offset: i64,
+    pub metadata: String,
+}
+
+/// Where to start, and whether that must be committed first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    Committed(i64),
+    /// Log start: a first run, a new partition, or a gap that the operator accepted.
+    Fresh(i64),
+}
+
+impl Start {
+    pub fn offset(self) -> i64 {
+        match self {
+            Self::Committed(offset) | Self::Fresh(offset) => offset,
+        }
+    }
+}
+
+/// No committed offset means log start on a first run or for a new partition only; else records may be missing, and
+/// the operator has to say so (`--accept-gap`). An offset committed by another store is refused.
+///
+/// # Errors
+/// [`Halt::InputGap`], [`Halt::OtherStore`].
+pub fn start_at(
+    partition: i32,
+    committed: Option<&Committed>,
+    log: (i64, i64),
+    started_before: bool,
+    store: &str,
+    accept_gap: bool,
+) -> Result<Start, Halt> {
+    let (log_start, log_end) = log;
+    let gap = |wanted: Option<i64>| {
+        if accept_gap {
+            Ok(Start::Fresh(log_start))
+        } else {
+            Err(Halt::InputGap { partition, wanted, log_start, log_end })
+        }
+    };
+    match committed {
+        Some(c) if !c.metadata.is_empty() && c.metadata != store => {
+            Err(Halt::OtherStore { partition, ours: store.to_owned(), theirs: c.metadata.clone() })
+        }
+        Some(c) if c.offset < log_start || c.offset > log_end => gap(Some(c.offset)),
+        Some(c) => Ok(Start::Committed(c.offset)),
+        None if started_before => gap(None),
+        None => Ok(Start::Fresh(log_start)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: &str = "hourseal/1 store=aa";
+
+    fn at(offset: i64, metadata: &str) -> Committed {
+        Committed { offset, metadata: metadata.to_owned() }
+    }
+
+    #[test]
+    fn a_first_run_starts_at_the_log_start() {
+        assert_eq!(start_at(0, None, (7, 9), false, US, false).ok(), Some(Start::Fresh(7)));
+    }
+
+    #[test]
+    fn a_committed_offset_within_the_log_is_obeyed() {
+        for offset in [7, 8, 9] {
+            let start = start_at(0, Some(&at(offset, US)), (7, 9), true, US, false);
+            assert_eq!(start.ok(), Some(Start::Committed(offset)));
+        }
+    }
+
+    #[test]
+    fn missing_or_unreachable_offsets_halt_until_the_gap_is_accepted() {
+        for committed in [None, Some(at(6, US)), Some(at(10, US))] {
+            let halted = start_at(3, committed.as_ref(), (7, 9), true, US, false);
+            assert!(matches!(halted, Err(Halt::InputGap { partition: 3, .. })), "{committed:?}");
+            let accepted = start_at(3, committed.as_ref(), (7, 9), true, US, true);
+            assert_eq!(accepted.ok(), Some(Start::Fresh(7)));
+        }
+    }
+
+    #[test]
+    fn an_offset_of_another_store_is_refused_even_with_accept_gap() {
+        let theirs = at(8, "hourseal/1 store=bb");
+        assert!(matches!(start_at(0, Some(&theirs), (7, 9), true, US, true), Err(Halt::OtherStore { .. })));
+    }
+}
