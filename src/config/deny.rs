@@ -52,6 +52,9 @@ const SECRET: [&str; 9] = [
     "ssl.keystore.password",
 ];
 
+/// Keys with a default of ours for lanes' consumers, which a value for every client would not reach.
+const CONSUMERS: [&str; 2] = ["max.poll.interval.ms", "session.timeout.ms"];
+
 /// Refuses a setting that would break a promise or show a secret. Never quotes the value.
 pub(super) fn check(map: &'static str, key: &str, value: &str) -> Result<(), ConfigError> {
     if SECRET.contains(&key) {
@@ -60,6 +63,13 @@ pub(super) fn check(map: &'static str, key: &str, value: &str) -> Result<(), Con
     let denied = |reason| Err(ConfigError::Denied { map, key: key.to_owned(), reason });
     match DENIED.iter().find(|(name, _)| *name == key) {
         Some((_, reason)) => denied(reason),
+        None if key == "socket.timeout.ms" && map == "producer" => {
+            denied("it bounds what a stray answer can end: 10 s")
+        }
+        None if map == "client" && CONSUMERS.contains(&key) => denied("it belongs to `kafka.consumer`"),
+        None if map == "client" && key == "transaction.timeout.ms" => {
+            denied("it belongs to `kafka.producer`")
+        }
         None if key == "check.crcs" && value != "true" => {
             denied("a corrupt record must be noticed before it is sealed")
         }

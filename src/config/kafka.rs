@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 
 use super::{ConfigError, deny, units};
 
+/// A producer's request unanswered for so long taints it; the Kafka edge sets it.
+const SOCKET: Duration = Duration::from_secs(10);
+
 /// `[kafka]` as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,17 +45,6 @@ pub struct Kafka {
     secrets: Vec<(&'static str, Zeroizing<String>)>,
 }
 
-/// Which client librdkafka's settings are for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// Administration, scans, samples, the executor's reading: `kafka.client` only.
-    Client,
-    /// A lane's consumer.
-    Consumer,
-    /// A lane's producer.
-    Producer,
-}
-
 /// The time-outs that must stand in this order: transaction < session < poll interval.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
@@ -62,54 +54,49 @@ pub struct Timeouts {
     pub session: Duration,
     /// A member that has not polled for so long leaves the group.
     pub poll_interval: Duration,
-    /// A request unanswered for so long taints its producer.
-    pub socket: Duration,
 }
 
 impl Kafka {
-    /// librdkafka settings of one client: `bootstrap.servers`, what the user passes through, and secrets read from
-    /// their files. The caller adds what no user may set.
-    pub fn settings(&self, role: Role) -> Vec<(String, String)> {
-        let own: &BTreeMap<String, String> = match role {
-            Role::Client => &BTreeMap::new(),
-            Role::Consumer => &self.consumer,
-            Role::Producer => &self.producer,
-        };
-        let mut settings = self.client.clone();
-        settings.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
-        settings.extend(self.secrets.iter().map(|(key, value)| ((*key).to_owned(), value.to_string())));
-        settings.insert("bootstrap.servers".to_owned(), self.bootstrap.clone());
-        settings.into_iter().collect()
+    /// librdkafka settings of every client, with the secrets from their files.
+    pub fn client(&self) -> BTreeMap<String, String> {
+        let secrets = self.secrets.iter().map(|(key, value)| ((*key).to_owned(), value.to_string()));
+        self.client.clone().into_iter().chain(secrets).collect()
+    }
+
+    /// librdkafka settings of lanes' consumers.
+    pub fn consumer(&self) -> &BTreeMap<String, String> {
+        &self.consumer
+    }
+
+    /// librdkafka settings of lanes' producers.
+    pub fn producer(&self) -> &BTreeMap<String, String> {
+        &self.producer
     }
 
     /// The time-outs in force: what the user passes through, else ours.
     pub fn timeouts(&self) -> Timeouts {
         let milliseconds = |map: &BTreeMap<String, String>, key: &str, default: u64| {
-            let text = map.get(key).or_else(|| self.client.get(key));
-            Duration::from_millis(text.and_then(|text| text.parse().ok()).unwrap_or(default))
+            Duration::from_millis(map.get(key).and_then(|text| text.parse().ok()).unwrap_or(default))
         };
         Timeouts {
             transaction: milliseconds(&self.producer, "transaction.timeout.ms", 15_000),
             session: milliseconds(&self.consumer, "session.timeout.ms", 30_000),
             poll_interval: milliseconds(&self.consumer, "max.poll.interval.ms", 120_000),
-            socket: milliseconds(&self.producer, "socket.timeout.ms", 10_000),
         }
     }
 
     fn check_timeouts(&self) -> Result<(), ConfigError> {
-        let Timeouts { transaction, session, poll_interval, socket } = self.timeouts();
+        let Timeouts { transaction, session, poll_interval } = self.timeouts();
         let wrong_order = |what: &str, short: Duration, than: &str, long: Duration| {
             let [short, long] = [short, long].map(humantime::format_duration);
             let why = format!("{what} {short} is not shorter than {than} {long}");
-            Err(ConfigError::Contradiction {
-                why,
-                hint: "keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms",
-            })
+            let hint = "keep 10 s < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
+            Err(ConfigError::Contradiction { why, hint })
         };
-        if socket >= transaction {
+        if SOCKET >= transaction {
             return wrong_order(
                 "the producer's socket time-out",
-                socket,
+                SOCKET,
                 "the transaction time-out",
                 transaction,
             );

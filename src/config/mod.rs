@@ -19,7 +19,7 @@ mod units;
 use serde::Deserialize;
 
 pub use error::ConfigError;
-pub use kafka::{Kafka, Role, Timeouts};
+pub use kafka::{Kafka, Timeouts};
 pub use layers::{ENV_PREFIX, Layers};
 pub use sections::*;
 pub use show::{Entry, show_json, show_toml};

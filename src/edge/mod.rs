@@ -1,3 +1,4 @@
 //! The edges: each room here names its own outside library and nobody else's, and implements traits owned inside.
 
+pub mod http;
 pub mod kafka;

@@ -1,7 +1,7 @@
 //! Every event code that a log line can carry. A code is never reused for another meaning.
 //!
 //! HS10xx the process · HS11xx configuration and topics · HS12xx lanes · HS13xx keys and store · HS14xx forgetting
-//! · HS15xx the admin port.
+//! · HS15xx the admin port · HS20xx the client libraries.
 
 use std::fmt;
 
@@ -77,8 +77,6 @@ codes! {
     INPUT_GAP = "HS1209";
     /// Records of a batch went to the quarantine.
     QUARANTINED = "HS1210";
-    /// Kafka's client reports an error.
-    KAFKA_ERROR = "HS1211";
     /// A lane ended.
     LANE_ENDED = "HS1212";
 
@@ -118,6 +116,13 @@ codes! {
     ADMIN_LISTENS = "HS1501";
     /// A connection of the admin port failed.
     ADMIN_CONNECTION = "HS1502";
+
+    /// Kafka's client library warns.
+    KAFKA_WARNS = "HS2001";
+    /// Kafka's client library informs.
+    KAFKA_INFORMS = "HS2002";
+    /// A consumer met an error that needs no decision.
+    KAFKA_CONSUMER = "HS2003";
 }
 
 #[cfg(test)]
@@ -127,7 +132,7 @@ mod tests {
     #[test]
     fn codes_are_unique_and_of_one_form() {
         let mut codes: Vec<_> = ALL.iter().map(|(code, _)| *code).collect();
-        assert!(codes.iter().all(|code| code.len() == 6 && code.starts_with("HS1")));
+        assert!(codes.iter().all(|code| code.len() == 6 && code.starts_with("HS")));
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), ALL.len());
