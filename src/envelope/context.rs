@@ -24,7 +24,8 @@ impl StreamName {
 
     const QUARANTINE: &'static str = ".quarantine";
 
-    /// Parses a configured name of 1 to 244 bytes. One that ends like a quarantine's would make two streams one.
+    /// Parses a configured name of 1 to 244 bytes. One that ends like a quarantine's would make two streams
+    /// one.
     ///
     /// # Errors
     /// See [`StreamNameError`].
@@ -37,7 +38,8 @@ impl StreamName {
         }
     }
 
-    /// `<stream>.quarantine`, under which the quarantined records of this stream are sealed. Its own is itself.
+    /// `<stream>.quarantine`, under which the quarantined records of this stream are sealed. Its own is
+    /// itself.
     pub fn quarantine(&self) -> Self {
         if self.0.ends_with(Self::QUARANTINE) {
             self.clone()

@@ -1,6 +1,7 @@
 //! The wire format of `schemas/envelope.md`, suite 0x01: pure functions over byte slices.
 //!
-//! Promise: the format never changes with a setting; a reader accepts canonical encodings only, and no input makes it panic.
+//! Promise: the format never changes with a setting; a reader accepts canonical encodings only, and no input
+//! makes it panic.
 //! Not here: where keys come from (`keys`), which event goes where (`lane`).
 //! Start at [`Sealer::append`] and [`open()`]; [`derive()`] and [`wrap()`] make their keys.
 
@@ -31,7 +32,8 @@ pub use wrap::{UnwrapError, WRAPPED_LEN, unwrap, wrap};
 /// The first byte of every envelope.
 pub const MAGIC: u8 = 0xe9;
 
-/// Bytes of the shortest envelope: header 48, frame 4, tag 16. What sealing adds to an event without key and headers.
+/// Bytes of the shortest envelope: header 48, frame 4, tag 16. What sealing adds to an event without key and
+/// headers.
 pub const OVERHEAD: usize = HEADER_LEN + frame::MIN_FRAME_LEN + TAG_LEN;
 
 const _: () = assert!(OVERHEAD == 68, "schemas/envelope.md says 68");

@@ -31,7 +31,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads magic ‖ suite ‖ u16 generation ‖ u32 hour ‖ key_id 16 ‖ nonce 24 of an envelope of at least 68 bytes.
+    /// Reads magic ‖ suite ‖ u16 generation ‖ u32 hour ‖ key_id 16 ‖ nonce 24 of an envelope of at least 68
+    /// bytes.
     ///
     /// # Errors
     /// [`OpenError::NotAnEnvelope`], [`OpenError::UnknownSuite`].
@@ -75,8 +76,8 @@ impl Opened {
 
 /// Opens an envelope with the key of its slot, for the customer and stream of `context`.
 ///
-/// The caller has found `key` by the customer, hour and generation, and has compared the store's 32-byte commitment
-/// ([`SealKey::commits_to`]); the key_id is compared here.
+/// The caller has found `key` by the customer, hour and generation, and has compared the store's 32-byte
+/// commitment ([`SealKey::commits_to`]); the key_id is compared here.
 ///
 /// # Errors
 /// See [`OpenError`]. Never panics, whatever the bytes.

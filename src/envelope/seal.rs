@@ -52,10 +52,12 @@ pub struct Sealer<'k> {
 }
 
 impl Sealer<'_> {
-    /// Appends the envelope of an event to `arena` and says where it lies; its plaintext is written there and nowhere else.
+    /// Appends the envelope of an event to `arena` and says where it lies; its plaintext is written there and
+    /// nowhere else.
     ///
-    /// The nonce must be 24 random bytes, drawn for this call. An arena that grows leaves ciphertext behind, and the plaintext
-    /// of this one event: reserve what a batch needs, `OVERHEAD` + key + payload + 4 + per header 6, name and value.
+    /// The nonce must be 24 random bytes, drawn for this call. An arena that has to grow meanwhile leaves this
+    /// event's plaintext in freed memory: reserve what a batch needs, per event [`OVERHEAD`] + payload,
+    /// 4 + key, 2 for headers, and 6 + name + value for each.
     ///
     /// # Errors
     /// [`FrameError`]; the arena is then as before.

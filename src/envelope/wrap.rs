@@ -1,7 +1,7 @@
 //! DEKs under KEKs, as the key store keeps them.
 //!
 //! ```text
-//! wrapped  = ver 0x01 ‖ suite 0x01 ‖ nonce 24 ‖ ciphertext 32 ‖ tag 16                                     (74 bytes)
+//! wrapped  = ver 0x01 ‖ suite 0x01 ‖ nonce 24 ‖ ciphertext 32 ‖ tag 16      (74 bytes)
 //! wrap key = HKDF-SHA256(ikm = KEK, salt = "", info = "hourseal/1 wrap" ‖ u16 len ‖ kek id, 32 bytes)
 //! aad      = "hourseal/1 wrap" ‖ u16 len ‖ customer ‖ u32 hour ‖ u16 generation ‖ commitment 32
 //! ```

@@ -7,7 +7,7 @@
 //!         ‖ payload                                                      the rest, none if flags bit 2
 //! ```
 //!
-//! Promise: [`Frame::parse`] accepts exactly what [`write`] can write.
+//! Promise: [`Frame::parse`] accepts exactly what [`write()`] can write.
 
 mod parse;
 mod write;

@@ -21,8 +21,8 @@ impl<'a> Frame<'a> {
     /// Reads a frame.
     ///
     /// # Errors
-    /// [`NotCanonical`]: an unknown flag, milliseconds ≥ 3,600,000, headers flagged with count 0, a length beyond the end,
-    /// or a payload byte after bit 2.
+    /// [`NotCanonical`]: an unknown flag, milliseconds ≥ 3,600,000, headers flagged with count 0, a length
+    /// beyond the end, or a payload byte after bit 2.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, NotCanonical> {
         let mut rest = bytes;
         let prefix = u32::from_be_bytes(take_array(&mut rest)?);

@@ -21,7 +21,8 @@ pub enum FrameError {
 /// See [`FrameError`].
 ///
 /// # Panics
-/// When `milliseconds` is not within an hour: [`crate::model::Hour::offset_of`] gives no such number for a time of its hour.
+/// When `milliseconds` is not within an hour: [`crate::model::Hour::offset_of`] gives no such number for a
+/// time of its hour.
 pub fn write<'h>(
     buf: &mut Vec<u8>,
     plain: &Plain<'_>,

@@ -1,0 +1,343 @@
+//! Opening records, slot by slot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Record;
+use crate::envelope::{Context, Header, OpenError, Opened, SealKey, StreamName, open};
+use crate::model::{CustomerId, Digest, Generation, Hour, KeyId, Slot};
+
+/// What became of the key of a slot.
+pub enum Answer {
+    /// Its commitment has been compared with the store's; it may be used now.
+    Key(SealKey),
+    /// Overwritten by this command, and its key_id was the envelope's.
+    Erased {
+        command: Digest,
+    },
+    ErasedByTtl,
+    /// Below the customer's floor: forgotten, and its rows too.
+    Gone,
+    NoSuchKey,
+    WrongKey,
+    Unavailable,
+}
+
+/// Finds keys; the key room does. It answers within its own time limit: nobody waits for ever for a store.
+#[async_trait]
+pub trait FindKey: Send + Sync + 'static {
+    async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Answer;
+}
+
+/// How a record ended.
+pub enum Outcome {
+    Opened(Opened),
+    /// The key was erased; the receipt is the one of the command with this digest.
+    Erased {
+        receipt: Digest,
+    },
+    /// The key fell to the fail-safe, without a command.
+    ErasedByTtl,
+    /// The hour lies below the customer's floor.
+    Gone,
+    /// No such key was ever there, as far as the store knows.
+    NoSuchKey,
+    /// The slot has another key than the envelope names.
+    WrongKey,
+    /// The key refuses the envelope, or the frame is not canonical.
+    Tampered,
+    UnknownSuite,
+    /// No envelope, or a record that names no customer, or two.
+    NotAnEnvelope,
+    /// The store did not answer; the record may open later.
+    Unavailable,
+}
+
+impl Outcome {
+    /// The outcome's name in JSON and in `tests/vectors`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Opened(_) => "opened",
+            Self::Erased { .. } => "erased",
+            Self::ErasedByTtl => "erased-by-ttl",
+            Self::Gone => "gone",
+            Self::NoSuchKey => "no-such-key",
+            Self::WrongKey => "wrong-key",
+            Self::Tampered => "tampered",
+            Self::UnknownSuite => "unknown-suite",
+            Self::NotAnEnvelope => "not-an-envelope",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl From<OpenError> for Outcome {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotAnEnvelope => Self::NotAnEnvelope,
+            OpenError::UnknownSuite(_) => Self::UnknownSuite,
+            OpenError::WrongKey => Self::WrongKey,
+            OpenError::Tampered => Self::Tampered,
+        }
+    }
+}
+
+/// A record's outcome, and whose and which hour's it says it is: a claim, unless it opened.
+pub struct Reading {
+    pub customer: Option<CustomerId>,
+    pub header: Option<Header>,
+    pub outcome: Outcome,
+}
+
+/// Opens the records of one stream. For its quarantine topic, make another of [`StreamName::quarantine`].
+pub struct Opener {
+    keys: Arc<dyn FindKey>,
+    stream: StreamName,
+}
+
+impl Opener {
+    pub fn new(keys: Arc<dyn FindKey>, stream: StreamName) -> Self {
+        Self { keys, stream }
+    }
+
+    /// Opens one record.
+    pub async fn open(&self, record: Record<'_>) -> Reading {
+        self.open_batch(&[record]).await.pop().expect("one record has one reading")
+    }
+
+    /// Opens records and answers in their order.
+    ///
+    /// A key is asked for once per slot, used for all its records at once and dropped: no key outlives its
+    /// answer, so nothing is opened later than a lease would allow. Once the store is away, it is not asked
+    /// again within the call.
+    pub async fn open_batch(&self, records: &[Record<'_>]) -> Vec<Reading> {
+        let mut readings: Vec<Reading> = records.iter().map(claims).collect();
+        let mut away = false;
+        for (named, members) in group(&readings) {
+            let answer = if away { Answer::Unavailable } else { self.find(&named).await };
+            away = matches!(answer, Answer::Unavailable);
+            let context = Context::new(&named.slot.customer, &self.stream);
+            for at in members {
+                readings[at].outcome = outcome(&answer, records[at].value.unwrap_or_default(), &context);
+            }
+        }
+        readings
+    }
+
+    async fn find(&self, named: &Named) -> Answer {
+        let Slot { customer, hour, generation } = &named.slot;
+        self.keys.find(customer, *hour, *generation, named.key_id).await
+    }
+}
+
+/// The key that an envelope names.
+#[derive(PartialEq, Eq, Hash)]
+struct Named {
+    slot: Slot,
+    key_id: KeyId,
+}
+
+/// What a record says of itself, with the outcome that it has until its key is found.
+fn claims(record: &Record<'_>) -> Reading {
+    let customer = record.customer();
+    match (Header::parse(record.value.unwrap_or_default()), &customer) {
+        (Ok(header), Some(_)) => Reading { customer, header: Some(header), outcome: Outcome::Unavailable },
+        (Ok(_), None) => Reading { customer, header: None, outcome: Outcome::NotAnEnvelope },
+        (Err(error), _) => Reading { customer, header: None, outcome: error.into() },
+    }
+}
+
+/// The positions of the records of each key, keys in the order of their first record.
+fn group(readings: &[Reading]) -> Vec<(Named, Vec<usize>)> {
+    let mut groups: HashMap<Named, Vec<usize>> = HashMap::new();
+    for (at, reading) in readings.iter().enumerate() {
+        if let (Some(customer), Some(header)) = (&reading.customer, &reading.header) {
+            let slot = Slot { customer: customer.clone(), hour: header.hour, generation: header.generation };
+            groups.entry(Named { slot, key_id: header.key_id }).or_default().push(at);
+        }
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, members)| members[0]);
+    groups
+}
+
+fn outcome(answer: &Answer, envelope: &[u8], context: &Context) -> Outcome {
+    match answer {
+        Answer::Key(key) => open(envelope, key, context).map_or_else(Outcome::from, Outcome::Opened),
+        Answer::Erased { command } => Outcome::Erased { receipt: *command },
+        Answer::ErasedByTtl => Outcome::ErasedByTtl,
+        Answer::Gone => Outcome::Gone,
+        Answer::NoSuchKey => Outcome::NoSuchKey,
+        Answer::WrongKey => Outcome::WrongKey,
+        Answer::Unavailable => Outcome::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::envelope::{Dek, OVERHEAD, Plain, Sealer, derive};
+
+    const HOUR: Hour = Hour(494_000);
+
+    fn customer(id: &str) -> CustomerId {
+        CustomerId::parse(id).expect("a valid id")
+    }
+
+    fn stream() -> StreamName {
+        StreamName::parse("jobs").expect("a valid name")
+    }
+
+    fn key(id: &str) -> SealKey {
+        derive(&Dek::take(&mut [7; 32]), &customer(id), HOUR, Generation(0))
+    }
+
+    fn sealed(id: &str, payload: &str) -> Vec<u8> {
+        let (key, context) = (key(id), Context::new(&customer(id), &stream()));
+        let sealer = Sealer { key: &key, context: &context, hour: HOUR, generation: Generation(0) };
+        let plain = Plain { milliseconds: 1, key: None, payload: Some(payload.as_bytes()) };
+        let mut arena = Vec::new();
+        sealer.append(&mut arena, &[9; 24], &plain, []).expect("it fits");
+        arena
+    }
+
+    fn record<'a>(key: &'a str, value: &'a [u8]) -> Record<'a> {
+        Record { key: Some(key.as_bytes()), value: Some(value), headers: &[] }
+    }
+
+    /// Answers by the customer's name, and counts how often it is asked.
+    #[derive(Default)]
+    struct World {
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl FindKey for World {
+        async fn find(&self, customer: &CustomerId, _: Hour, _: Generation, _: KeyId) -> Answer {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            match customer.as_str() {
+                "erased" => Answer::Erased { command: Digest([0xcd; 32]) },
+                "ttl" => Answer::ErasedByTtl,
+                "gone" => Answer::Gone,
+                "unknown" => Answer::NoSuchKey,
+                "wrong" => Answer::WrongKey,
+                "away" => Answer::Unavailable,
+                id => Answer::Key(key(id)),
+            }
+        }
+    }
+
+    fn opener() -> (Arc<World>, Opener) {
+        let world = Arc::new(World::default());
+        (world.clone(), Opener::new(world, stream()))
+    }
+
+    async fn outcome_of(record: Record<'_>) -> &'static str {
+        opener().1.open(record).await.outcome.name()
+    }
+
+    fn payload(reading: &Reading) -> &[u8] {
+        match &reading.outcome {
+            Outcome::Opened(opened) => opened.frame().payload().expect("a payload"),
+            other => panic!("{}", other.name()),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_its_outcome() {
+        for (id, expected) in [
+            ("acme", "opened"),
+            ("erased", "erased"),
+            ("ttl", "erased-by-ttl"),
+            ("gone", "gone"),
+            ("unknown", "no-such-key"),
+            ("wrong", "wrong-key"),
+            ("away", "unavailable"),
+        ] {
+            assert_eq!(outcome_of(record(id, &sealed(id, "{}"))).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_envelope_asks_for_no_key() {
+        let (world, opener) = opener();
+        let good = sealed("acme", "{}");
+        let suite_2 = [&good[..1], &[2], &good[2..]].concat();
+        let records = [
+            record("acme", b"{}"),
+            record("acme", &good[..OVERHEAD - 1]),
+            record("~", &good),
+            Record { value: None, ..record("acme", b"") },
+            record("acme", &suite_2),
+        ];
+        let readings = opener.open_batch(&records).await;
+        let names: Vec<_> = readings.iter().map(|reading| reading.outcome.name()).collect();
+        assert_eq!(names[..4], ["not-an-envelope"; 4]);
+        assert_eq!(names[4], "unknown-suite");
+        assert_eq!(world.asked.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_record_under_another_name_does_not_open() {
+        assert_eq!(outcome_of(record("ajax", &sealed("acme", "{}"))).await, "wrong-key");
+        let mut last = sealed("acme", "{}");
+        *last.last_mut().expect("a tag") ^= 1;
+        assert_eq!(outcome_of(record("acme", &last)).await, "tampered");
+        let world = Arc::new(World::default());
+        let quarantine = Opener::new(world, stream().quarantine());
+        assert_eq!(quarantine.open(record("acme", &sealed("acme", "{}"))).await.outcome.name(), "tampered");
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_answered_in_order_and_asks_once_per_key() {
+        let (world, opener) = opener();
+        let values: Vec<_> = (0..30)
+            .map(|i| {
+                let id = ["acme", "ajax", "zeta"][i % 3];
+                (id, sealed(id, &i.to_string()))
+            })
+            .collect();
+        let records: Vec<_> = values.iter().map(|(id, value)| record(id, value)).collect();
+        let readings = opener.open_batch(&records).await;
+        for (i, reading) in readings.iter().enumerate() {
+            assert_eq!(payload(reading), i.to_string().as_bytes());
+        }
+        assert_eq!(world.asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_from_one_batch_to_the_next() {
+        let (world, opener) = opener();
+        let value = sealed("acme", "{}");
+        for _ in 0..2 {
+            opener.open(record("acme", &value)).await;
+        }
+        assert_eq!(world.asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_asked_once_per_batch() {
+        let (world, opener) = opener();
+        let values = [sealed("acme", "{}"), sealed("away", "{}"), sealed("ajax", "{}"), sealed("zeta", "{}")];
+        let records: Vec<_> = ["acme", "away", "ajax", "zeta"]
+            .iter()
+            .zip(&values)
+            .map(|(id, value)| record(id, value))
+            .collect();
+        let readings = opener.open_batch(&records).await;
+        let names: Vec<_> = readings.iter().map(|reading| reading.outcome.name()).collect();
+        assert_eq!(names, ["opened", "unavailable", "unavailable", "unavailable"]);
+        assert_eq!(world.asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn what_did_not_open_still_says_what_it_claims() {
+        let reading = opener().1.open(record("erased", &sealed("erased", "{}"))).await;
+        assert_eq!(reading.customer, Some(customer("erased")));
+        assert_eq!(reading.header.map(|header| header.hour), Some(HOUR));
+    }
+}
