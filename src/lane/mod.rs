@@ -1,1 +1,5 @@
 //! (in the making)
+
+mod settings;
+
+pub use settings::*;

@@ -1,8 +1,11 @@
 //! Kafka, by librdkafka: the only room that says `rdkafka`.
 
+pub mod admin;
 mod client;
 mod connector;
 mod ffi;
+pub mod sample;
+pub mod scan;
 mod sink;
 mod source;
 
