@@ -7,10 +7,12 @@ use super::Failure;
 use crate::config::{Config, Store};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ClientSettings;
+use crate::edge::kafka::admin::{Role, TopicPlan};
 use crate::edge::kek::FileVault;
 use crate::edge::sqlite::{OpenOptions, SqliteStore};
 use crate::keys::{KekVault, KeyStore, StoreError};
-use crate::model::Clock;
+use crate::lane::Partitioner;
+use crate::model::{Clock, Retention};
 
 /// The store's own limit of a lease, seeded once (60 s).
 const MAX_LEASE_MS: u64 = 60_000;
@@ -64,4 +66,27 @@ pub fn client_settings(config: &Config) -> ClientSettings {
         consumer: config.kafka.consumer().clone(),
         producer: config.kafka.producer().clone(),
     }
+}
+
+/// The topics that a process needs; `longest` is the longest retention that any customer has.
+pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
+    let topics = &config.topics;
+    let names = [
+        (Role::Input, &topics.input),
+        (Role::Output, &topics.output),
+        (Role::Quarantine, &topics.quarantine),
+        (Role::Control, &topics.control),
+        (Role::Receipts, &topics.receipts),
+    ];
+    TopicPlan {
+        names: names.into_iter().map(|(role, name)| (role, name.clone())).collect(),
+        longest,
+        partition_as_input: config.seal.partitioner == Partitioner::Input,
+    }
+}
+
+/// The runtime of the store, HTTP and signals. Lanes are plain threads.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| Failure::new(Failure::DEPENDENCY, format!("cannot start the runtime: {error}")))
 }

@@ -7,11 +7,12 @@ mod build;
 mod failure;
 mod lanes;
 mod observer;
-//mod run;
+mod run;
 mod starts;
 mod watchdog;
 
-pub use build::{Foundation, open_foundation};
+pub use build::{Foundation, client_settings, open_foundation, topic_plan};
 
 pub use failure::Failure;
+pub use run::{RunOptions, run};
 
