@@ -1,0 +1,425 @@
+//! Receipts: the record of what was done (`schemas/receipt.schema.json`).
+
+use serde::{Deserialize, Serialize};
+
+use super::Why;
+use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token};
+use crate::stream::{Outgoing, Publish, TopicIndex};
+
+/// The version that this program writes; it reads no newer one.
+const VERSION: u32 = 1;
+/// Who answers for an unsigned command.
+const ISSUER: &str = "unsigned";
+const LEVEL: &str = "L1";
+
+/// What every receipt of level L1 rests on, whatever the store and the vault are.
+pub const ASSUMPTIONS: &[&str] = &[
+    "L1 covers the key store as it was read back: copies of it made before are covered by l3_by only, when the keys that \
+     wrapped these are destroyed",
+    "unusable_after counts the longest lease from done_at; where this record's own timestamp is later, count from that",
+];
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every hour of the range is fenced, and this command erased at least one key.
+    Erased,
+    /// Every hour of the range is fenced; there was no key to erase.
+    NothingToErase,
+    /// Nothing was done.
+    Refused,
+    /// Something was in the way: what could be fenced and erased, is.
+    Incomplete,
+}
+
+impl Outcome {
+    /// The word in receipts, metrics and logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Erased => "erased",
+            Self::NothingToErase => "nothing-to-erase",
+            Self::Refused => "refused",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// A key that the command erased.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErasedKey {
+    pub hour: Hour,
+    pub generation: Generation,
+    pub key_id: KeyId,
+    pub kek: KekId,
+}
+
+/// The record of what was done on one command. It names tokens, never a customer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// The command's digest.
+    pub id: Digest,
+    /// The command's own id.
+    pub command: String,
+    pub outcome: Outcome,
+    /// Why it was refused or is incomplete.
+    pub why: Option<Why>,
+    /// `None` where the command named no valid customer.
+    pub token: Option<Token>,
+    pub from: Hour,
+    pub to: Hour,
+    /// The keys erased, or none of them where the list would be too long for a record.
+    pub keys: Vec<ErasedKey>,
+    pub key_count: u64,
+    /// The control record's timestamp.
+    pub requested_at: Option<Millis>,
+    /// The hour number from which the last hour of the range is due.
+    pub due: Option<Due>,
+    pub done_at: Millis,
+    /// When what wrapped the last of the keys is due to be destroyed.
+    pub l3_by: Option<Millis>,
+    /// From then on no process uses a cached copy of the keys.
+    pub unusable_after: Option<Millis>,
+    pub assumptions: Vec<String>,
+    pub store: StoreId,
+}
+
+impl Receipt {
+    /// The same, done at `now`: the leases that it must outlive are counted from when it is published.
+    pub fn stamped(mut self, now: Millis) -> Self {
+        let later = now.0.saturating_sub(self.done_at.0).max(0);
+        self.unusable_after = self.unusable_after.map(|after| after.plus(later));
+        self.done_at = self.done_at.plus(later);
+        self
+    }
+
+    /// The same without the list of keys; their number stays.
+    pub fn without_keys(mut self) -> Self {
+        self.keys = Vec::new();
+        self
+    }
+
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&Wire::from(self)).expect("strings and numbers become JSON")
+    }
+
+    /// # Errors
+    /// [`NotAReceipt`]; unknown fields of this version are left alone.
+    pub fn parse(json: &[u8]) -> Result<Self, NotAReceipt> {
+        let Version { version } = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
+        match version {
+            0 => Err(NotAReceipt::Malformed),
+            VERSION => {
+                let wire: Wire = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
+                wire.into_receipt().ok_or(NotAReceipt::Malformed)
+            }
+            newer => Err(NotAReceipt::Newer(newer)),
+        }
+    }
+}
+
+/// Why a record of the receipts topic cannot be followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotAReceipt {
+    #[error("it is no receipt")]
+    Malformed,
+    #[error("it is a receipt of version {0}, which this program does not know")]
+    Newer(u32),
+}
+
+/// When what wrapped these keys is due to be destroyed: the end of the latest KEK's day.
+pub(super) fn l3_by<'a>(keks: impl Iterator<Item = &'a KekId>) -> Option<Millis> {
+    let day: jiff::civil::Date = keks.map(KekId::day).max()?.parse().ok()?;
+    let midnight = jiff::tz::Offset::UTC.to_timestamp(day.tomorrow().ok()?.at(0, 0, 0, 0)).ok()?;
+    Some(Millis(midnight.as_millisecond()))
+}
+
+/// A receipt on its way to the receipts topic, which has one partition: readers assign that and no other.
+pub struct ReceiptRecord {
+    key: Option<String>,
+    value: Vec<u8>,
+    at: Millis,
+}
+
+impl ReceiptRecord {
+    /// The receipt as a record of at most `limit` bytes, without its list of keys where that makes it longer.
+    pub fn new(receipt: Receipt, limit: usize) -> Self {
+        let key = receipt.token.map(|token| token.to_string());
+        let (mut value, at) = (receipt.to_json(), receipt.done_at);
+        if value.len() > limit {
+            value = receipt.without_keys().to_json();
+        }
+        Self { key, value, at }
+    }
+}
+
+impl Publish for ReceiptRecord {
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing {
+            topic: TopicIndex(0),
+            partition: Some(0),
+            timestamp: self.at,
+            key: self.key.as_deref().map(str::as_bytes),
+            value: Some(&self.value),
+            headers: &[],
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// The fields as they stand in JSON.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    version: u32,
+    id: String,
+    command: String,
+    outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    why: Option<Why>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    from_hour: u32,
+    to_hour: u32,
+    keys: Vec<WireKey>,
+    key_count: u64,
+    issuer: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requested_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due: Option<u32>,
+    done_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    l3_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unusable_after: Option<String>,
+    assumptions: Vec<String>,
+    store: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireKey {
+    hour: u32,
+    generation: u16,
+    key_id: String,
+    kek: String,
+}
+
+impl From<&Receipt> for Wire {
+    fn from(receipt: &Receipt) -> Self {
+        Self {
+            version: VERSION,
+            id: receipt.id.to_string(),
+            command: receipt.command.clone(),
+            outcome: receipt.outcome,
+            why: receipt.why,
+            token: receipt.token.map(|token| token.to_string()),
+            from_hour: receipt.from.0,
+            to_hour: receipt.to.0,
+            keys: receipt.keys.iter().map(WireKey::from).collect(),
+            key_count: receipt.key_count,
+            issuer: ISSUER.to_owned(),
+            requested_at: receipt.requested_at.and_then(calendar),
+            due: receipt.due.map(|due| due.0),
+            done_at: receipt.done_at.to_string(),
+            level: (receipt.outcome != Outcome::Refused).then(|| LEVEL.to_owned()),
+            l3_by: receipt.l3_by.and_then(calendar),
+            unusable_after: receipt.unusable_after.and_then(calendar),
+            assumptions: receipt.assumptions.clone(),
+            store: receipt.store.to_string(),
+        }
+    }
+}
+
+impl Wire {
+    /// `None` where an id, a time or the range is not what it must be.
+    fn into_receipt(self) -> Option<Receipt> {
+        let (from, to) = (Hour(self.from_hour), Hour(self.to_hour));
+        let token = match self.token {
+            Some(token) => Some(Token(bytes(&token)?)),
+            None => None,
+        };
+        if self.outcome != Outcome::Refused && (token.is_none() || from > to) {
+            return None;
+        }
+        Some(Receipt {
+            id: Digest(bytes(&self.id)?),
+            command: self.command,
+            outcome: self.outcome,
+            why: self.why,
+            token,
+            from,
+            to,
+            keys: self.keys.iter().map(WireKey::to_key).collect::<Option<_>>()?,
+            key_count: self.key_count,
+            requested_at: time(self.requested_at)?,
+            due: self.due.map(Due),
+            done_at: time(Some(self.done_at))??,
+            l3_by: time(self.l3_by)?,
+            unusable_after: time(self.unusable_after)?,
+            assumptions: self.assumptions,
+            store: StoreId(bytes(&self.store)?),
+        })
+    }
+}
+
+impl From<&ErasedKey> for WireKey {
+    fn from(key: &ErasedKey) -> Self {
+        Self {
+            hour: key.hour.0,
+            generation: key.generation.0,
+            key_id: key.key_id.to_string(),
+            kek: key.kek.to_string(),
+        }
+    }
+}
+
+impl WireKey {
+    fn to_key(&self) -> Option<ErasedKey> {
+        Some(ErasedKey {
+            hour: Hour(self.hour),
+            generation: Generation(self.generation),
+            key_id: KeyId(bytes(&self.key_id)?),
+            kek: KekId::parse(&self.kek)?,
+        })
+    }
+}
+
+/// RFC 3339, or nothing where no calendar reaches: a control record's timestamp is the sender's and may be anything.
+fn calendar(time: Millis) -> Option<String> {
+    jiff::Timestamp::from_millisecond(time.0).ok().map(|_| time.to_string())
+}
+
+/// `None` = there is a text that is no time.
+fn time(text: Option<String>) -> Option<Option<Millis>> {
+    let Some(text) = text else { return Some(None) };
+    text.parse::<jiff::Timestamp>().ok().map(|time| Some(Millis(time.as_millisecond())))
+}
+
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    hex::decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = include_str!("../../schemas/receipt.schema.json");
+
+    fn receipt() -> Receipt {
+        let key = |hour, day: &str| ErasedKey {
+            hour: Hour(hour),
+            generation: Generation(2),
+            key_id: KeyId([9; 16]),
+            kek: KekId::parse(day).expect("a day"),
+        };
+        Receipt {
+            id: Digest([1; 32]),
+            command: "c-1".to_owned(),
+            outcome: Outcome::Erased,
+            why: None,
+            token: Some(Token([2; 16])),
+            from: Hour(498_000),
+            to: Hour(498_001),
+            keys: vec![key(498_000, "day/2026-11-23"), key(498_001, "day/2026-11-24")],
+            key_count: 2,
+            requested_at: Some(Millis(1_795_500_000_000)),
+            due: Some(Due(498_722)),
+            done_at: Millis(1_795_500_001_234),
+            l3_by: Some(Millis(1_795_564_800_000)),
+            unusable_after: Some(Millis(1_795_500_061_234)),
+            assumptions: ASSUMPTIONS.iter().map(ToString::to_string).collect(),
+            store: StoreId([3; 16]),
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_read_back_as_it_was_written() {
+        let refused = Receipt {
+            outcome: Outcome::Refused,
+            why: Some(Why::InvalidCustomer),
+            token: None,
+            from: Hour(9),
+            to: Hour(3),
+            keys: Vec::new(),
+            key_count: 0,
+            requested_at: None,
+            due: None,
+            l3_by: None,
+            unusable_after: None,
+            assumptions: Vec::new(),
+            ..receipt()
+        };
+        for receipt in [receipt(), refused] {
+            assert_eq!(Receipt::parse(&receipt.to_json()), Ok(receipt));
+        }
+    }
+
+    #[test]
+    fn the_schemas_example_is_a_receipt_to_the_letter() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+        let example = &schema["examples"][0];
+        let receipt = Receipt::parse(example.to_string().as_bytes()).expect("a receipt");
+        let written: serde_json::Value = serde_json::from_slice(&receipt.to_json()).expect("JSON");
+        assert_eq!(&written, example);
+        let known = schema["properties"].as_object().expect("properties");
+        for field in written.as_object().expect("an object").keys() {
+            assert!(known.contains_key(field), "{field} is in the schema");
+        }
+    }
+
+    #[test]
+    fn a_receipt_counts_leases_from_when_it_is_published() {
+        let stamped = receipt().stamped(Millis(1_795_500_011_234));
+        assert_eq!(stamped.done_at, Millis(1_795_500_011_234));
+        assert_eq!(stamped.unusable_after, Some(Millis(1_795_500_071_234)));
+        assert_eq!(receipt().stamped(Millis(0)), receipt(), "a clock that goes back shortens nothing");
+    }
+
+    #[test]
+    fn a_receipt_too_long_for_a_record_keeps_its_counts() {
+        let (whole, limit) = (receipt().to_json(), receipt().to_json().len());
+        let record = |limit| ReceiptRecord::new(receipt(), limit);
+        assert_eq!(record(limit).outgoing().value, Some(whole.as_slice()));
+        let short = Receipt::parse(&record(limit - 1).value).expect("a receipt");
+        assert_eq!((short.keys.len(), short.key_count), (0, 2));
+        assert_eq!(record(limit).outgoing().key, Some("02".repeat(16).as_bytes()));
+        assert_eq!(record(limit).outgoing().partition, Some(0));
+    }
+
+    #[test]
+    fn what_wrapped_the_keys_goes_at_the_end_of_the_latest_day() {
+        let keks: Vec<KekId> = receipt().keys.into_iter().map(|key| key.kek).collect();
+        assert_eq!(l3_by(keks.iter()).expect("a day").to_string(), "2026-11-25T00:00:00.000Z");
+        assert_eq!(l3_by(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_told_apart() {
+        let json = String::from_utf8(receipt().to_json()).expect("UTF-8");
+        let parse = |from: &str, to: &str| Receipt::parse(json.replace(from, to).as_bytes());
+        assert_eq!(parse(r#""version":1"#, r#""version":2"#), Err(NotAReceipt::Newer(2)));
+        assert!(parse(r#""version":1"#, r#""version":1,"added":true"#).is_ok());
+        for (from, to) in [
+            (r#""version":1,"#, ""),
+            (r#""version":1"#, r#""version":0"#),
+            (r#""to_hour":498001"#, r#""to_hour":3"#),
+            (&"02".repeat(16), "02"),
+            (r#""done_at":"2026"#, r#""done_at":"then"#),
+            (r#""outcome":"erased""#, r#""outcome":"gone""#),
+        ] {
+            assert_eq!(parse(from, to), Err(NotAReceipt::Malformed), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_senders_impossible_timestamp_is_left_out() {
+        let receipt = Receipt { requested_at: Some(Millis(i64::MAX)), ..receipt() };
+        assert_eq!(Receipt::parse(&receipt.to_json()).expect("a receipt").requested_at, None);
+    }
+}
