@@ -1,0 +1,293 @@
+//! The executor: a [`Step`] over the control topic that carries out its commands, in their order.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::execute::{Answer, Desk, Request, Trouble, execute};
+use super::{NotACommand, Outcome, Receipt, ReceiptRecord, Unverified};
+use crate::keys::KeyStore;
+use crate::model::Clock;
+use crate::stream::{
+    ErrorClass, Event, Filling, Halt, Input, NextOffset, Ready, Sink, Stage, Step, StreamError, Take, Txn,
+};
+use crate::telemetry::{codes, info, warn};
+
+/// Most commands of one transaction.
+const MOST: usize = 1_000;
+/// Pause before a batch that met a trouble goes on.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What an executor is made of.
+pub struct ExecutorParts {
+    pub store: Arc<dyn KeyStore>,
+    pub clock: Arc<dyn Clock>,
+    /// Where the store is asked.
+    pub runtime: Handle,
+    /// `control.require_signatures`: every command is refused, because none is signed in this version.
+    pub signatures_required: bool,
+    /// Longest receipt, in bytes: the receipts topic's `max.message.bytes` less what a record needs.
+    pub receipt_bytes: usize,
+    /// What receipts rest on besides [`super::ASSUMPTIONS`], as the promise of the KEK vault.
+    pub assumptions: Vec<String>,
+    pub observer: Box<dyn Observer>,
+}
+
+/// Hears what the executor does, once per batch.
+pub trait Observer: Send {
+    fn note(&mut self, event: &Event<'_>, tally: &Tally);
+}
+
+/// What a batch came to.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Commands that ended with a receipt.
+    pub receipts: BTreeMap<Outcome, u64>,
+    /// Records that are no command.
+    pub unreadable: u64,
+    /// Copies of commands that have their receipt already.
+    pub copies: u64,
+}
+
+/// Executes commands. One process of a deployment does it: the owner of the control topic's partition.
+pub struct Executor {
+    desk: Desk,
+    runtime: Handle,
+    receipt_bytes: usize,
+    observer: Box<dyn Observer>,
+    batch: Batch,
+    run: Option<Run>,
+    /// Why the batch is not finished, while it is not.
+    trouble: Option<String>,
+    /// Offsets of commands whose receipt was refused by the broker as it was.
+    refused: HashSet<i64>,
+    waiting: bool,
+    retry: Duration,
+}
+
+/// The records of one transaction.
+#[derive(Default)]
+struct Batch {
+    /// In the order of the topic.
+    requests: Vec<(i32, Request)>,
+    /// Of the first of them, in the same order.
+    answers: Vec<Answer>,
+    unreadable: u64,
+}
+
+impl Batch {
+    fn is_answered(&self) -> bool {
+        self.answers.len() == self.requests.len()
+    }
+
+    /// Keeps each answer beside its request.
+    fn drop_partitions(&mut self, partitions: &[i32]) {
+        let stays: Vec<bool> =
+            self.requests.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
+        let (mut of_request, mut of_answer) = (stays.iter(), stays.iter());
+        self.requests.retain(|_| of_request.next() == Some(&true));
+        self.answers.retain(|_| of_answer.next() == Some(&true));
+    }
+}
+
+/// A task that executes the batch's open commands. Dropping it abandons it: a redo obeys what it stored.
+struct Run {
+    task: AbortHandle,
+    report: Receiver<Report>,
+}
+
+/// How far a task came, and why no further.
+struct Report {
+    answers: Vec<Answer>,
+    trouble: Option<Trouble>,
+}
+
+impl Executor {
+    pub fn new(parts: ExecutorParts) -> Self {
+        let ExecutorParts { store, clock, signatures_required, assumptions, .. } = parts;
+        Self {
+            desk: Desk { store, clock, signatures_required, assumptions },
+            runtime: parts.runtime,
+            receipt_bytes: parts.receipt_bytes,
+            observer: parts.observer,
+            batch: Batch::default(),
+            run: None,
+            trouble: None,
+            refused: HashSet::new(),
+            waiting: false,
+            retry: RETRY,
+        }
+    }
+
+    /// Starts the open commands; after a trouble with a pause.
+    fn start(&self) -> Run {
+        let pause = if self.trouble.is_some() { self.retry } else { Duration::ZERO };
+        let open = self.batch.requests[self.batch.answers.len()..].iter();
+        let (desk, requests): (_, Vec<Request>) =
+            (self.desk.clone(), open.map(|(_, request)| request.clone()).collect());
+        let (tell, report) = mpsc::sync_channel(1);
+        let task = self.runtime.spawn(async move {
+            tokio::time::sleep(pause).await;
+            // Nobody listens any more when the batch was dropped.
+            let _ = tell.send(execute_all(&desk, &requests).await);
+        });
+        Run { task: task.abort_handle(), report }
+    }
+
+    fn count_unreadable(&mut self, input: &Input<'_>, why: NotACommand) {
+        self.batch.unreadable += 1;
+        warn!(codes::COMMAND_UNREADABLE, offset = input.offset, %why, "a control record is no command");
+    }
+
+    fn tally(&self) -> Tally {
+        let mut tally = Tally { unreadable: self.batch.unreadable, ..Tally::default() };
+        for answer in &self.batch.answers {
+            match answer {
+                Answer::Receipt(receipt) => *tally.receipts.entry(receipt.outcome).or_default() += 1,
+                Answer::Copy => tally.copies += 1,
+            }
+        }
+        tally
+    }
+
+    fn log_receipts(&self) {
+        for answer in &self.batch.answers {
+            let Answer::Receipt(receipt) = answer else { continue };
+            let (outcome, keys) = (receipt.outcome.code(), receipt.key_count);
+            let why = receipt.why.map_or("", |why| why.code());
+            info!(codes::RECEIPT_PUBLISHED, receipt = %receipt.id, outcome, why, keys, "receipt published");
+        }
+    }
+
+    fn log(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Committed { .. } => self.log_receipts(),
+            Event::Assigned(0) => info!(codes::EXECUTOR_ENDED, "another process executes commands"),
+            Event::Assigned(_) => info!(codes::EXECUTOR_STARTED, "this process executes commands"),
+            Event::Waiting(why) => {
+                if !std::mem::replace(&mut self.waiting, true) {
+                    warn!(codes::LANE_WAITS, lane = "control", why, "commands wait; none is lost");
+                }
+            }
+            Event::Resumed => {
+                if std::mem::replace(&mut self.waiting, false) {
+                    info!(codes::LANE_RESUMES, lane = "control", "commands are executed again");
+                }
+            }
+            Event::Aborted(error) => {
+                warn!(codes::BATCH_REDONE, lane = "control", %error, "nothing committed; the batch is read again");
+            }
+            Event::Reincarnated(why, _) => {
+                warn!(
+                    codes::PRODUCER_RENEWED,
+                    lane = "control",
+                    why,
+                    "the broker's committed offsets are the truth"
+                );
+            }
+            Event::Rejoined(error) => {
+                warn!(codes::PRODUCER_RENEWED, lane = "control", %error, "joining the group again");
+            }
+        }
+    }
+}
+
+async fn execute_all(desk: &Desk, requests: &[Request]) -> Report {
+    let mut answers = Vec::with_capacity(requests.len());
+    for request in requests {
+        match execute(desk, request).await {
+            Ok(answer) => answers.push(answer),
+            Err(trouble) => return Report { answers, trouble: Some(trouble) },
+        }
+    }
+    Report { answers, trouble: None }
+}
+
+impl Step for Executor {
+    fn admit(&mut self, input: &Input<'_>) -> Take {
+        let unverified = Unverified::new(input.value);
+        match unverified.and_then(|unverified| Ok((unverified.digest(), unverified.parse()?))) {
+            Ok((digest, command)) => {
+                let request =
+                    Request { offset: input.offset, digest, command, requested_at: input.timestamp };
+                self.batch.requests.push((input.partition, request));
+            }
+            Err(why) => self.count_unreadable(input, why),
+        }
+        if self.batch.requests.len() < MOST { Take::More } else { Take::Enough }
+    }
+
+    fn prepare(&mut self, deadline: Instant) -> Ready {
+        if self.batch.is_answered() {
+            return Ready::Yes;
+        }
+        let run = self.run.take().unwrap_or_else(|| self.start());
+        let report = match run.report.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(report) => report,
+            Err(RecvTimeoutError::Disconnected) => {
+                Report { answers: Vec::new(), trouble: Some(Trouble::Ended) }
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.run = Some(run);
+                let busy = || "commands are being executed".to_owned();
+                return Ready::Wait(self.trouble.clone().unwrap_or_else(busy));
+            }
+        };
+        self.batch.answers.extend(report.answers);
+        self.trouble = report.trouble.map(|trouble| trouble.to_string());
+        self.trouble.clone().map_or(Ready::Yes, Ready::Wait)
+    }
+
+    fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
+        if !self.batch.is_answered() {
+            let name = "a command has no answer yet".to_owned();
+            return Err(StreamError { stage: Stage::Send, class: ErrorClass::Abortable, name });
+        }
+        let now = self.desk.clock.now();
+        for ((_, request), answer) in self.batch.requests.iter().zip(&self.batch.answers) {
+            let Answer::Receipt(receipt) = answer else { continue };
+            let limit = if self.refused.contains(&request.offset) { 0 } else { self.receipt_bytes };
+            txn.send(&ReceiptRecord::new(Receipt::clone(receipt).stamped(now), limit))?;
+        }
+        Ok(())
+    }
+
+    fn drop_partitions(&mut self, partitions: &[i32]) {
+        self.run = None;
+        self.batch.drop_partitions(partitions);
+    }
+
+    fn clear(&mut self) {
+        self.batch = Batch::default();
+        self.run = None;
+        self.trouble = None;
+    }
+
+    fn condemn(&mut self, _partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
+        if self.refused.insert(offset) {
+            return Ok(());
+        }
+        Err(Halt::Setup(format!(
+            "the receipts topic takes no receipt for control offset {offset}, not even without keys: {}",
+            why.name
+        )))
+    }
+
+    fn note(&mut self, event: Event<'_>) {
+        self.log(&event);
+        self.observer.note(&event, &self.tally());
+        if let Event::Committed { offsets, .. } = event {
+            self.refused.retain(|offset| offsets.iter().all(|next: &NextOffset| *offset >= next.offset));
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

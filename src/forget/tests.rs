@@ -1,0 +1,360 @@
+//! Executing and following, against a mock of the key store. The real stores are held to the same in `tests/it`.
+
+mod executing;
+mod stepping;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use tokio::runtime::Runtime;
+
+use super::execute::{Answer, Desk, Request, Trouble, execute};
+use super::restore::{Restored, restore};
+use super::*;
+use crate::keys::*;
+use crate::model::*;
+
+const STORE: StoreId = StoreId([0xAA; 16]);
+const HOUR: Hour = Hour(500_000);
+/// The default retention.
+const RETENTION: u16 = 720;
+/// When [`HOUR`] and the next two are due.
+const NOW: Millis = Hour(HOUR.0 + 3 + RETENTION as u32).start();
+const LEASE_MS: u64 = 60_000;
+
+pub(super) fn meta(last_receipt: Option<i64>) -> Meta {
+    Meta {
+        store: STORE,
+        vault: VaultId([0xBB; 16]),
+        schema_version: 1,
+        max_lease_ms: LEASE_MS,
+        default_retention: Retention::hours(RETENTION).expect("hours"),
+        last_receipt,
+    }
+}
+
+fn acme() -> CustomerId {
+    CustomerId::parse("acme").expect("a valid id")
+}
+
+pub(super) fn a_receipt(outcome: Outcome) -> Receipt {
+    Receipt {
+        id: Digest([7; 32]),
+        command: "c-1".to_owned(),
+        outcome,
+        why: None,
+        token: Some(FakeStore::default().token(&acme())),
+        from: HOUR,
+        to: HOUR.plus(1),
+        keys: Vec::new(),
+        key_count: 0,
+        requested_at: None,
+        due: None,
+        done_at: NOW,
+        l3_by: None,
+        unusable_after: None,
+        assumptions: Vec::new(),
+        store: STORE,
+    }
+}
+
+struct FakeClock;
+
+impl Clock for FakeClock {
+    fn now(&self) -> Millis {
+        NOW
+    }
+
+    fn boot_ms(&self) -> u64 {
+        1_000
+    }
+}
+
+/// A mock of a key store: gates, keys and verdicts in memory. It can be told to be away.
+#[derive(Default)]
+struct FakeStore {
+    state: Mutex<FakeState>,
+    skew_ms: i64,
+    /// Keys stay live whatever erase answers.
+    broken: bool,
+}
+
+#[derive(Default)]
+struct FakeState {
+    hours: BTreeMap<(Token, Hour), HourRow>,
+    verdicts: HashMap<Digest, Vec<u8>>,
+    ids: HashMap<String, Digest>,
+    /// A hold that is seen by fences and erasures only, as one that comes after the decision.
+    late_hold: Option<Hour>,
+    mark: Option<i64>,
+    /// How many more calls it answers before it is away; `None` = all.
+    answers: Option<usize>,
+    calls: Vec<&'static str>,
+}
+
+impl FakeStore {
+    /// A customer's hour with live keys in this many generations.
+    fn with_keys(self, hour: Hour, generations: u16) -> Self {
+        let token = self.token(&acme());
+        let gate = Gate {
+            due: Due::of(hour, meta(None).default_retention),
+            kek: None,
+            fenced: false,
+            hold: None,
+            command: None,
+        };
+        let keys = (0..generations).map(|generation| KeyRow {
+            generation: Generation(generation),
+            state: KeyState::Live,
+            key_id: KeyId([generation as u8; 16]),
+            commitment: [generation as u8; 32],
+            kek: KekId::of_due(gate.due),
+            wrapped: None,
+            minted_at: Millis(0),
+            erased_at: None,
+            command: None,
+        });
+        let row = HourRow { token, hour, keys: keys.collect(), gate: gate.clone() };
+        self.state().hours.insert((token, hour), row);
+        self
+    }
+
+    fn state(&self) -> MutexGuard<'_, FakeState> {
+        self.state.lock().expect("no test panics while it holds it")
+    }
+
+    fn call(&self, name: &'static str) -> Result<MutexGuard<'_, FakeState>, StoreError> {
+        let mut state = self.state();
+        state.calls.push(name);
+        match &mut state.answers {
+            Some(0) => return Err(StoreError::Unavailable("told to be away".to_owned())),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(state)
+    }
+
+    fn live_keys(&self) -> usize {
+        let state = self.state();
+        let keys = state.hours.values().flat_map(|row| &row.keys);
+        keys.filter(|key| key.state == KeyState::Live).count()
+    }
+
+    fn fenced_hours(&self) -> usize {
+        self.state().hours.values().filter(|row| row.gate.fenced).count()
+    }
+
+    fn hold(&self, hour: Hour) {
+        let mut state = self.state();
+        let row = state.hours.get_mut(&(self.token(&acme()), hour)).expect("an hour with a gate");
+        row.gate.hold = Some(HoldId(b"h".to_vec()));
+    }
+}
+
+#[async_trait]
+impl KeyStore for FakeStore {
+    async fn now(&self) -> Result<Millis, StoreError> {
+        self.call("now").map(|_| NOW.plus(self.skew_ms))
+    }
+
+    async fn meta(&self) -> Result<Meta, StoreError> {
+        self.call("meta").map(|state| meta(state.mark))
+    }
+
+    fn token(&self, customer: &CustomerId) -> Token {
+        let mut token = [0; 16];
+        token.iter_mut().zip(customer.as_bytes()).for_each(|(to, from)| *to = from ^ 0x55);
+        Token(token)
+    }
+
+    fn digest(&self, _bytes: &[u8]) -> [u8; 16] {
+        unreachable!("forgetting does not ask for it")
+    }
+
+    async fn fetch(&self, _slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
+        unreachable!("forgetting does not ask for it")
+    }
+
+    async fn mint(&self, _candidates: &[Candidate], _now: Millis) -> Result<Vec<Minted>, StoreError> {
+        unreachable!("forgetting mints nothing")
+    }
+
+    async fn register_kek(&self, _id: &KekId, _check: [u8; 16]) -> Result<KekRow, StoreError> {
+        unreachable!("forgetting does not ask for it")
+    }
+
+    async fn kek(&self, _id: &KekId) -> Result<Option<KekRow>, StoreError> {
+        unreachable!("forgetting does not ask for it")
+    }
+
+    async fn advance_kek(&self, _id: &KekId, _to: KekState) -> Result<Option<KekRow>, StoreError> {
+        unreachable!("forgetting does not ask for it")
+    }
+
+    async fn customer(&self, _token: Token) -> Result<Option<Customer>, StoreError> {
+        self.call("customer").map(|_| None)
+    }
+
+    async fn customers(&self, _: Option<Token>, _: usize) -> Result<Vec<(Token, Customer)>, StoreError> {
+        unreachable!("forgetting does not ask for it")
+    }
+
+    async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError> {
+        let state = self.call("hours")?;
+        Ok(state.hours.range((token, from)..=(token, to)).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn due_hours(&self, _: Due, _: Option<DueHour>, _: usize) -> Result<Vec<DueHour>, StoreError> {
+        unreachable!("forgetting does not sweep yet")
+    }
+
+    async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
+        let mut state = self.call("fence")?;
+        let empty = Gate { due, kek: None, fenced: false, hold: None, command: None };
+        let late_hold = state.late_hold == Some(hour);
+        let row = state.hours.entry((token, hour)).or_insert(HourRow {
+            token,
+            hour,
+            gate: empty,
+            keys: Vec::new(),
+        });
+        if late_hold || row.gate.hold.is_some() {
+            return Ok(Fence::Held(HoldId(b"h".to_vec())));
+        }
+        row.gate.fenced = true;
+        row.gate.command.get_or_insert(command);
+        Ok(Fence::Fenced)
+    }
+
+    async fn erase(
+        &self,
+        token: Token,
+        hour: Hour,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Erasure, StoreError> {
+        let mut state = self.call("erase")?;
+        let late_hold = state.late_hold == Some(hour);
+        let Some(row) = state.hours.get_mut(&(token, hour)).filter(|row| row.gate.fenced) else {
+            return Ok(Erasure::NotFenced);
+        };
+        if late_hold || row.gate.hold.is_some() {
+            return Ok(Erasure::Held(HoldId(b"h".to_vec())));
+        }
+        for key in row.keys.iter_mut().filter(|key| key.state == KeyState::Live && !self.broken) {
+            (key.state, key.erased_at, key.command) = (KeyState::Erased, Some(now), Some(command));
+        }
+        Ok(Erasure::Erased(row.keys.clone()))
+    }
+
+    async fn place_hold(&self, _hold: &Hold) -> Result<Placed, StoreError> {
+        unreachable!("holds come in a later version")
+    }
+
+    async fn release_hold(&self, _id: &HoldId) -> Result<(), StoreError> {
+        unreachable!("holds come in a later version")
+    }
+
+    async fn set_retention(&self, _: &CustomerId, _: Option<Retention>) -> Result<(), StoreError> {
+        unreachable!("forgetting changes no policy yet")
+    }
+
+    async fn raise_floor(&self, _: &CustomerId, _: Hour) -> Result<(), StoreError> {
+        unreachable!("forgetting raises no floor yet")
+    }
+
+    async fn close_customer(&self, _: &CustomerId) -> Result<(), StoreError> {
+        unreachable!("forgetting closes no customer yet")
+    }
+
+    async fn expire_markers(&self) -> Result<u64, StoreError> {
+        unreachable!("a job of the store")
+    }
+
+    async fn expire_secrets(&self, _: Due, _: Millis) -> Result<u64, StoreError> {
+        unreachable!("a job of the store")
+    }
+
+    async fn store_verdict(&self, digest: Digest, id: &str, body: &[u8]) -> Result<Stored, StoreError> {
+        let mut state = self.call("store_verdict")?;
+        if let Some(before) = state.verdicts.get(&digest) {
+            return Ok(Stored::Before(before.clone()));
+        }
+        if state.ids.contains_key(id) {
+            return Ok(Stored::IdReuse);
+        }
+        state.ids.insert(id.to_owned(), digest);
+        state.verdicts.insert(digest, body.to_vec());
+        Ok(Stored::New)
+    }
+
+    async fn verdict(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.call("verdict").map(|state| state.verdicts.get(&digest).cloned())
+    }
+
+    async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError> {
+        self.call("applied_receipt").map(|mut state| state.mark = state.mark.max(Some(offset)))
+    }
+
+    async fn started(&self, _input: &str) -> Result<Vec<i32>, StoreError> {
+        unreachable!("the start log asks for it")
+    }
+
+    async fn mark_started(&self, _input: &str, _partitions: &[i32]) -> Result<(), StoreError> {
+        unreachable!("the start log asks for it")
+    }
+
+    async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError> {
+        unreachable!("a metric asks for it")
+    }
+}
+
+/// A command's bytes.
+fn bytes(id: &str, customer: &str, hours: (u32, u32), reason: &str) -> Vec<u8> {
+    let (from_hour, to_hour) = hours;
+    let command = serde_json::json!({ "id": id, "type": "erase", "customer": customer, "from_hour": from_hour,
+        "to_hour": to_hour, "reason": reason });
+    command.to_string().into_bytes()
+}
+
+fn due_hours(id: &str) -> Vec<u8> {
+    bytes(id, "acme", (HOUR.0, HOUR.0 + 2), "retention-end")
+}
+
+struct World {
+    runtime: Runtime,
+    store: Arc<FakeStore>,
+    signatures_required: bool,
+}
+
+impl World {
+    fn of(store: FakeStore) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Self { runtime: runtime.expect("a runtime"), store: Arc::new(store), signatures_required: false }
+    }
+
+    fn try_execute(&self, offset: i64, bytes: &[u8]) -> Result<Answer, Trouble> {
+        let unverified = Unverified::new(Some(bytes)).expect("bytes");
+        let command = unverified.parse().expect("well formed");
+        let request = Request { offset, digest: unverified.digest(), command, requested_at: Some(Millis(9)) };
+        let desk = Desk {
+            store: Arc::clone(&self.store) as Arc<dyn KeyStore>,
+            clock: Arc::new(FakeClock),
+            signatures_required: self.signatures_required,
+            assumptions: vec!["the vault is a file".to_owned()],
+        };
+        self.runtime.block_on(execute(&desk, &request))
+    }
+
+    fn execute(&self, offset: i64, bytes: &[u8]) -> Receipt {
+        match self.try_execute(offset, bytes).expect("no trouble") {
+            Answer::Receipt(receipt) => *receipt,
+            Answer::Copy => panic!("a copy"),
+        }
+    }
+
+    fn restore(&self, receipt: &Receipt) -> Result<Restored, Trouble> {
+        self.runtime.block_on(restore(&*self.store, &FakeClock, receipt))
+    }
+}

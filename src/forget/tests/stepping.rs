@@ -1,0 +1,210 @@
+//! The executor as the engine drives it.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::stream::{
+    ErrorClass, Event, Halt, Input, NextOffset, NoHeaders, Outgoing, Ready, Sink, Stage, Step, StreamError,
+    Take, Txn,
+};
+
+/// A sink that keeps what it is sent, and refuses what is longer than `limit`.
+struct FakeSink {
+    sent: Vec<Vec<u8>>,
+    limit: usize,
+}
+
+impl Sink for FakeSink {
+    type Membership = ();
+
+    fn begin(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError> {
+        let value = record.value.expect("a receipt has a value");
+        if value.len() > self.limit {
+            return Err(refusal());
+        }
+        self.sent.push(value.to_vec());
+        Ok(())
+    }
+
+    fn send_offsets(&mut self, _: &[NextOffset], _: &()) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn tainted(&self) -> bool {
+        false
+    }
+}
+
+fn refusal() -> StreamError {
+    StreamError {
+        stage: Stage::Send,
+        class: ErrorClass::RecordRefused,
+        name: "MSG_SIZE_TOO_LARGE".to_owned(),
+    }
+}
+
+#[derive(Clone, Default)]
+struct Tallies(Arc<Mutex<Vec<Tally>>>);
+
+impl Observer for Tallies {
+    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+        if matches!(event, Event::Committed { .. }) {
+            self.0.lock().expect("not poisoned").push(tally.clone());
+        }
+    }
+}
+
+fn executor(world: &World) -> (Executor, Tallies) {
+    let tallies = Tallies::default();
+    let executor = Executor::new(ExecutorParts {
+        store: Arc::clone(&world.store) as Arc<dyn KeyStore>,
+        clock: Arc::new(FakeClock),
+        runtime: world.runtime.handle().clone(),
+        signatures_required: false,
+        receipt_bytes: 1_000_000,
+        assumptions: Vec::new(),
+        observer: Box::new(tallies.clone()),
+    });
+    (executor, tallies)
+}
+
+fn admit(executor: &mut Executor, partition: i32, offset: i64, value: Option<&[u8]>) -> Take {
+    let headers = &NoHeaders;
+    executor.admit(&Input { partition, offset, timestamp: Some(Millis(9)), key: None, value, headers })
+}
+
+/// Prepares for as long as the engine would; panics where that never ends.
+fn ready(executor: &mut Executor) {
+    for _ in 0..20 {
+        if executor.prepare(Instant::now() + Duration::from_secs(1)) == Ready::Yes {
+            return;
+        }
+    }
+    panic!("it is never ready");
+}
+
+fn emit(executor: &mut Executor, limit: usize) -> Result<Vec<Receipt>, StreamError> {
+    let mut sink = FakeSink { sent: Vec::new(), limit };
+    executor.emit(&mut Txn::begin(&mut sink)?)?;
+    Ok(sink.sent.iter().map(|json| Receipt::parse(json).expect("a receipt")).collect())
+}
+
+fn committed(executor: &mut Executor, offset: i64) {
+    let offsets = [NextOffset { partition: 0, offset }];
+    executor.note(Event::Committed { offsets: &offsets, took: Duration::ZERO, lag: &[] });
+    executor.clear();
+}
+
+#[test]
+fn each_command_of_a_batch_has_its_receipt_in_order_and_what_is_none_has_none() {
+    let world = World::of(FakeStore::default().with_keys(HOUR, 1));
+    let (mut executor, tallies) = executor(&world);
+    let early = bytes("c-2", "acme", (HOUR.0, HOUR.0 + 9), "retention-end");
+    let records: [Option<&[u8]>; 6] = [
+        Some(&due_hours("c-1")),
+        Some(b"{}"),
+        None,
+        Some(&early),
+        Some(&due_hours("c-1")),
+        Some(&due_hours("c-3")),
+    ];
+    for (offset, record) in records.into_iter().enumerate() {
+        assert_eq!(admit(&mut executor, 0, offset as i64, record), Take::More);
+    }
+    ready(&mut executor);
+    let receipts = emit(&mut executor, usize::MAX).expect("sent");
+    let said: Vec<_> = receipts.iter().map(|receipt| (receipt.command.as_str(), receipt.outcome)).collect();
+    assert_eq!(said, [("c-1", Outcome::Erased), ("c-2", Outcome::Refused), ("c-3", Outcome::NothingToErase)]);
+    committed(&mut executor, 6);
+    let outcomes = [(Outcome::Erased, 1), (Outcome::NothingToErase, 1), (Outcome::Refused, 1)];
+    let tally = Tally { receipts: BTreeMap::from(outcomes), unreadable: 2, copies: 1 };
+    assert_eq!(*tallies.0.lock().expect("not poisoned"), [tally]);
+    assert_eq!(executor.prepare(Instant::now()), Ready::Yes, "an empty batch is ready at once");
+}
+
+#[test]
+fn a_thousand_commands_are_enough() {
+    let world = World::of(FakeStore::default());
+    let (mut executor, _) = executor(&world);
+    for offset in 0..999 {
+        assert_eq!(admit(&mut executor, 0, offset, Some(&due_hours("c-1"))), Take::More);
+    }
+    assert_eq!(admit(&mut executor, 0, 999, Some(&due_hours("c-1"))), Take::Enough);
+}
+
+#[test]
+fn while_the_store_is_away_it_waits_with_the_reason_and_then_goes_on() {
+    let world = World::of(FakeStore::default().with_keys(HOUR, 1));
+    let (mut executor, _) = executor(&world);
+    admit(&mut executor, 0, 0, Some(&due_hours("c-1")));
+    admit(&mut executor, 0, 1, Some(&due_hours("c-2")));
+    world.store.state().answers = Some(12);
+    let Ready::Wait(why) = executor.prepare(Instant::now() + Duration::from_secs(10)) else {
+        panic!("the store is away")
+    };
+    assert_eq!(why, "the key store is unavailable: told to be away");
+    assert!(emit(&mut executor, usize::MAX).is_err(), "no command goes without its receipt");
+    world.store.state().answers = None;
+    ready(&mut executor);
+    assert_eq!(emit(&mut executor, usize::MAX).expect("sent").len(), 2);
+}
+
+#[test]
+fn a_batch_that_is_read_again_gives_the_same_receipts() {
+    let world = World::of(FakeStore::default().with_keys(HOUR, 2));
+    let (mut executor, _) = executor(&world);
+    let mut receipts = Vec::new();
+    for _ in 0..3 {
+        admit(&mut executor, 0, 7, Some(&due_hours("c-1")));
+        ready(&mut executor);
+        receipts.push(emit(&mut executor, usize::MAX).expect("sent"));
+        executor.clear();
+    }
+    assert_eq!(receipts[0][0].key_count, 2);
+    assert!(receipts.iter().all(|again| *again == receipts[0]));
+}
+
+#[test]
+fn records_of_a_lost_partition_are_forgotten_and_the_others_keep_their_receipts() {
+    let world = World::of(FakeStore::default());
+    let (mut executor, _) = executor(&world);
+    for (partition, id) in [(0, "c-1"), (1, "c-2"), (0, "c-3")] {
+        admit(&mut executor, partition, 4, Some(&due_hours(id)));
+    }
+    ready(&mut executor);
+    executor.drop_partitions(&[0]);
+    ready(&mut executor);
+    let receipts = emit(&mut executor, usize::MAX).expect("sent");
+    assert_eq!(receipts.iter().map(|receipt| receipt.command.as_str()).collect::<Vec<_>>(), ["c-2"]);
+}
+
+#[test]
+fn a_receipt_that_the_broker_refuses_goes_without_its_keys_and_then_not_at_all() {
+    let world = World::of(FakeStore::default().with_keys(HOUR, 50));
+    let (mut executor, _) = executor(&world);
+    let limit = 2_000;
+    admit(&mut executor, 0, 3, Some(&due_hours("c-1")));
+    ready(&mut executor);
+    assert_eq!(emit(&mut executor, limit).expect_err("too long"), refusal());
+    assert_eq!(executor.condemn(0, 3, &refusal()), Ok(()));
+    executor.clear();
+    admit(&mut executor, 0, 3, Some(&due_hours("c-1")));
+    ready(&mut executor);
+    let receipts = emit(&mut executor, limit).expect("short enough");
+    assert_eq!((receipts[0].keys.len(), receipts[0].key_count), (0, 50));
+    assert!(matches!(executor.condemn(0, 3, &refusal()), Err(Halt::Setup(_))));
+    committed(&mut executor, 4);
+    assert_eq!(executor.condemn(0, 3, &refusal()), Ok(()), "what is committed is forgotten");
+}
