@@ -3,11 +3,13 @@
 //! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more than what was
 //! read back from the store; every process applies every receipt, or its cached keys run out.
 //! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches themselves (`keys`).
-//! Start at [`decide`]; [`Executor`] carries out what it says.
+//! Start at [`decide`]; [`Executor`] carries out what it says, [`Following`] tells every process.
 
 mod command;
 mod decide;
 mod execute;
+mod follow;
+mod follower;
 mod receipt;
 mod restore;
 mod step;
@@ -18,6 +20,8 @@ mod verdict;
 pub use command::{Command, MAX_COMMAND_BYTES, NotACommand, Reason, Unverified};
 pub use decide::{ClocksDisagree, Facts, decide, earliest};
 pub use execute::Trouble;
+pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
+pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptRecord};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
 pub use verdict::{Ruling, Verdict, Why};

@@ -1,6 +1,7 @@
 //! Executing and following, against a mock of the key store. The real stores are held to the same in `tests/it`.
 
 mod executing;
+mod following;
 mod stepping;
 
 use std::collections::{BTreeMap, HashMap};

@@ -8,6 +8,8 @@ pub mod sample;
 pub mod scan;
 mod sink;
 mod source;
+mod tail;
 
 pub use client::{ClientSettings, Properties, answers};
 pub use connector::{LaneConnector, LaneIdentity};
+pub use tail::ReceiptTail;

@@ -1,0 +1,118 @@
+//! A reader of the receipts topic: by `assign`, read_committed, nothing committed, no group joined.
+
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::{ClientSettings, is_outage, log_line};
+use crate::forget::{Tail, TailError, TailRecord};
+
+/// librdkafka wants a group's name, also where none is joined.
+const GROUP: &str = "hourseal.receipts";
+/// The receipts topic has one partition (DESIGN §5.9).
+const PARTITION: i32 = 0;
+/// How long the broker may take to tell the end; a lease is longer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Quiet: what goes wrong is told by the calls.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log_line(level, facility, text);
+    }
+
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A reader of one topic's first partition.
+pub struct ReceiptTail {
+    reader: BaseConsumer<Quiet>,
+    /// Asks for the high watermark. librdkafka asks with the client's isolation level, and a read_committed one is told the
+    /// last stable offset instead, which an open transaction holds back below receipts that are committed already.
+    ends: BaseConsumer<Quiet>,
+    topic: String,
+    began: i64,
+}
+
+impl ReceiptTail {
+    /// # Errors
+    /// When librdkafka refuses a setting; the broker is not asked yet.
+    pub fn connect(settings: &ClientSettings, topic: &str) -> Result<Self, TailError> {
+        let mut config = settings.consumer(GROUP);
+        // Wakes the poll at the end of the log, where the position is looked at; the events themselves bear no offset.
+        config.set("enable.partition.eof", "true");
+        let reader = BaseConsumer::from_config_and_context(&config, Quiet).map_err(broken)?;
+        config.set("isolation.level", "read_uncommitted");
+        let ends = BaseConsumer::from_config_and_context(&config, Quiet).map_err(broken)?;
+        Ok(Self { reader, ends, topic: topic.to_owned(), began: 0 })
+    }
+}
+
+impl Tail for ReceiptTail {
+    fn log(&mut self) -> Result<(i64, i64), TailError> {
+        // Takes error events off the queue, so that they do not pile up there.
+        while self.ends.poll(Duration::ZERO).is_some() {}
+        self.ends.fetch_watermarks(&self.topic, PARTITION, ANSWER).map_err(judge)
+    }
+
+    fn begin(&mut self, offset: i64) -> Result<(), TailError> {
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset(&self.topic, PARTITION, Offset::Offset(offset)).map_err(broken)?;
+        self.began = offset;
+        self.reader.assign(&assignment).map_err(broken)
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Option<TailRecord>, TailError> {
+        match self.reader.poll(wait) {
+            Some(Ok(message)) => {
+                let value = message.payload().map(<[u8]>::to_vec);
+                Ok(Some(TailRecord { offset: message.offset(), value }))
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
+            Some(Err(error)) => Err(judge(error)),
+        }
+    }
+
+    /// librdkafka moves it past transaction markers when their turn in the queue comes (`rd_kafka_op_handle_std`).
+    fn position(&self) -> Result<i64, TailError> {
+        let positions = self.reader.position().map_err(broken)?;
+        let position = positions.find_partition(&self.topic, PARTITION).map(|element| element.offset());
+        Ok(match position {
+            Some(Offset::Offset(offset)) => offset.max(self.began),
+            _ => self.began,
+        })
+    }
+}
+
+fn broken(error: KafkaError) -> TailError {
+    TailError::Broken(name(&error))
+}
+
+/// Outages and changes of the partition's leader pass; anything else ends the reading.
+fn judge(error: KafkaError) -> TailError {
+    let passes = matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::OffsetNotAvailable
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::ReplicaNotAvailable
+                | RDKafkaErrorCode::Resolve
+        )
+    );
+    if passes || is_outage(&error) { TailError::Passing(name(&error)) } else { broken(error) }
+}
+
+fn name(error: &KafkaError) -> String {
+    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}"))
+}
