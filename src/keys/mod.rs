@@ -5,8 +5,28 @@
 //! Not here: where keys are kept (`edge::sqlite`), where KEKs are kept (`edge::kek`), what is sealed (`lane`).
 //! Start at [`Ring::obtain`]; everything else serves it.
 
+mod error;
+mod flight;
+mod keks;
+mod lease;
+mod lookup;
+mod mint;
+mod ring;
+mod shelf;
+mod standing;
 mod store;
+mod token;
 mod vault;
 
+pub use crate::envelope::WRAPPED_LEN;
+pub use error::KeysError;
+pub use flight::{Cause, Waiting};
+pub use keks::{Keks, check_value};
+pub use lease::Lease;
+pub use lookup::{Finder, Lookup};
+pub use mint::{HourKey, Mint, MintStats, Obtained};
+pub use ring::{Ring, RingStats};
+pub use standing::CLOCKS_APART_MS;
 pub use store::*;
+pub use token::TokenKey;
 pub use vault::*;

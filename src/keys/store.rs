@@ -2,12 +2,10 @@
 
 use async_trait::async_trait;
 
+use crate::envelope::WRAPPED_LEN;
 use crate::model::{
     CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, VaultId,
 };
-
-/// Bytes of a wrapped DEK (`schemas/envelope.md`).
-pub const WRAPPED_LEN: usize = 74;
 
 /// A slot as the store knows it: by token, without the customer's name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -126,8 +124,8 @@ impl Candidate {
 pub enum Minted {
     /// The candidate is the slot's DEK, durably.
     Won,
-    /// The slot already had this key (live or erased): use it, forget the candidate.
-    Adopted(KeyRow),
+    /// The slot already had this key (live or erased): use it with its gate's due, forget the candidate.
+    Adopted { due: Due, key: KeyRow },
     /// The hour's gate has another due or KEK: wrap anew under this one.
     GateDiffers(Gate),
     /// The hour is fenced: nothing is minted in any generation.
@@ -136,6 +134,15 @@ pub enum Minted {
     BelowFloor(Hour),
     /// The customer is being forgotten as a whole.
     Closed,
+}
+
+/// What became of a hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placed {
+    /// In force now, or before with the same customer and hours.
+    InForce,
+    /// Another hold with the same id is in force; nothing was changed.
+    IdReuse,
 }
 
 /// What became of a fence.
@@ -157,6 +164,14 @@ pub enum Erasure {
     NotFenced,
 }
 
+/// An open hour and when it is due. Ordered as the sweep takes them: soonest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DueHour {
+    pub due: Due,
+    pub token: Token,
+    pub hour: Hour,
+}
+
 /// An hour with its gate and its keys, as listings give it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HourRow {
@@ -166,10 +181,12 @@ pub struct HourRow {
     pub keys: Vec<KeyRow>,
 }
 
-/// The state of a KEK id. An id is never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The state of a KEK id, in the order of its life. An id is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum KekState {
+    /// Wraps and unwraps.
     Live,
+    /// Wraps nothing new; about to be destroyed.
     Closing,
     Destroyed,
 }
@@ -223,12 +240,18 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError>;
 
     /// Mints or adopts each candidate's slot, in the order given. What it answers is durable.
+    ///
+    /// Refusals go first: [`Minted::Closed`], [`Minted::BelowFloor`], [`Minted::Fenced`], then [`Minted::Adopted`], then
+    /// [`Minted::GateDiffers`]. A refused candidate leaves nothing behind.
     async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError>;
 
     /// Makes every process agree on a KEK: inserts the row unless there is one, and answers what is there now.
     async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError>;
 
     async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError>;
+
+    /// Moves a KEK on in its life, never back, and answers what is there now; `None` for an id that never was.
+    async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError>;
 
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError>;
 
@@ -242,13 +265,23 @@ pub trait KeyStore: Send + Sync + 'static {
     /// The hours `from ..= to` of a customer that have a gate, in order.
     async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError>;
 
-    /// Open hours with due ≤ `until`, soonest first, `limit` at most.
-    async fn due_hours(&self, until: Due, limit: usize) -> Result<Vec<(Token, Hour, Due)>, StoreError>;
+    /// Open hours with due ≤ `until`, soonest first, `limit` at most, those after `after`. Held hours are among them: a
+    /// sweep pages past what it may not erase.
+    async fn due_hours(
+        &self,
+        until: Due,
+        after: Option<DueHour>,
+        limit: usize,
+    ) -> Result<Vec<DueHour>, StoreError>;
 
-    /// Forbids every further mint of the hour, also if it never had a key (then `due` goes into its gate).
+    /// Forbids every further mint of the hour, also if it never had a key (then `due` goes into its gate). The first
+    /// command's digest stays.
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError>;
 
     /// Overwrites every live wrapped DEK of a fenced hour, and clears the store's own logs of them as far as it can.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] also when the rows are erased and the logs could not be cleared: erasing again does it.
     async fn erase(
         &self,
         token: Token,
@@ -257,9 +290,10 @@ pub trait KeyStore: Send + Sync + 'static {
         now: Millis,
     ) -> Result<Erasure, StoreError>;
 
-    /// Puts a hold on the hours that have a gate, and remembers it for those that come.
-    async fn place_hold(&self, hold: &Hold) -> Result<(), StoreError>;
+    /// Puts a hold on the hours that have a gate, fenced or not, and remembers it for those that come.
+    async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError>;
 
+    /// Lifts a hold. Hours that another hold covers too stay held by that one.
     async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError>;
 
     /// `None` = the store's default. Existing gates keep their due.
@@ -275,10 +309,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Marks the customer as being forgotten: nothing is minted any more.
     async fn close_customer(&self, customer: &CustomerId) -> Result<(), StoreError>;
 
-    /// Drops gates and keys of hours below each customer's floor (the SQLite counterpart of the marker's TTL).
+    /// Drops gates and keys of hours below each customer's floor, and answers how many hours (the SQLite counterpart of
+    /// the marker's TTL). Kept: what is held, not fenced, or still has a live key.
     async fn expire_markers(&self) -> Result<u64, StoreError>;
 
-    /// Overwrites live keys whose due is at or before `until`: the fail-safe when nobody swept. Held hours are kept.
+    /// Overwrites live keys whose due is at or before `until`, and answers how many: the fail-safe when nobody swept. Held
+    /// hours are kept.
     async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError>;
 
     /// Stores the verdict on a command unless one is there.

@@ -1,5 +1,9 @@
 //! What tests need inside the binary. Absent from a release build.
 
+mod clock;
+
+pub use clock::{CLOCK_ENV, clock_offset_ms};
+
 /// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
 pub fn transactions_off() -> bool {
     static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

@@ -1,0 +1,142 @@
+//! Files and folders that only their owner can read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+/// Why a path is not private.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PrivateError {
+    #[error("{path} can be read by others (mode {mode:04o}): allow its owner only ({wanted:04o})")]
+    Shared { path: String, mode: u32, wanted: u32 },
+    #[error("{path} is not a {wanted}")]
+    Kind { path: String, wanted: &'static str },
+    #[error("{path}: {error}")]
+    Io { path: String, error: io::Error },
+}
+
+impl PrivateError {
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.display().to_string(), error }
+    }
+
+    /// Whether waiting may help: a volume that is away comes back, permissions do not change by themselves.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Self::Shared { .. } | Self::Kind { .. } => false,
+            Self::Io { error, .. } => {
+                !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
+            }
+        }
+    }
+}
+
+/// Makes a folder, and what leads to it, 0700 and durable. One that is there already stays as it is.
+pub(super) fn make_folder(path: &Path) -> Result<(), PrivateError> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let parent = parent(path);
+    make_folder(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_folder(parent),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(PrivateError::io(path, error)),
+    }
+}
+
+/// The folder of a path; `.` for a bare name.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => path,
+    }
+}
+
+pub(super) fn sync_folder(path: &Path) -> Result<(), PrivateError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| PrivateError::io(path, error))
+}
+
+/// Refuses a folder that anybody but its owner may enter.
+pub(super) fn check_folder(path: &Path) -> Result<(), PrivateError> {
+    let metadata = fs::metadata(path).map_err(|error| PrivateError::io(path, error))?;
+    check(path, &metadata, metadata.is_dir(), "folder", 0o700)
+}
+
+/// Opens a file for reading, or refuses one that anybody but its owner may read.
+pub(super) fn open_file(path: &Path) -> Result<File, PrivateError> {
+    let file = File::open(path).map_err(|error| PrivateError::io(path, error))?;
+    let metadata = file.metadata().map_err(|error| PrivateError::io(path, error))?;
+    check(path, &metadata, metadata.is_file(), "file", 0o600)?;
+    Ok(file)
+}
+
+fn check(
+    path: &Path,
+    metadata: &fs::Metadata,
+    is_kind: bool,
+    kind: &'static str,
+    wanted: u32,
+) -> Result<(), PrivateError> {
+    let (path, mode) = (path.display().to_string(), metadata.mode() & 0o7777);
+    match (is_kind, mode & 0o077) {
+        (false, _) => Err(PrivateError::Kind { path, wanted: kind }),
+        (true, 0) => Ok(()),
+        (true, _) => Err(PrivateError::Shared { path, mode, wanted }),
+    }
+}
+
+/// Creates an empty file, 0600 and durable, unless there is one.
+pub(super) fn create_empty(path: &Path) -> Result<(), PrivateError> {
+    match new_file(path) {
+        Ok(file) => {
+            file.sync_all().map_err(|error| PrivateError::io(path, error))?;
+            sync_folder(parent(path))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(PrivateError::io(path, error)),
+    }
+}
+
+/// Creates a file with these bytes, 0600, unless there is one: whole and durable under its name, or not there.
+///
+/// A hard link would do the same and leave a second name of a secret behind after a crash; a rename does not.
+pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+    let io_error = |error| PrivateError::io(path, error);
+    let draft = draft_name(path);
+    let written = write_draft(&draft, bytes)
+        .and_then(|()| Ok(renameat_with(CWD, &draft, CWD, path, RenameFlags::NOREPLACE)?));
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(&draft).map_err(io_error)?
+        }
+        Err(error) => {
+            let _ = fs::remove_file(&draft);
+            return Err(io_error(error));
+        }
+    }
+    // Also where another process was first: its name may not be durable yet.
+    sync_folder(parent(path))
+}
+
+/// A name that no other process draws, next to the file.
+fn draft_name(path: &Path) -> std::path::PathBuf {
+    let mut random = [0; 8];
+    crate::envelope::random(&mut random);
+    path.with_extension(format!("draft-{}", hex::encode(random)))
+}
+
+fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = new_file(draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}

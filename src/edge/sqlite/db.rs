@@ -1,0 +1,133 @@
+//! Connections, and the way to them from async code.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use tokio::sync::Mutex;
+
+use crate::keys::StoreError;
+
+/// How long SQLite waits for another process that holds the lock. Then the caller hears it, and its lane keeps polling.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// How long a call waits for those before it in this process.
+const QUEUE: Duration = Duration::from_secs(5);
+
+/// One connection that writes and one that reads, each used by one call at a time: a reader does not wait for a writer that
+/// waits for another process.
+pub(super) struct Db {
+    writer: Arc<Mutex<Connection>>,
+    reader: Arc<Mutex<Connection>>,
+}
+
+impl Db {
+    pub(super) fn new(writer: Connection, reader: Connection) -> Self {
+        Self { writer: Arc::new(Mutex::new(writer)), reader: Arc::new(Mutex::new(reader)) }
+    }
+
+    /// Runs `job` on one snapshot.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        on_thread(&self.reader, |connection| job(&connection.transaction()?)).await
+    }
+
+    /// Runs `job` in one transaction that holds the write lock from its beginning. Durable when it answers; rolled back when
+    /// `job` fails.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        on_thread(&self.writer, |connection| in_transaction(connection, job)).await
+    }
+
+    /// As [`Db::write`], and then empties the write-ahead log, so that no overwritten byte stays in any file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] also when the transaction is durable and the log is pinned by a reader; a redo empties it.
+    pub(super) async fn write_and_wipe<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        on_thread(&self.writer, |connection| {
+            let done = in_transaction(connection, job)?;
+            wipe_log(connection)?;
+            Ok(done)
+        })
+        .await
+    }
+}
+
+/// Runs `job` in one transaction that holds the write lock from its beginning.
+pub(super) fn in_transaction<T>(
+    connection: &mut Connection,
+    job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = job(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// Moves the write-ahead log into the file and truncates it.
+fn wipe_log(connection: &Connection) -> Result<(), StoreError> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    match busy {
+        0 => Ok(()),
+        _ => Err(StoreError::Unavailable(
+            "erased, but a reader pins the write-ahead log: erase again".to_owned(),
+        )),
+    }
+}
+
+/// A connection that keeps this house's promises, asserted and not only asked for.
+pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    for (pragma, asked, wanted) in [
+        ("secure_delete", "ON", "1"), // freed bytes become zeros
+        ("journal_mode", "WAL", "wal"),
+        ("synchronous", "FULL", "2"),  // a commit is on disk when it returns
+        ("temp_store", "MEMORY", "2"), // no statement journal in a file that nobody wipes
+    ] {
+        connection.pragma_update_and_check(None, pragma, asked, |_| Ok(())).or_else(no_answer)?;
+        let is: String = connection.pragma_query_value(None, pragma, |row| row.get_ref(0).map(text_of))?;
+        if is != wanted {
+            return Err(StoreError::Unusable(format!(
+                "SQLite runs with {pragma} = {is}, {wanted} is wanted"
+            )));
+        }
+    }
+    Ok(connection)
+}
+
+/// Some pragmas answer nothing when they are set.
+fn no_answer(error: rusqlite::Error) -> rusqlite::Result<()> {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => Ok(()),
+        error => Err(error),
+    }
+}
+
+fn text_of(value: rusqlite::types::ValueRef<'_>) -> String {
+    match value {
+        rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+        value => value.as_str().unwrap_or("?").to_owned(),
+    }
+}
+
+async fn on_thread<T: Send + 'static>(
+    connection: &Arc<Mutex<Connection>>,
+    job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let Ok(mut connection) = tokio::time::timeout(QUEUE, Arc::clone(connection).lock_owned()).await else {
+        return Err(StoreError::Unavailable("too many calls are waiting for it".to_owned()));
+    };
+    tokio::task::spawn_blocking(move || job(&mut connection))
+        .await
+        .map_err(|_| StoreError::Unavailable("the thread that asked it ended".to_owned()))?
+}

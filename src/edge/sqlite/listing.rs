@@ -1,0 +1,81 @@
+//! Lists of customers, hours and due hours.
+
+use rusqlite::{Row, Transaction};
+
+use super::rows::{Reads, customer, gate};
+use crate::keys::{Customer, DueHour, HourRow, StoreError};
+use crate::model::{Due, Hour, Token};
+
+pub(super) fn customers(
+    tx: &Transaction<'_>,
+    after: Option<Token>,
+    limit: usize,
+) -> Result<Vec<(Token, Customer)>, StoreError> {
+    let mut statement = tx.prepare(
+        "SELECT token, name, retention, floor, status FROM customer
+         WHERE ?1 IS NULL OR token > ?1 ORDER BY token LIMIT ?2",
+    )?;
+    let mut rows = statement.query((after.map(|token| token.0), row_limit(limit)))?;
+    let mut customers = Vec::new();
+    while let Some(row) = rows.next()? {
+        customers.push((Token(row.get(0)?), customer(row, 1)?));
+    }
+    Ok(customers)
+}
+
+pub(super) fn hours(
+    tx: &Transaction<'_>,
+    token: Token,
+    from: Hour,
+    to: Hour,
+) -> Result<Vec<HourRow>, StoreError> {
+    let mut statement = tx.prepare(
+        "SELECT hour, due, kek, state, hold, command FROM gate
+         WHERE token = ?1 AND hour BETWEEN ?2 AND ?3 ORDER BY hour",
+    )?;
+    let mut reads = Reads::new(tx)?;
+    let mut rows = statement.query((token.0, from.0, to.0))?;
+    let mut hours = Vec::new();
+    while let Some(row) = rows.next()? {
+        let hour = Hour(row.get(0)?);
+        hours.push(HourRow { token, hour, gate: gate(row, 1)?, keys: reads.keys(token, hour)? });
+    }
+    Ok(hours)
+}
+
+pub(super) fn due_hours(
+    tx: &Transaction<'_>,
+    until: Due,
+    after: Option<DueHour>,
+    limit: usize,
+) -> Result<Vec<DueHour>, StoreError> {
+    let read = |row: &Row<'_>| {
+        Ok(DueHour { due: Due(row.get(0)?), token: Token(row.get(1)?), hour: Hour(row.get(2)?) })
+    };
+    let mut statement = tx.prepare(
+        "SELECT due, token, hour FROM gate
+         WHERE state = 1 AND due <= ?1 AND due >= ?2 AND (due, token, hour) > (?2, ?3, ?4)
+         ORDER BY due, token, hour LIMIT ?5",
+    )?;
+    let (due, token, hour) = match after {
+        Some(after) => (i64::from(after.due.0), after.token.0.to_vec(), i64::from(after.hour.0)),
+        None => (-1, Vec::new(), -1),
+    };
+    let rows = statement.query_map((until.0, due, token, hour, row_limit(limit)), read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// (live, erased, erased by TTL)
+pub(super) fn count_keys(tx: &Transaction<'_>) -> Result<(u64, u64, u64), StoreError> {
+    let [live, erased, by_ttl]: [i64; 3] = tx.query_row(
+        "SELECT count(*) FILTER (WHERE state = 1), count(*) FILTER (WHERE state = 2),
+                count(*) FILTER (WHERE state = 3) FROM key",
+        [],
+        |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]),
+    )?;
+    Ok((live.unsigned_abs(), erased.unsigned_abs(), by_ttl.unsigned_abs()))
+}
+
+fn row_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,132 @@
+//! KEKs in memory, each checked against the store's `kek` table before its first use.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::envelope::{Kek, SealKey, derive, hkdf, unwrap};
+use crate::model::{KekId, Slot};
+
+use super::{KekRow, KekState, KekVault, KeyRow, KeyStore, KeysError};
+
+/// check value = HKDF-SHA256(ikm = KEK, salt = "", info = "hourseal/1 check" ‖ u16 len ‖ kek id, 16 bytes)
+/// (`schemas/kek-file.md`). Public: tells KEKs apart and gives nothing of them away.
+pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
+    let id = id.as_str().as_bytes();
+    let len = u16::try_from(id.len()).expect("a KEK id is `day/YYYY-MM-DD`").to_be_bytes();
+    let mut check = [0; 16];
+    hkdf(kek.expose(), &[b"hourseal/1 check", &len, id], &mut check);
+    check
+}
+
+/// The KEKs that this process has met: at most [`Keks::CAPACITY`] of them, the days that end soonest leave first.
+pub struct Keks {
+    store: Arc<dyn KeyStore>,
+    vault: Arc<dyn KekVault>,
+    met: Mutex<BTreeMap<KekId, Met>>,
+}
+
+/// A KEK whose check value the store confirmed.
+#[derive(Clone)]
+struct Met {
+    kek: Arc<Kek>,
+    /// Whether it was live when it was met. A day's KEK closes after its day, when nothing due on it is minted any more.
+    live: bool,
+}
+
+impl Keks {
+    /// More days than the longest retention has (65,535 h = 2,731 days), so that all live ones fit.
+    const CAPACITY: usize = 4_096;
+
+    pub fn new(store: Arc<dyn KeyStore>, vault: Arc<dyn KekVault>) -> Self {
+        Self { store, vault, met: Mutex::default() }
+    }
+
+    /// The KEK that wraps new DEKs: found or created, registered, live.
+    ///
+    /// An id that the store knows is never created again, whatever the vault lost.
+    ///
+    /// # Errors
+    /// See [`KeysError`]; no KEK is given unless store and vault agree on it.
+    pub async fn sealing(&self, id: &KekId) -> Result<Arc<Kek>, KeysError> {
+        if let Some(met) = self.met(id).filter(|met| met.live) {
+            return Ok(met.kek);
+        }
+        let met = match self.store.kek(id).await? {
+            Some(row) => self.meet(row).await?,
+            None => {
+                let kek = self.vault.create(id).await?;
+                let row = self.store.register_kek(id, check_value(&kek, id)).await?;
+                agreed(kek, &row)?
+            }
+        };
+        self.remember(id, &met);
+        if met.live { Ok(met.kek) } else { Err(KeysError::KekClosing(id.clone())) }
+    }
+
+    /// The KEK that unwraps a row's DEK: found, never created.
+    ///
+    /// # Errors
+    /// See [`KeysError`].
+    pub async fn opening(&self, id: &KekId) -> Result<Arc<Kek>, KeysError> {
+        if let Some(met) = self.met(id) {
+            return Ok(met.kek);
+        }
+        let row =
+            self.store.kek(id).await?.ok_or(KeysError::Contradiction("its KEK was never registered"))?;
+        let met = self.meet(row).await?;
+        self.remember(id, &met);
+        Ok(met.kek)
+    }
+
+    /// Unwraps a live row's DEK and proves, in constant time, that it is the one that the row commits to.
+    ///
+    /// # Errors
+    /// [`KeysError::WrongKey`] when it is not, or when the row belongs to another slot or KEK.
+    pub async fn open(&self, slot: &Slot, row: &KeyRow) -> Result<SealKey, KeysError> {
+        let Slot { customer, hour, generation } = slot;
+        let wrapped = row.wrapped.as_ref().ok_or(KeysError::Contradiction("a live key without its bytes"))?;
+        let kek = self.opening(&row.kek).await?;
+        let dek = unwrap(wrapped, &kek, &row.kek, customer, *hour, *generation, &row.commitment)
+            .map_err(|_| KeysError::WrongKey(row.key_id))?;
+        let seal = derive(&dek, customer, *hour, *generation);
+        if seal.commits_to(&row.commitment) && seal.is_named(row.key_id) {
+            Ok(seal)
+        } else {
+            Err(KeysError::WrongKey(row.key_id))
+        }
+    }
+
+    async fn meet(&self, row: KekRow) -> Result<Met, KeysError> {
+        if row.state == KekState::Destroyed {
+            return Err(KeysError::KekDestroyed(row.id));
+        }
+        match self.vault.find(&row.id).await? {
+            Some(kek) => agreed(kek, &row),
+            None => Err(KeysError::KekMissing(row.id)),
+        }
+    }
+
+    fn met(&self, id: &KekId) -> Option<Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn remember(&self, id: &KekId, met: &Met) {
+        let mut all = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(id.clone(), met.clone());
+        if all.len() > Self::CAPACITY {
+            all.pop_first();
+        }
+    }
+}
+
+/// Compares what the vault gave with what the store registered.
+fn agreed(kek: Kek, row: &KekRow) -> Result<Met, KeysError> {
+    if check_value(&kek, &row.id) != row.check {
+        return Err(KeysError::KekDiffers(row.id.clone()));
+    }
+    match row.state {
+        KekState::Live => Ok(Met { kek: Arc::new(kek), live: true }),
+        KekState::Closing => Ok(Met { kek: Arc::new(kek), live: false }),
+        KekState::Destroyed => Err(KeysError::KekDestroyed(row.id.clone())),
+    }
+}

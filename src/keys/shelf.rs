@@ -1,0 +1,189 @@
+//! The shelf: seal keys in memory, by token, hour and generation, never more than its capacity.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::model::{Generation, Hour, Token};
+
+use super::{HourKey, SlotRef};
+
+/// Keys that were used least lately leave first: the CLOCK algorithm, one bit per key instead of a list to relink on each
+/// hit. A key's bytes are wiped when the last batch that uses it lets go.
+pub(super) struct Shelf {
+    capacity: usize,
+    /// Where in `entries` each slot's key lies. By token first, so that a receipt finds a customer's hours at once.
+    places: HashMap<Token, BTreeMap<(Hour, Generation), usize>>,
+    entries: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    hand: usize,
+}
+
+struct Entry {
+    slot: SlotRef,
+    key: Arc<HourKey>,
+    /// Used since it came or since the hand last came by.
+    used: bool,
+}
+
+impl Shelf {
+    /// An empty shelf; a capacity of zero is taken as one.
+    pub(super) fn new(capacity: usize) -> Self {
+        let (places, entries, free) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { capacity: capacity.max(1), places, entries, free, hand: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    pub(super) fn get(&mut self, slot: &SlotRef) -> Option<&Arc<HourKey>> {
+        let at = *self.places.get(&slot.token)?.get(&(slot.hour, slot.generation))?;
+        let entry = self.entries[at].as_mut().expect(PLACED);
+        entry.used = true;
+        Some(&entry.key)
+    }
+
+    pub(super) fn insert(&mut self, slot: SlotRef, key: Arc<HourKey>) {
+        self.remove(&slot);
+        if self.len() == self.capacity {
+            self.evict_one();
+        }
+        let entry = Some(Entry { slot, key, used: false });
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                self.entries.push(None);
+                self.entries.len() - 1
+            }
+        };
+        self.entries[at] = entry;
+        self.places.entry(slot.token).or_default().insert((slot.hour, slot.generation), at);
+    }
+
+    pub(super) fn remove(&mut self, slot: &SlotRef) {
+        let Some(hours) = self.places.get_mut(&slot.token) else { return };
+        if let Some(at) = hours.remove(&(slot.hour, slot.generation)) {
+            self.clear_entry(at);
+        }
+        self.drop_if_empty(slot.token);
+    }
+
+    /// Removes a customer's keys of the hours `from ..= to`, all generations, and tells how many.
+    pub(super) fn evict(&mut self, token: Token, from: Hour, to: Hour) -> usize {
+        if from > to {
+            return 0;
+        }
+        let Some(hours) = self.places.get_mut(&token) else { return 0 };
+        let slots: Vec<_> =
+            hours.range((from, Generation(0))..=(to, Generation(u16::MAX))).map(|it| *it.0).collect();
+        let places: Vec<usize> = slots.iter().filter_map(|slot| hours.remove(slot)).collect();
+        places.iter().for_each(|at| self.clear_entry(*at));
+        self.drop_if_empty(token);
+        places.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.capacity);
+    }
+
+    /// Lets the hand go round until it meets a key that was not used since its last visit: two rounds at most.
+    fn evict_one(&mut self) {
+        loop {
+            self.hand = (self.hand + 1) % self.entries.len();
+            match &mut self.entries[self.hand] {
+                Some(entry) if entry.used => entry.used = false,
+                Some(entry) => {
+                    let slot = entry.slot;
+                    return self.remove(&slot);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn clear_entry(&mut self, at: usize) {
+        self.entries[at] = None;
+        self.free.push(at);
+    }
+
+    fn drop_if_empty(&mut self, token: Token) {
+        if self.places.get(&token).is_some_and(BTreeMap::is_empty) {
+            self.places.remove(&token);
+        }
+    }
+}
+
+const PLACED: &str = "places name filled entries only";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{Dek, derive};
+    use crate::model::{CustomerId, Due};
+
+    fn key() -> Arc<HourKey> {
+        let acme = CustomerId::parse("acme").expect("a valid id");
+        let seal = derive(&Dek::take(&mut [1; 32]), &acme, Hour(1), Generation(0));
+        Arc::new(HourKey { seal, due: Due(10) })
+    }
+
+    fn slot(token: u8, hour: u32, generation: u16) -> SlotRef {
+        SlotRef { token: Token([token; 16]), hour: Hour(hour), generation: Generation(generation) }
+    }
+
+    fn shelf(capacity: usize, slots: &[SlotRef]) -> Shelf {
+        let mut shelf = Shelf::new(capacity);
+        slots.iter().for_each(|slot| shelf.insert(*slot, key()));
+        shelf
+    }
+
+    #[test]
+    fn it_never_holds_more_than_its_capacity() {
+        let all: Vec<_> = (0..100).map(|hour| slot(1, hour, 0)).collect();
+        let mut shelf = shelf(10, &all);
+        assert_eq!(shelf.len(), 10);
+        assert_eq!(all.iter().filter(|slot| shelf.get(slot).is_some()).count(), 10);
+    }
+
+    #[test]
+    fn a_key_in_use_stays_and_an_idle_one_leaves() {
+        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0), slot(1, 3, 0)]);
+        for hour in 4..50 {
+            assert!(shelf.get(&slot(1, 2, 0)).is_some(), "used before each insertion");
+            shelf.insert(slot(1, hour, 0), key());
+        }
+        assert!(shelf.get(&slot(1, 1, 0)).is_none());
+        assert_eq!(shelf.len(), 3);
+    }
+
+    #[test]
+    fn a_receipt_evicts_every_generation_of_its_hours_and_nothing_else() {
+        let gone = [slot(1, 5, 0), slot(1, 5, 7), slot(1, 6, u16::MAX)];
+        let kept = [slot(1, 4, 9), slot(1, 7, 0), slot(2, 5, 0)];
+        let mut shelf = shelf(10, &[gone, kept].concat());
+        assert_eq!(shelf.evict(Token([1; 16]), Hour(5), Hour(6)), 3);
+        assert!(gone.iter().all(|slot| shelf.get(slot).is_none()));
+        assert!(kept.iter().all(|slot| shelf.get(slot).is_some()));
+        assert_eq!(shelf.evict(Token([9; 16]), Hour(0), Hour(9)), 0);
+        assert_eq!(shelf.evict(Token([1; 16]), Hour(9), Hour(0)), 0);
+    }
+
+    #[test]
+    fn evicted_places_are_used_again() {
+        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0)]);
+        for round in 0..20 {
+            shelf.evict(Token([1; 16]), Hour(0), Hour(u32::MAX));
+            shelf.insert(slot(1, round, 0), key());
+            shelf.insert(slot(2, round, 0), key());
+        }
+        assert!(shelf.len() <= 3 && shelf.entries.len() <= 3);
+    }
+
+    #[test]
+    fn inserting_a_slot_again_replaces_its_key() {
+        let mut shelf = shelf(2, &[slot(1, 1, 0), slot(1, 1, 0), slot(1, 1, 0)]);
+        assert_eq!(shelf.len(), 1);
+        shelf.clear();
+        assert_eq!(shelf.len(), 0);
+    }
+}

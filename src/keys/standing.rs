@@ -1,0 +1,175 @@
+//! Where a slot stands, decided purely from what the store found.
+
+use crate::model::{Due, Hour, KekId, Millis, Retention};
+
+use super::{Found, Gate, KeyRow, KeyState, KeysError};
+
+/// Farthest that the worker's and the store's clock may be apart, in milliseconds.
+pub const CLOCKS_APART_MS: u64 = 30_000;
+
+/// The earliest of both clocks: a clock that runs ahead destroys nothing.
+///
+/// # Errors
+/// [`KeysError::ClocksApart`] beyond [`CLOCKS_APART_MS`].
+pub fn earliest(worker: Millis, store: Millis) -> Result<Millis, KeysError> {
+    if worker.0.abs_diff(store.0) > CLOCKS_APART_MS {
+        return Err(KeysError::ClocksApart { worker, store });
+    }
+    Ok(worker.min(store))
+}
+
+/// What may be done with a slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Its hour is fenced or below the floor, its customer closed, or its key erased: nothing is sealed for it.
+    Erased,
+    /// Its data is due to be forgotten: nothing is sealed for it.
+    Expired,
+    /// It has a DEK.
+    Minted { due: Due, key: KeyRow },
+    /// It may be minted, with this due and KEK.
+    Unminted { due: Due, kek: KekId },
+}
+
+/// Judges a slot of `hour`. `fallback` is the retention where the customer has none of its own and the hour no gate.
+///
+/// # Errors
+/// [`KeysError::Contradiction`] where rows cannot be true together.
+pub fn standing(
+    found: &Found,
+    hour: Hour,
+    fallback: Retention,
+    earliest: Millis,
+) -> Result<Standing, KeysError> {
+    if forgotten(found, hour) {
+        return Ok(Standing::Erased);
+    }
+    let due = match &found.gate {
+        Some(gate) => gate.due,
+        None => Due::of(hour, found.customer.as_ref().and_then(|it| it.retention).unwrap_or(fallback)),
+    };
+    if due.reached(earliest) {
+        return Ok(Standing::Expired);
+    }
+    match (&found.gate, &found.key) {
+        (Some(_), Some(key)) => Ok(Standing::Minted { due, key: key.clone() }),
+        (Some(gate), None) => Ok(Standing::Unminted { due, kek: open_gates_kek(gate)? }),
+        (None, None) => Ok(Standing::Unminted { due, kek: KekId::of_due(due) }),
+        (None, Some(_)) => Err(KeysError::Contradiction("a key without the gate of its hour")),
+    }
+}
+
+/// Whether a command, the floor or the end of the customer forbids sealing.
+fn forgotten(found: &Found, hour: Hour) -> bool {
+    let customer = found.customer.as_ref();
+    customer.is_some_and(|it| it.closed || it.floor.is_some_and(|floor| hour < floor))
+        || found.gate.as_ref().is_some_and(|gate| gate.fenced)
+        || found.key.as_ref().is_some_and(|key| key.state != KeyState::Live)
+}
+
+/// The KEK of a gate that is not fenced.
+pub fn open_gates_kek(gate: &Gate) -> Result<KekId, KeysError> {
+    gate.kek.clone().ok_or(KeysError::Contradiction("an open gate without a KEK"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Customer;
+    use crate::model::{CustomerId, Generation, KeyId};
+
+    const HOUR: Hour = Hour(494_000);
+    const DAY: Retention = Retention::hours(24).expect("not zero");
+    const NOTHING: Found = Found { customer: None, gate: None, key: None };
+
+    fn customer() -> Customer {
+        let name = CustomerId::parse("acme").expect("a valid id");
+        Customer { name, retention: None, floor: None, closed: false }
+    }
+
+    fn gate(fenced: bool) -> Gate {
+        let due = Due::of(HOUR, DAY);
+        Gate { due, kek: Some(KekId::of_due(due)), fenced, hold: None, command: None }
+    }
+
+    fn key(state: KeyState) -> KeyRow {
+        KeyRow {
+            generation: Generation(0),
+            state,
+            key_id: KeyId([1; 16]),
+            commitment: [1; 32],
+            kek: KekId::of_due(Due::of(HOUR, DAY)),
+            wrapped: None,
+            minted_at: HOUR.start(),
+            erased_at: None,
+            command: None,
+        }
+    }
+
+    fn at(found: &Found, hours_later: u32) -> Standing {
+        standing(found, HOUR, DAY, HOUR.plus(hours_later).start()).expect("rows that fit together")
+    }
+
+    #[test]
+    fn an_unknown_hour_is_minted_under_the_day_of_its_due() {
+        let due = Due(HOUR.0 + 25);
+        assert_eq!(at(&NOTHING, 0), Standing::Unminted { due, kek: KekId::of_due(due) });
+    }
+
+    #[test]
+    fn the_customers_own_retention_goes_before_the_default() {
+        let week = Customer { retention: Retention::hours(168), ..customer() };
+        let found = Found { customer: Some(week), ..NOTHING };
+        let due = Due(HOUR.0 + 169);
+        assert_eq!(at(&found, 100), Standing::Unminted { due, kek: KekId::of_due(due) });
+        assert_eq!(at(&found, 169), Standing::Expired);
+    }
+
+    #[test]
+    fn the_gate_keeps_its_due_whatever_the_retention_is_now() {
+        let short = Customer { retention: Retention::hours(1), ..customer() };
+        let found = Found { customer: Some(short), gate: Some(gate(false)), key: None };
+        assert_eq!(
+            at(&found, 24),
+            Standing::Unminted { due: Due(HOUR.0 + 25), kek: gate(false).kek.expect("a KEK") }
+        );
+        assert_eq!(at(&found, 25), Standing::Expired);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_erased_and_not_merely_expired() {
+        let below = Customer { floor: Some(HOUR.plus(1)), ..customer() };
+        let closed = Customer { closed: true, ..customer() };
+        for found in [
+            Found { customer: Some(below), ..NOTHING },
+            Found { customer: Some(closed), ..NOTHING },
+            Found { gate: Some(gate(true)), ..NOTHING },
+            Found { gate: Some(gate(true)), key: Some(key(KeyState::Live)), customer: None },
+            Found { gate: Some(gate(false)), key: Some(key(KeyState::Erased)), customer: None },
+            Found { gate: Some(gate(false)), key: Some(key(KeyState::ErasedByTtl)), customer: None },
+        ] {
+            assert_eq!(at(&found, 0), Standing::Erased, "{found:?}");
+            assert_eq!(at(&found, 1_000), Standing::Erased, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_hour_of_the_floor_itself_is_not_below_it() {
+        let found = Found { customer: Some(Customer { floor: Some(HOUR), ..customer() }), ..NOTHING };
+        assert!(matches!(at(&found, 0), Standing::Unminted { .. }));
+    }
+
+    #[test]
+    fn a_key_without_its_gate_is_a_contradiction() {
+        let found = Found { key: Some(key(KeyState::Live)), ..NOTHING };
+        assert!(matches!(standing(&found, HOUR, DAY, HOUR.start()), Err(KeysError::Contradiction(_))));
+    }
+
+    #[test]
+    fn clocks_may_be_30_seconds_apart_and_the_earliest_counts() {
+        assert_eq!(earliest(Millis(100_000), Millis(70_000)).expect("30 s"), Millis(70_000));
+        assert_eq!(earliest(Millis(70_000), Millis(100_000)).expect("30 s"), Millis(70_000));
+        assert!(matches!(earliest(Millis(100_001), Millis(70_000)), Err(KeysError::ClocksApart { .. })));
+        assert!(matches!(earliest(Millis(i64::MIN), Millis(i64::MAX)), Err(KeysError::ClocksApart { .. })));
+    }
+}
