@@ -17,11 +17,6 @@ pub fn text(text: &str) -> anyhow::Result<()> {
     written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-/// A line for people on stderr, while stdout is for results.
-pub fn note(text: &str) {
-    // Nothing can be done about a closed stderr.
-    let _ = writeln!(io::stderr().lock(), "{text}");
-}
 
 /// Green or red on a terminal, plain elsewhere.
 pub fn verdict(good: bool, word: &str) -> String {
