@@ -1,1 +1,18 @@
-//! (in the making)
+//! The wiring: the only room that builds edges. Start what a process needs, wait for the stop, end in order.
+//!
+//! Start at [`run`]; [`demo`] drives the same lane against a broker within the process.
+
+mod build;
+//mod demo;
+mod failure;
+mod lanes;
+mod observer;
+mod run;
+mod starts;
+mod watchdog;
+
+pub use build::{Foundation, client_settings, open_foundation, topic_plan};
+
+pub use failure::Failure;
+pub use run::{RunOptions, run};
+

@@ -63,9 +63,6 @@ pub(super) fn check(map: &'static str, key: &str, value: &str) -> Result<(), Con
     let denied = |reason| Err(ConfigError::Denied { map, key: key.to_owned(), reason });
     match DENIED.iter().find(|(name, _)| *name == key) {
         Some((_, reason)) => denied(reason),
-        None if key == "socket.timeout.ms" && map == "producer" => {
-            denied("it bounds what a stray answer can end: 10 s")
-        }
         None if map == "client" && CONSUMERS.contains(&key) => denied("it belongs to `kafka.consumer`"),
         None if map == "client" && key == "transaction.timeout.ms" => {
             denied("it belongs to `kafka.producer`")

@@ -10,9 +10,6 @@ use zeroize::Zeroizing;
 
 use super::{ConfigError, deny, units};
 
-/// A producer's request unanswered for so long taints it; the Kafka edge sets it.
-const SOCKET: Duration = Duration::from_secs(10);
-
 /// `[kafka]` as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,9 +42,11 @@ pub struct Kafka {
     secrets: Vec<(&'static str, Zeroizing<String>)>,
 }
 
-/// The time-outs that must stand in this order: transaction < session < poll interval.
+/// The time-outs that must stand in this order: socket < transaction < session < poll interval.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
+    /// A producer's request unanswered for so long taints it.
+    pub socket: Duration,
     /// The broker aborts a transaction after it.
     pub transaction: Duration,
     /// The group gives a silent member's partitions away after it.
@@ -79,6 +78,7 @@ impl Kafka {
             Duration::from_millis(map.get(key).and_then(|text| text.parse().ok()).unwrap_or(default))
         };
         Timeouts {
+            socket: milliseconds(&self.producer, "socket.timeout.ms", 10_000),
             transaction: milliseconds(&self.producer, "transaction.timeout.ms", 15_000),
             session: milliseconds(&self.consumer, "session.timeout.ms", 30_000),
             poll_interval: milliseconds(&self.consumer, "max.poll.interval.ms", 120_000),
@@ -86,20 +86,16 @@ impl Kafka {
     }
 
     fn check_timeouts(&self) -> Result<(), ConfigError> {
-        let Timeouts { transaction, session, poll_interval } = self.timeouts();
+        let Timeouts { socket, transaction, session, poll_interval } = self.timeouts();
         let wrong_order = |what: &str, short: Duration, than: &str, long: Duration| {
             let [short, long] = [short, long].map(humantime::format_duration);
             let why = format!("{what} {short} is not shorter than {than} {long}");
-            let hint = "keep 10 s < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
+            let hint = "keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
             Err(ConfigError::Contradiction { why, hint })
         };
-        if SOCKET >= transaction {
-            return wrong_order(
-                "the producer's socket time-out",
-                SOCKET,
-                "the transaction time-out",
-                transaction,
-            );
+        if socket >= transaction {
+            let what = "the producer's socket time-out";
+            return wrong_order(what, socket, "the transaction time-out", transaction);
         }
         if transaction >= session {
             return wrong_order("the transaction time-out", transaction, "the session time-out", session);

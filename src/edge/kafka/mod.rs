@@ -9,5 +9,5 @@ pub mod scan;
 mod sink;
 mod source;
 
-pub use client::{ClientSettings, Properties};
+pub use client::{ClientSettings, Properties, answers};
 pub use connector::{LaneConnector, LaneIdentity};
