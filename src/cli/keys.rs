@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, Settings, keystore, output, runtime, text};
+use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::keys::{Customer, Gate, HourRow, KeyRow, KeyState, KeyStore, StoreError};
 use crate::model::{CustomerId, Hour, Token};
 
@@ -151,7 +151,7 @@ fn run_show(show: &Show) -> anyhow::Result<()> {
 
 /// An answer, not a fault: but a script must see that nothing was shown.
 fn nothing(what: &str) -> Failure {
-    Failure::new(Exit::Config, what).hint("`hourseal keys ls` lists what there is")
+    Failure::new(Failure::CONFIG, what).hint("`hourseal keys ls` lists what there is")
 }
 
 fn hour_json(customer: &Customer, hour: &HourRow) -> Value {

@@ -23,8 +23,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use failure::{Exit, Failure};
-pub use settings::Settings;
+use crate::app::Failure;
+use settings::Settings;
 
 /// Seals a Kafka stream of job events under per-customer, per-hour keys, exactly once, and forgets them on time.
 #[derive(Parser)]
@@ -75,7 +75,7 @@ impl Cli {
         Self::try_parse().map_err(|error| {
             // Nothing can be done about a closed terminal.
             let _ = error.print();
-            if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+            if error.use_stderr() { failure::USAGE.into() } else { failure::OK.into() }
         })
     }
 
@@ -93,8 +93,8 @@ impl Cli {
             Command::Completions(completions) => completions::run(completions),
         };
         match done {
-            Ok(()) => Exit::Ok.into(),
-            Err(error) if error.is::<output::Closed>() => Exit::Ok.into(),
+            Ok(()) => failure::OK.into(),
+            Err(error) if error.is::<output::Closed>() => failure::OK.into(),
             Err(error) => failure::report(&error).into(),
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Exit, Failure, Settings, keystore, output, runtime, settings, text};
+use super::{Failure, Settings, keystore, output, runtime, text};
+use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::envelope::frame::EventHeader;
@@ -92,7 +93,7 @@ pub fn each_of_topic(
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let runtime = runtime::start()?;
-    let mut scan = Scan::begin(&settings::kafka(config), topic, range).map_err(Failure::from)?;
+    let mut scan = Scan::begin(&client_settings(config), topic, range).map_err(Failure::from)?;
     let mut batch = Vec::new();
     loop {
         let next = scan.next(Duration::from_millis(100)).map_err(Failure::from)?;
@@ -117,14 +118,14 @@ fn each_of_file(
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let unreadable =
-        |why: std::io::Error| Failure::new(Exit::Config, format!("cannot read {}: {why}", path.display()));
+        |why: std::io::Error| Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", path.display()));
     let file = BufReader::new(std::fs::File::open(path).map_err(unreadable)?);
     let runtime = runtime::start()?;
     let mut batch = Vec::new();
     for (number, line) in file.lines().enumerate() {
         let record = Scanned::from_json_line(&line.map_err(unreadable)?).ok_or_else(|| {
             let message = format!("{} line {} is no record", path.display(), number + 1);
-            Failure::new(Exit::Config, message).hint("the file is one that `hourseal demo --keep` leaves")
+            Failure::new(Failure::CONFIG, message).hint("the file is one that `hourseal demo --keep` leaves")
         })?;
         batch.push(record);
         if batch.len() == BATCH {

@@ -17,7 +17,6 @@ pub fn text(text: &str) -> anyhow::Result<()> {
     written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-
 /// Green or red on a terminal, plain elsewhere.
 pub fn verdict(good: bool, word: &str) -> String {
     let colour = if good { 32 } else { 31 };

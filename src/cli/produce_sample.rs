@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
-use super::{Failure, Settings, output, runtime, settings};
+use super::{Failure, Settings, output, runtime};
+use crate::app::client_settings;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::sample::{Generator, Run, Shape, produce};
 use crate::stream::Stop;
@@ -58,7 +59,7 @@ pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
             on_signal.request();
         }
     });
-    let produced = produce(&settings::kafka(&config), &run, Generator::new(shape), &SystemClock, &stop);
+    let produced = produce(&client_settings(&config), &run, Generator::new(shape), &SystemClock, &stop);
     let produced = produced.map_err(Failure::from)?;
     output::line(&format!("{produced} events produced to {topic}"))
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Settings;
+use crate::app::{self, RunOptions};
 use crate::telemetry;
 
 /// Creates what is missing (folders, root key, key store, topics), then seals. SIGTERM or Ctrl-C settles what is under
@@ -27,7 +28,5 @@ pub fn run(mut run: Run) -> anyhow::Result<()> {
     }
     let config = run.settings.load()?;
     telemetry::start_logging(config.log.format, config.log.level);
-    let _accept_gap = run.accept_gap;
-    // crate::app::run(config, app::RunOptions { accept_gap }, stop)
-    anyhow::bail!("run is not wired yet")
+    Ok(app::run(&config, RunOptions { accept_gap: run.accept_gap })?)
 }

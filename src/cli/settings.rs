@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::failure::Failure;
+use crate::app::Failure;
 use crate::config::{Config, ConfigError, ENV_PREFIX, Entry, Layers};
-use crate::edge::kafka::ClientSettings;
 
 /// Where settings come from. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the file, which
 /// wins over the defaults.
@@ -67,14 +66,4 @@ fn environment() -> Vec<(String, String)> {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     };
     all.map(text).filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect()
-}
-
-/// How this configuration reaches Kafka.
-pub fn kafka(config: &Config) -> ClientSettings {
-    ClientSettings {
-        bootstrap: config.kafka.bootstrap.clone(),
-        client: config.kafka.client(),
-        consumer: config.kafka.consumer().clone(),
-        producer: config.kafka.producer().clone(),
-    }
 }

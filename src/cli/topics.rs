@@ -1,14 +1,12 @@
 //! `hourseal topics`
 
-use std::collections::BTreeMap;
-
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Exit, Failure, Settings, output, runtime, settings};
+use super::{Failure, Settings, output, runtime};
+use crate::app::{client_settings, topic_plan};
 use crate::config::Config;
 use crate::edge::kafka::admin::{AdminError, Inspection, Role, TopicAdmin, TopicPlan};
-use crate::lane::Partitioner;
 
 #[derive(Subcommand)]
 pub enum Topics {
@@ -36,21 +34,9 @@ pub struct Create {
     settings: Settings,
 }
 
-/// The topics that a configuration wants.
-pub fn plan(config: &Config) -> TopicPlan {
-    let topics = &config.topics;
-    let names = [
-        (Role::Input, &topics.input),
-        (Role::Output, &topics.output),
-        (Role::Quarantine, &topics.quarantine),
-        (Role::Control, &topics.control),
-        (Role::Receipts, &topics.receipts),
-    ];
-    TopicPlan {
-        names: BTreeMap::from(names.map(|(role, name)| (role, name.clone()))),
-        longest: config.retention.default.max(config.retention.quarantine),
-        partition_as_input: config.seal.partitioner == Partitioner::Input,
-    }
+/// The plan of this configuration, by the retention that a new store would have.
+fn plan(config: &Config) -> TopicPlan {
+    topic_plan(config, config.retention.default.max(config.retention.quarantine))
 }
 
 pub fn run(command: Topics) -> anyhow::Result<()> {
@@ -63,7 +49,7 @@ pub fn run(command: Topics) -> anyhow::Result<()> {
 fn run_check(check: &Check) -> anyhow::Result<()> {
     let config = check.settings.load()?;
     let plan = plan(&config);
-    let admin = TopicAdmin::new(&settings::kafka(&config)).map_err(Failure::from)?;
+    let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
     let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
     if check.json {
         print_json(&plan, &inspection)?
@@ -76,7 +62,7 @@ fn run_check(check: &Check) -> anyhow::Result<()> {
         Err(AdminError::Refused(findings)) => {
             let refused = AdminError::Refused(Vec::new());
             let message = format!("{} setting(s) break a rule", findings.len());
-            Err(Failure::new(Exit::Config, message).hint(refused.hint()).into())
+            Err(Failure::new(Failure::CONFIG, message).hint(refused.hint()).into())
         }
         Err(error) => Err(Failure::from(error).into()),
     }
@@ -133,7 +119,7 @@ fn print_table(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> 
 fn run_create(create: &Create) -> anyhow::Result<()> {
     let config = create.settings.load()?;
     let plan = plan(&config);
-    let admin = TopicAdmin::new(&settings::kafka(&config)).map_err(Failure::from)?;
+    let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
     let partitions = create.partitions.map(usize::from);
     let created = runtime::block_on(admin.create(&plan, partitions))?.map_err(Failure::from)?;
     if created.is_empty() {
