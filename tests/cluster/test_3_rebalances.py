@@ -11,7 +11,7 @@ EVERY = 3
 BRISK = {
     "kafka": {
         "consumer": {"session.timeout.ms": "3000", "heartbeat.interval.ms": "1000"},
-        "producer": {"transaction.timeout.ms": "10000"},
+        "producer": {"transaction.timeout.ms": "2500", "socket.timeout.ms": "2000"},
     }
 }
 
