@@ -1,1 +1,24 @@
-//! (in the making)
+//! The sealing engine: admit, group by slot, obtain keys, seal, quarantine what cannot be sealed.
+//!
+//! Promise: nothing but [`Sealed`] leaves; a record that cannot be sealed as asked is quarantined in the same
+//! transaction, and its content is forgotten with its customer; no event is sealed outside its key's activity.
+//! Not here: transactions and the group (`stream`), where keys come from (`keys`).
+//! Start at [`SealingLane`]; [`Admit`] decides what becomes of a record.
+
+mod admit;
+mod batch;
+mod extract;
+mod keys;
+mod partition;
+mod quarantine;
+mod sealed;
+mod settings;
+mod step;
+mod time;
+
+pub use admit::{Admit, Limits};
+pub use keys::Keys;
+pub use quarantine::Reason;
+pub use sealed::Sealed;
+pub use settings::*;
+pub use step::{LaneParts, Observer, SealingLane, Tally};

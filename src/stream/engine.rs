@@ -110,6 +110,7 @@ impl<C: Connector> Engine<'_, C> {
                 source: self.connector.source()?,
                 offsets: Offsets::default(),
                 assigned: Vec::new(),
+                joined: false,
                 unmarked: Vec::new(),
                 filled: 0,
                 limit: self.pace.batch_events,
@@ -135,6 +136,8 @@ struct Lane<'a, C: Connector> {
     source: C::Source,
     offsets: Offsets,
     assigned: Vec<i32>,
+    /// Whether the step knows that the group was joined; a member may have no partition.
+    joined: bool,
     /// Started partitions that the start log does not know of yet.
     unmarked: Vec<i32>,
     /// Records of the batch at hand.
@@ -168,6 +171,7 @@ impl<C: Connector> Lane<'_, C> {
             Err(error) => return self.after_failure(error, Duration::ZERO).map_err(Fault::Halt),
         };
         self.rewind()?;
+        step.note(Event::Resumed);
         while !self.engine.stop.requested() {
             self.fill(step)?;
             if let Some(end) = self.settle(&mut sink, step)? {
@@ -192,6 +196,7 @@ impl<C: Connector> Lane<'_, C> {
                 if enough { Take::Enough } else { Take::More }
             })?;
             self.follow_changes(step);
+            self.tell_joined(step);
             if self.filled > 0 && closes.is_none() {
                 closes = Some(Instant::now() + self.engine.pace.batch_time);
             }
@@ -378,7 +383,15 @@ impl<C: Connector> Lane<'_, C> {
                 }
             }
         }
+        self.joined = true;
         step.note(Event::Assigned(self.assigned.len()));
+    }
+
+    fn tell_joined<S: Step>(&mut self, step: &mut S) {
+        if !self.joined && self.filled == 0 && self.source.membership().is_some() {
+            self.joined = true;
+            step.note(Event::Assigned(0));
+        }
     }
 
     /// Marks a call that may hang for the watchdog.

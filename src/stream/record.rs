@@ -25,7 +25,7 @@ impl Headers for NoHeaders {
     }
 }
 
-impl Headers for [(Vec<u8>, Option<Vec<u8>>)] {
+impl Headers for &[(Vec<u8>, Option<Vec<u8>>)] {
     fn count(&self) -> usize {
         self.len()
     }

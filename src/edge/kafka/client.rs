@@ -1,9 +1,11 @@
 //! What every client shares: where the brokers are, the user's own librdkafka settings, and quiet logs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::stream::{ErrorClass, Stage, StreamError};
@@ -148,4 +150,10 @@ pub(super) fn classify(code: RDKafkaErrorCode, flags: Flags) -> ErrorClass {
         _ if flags.fatal => ErrorClass::Fatal,
         _ => ErrorClass::Unflagged,
     }
+}
+
+/// Whether a broker answers a request for metadata within a few seconds, over a connection of its own.
+pub fn answers(settings: &ClientSettings) -> bool {
+    let client: Result<BaseConsumer, KafkaError> = settings.base().create();
+    client.and_then(|client| client.fetch_metadata(None, Duration::from_secs(5)).map(drop)).is_ok()
 }

@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 
 use super::client::ClientSettings;
-use super::sink::{KafkaSink, SOCKET_TIMEOUT};
+use super::sink::KafkaSink;
 use super::source::KafkaSource;
 use crate::stream::{Connector, Halt, StartLog, StreamError};
 
@@ -50,7 +50,7 @@ impl LaneIdentity {
         let mut config = self.settings.producer();
         config.set("transactional.id", self.transactional_id());
         config.set("transaction.timeout.ms", self.transaction_timeout().as_millis().to_string());
-        config.set("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string());
+        config.set("socket.timeout.ms", self.socket_timeout().as_millis().to_string());
         config.set("partitioner", "murmur2_random");
         config.set("queue.buffering.max.messages", "500000");
         config.set("message.max.bytes", self.message_bytes.clamp(1_000, 1_000_000_000).to_string());
@@ -59,8 +59,17 @@ impl LaneIdentity {
     }
 
     fn transaction_timeout(&self) -> Duration {
-        let set = self.settings.producer.get("transaction.timeout.ms").and_then(|ms| ms.parse().ok());
-        Duration::from_millis(set.unwrap_or(15_000))
+        self.producer_time("transaction.timeout.ms", 15_000)
+    }
+
+    /// An answer that takes longer may still be on its way when the next transaction begins (KAFKA-17754).
+    pub(super) fn socket_timeout(&self) -> Duration {
+        self.producer_time("socket.timeout.ms", 10_000)
+    }
+
+    fn producer_time(&self, key: &str, default_ms: u64) -> Duration {
+        let set = self.settings.producer.get(key).and_then(|ms| ms.parse().ok());
+        Duration::from_millis(set.unwrap_or(default_ms))
     }
 }
 

@@ -1,5 +1,8 @@
 //! The few calls that the safe API lacks or makes dear. The only `unsafe` code of the project.
-#![allow(unsafe_code, reason = "librdkafka calls that rdkafka does not wrap; each block states why it is sound")]
+#![allow(
+    unsafe_code,
+    reason = "librdkafka calls that rdkafka does not wrap; each block states why it is sound"
+)]
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
@@ -26,9 +29,8 @@ impl TopicHandle {
     ) -> Option<Self> {
         let name = CString::new(name).ok()?;
         // SAFETY: the client is alive, the name is NUL-terminated, a null config means defaults.
-        let handle = unsafe {
-            rd::rd_kafka_topic_new(producer.client().native_ptr(), name.as_ptr(), ptr::null_mut())
-        };
+        let handle =
+            unsafe { rd::rd_kafka_topic_new(producer.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
         (!handle.is_null()).then_some(Self(handle))
     }
 }
@@ -84,9 +86,8 @@ pub(super) fn produce<C: ProducerContext + 'static>(
     }
     // SAFETY: every pointer lives until the call returns; F_COPY makes librdkafka copy value and key, and it copies
     // headers always.
-    let error = unsafe {
-        rd::rd_kafka_produceva(producer.client().native_ptr(), vus.as_ptr(), 6 + headers.len())
-    };
+    let error =
+        unsafe { rd::rd_kafka_produceva(producer.client().native_ptr(), vus.as_ptr(), 6 + headers.len()) };
     match take_error(Stage::Send, error) {
         Ok(()) => Queued::Yes,
         Err((rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL, _)) => Queued::Full,

@@ -1,10 +1,14 @@
 //! Kafka, by librdkafka: the only room that says `rdkafka`.
 
+pub mod admin;
 mod client;
 mod connector;
 mod ffi;
+pub mod mock;
+pub mod sample;
+pub mod scan;
 mod sink;
 mod source;
 
-pub use client::{ClientSettings, Properties};
+pub use client::{ClientSettings, Properties, answers};
 pub use connector::{LaneConnector, LaneIdentity};

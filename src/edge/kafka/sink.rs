@@ -17,8 +17,6 @@ use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, StreamError};
 
 /// How long the first call to the transaction coordinator may take.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
-/// An answer that takes longer may still be on its way when the next transaction begins (KAFKA-17754).
-pub(super) const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Hears of outages while a transaction is open.
 #[derive(Default)]
@@ -55,6 +53,7 @@ pub struct KafkaSink {
     producer: ThreadedProducer<SinkContext>,
     input: String,
     metadata: String,
+    patience: Duration,
     began: Instant,
 }
 
@@ -79,6 +78,7 @@ impl KafkaSink {
             producer,
             input: identity.input.clone(),
             metadata: identity.commit_metadata.clone(),
+            patience: identity.socket_timeout(),
             began: Instant::now(),
         })
     }
@@ -162,6 +162,6 @@ impl Sink for KafkaSink {
     }
 
     fn tainted(&self) -> bool {
-        self.context().tainted.load(Ordering::Acquire) || self.began.elapsed() >= SOCKET_TIMEOUT
+        self.context().tainted.load(Ordering::Acquire) || self.began.elapsed() >= self.patience
     }
 }

@@ -19,8 +19,8 @@ use super::connector::LaneIdentity;
 use super::ffi::{self, MessageHeaders};
 use crate::model::Millis;
 use crate::stream::{
-    Change, Committed, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, Start, StartLog, StreamError,
-    Take, start_at,
+    Change, Committed, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, Start, StartLog,
+    StreamError, Take, start_at,
 };
 
 /// Longest wait for the group coordinator or a partition's leader; well below `max.poll.interval.ms`.
@@ -104,14 +104,8 @@ impl GroupContext {
             let log = consumer.fetch_watermarks(&identity.input, partition, ANSWER).map_err(group_fault)?;
             let committed = committed.get(&partition);
             let before = committed.is_some() || self.started(partition)?;
-            let start = start_at(
-                partition,
-                committed,
-                log,
-                before,
-                &identity.commit_metadata,
-                identity.accept_gap,
-            )?;
+            let start =
+                start_at(partition, committed, log, before, &identity.commit_metadata, identity.accept_gap)?;
             starts.push((partition, start));
         }
         Ok(starts)
@@ -158,12 +152,7 @@ impl ClientContext for GroupContext {
 }
 
 impl ConsumerContext for GroupContext {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        kind: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
         match kind {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(consumer, list),
             _ => self.revoked(consumer, list),

@@ -1,0 +1,72 @@
+//! Why a command ends without success, and what a person can do about it.
+
+use crate::edge::kafka::admin::AdminError;
+use crate::keys::{StoreError, VaultError};
+use crate::stream::Halt;
+
+/// An error with its exit code: 64 usage, 69 dependency, 70 bug, 78 config.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub exit: u8,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub const DEPENDENCY: u8 = 69;
+    pub const BUG: u8 = 70;
+    pub const CONFIG: u8 = 78;
+
+    pub fn new(exit: u8, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Halt> for Failure {
+    fn from(halt: Halt) -> Self {
+        let failure = Self::new(halt.exit_code(), halt.to_string());
+        match halt {
+            Halt::InputGap { .. } => failure.hint("look why the records are gone; --accept-gap goes on at the log's start"),
+            Halt::Duel { .. } => failure.hint("give every live process an `instance` of its own"),
+            Halt::OtherStore { .. } => {
+                failure.hint("one group has one key store: use another kafka.group, or the store that it was begun with")
+            }
+            Halt::TooManyRestarts { .. } | Halt::QuarantineRefused { .. } | Halt::Setup(_) => failure,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match error {
+            StoreError::Unavailable(_) => Self::DEPENDENCY,
+            StoreError::Unusable(_) => Self::CONFIG,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        let exit = match error {
+            VaultError::Unavailable(_) => Self::DEPENDENCY,
+            VaultError::Unusable(_) => Self::CONFIG,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        let exit = if error.is_outage() { Self::DEPENDENCY } else { Self::CONFIG };
+        let hint = error.hint();
+        Self::new(exit, error.to_string()).hint(hint)
+    }
+}

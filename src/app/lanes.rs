@@ -1,0 +1,70 @@
+//! Lanes as threads: the same code for `run` and for the demo.
+
+use std::ffi::CString;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::config::Config;
+use crate::edge::kafka::{LaneConnector, LaneIdentity};
+use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane};
+use crate::model::Clock;
+use crate::stream::{Engine, Halt, Pace, Pulse, StartLog, Step, Stop};
+
+/// What a lane needs to know of the topics.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TopicSizes {
+    pub(super) output_partitions: i32,
+    pub(super) output_bytes: usize,
+    pub(super) quarantine_bytes: usize,
+}
+
+/// The sealing step of one lane.
+pub(super) fn sealing_lane(
+    config: &Config,
+    sizes: TopicSizes,
+    keys: Keys,
+    clock: Arc<dyn Clock>,
+    observer: Box<dyn Observer>,
+) -> Result<SealingLane, Halt> {
+    let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let stream = config.seal.stream.clone();
+    let header = |name: &String| CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name holds NUL".into()));
+    let limits = Limits {
+        max_future_ms: milliseconds(config.event.max_future),
+        grace_ms: milliseconds(config.event.grace),
+        max_event_bytes: bytes(config.event.max_bytes),
+        output_bytes: sizes.output_bytes,
+        quarantine_bytes: sizes.quarantine_bytes,
+    };
+    Ok(SealingLane::new(LaneParts {
+        admit: Admit { customer: config.event.customer.clone(), time: config.event.time.clone(), limits },
+        keys,
+        clock,
+        stream,
+        input: config.topics.input.clone(),
+        output_partitions: sizes.output_partitions,
+        partitioner: config.seal.partitioner,
+        output_key: config.seal.key,
+        clear_headers: config.seal.clear_headers.iter().map(header).collect::<Result<_, _>>()?,
+        batch_bytes: bytes(config.lane.batch_bytes),
+        observer,
+    }))
+}
+
+/// Runs a step on its own thread until the stop or a halt; whatever ends it, `ended` hears of it.
+pub(super) fn spawn<S: Step + Send + 'static>(
+    identity: LaneIdentity,
+    starts: Arc<dyn StartLog>,
+    pace: Pace,
+    stop: Stop,
+    pulse: Pulse,
+    mut step: S,
+    ended: impl FnOnce(Result<(), Halt>) + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("lane {}", identity.lane)).spawn(move || {
+        let connector = LaneConnector { identity, starts: Arc::clone(&starts) };
+        let engine = Engine { connector: &connector, pace, stop, pulse, starts };
+        ended(engine.run(&mut step));
+    })
+}

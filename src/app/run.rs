@@ -1,0 +1,86 @@
+//! `hourseal run`: build everything, start the threads, wait for the stop or the first fault, end in order.
+
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::process::{Ended, Process};
+use super::{Failure, build};
+use crate::config::Config;
+use crate::edge::http::AdminPort;
+use crate::stream::Halt;
+use crate::telemetry::{codes, error, info};
+
+/// What the command line adds to the settings.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct RunOptions {
+    /// Go on at the log's start where committed offsets are missing or out of range.
+    pub accept_gap: bool,
+}
+
+/// Runs until a signal or a fault.
+///
+/// # Errors
+/// The first fault, with its exit code.
+pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
+    info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
+    let runtime = build::runtime()?;
+    let foundation = build::open_foundation(config, build::system_clock(), true)?;
+    let process = Process::for_run(config, options, &runtime, foundation)?;
+    let port = runtime.block_on(AdminPort::open(config.admin.listen, process.telemetry.clone()));
+    let port = port.map_err(|error| Failure::new(Failure::CONFIG, error.to_string()))?;
+    let (stop_admin, mut stopped) = watch::channel(false);
+    let admin = runtime.spawn(port.serve(async move { drop(stopped.changed().await) }));
+    let outcome = live(&process, &runtime);
+    // A closed channel stops the port as well.
+    let _ = stop_admin.send(true);
+    let _ = runtime.block_on(admin);
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome
+}
+
+/// Starts the threads and waits for the first reason to end.
+fn live(process: &Process, runtime: &Runtime) -> Result<(), Failure> {
+    let mut threads = process.start(runtime, &|_| None)?;
+    info!(codes::RUNNING, lanes = process.config.lane.count, "sealing");
+    let fault = runtime.block_on(until_over(&mut threads.endings))?;
+    info!(codes::STOPPING, "stopping: batches at hand are settled");
+    process.stop.request();
+    let settled = threads.settle();
+    match fault {
+        Some((thread, halt)) => {
+            error!(codes::GAVE_UP, thread, "{halt}");
+            Err(halt.into())
+        }
+        None if settled => {
+            info!(codes::STOPPED, "every batch is settled");
+            Ok(())
+        }
+        None => Err(Failure::new(Failure::DEPENDENCY, "not every batch was settled in time")
+            .hint("nothing is lost: the next start reads them again")),
+    }
+}
+
+/// A signal gives `None`, a thread that halts its name and reason. A second signal ends the process at once, which
+/// exactly-once makes safe.
+async fn until_over(
+    endings: &mut mpsc::UnboundedReceiver<Ended>,
+) -> Result<Option<(String, Halt)>, Failure> {
+    let no_signals =
+        |error: std::io::Error| Failure::new(Failure::BUG, format!("cannot hear signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let fault = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        Some((thread, Err(halt))) = endings.recv() => Some((thread, halt)),
+    };
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        error!(codes::STOPPED_AT_ONCE, "second signal: ending at once");
+        std::process::exit(i32::from(Failure::DEPENDENCY));
+    });
+    Ok(fault)
+}

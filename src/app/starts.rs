@@ -1,0 +1,58 @@
+//! The start log, kept in the key store.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::keys::{KeyStore, StoreError};
+use crate::stream::StartLog;
+
+/// Longest wait for the store; a lane asks from within a rebalance or after a commit.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Remembers in the key store which partitions of an input were started.
+pub(super) struct StoreStarts {
+    store: Arc<dyn KeyStore>,
+    runtime: Handle,
+    /// `<group>/<topic>`
+    input: String,
+    marked: Mutex<HashSet<i32>>,
+}
+
+impl StoreStarts {
+    pub(super) fn new(store: Arc<dyn KeyStore>, runtime: Handle, group: &str, topic: &str) -> Self {
+        Self { store, runtime, input: format!("{group}/{topic}"), marked: Mutex::default() }
+    }
+
+    fn marked(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+        let answer = self.runtime.block_on(async { tokio::time::timeout(ANSWER, call).await });
+        answer.map_err(|_| "the key store did not answer".to_owned())?.map_err(|error| error.to_string())
+    }
+}
+
+impl StartLog for StoreStarts {
+    fn started(&self, partition: i32) -> Result<bool, String> {
+        if self.marked().contains(&partition) {
+            return Ok(true);
+        }
+        let started = self.ask(self.store.started(&self.input))?;
+        self.marked().extend(&started);
+        Ok(started.contains(&partition))
+    }
+
+    fn mark_started(&self, partitions: &[i32]) -> Result<(), String> {
+        let new: Vec<i32> = partitions.iter().copied().filter(|p| !self.marked().contains(p)).collect();
+        if !new.is_empty() {
+            self.ask(self.store.mark_started(&self.input, &new))?;
+            self.marked().extend(&new);
+        }
+        Ok(())
+    }
+}

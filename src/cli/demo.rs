@@ -1,0 +1,31 @@
+//! `hourseal demo`
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output;
+use crate::app::{self, DemoOptions};
+
+/// Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one customer's hour by a
+/// control message, and shows the same record before and after. The mock has no transaction isolation; `run` on a real
+/// broker has.
+#[derive(Args)]
+pub struct Demo {
+    /// Leave the folder `hourseal-demo` with the sealed records and the keys, and say how to look into it
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Number of events
+    #[arg(long, default_value = "2000")]
+    pub events: NonZeroU64,
+}
+
+pub fn run(demo: Demo) -> anyhow::Result<()> {
+    let keep = demo.keep.then(|| PathBuf::from("hourseal-demo"));
+    let options = DemoOptions { keep, events: demo.events.get() };
+    let mut lost = Ok(());
+    app::demo(&options, &mut |line| lost = std::mem::replace(&mut lost, Ok(())).and_then(|()| output::line(&line)))?;
+    lost
+}

@@ -1,0 +1,99 @@
+//! Rules on values and between them. A [`Config`](super::Config) that exists has passed them all.
+
+use std::time::Duration;
+
+use super::{Config, ConfigError, Event, Lane, Ring, Seal, Topics};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) fn all(config: &Config) -> Result<(), ConfigError> {
+    name("instance", &config.instance)?;
+    topics(&config.topics)?;
+    event(&config.event)?;
+    seal(&config.seal)?;
+    lane(&config.lane, config.event.max_bytes)?;
+    ring(&config.ring)
+}
+
+/// Kafka's legal names: they become parts of topic names, group.instance.id and transactional.id.
+fn name(key: &str, name: &str) -> Result<(), ConfigError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > 200 || !name.chars().all(legal) {
+        return Err(ConfigError::value(
+            key,
+            format!("`{name}` is not 1 to 200 letters, digits, dots, dashes and underscores"),
+        ));
+    }
+    Ok(())
+}
+
+fn topics(topics: &Topics) -> Result<(), ConfigError> {
+    let named = topics.named();
+    for (index, (key, topic)) in named.iter().enumerate() {
+        name(&format!("topics.{key}"), topic)?;
+        if let Some((twin, _)) = named[..index].iter().find(|(_, other)| other == topic) {
+            let why = format!("`topics.{key}` and `topics.{twin}` are both `{topic}`");
+            return Err(ConfigError::Contradiction {
+                why,
+                hint: "each of the five topics needs its own name",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn event(event: &Event) -> Result<(), ConfigError> {
+    at_most("event.grace", event.grace, HOUR)?;
+    // A broker refuses timestamps more than an hour ahead by default (message.timestamp.after.max.ms).
+    at_most("event.max_future", event.max_future, HOUR)?;
+    within("event.max_bytes", event.max_bytes, 1, 512 << 20)
+}
+
+fn seal(seal: &Seal) -> Result<(), ConfigError> {
+    match seal.clear_headers.iter().find(|name| name.starts_with("hourseal-")) {
+        Some(name) => {
+            Err(ConfigError::value("seal.clear_headers", format!("has `{name}`, which is reserved")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn lane(lane: &Lane, max_bytes: u64) -> Result<(), ConfigError> {
+    within("lane.count", lane.count as u64, 1, 1024)?;
+    within("lane.batch_events", lane.batch_events as u64, 1, 1_000_000)?;
+    at_least("lane.batch_time", lane.batch_time, Duration::from_millis(1))?;
+    at_most("lane.batch_time", lane.batch_time, Duration::from_secs(5))?;
+    within("lane.batch_bytes", lane.batch_bytes, 1, 1 << 30)?;
+    if lane.batch_bytes < max_bytes {
+        let why =
+            format!("`lane.batch_bytes` {} is less than `event.max_bytes` {max_bytes}", lane.batch_bytes);
+        return Err(ConfigError::Contradiction {
+            why,
+            hint: "a batch must hold at least one event of the largest size",
+        });
+    }
+    Ok(())
+}
+
+fn ring(ring: &Ring) -> Result<(), ConfigError> {
+    at_least("ring.lease", ring.lease, Duration::from_secs(1))?;
+    at_most("ring.lease", ring.lease, HOUR)?;
+    within("ring.capacity", ring.capacity as u64, 1, 100_000_000)
+}
+
+fn within(key: &str, number: u64, least: u64, most: u64) -> Result<(), ConfigError> {
+    if (least..=most).contains(&number) {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, format!("is {number}, which is not {least} to {most}")))
+}
+
+fn at_most(key: &str, time: Duration, most: Duration) -> Result<(), ConfigError> {
+    let [is, limit] = [time, most].map(humantime::format_duration);
+    if time <= most { Ok(()) } else { Err(ConfigError::value(key, format!("is {is}, more than {limit}"))) }
+}
+
+fn at_least(key: &str, time: Duration, least: Duration) -> Result<(), ConfigError> {
+    let [is, limit] = [time, least].map(humantime::format_duration);
+    if time >= least { Ok(()) } else { Err(ConfigError::value(key, format!("is {is}, less than {limit}"))) }
+}

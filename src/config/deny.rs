@@ -1,0 +1,106 @@
+//! librdkafka settings that cannot be passed through, each with the promise that it would break.
+
+use super::ConfigError;
+
+/// Keys refused in every map. Aliases stand beside their names.
+const DENIED: [(&str, &str); 30] = [
+    ("acks", "a transaction needs every in-sync replica"),
+    ("allow.auto.create.topics", "topics are created with the right settings by `topics create` only"),
+    ("auto.commit.enable", "offsets are committed by the transaction that holds their sealed records"),
+    ("auto.offset.reset", "a gap in the input must halt the lane, not be skipped"),
+    ("bootstrap.servers", "it has its own key, `kafka.bootstrap`"),
+    ("debug", "librdkafka's debug log may show what is in a record"),
+    ("delivery.report.only.error", "the lane decides which delivery reports it needs"),
+    ("enable.auto.commit", "offsets are committed by the transaction that holds their sealed records"),
+    ("enable.auto.offset.store", "offsets are committed by the transaction that holds their sealed records"),
+    ("enable.gapless.guarantee", "the transaction already decides what a failed record means"),
+    ("enable.idempotence", "without it a retry doubles records"),
+    ("enable.partition.eof", "the lane does not know the event"),
+    ("group.id", "it has its own key, `kafka.group`, which the transactional id is made of"),
+    ("group.instance.id", "it is made of `instance` and the lane, so that no two lanes fence each other"),
+    ("group.protocol", "static members of the classic protocol are what fencing is built on"),
+    ("group.remote.assignor", "static members of the classic protocol are what fencing is built on"),
+    ("isolation.level", "reading uncommitted offsets doubles records"),
+    ("max.in.flight", "more than 5 would reorder records on a retry"),
+    ("max.in.flight.requests.per.connection", "more than 5 would reorder records on a retry"),
+    ("message.send.max.retries", "the transaction's time-out bounds retries"),
+    ("metadata.broker.list", "it has its own key, `kafka.bootstrap`"),
+    ("offset.store.method", "offsets are committed by the transaction that holds their sealed records"),
+    ("partition.assignment.strategy", "cooperative-sticky keeps what a waiting lane holds"),
+    ("plugin.library.paths", "an interceptor would see plaintext"),
+    ("request.required.acks", "a transaction needs every in-sync replica"),
+    ("retries", "the transaction's time-out bounds retries"),
+    ("test.mock.broker.rtt", "a mock keeps nothing"),
+    ("test.mock.num.brokers", "a mock keeps nothing"),
+    ("topic.blacklist", "the input is one topic by its name"),
+    (
+        "transactional.id",
+        "it is made of `kafka.group`, `instance` and the lane, so that a restart fences its past",
+    ),
+];
+
+/// Keys whose value is a secret: never in a file of settings, in the environment or on a command line.
+const SECRET: [&str; 9] = [
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "sasl.password",
+    "ssl.certificate.pem",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+/// Keys with a default of ours for lanes' consumers, which a value for every client would not reach.
+const CONSUMERS: [&str; 2] = ["max.poll.interval.ms", "session.timeout.ms"];
+
+/// Refuses a setting that would break a promise or show a secret. Never quotes the value.
+pub(super) fn check(map: &'static str, key: &str, value: &str) -> Result<(), ConfigError> {
+    if SECRET.contains(&key) {
+        return Err(ConfigError::Secret { map, key: key.to_owned() });
+    }
+    let denied = |reason| Err(ConfigError::Denied { map, key: key.to_owned(), reason });
+    match DENIED.iter().find(|(name, _)| *name == key) {
+        Some((_, reason)) => denied(reason),
+        None if map == "client" && CONSUMERS.contains(&key) => denied("it belongs to `kafka.consumer`"),
+        None if map == "client" && key == "transaction.timeout.ms" => {
+            denied("it belongs to `kafka.producer`")
+        }
+        None if key == "check.crcs" && value != "true" => {
+            denied("a corrupt record must be noticed before it is sealed")
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_break_a_promise_are_refused_with_their_reason() {
+        for key in
+            ["auto.offset.reset", "isolation.level", "acks", "transactional.id", "debug", "group.instance.id"]
+        {
+            let error = check("client", key, "x").expect_err(key).to_string();
+            assert!(error.starts_with(&format!("`kafka.client.{key}` cannot be set: ")), "{error}");
+        }
+        assert!(check("consumer", "check.crcs", "false").is_err());
+        assert!(check("consumer", "check.crcs", "true").is_ok());
+        assert!(check("client", "security.protocol", "ssl").is_ok());
+    }
+
+    #[test]
+    fn a_secret_is_refused_without_being_shown() {
+        let error = check("client", "sasl.password", "hunter2").expect_err("a secret");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        assert!(error.hint().contains("sasl_password_file"));
+    }
+
+    #[test]
+    fn both_lists_are_sorted() {
+        assert!(DENIED.is_sorted_by_key(|(key, _)| key));
+        assert!(SECRET.is_sorted());
+    }
+}

@@ -1,0 +1,143 @@
+//! Claims about whole configurations.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::time::Duration;
+
+use super::*;
+use crate::lane::{OutputKey, Partitioner};
+
+fn layers(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> (Layers, tempfile::NamedTempFile) {
+    let mut on_disk = tempfile::NamedTempFile::new().expect("a temporary file");
+    on_disk.write_all(file.as_bytes()).expect("written");
+    let layers = Layers {
+        file: Some(on_disk.path().to_owned()),
+        env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        flags: flags
+            .iter()
+            .map(|(key, value)| ("--set".to_owned(), (*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        host: "worker-7".to_owned(),
+        cores: 8,
+    };
+    (layers, on_disk)
+}
+
+fn load(file: &str) -> Result<Config, ConfigError> {
+    Config::load(&layers(file, &[], &[]).0)
+}
+
+fn refusal(file: &str) -> String {
+    load(file).expect_err("a refusal").to_string()
+}
+
+#[test]
+fn without_a_file_everything_has_the_documented_default() {
+    let config = load("").expect("defaults");
+    assert_eq!(config.instance, "worker-7");
+    assert_eq!(config.kafka.group, "hourseal.jobs");
+    let topics = config.topics.named().map(|(_, name)| name);
+    assert_eq!(topics, ["jobs", "jobs.sealed", "jobs.quarantine", "jobs.control", "jobs.receipts"]);
+    assert_eq!(config.seal.stream.as_str(), "jobs");
+    assert_eq!((config.seal.key, config.seal.partitioner), (OutputKey::Customer, Partitioner::CustomerHour));
+    assert_eq!((config.lane.count, config.lane.batch_bytes), (4, 16 << 20));
+    assert_eq!(config.retention.default.as_hours(), 720);
+    assert!(config.control.require_signatures);
+    assert_eq!(config.ring.lease, Duration::from_secs(60));
+}
+
+#[test]
+fn what_is_derived_follows_the_input_and_never_overrides() {
+    let config = load("[topics]\ninput = 'orders'\noutput = 'safe'").expect("a config");
+    assert_eq!(config.kafka.group, "hourseal.orders");
+    assert_eq!((config.topics.output.as_str(), config.topics.receipts.as_str()), ("safe", "orders.receipts"));
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file() {
+    let file = "[lane]\ncount = 1\nbatch_events = 1\n[log]\nlevel = 'warn'";
+    let env = [("HOURSEAL__LANE__COUNT", "2"), ("HOURSEAL__LANE__BATCH_EVENTS", "2"), ("UNRELATED", "x")];
+    let (layers, _file) = layers(file, &env, &[("lane.count", "3")]);
+    let (config, entries) = Config::load_with_entries(&layers).expect("a config");
+    assert_eq!((config.lane.count, config.lane.batch_events), (3, 2));
+    let origin = |key: &str| entries.iter().find(|entry| entry.key == key).expect("an entry").origin.clone();
+    assert_eq!(origin("count"), "flag --set");
+    assert_eq!(origin("batch_events"), "environment HOURSEAL__LANE__BATCH_EVENTS");
+    assert!(origin("level").starts_with("file "));
+    assert_eq!(origin("batch_time"), "default");
+}
+
+#[test]
+fn what_show_prints_is_a_configuration_with_the_same_effect() {
+    let (layers, _file) =
+        layers("instance = '007'\n[kafka.client]\nsecurity.protocol = 'plaintext'", &[], &[]);
+    let (config, entries) = Config::load_with_entries(&layers).expect("a config");
+    let again = load(&show_toml(&entries)).expect("the printed one");
+    assert_eq!(format!("{config:?}"), format!("{again:?}"));
+    assert_eq!(config.kafka.client(), again.kafka.client());
+}
+
+#[test]
+fn librdkafka_settings_reach_their_clients_only() {
+    let file = "[kafka.client]\n'client.id' = 'x'\n[kafka.producer]\n'linger.ms' = 5";
+    let env = [("HOURSEAL__KAFKA__CONSUMER__FETCH_WAIT_MAX_MS", "10")];
+    let (layers, _file) = layers(file, &env, &[]);
+    let kafka = Config::load(&layers).expect("a config").kafka;
+    let keys = |map: &BTreeMap<String, String>| map.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&kafka.client()), ["client.id"]);
+    assert_eq!(keys(kafka.consumer()), ["fetch.wait.max.ms"]);
+    assert_eq!(keys(kafka.producer()), ["linger.ms"]);
+}
+
+#[test]
+fn a_secret_is_read_from_its_file_and_shown_nowhere() {
+    let mut secret = tempfile::NamedTempFile::new().expect("a file");
+    secret.write_all(b"hunter2\n").expect("written");
+    let file = format!("[kafka]\nsasl_password_file = {:?}", secret.path());
+    let (layers, _file) = layers(&file, &[], &[]);
+    let (config, entries) = Config::load_with_entries(&layers).expect("a config");
+    assert_eq!(config.kafka.client()["sasl.password"], "hunter2");
+    assert!(!format!("{config:?} {entries:?} {}", show_toml(&entries)).contains("hunter2"));
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_refused_without_being_shown() {
+    let wrong = [
+        "[kafka.client]\n'sasl.password' = 'hunter2'",
+        "[kafka]\nclient = 'hunter2'",
+        "[kafka]\nsasl_password = 'hunter2'",
+        "[kafka]\nsasl.password = 'hunter2",
+        "[admin]\nlisten = ['hunter2']",
+    ];
+    for file in wrong {
+        let error = load(file).expect_err(file);
+        assert!(!format!("{error} {error:?} {}", error.hint()).contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn refusals_name_the_key_and_the_rule() {
+    let unknown = refusal("[lane]\ncuont = 2");
+    assert!(unknown.starts_with("`lane.cuont` is unknown; there are count, batch_time"), "{unknown}");
+    let wrong = refusal("[retention]\ndefault = '90m'");
+    assert!(
+        wrong.starts_with("`retention.default` is wrong: `90m` is no retention of whole hours"),
+        "{wrong}"
+    );
+    assert!(wrong.contains("(file "), "{wrong}");
+    let twins = refusal("[topics]\noutput = 'jobs'");
+    assert_eq!(twins, "`topics.output` and `topics.input` are both `jobs`");
+    let small = refusal("[lane]\nbatch_bytes = '64KiB'");
+    assert_eq!(small, "`lane.batch_bytes` 65536 is less than `event.max_bytes` 1048576");
+    let order = refusal("[kafka.consumer]\n'session.timeout.ms' = 12000");
+    assert_eq!(order, "the transaction time-out 15s is not shorter than the session time-out 12s");
+    let denied = refusal("[kafka.consumer]\nauto.offset.reset = 'latest'");
+    assert!(denied.starts_with("`kafka.consumer.auto.offset.reset` cannot be set: a gap"), "{denied}");
+    let pointer = refusal("[event]\ncustomer = 'json:customer_id'");
+    assert!(pointer.contains("`customer_id` is no JSON pointer"), "{pointer}");
+    let syntax = refusal("instance = 'a'\nlane = ");
+    assert!(syntax.contains(" line 2 is no TOML: "), "{syntax}");
+    let scylla = refusal("[store]\nkind = 'scylla'");
+    assert!(scylla.starts_with("`store.kind` `scylla` is not in this version"), "{scylla}");
+    assert!(refusal("instance = 'a b'").contains("is not 1 to 200 letters"));
+}

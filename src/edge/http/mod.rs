@@ -1,0 +1,128 @@
+//! The admin port: `/metrics`, `/livez`, `/readyz`.
+//!
+//! Promise: `/livez` says only that this process answers; it never asks Kafka or the store. `/readyz` is 200 only
+//! while every condition is met, and says why when not.
+//! Not here: what is measured (`telemetry`).
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::telemetry::{self, Telemetry, codes};
+
+/// Connections served at once; more wait in the listen queue.
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long a client may take to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long open connections may take to end after the stop.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// The port could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {listen}: {why}")]
+pub struct ListenError {
+    listen: SocketAddr,
+    why: std::io::Error,
+}
+
+/// The admin port, open and not served yet.
+pub struct AdminPort {
+    listener: TcpListener,
+    address: SocketAddr,
+    telemetry: Telemetry,
+}
+
+impl AdminPort {
+    /// Opens the port and logs its address; port 0 takes any free one.
+    pub async fn open(listen: SocketAddr, telemetry: Telemetry) -> Result<Self, ListenError> {
+        let failed = |why| ListenError { listen, why };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        telemetry::info!(codes::ADMIN_LISTENS, %address, "admin port listens");
+        Ok(Self { listener, address, telemetry })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `stop` is done, then lets open ones end.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let mut connections = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(converse(stream, self.telemetry.clone()))),
+                    // Out of file descriptors, as a rule: trying again at once would only burn CPU.
+                    Err(error) => {
+                        telemetry::warn!(codes::ADMIN_CONNECTION, "admin port cannot accept: {error}");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        }
+        let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// One request per connection: scrapes are seconds apart, and nothing idles when the process stops.
+async fn converse(stream: TcpStream, telemetry: Telemetry) {
+    let service = service_fn(|request| {
+        let answer = answer(&request, &telemetry);
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        telemetry::debug!(codes::ADMIN_CONNECTION, "admin connection: {error}");
+    }
+}
+
+fn answer(request: &Request<Incoming>, telemetry: &Telemetry) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+        refusal.headers_mut().insert(ALLOW, const { hyper::header::HeaderValue::from_static("GET, HEAD") });
+        return refusal;
+    }
+    match request.uri().path() {
+        "/livez" => plain(StatusCode::OK, "ok\n"),
+        "/metrics" => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", telemetry.render()),
+        "/readyz" => {
+            let (ready, body) = telemetry.readiness.to_json();
+            let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            typed(status, "application/json", body + "\n")
+        }
+        _ => plain(StatusCode::NOT_FOUND, "not found\n"),
+    }
+}
+
+fn plain(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(status: StatusCode, content: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content));
+    response
+}
+
+#[cfg(test)]
+mod tests;

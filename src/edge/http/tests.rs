@@ -1,0 +1,77 @@
+//! Claims about the admin port, over a real socket.
+
+use std::io::{Read as _, Write as _};
+
+use tokio::sync::oneshot;
+
+use super::*;
+
+/// Opens a port, asks `requests` one after the other, stops, and answers what came back.
+fn ask(telemetry: &Telemetry, requests: &[&str]) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let port = AdminPort::open(any, telemetry.clone()).await.expect("a port");
+        let address = port.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(port.serve(async { drop(stopped.await) }));
+        let mut answers = Vec::new();
+        for request in requests {
+            let request = format!("{request} HTTP/1.1\r\nhost: x\r\n\r\n");
+            answers.push(
+                tokio::task::spawn_blocking(move || converse(address, &request)).await.expect("answered"),
+            );
+        }
+        stop.send(()).expect("still serving");
+        server.await.expect("it ends");
+        answers
+    })
+}
+
+fn converse(address: SocketAddr, request: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("connected");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("received");
+    answer
+}
+
+#[test]
+fn readyz_is_200_only_when_every_condition_is_met() {
+    let telemetry = Telemetry::new();
+    let group = telemetry.readiness.condition("group joined");
+    group.unmet("no broker for 12 s");
+    let answer = ask(&telemetry, &["GET /readyz"]).remove(0);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.ends_with(
+        "{\"ready\":false,\"reasons\":[{\"condition\":\"group joined\",\"why\":\"no broker for 12 s\"}]}\n"
+    ));
+    group.met();
+    let answer = ask(&telemetry, &["GET /readyz"]).remove(0);
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("{\"ready\":true,\"reasons\":[]}\n"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn livez_does_not_depend_on_readiness_and_metrics_are_prometheus_text() {
+    let telemetry = Telemetry::new();
+    let _unmet = telemetry.readiness.condition("store reachable");
+    let answers = ask(&telemetry, &["GET /livez", "GET /metrics", "HEAD /livez"]);
+    assert!(answers[0].starts_with("HTTP/1.1 200 ") && answers[0].ends_with("ok\n"));
+    assert!(answers[1].contains("text/plain; version=0.0.4"));
+    assert!(answers[1].contains("\nhourseal_plaintext_published_total 0\n"));
+    assert!(answers[2].starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn anything_else_is_404_or_405() {
+    let answers = ask(&Telemetry::new(), &["GET /", "GET /metrics/x", "POST /metrics", "DELETE /nowhere"]);
+    let statuses: Vec<_> = answers.iter().map(|answer| &answer[9..12]).collect();
+    assert_eq!(statuses, ["404", "404", "405", "405"]);
+}

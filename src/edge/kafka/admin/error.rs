@@ -1,0 +1,53 @@
+//! Why topics could not be checked or created.
+
+use super::Finding;
+
+/// What went wrong with the topics as a whole.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AdminError {
+    /// librdkafka refuses a setting.
+    #[error("the kafka client cannot be made: {0}")]
+    Client(String),
+    /// A right is missing.
+    #[error("the right {right} is denied for {}", list(topics))]
+    Denied { right: &'static str, topics: Vec<String> },
+    /// Topics that must exist do not.
+    #[error("{} not there", list(.0) + if .0.len() == 1 { " is" } else { " are" })]
+    Missing(Vec<String>),
+    /// The cluster would not create them.
+    #[error("could not create {}: {why}", list(topics))]
+    NotCreated { topics: Vec<String>, why: String },
+    /// Existing topics break a rule.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<Finding>),
+    /// No broker answers.
+    #[error("no answer from kafka at {bootstrap}: {why}")]
+    Unreachable { bootstrap: String, why: String },
+}
+
+impl AdminError {
+    /// Whether waiting may help (exit code 69) or a person has to change something (78).
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "check [kafka.client] in the configuration",
+            Self::Denied { .. } => {
+                "grant the right, or let an administrator create the topics and set `topics.create = false`"
+            }
+            Self::Missing(_) => "create them with `hourseal topics create`, or set `topics.create = true`",
+            Self::NotCreated { .. } => "check the brokers' logs; `hourseal topics check` says what is there",
+            Self::Refused(_) => "change the topics' settings; hourseal never changes a topic that exists",
+            Self::Unreachable { .. } => "check that the broker runs and `kafka.bootstrap` names it",
+        }
+    }
+}
+
+/// `topics `a`, `b``, or `topic `a``.
+fn list(topics: &[String]) -> String {
+    let names = topics.iter().map(|topic| format!("`{topic}`")).collect::<Vec<_>>().join(", ");
+    format!("topic{} {names}", if topics.len() == 1 { "" } else { "s" })
+}

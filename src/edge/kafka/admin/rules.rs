@@ -1,0 +1,308 @@
+//! What each topic must be like (DESIGN §5.9), decided on facts alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use crate::model::{MILLIS_PER_HOUR, Retention};
+
+/// What a sealed record needs beyond its input record: 68 bytes of envelope, 10 of frame, 256 of customer, and four
+/// for each of some 900 headers, whose lengths are longer in the frame than on the wire.
+const OUTPUT_EXTRA: u64 = 4 << 10;
+
+/// What a quarantined record needs beyond its input record: the same, and origin and reason.
+const QUARANTINE_EXTRA: u64 = 64 << 10;
+
+/// What a topic is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Role {
+    Input,
+    Output,
+    Quarantine,
+    Control,
+    Receipts,
+}
+
+impl Role {
+    pub const ALL: [Self; 5] = [Self::Input, Self::Output, Self::Quarantine, Self::Control, Self::Receipts];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Quarantine => "quarantine",
+            Self::Control => "control",
+            Self::Receipts => "receipts",
+        })
+    }
+}
+
+/// The topics that are wanted.
+#[derive(Clone, Debug)]
+pub struct TopicPlan {
+    pub names: BTreeMap<Role, String>,
+    /// The longest retention that any customer has.
+    pub longest: Retention,
+    /// Sealed records go to the number of their input's partition.
+    pub partition_as_input: bool,
+}
+
+impl TopicPlan {
+    pub fn name(&self, role: Role) -> &str {
+        self.names.get(&role).map_or("", String::as_str)
+    }
+
+    /// How long the output must keep a record, in milliseconds from its timestamp, which is the event's time: an event
+    /// at the start of its hour lives for that hour and the retention; one hour more for what is late or early.
+    fn keep_ms(&self) -> i64 {
+        (i64::from(self.longest.as_hours()) + 2) * MILLIS_PER_HOUR
+    }
+}
+
+/// What a topic is like.
+#[derive(Clone, Debug, Default)]
+pub struct TopicFacts {
+    pub partitions: usize,
+    /// Effective settings by name.
+    pub settings: HashMap<String, String>,
+}
+
+impl TopicFacts {
+    fn setting(&self, name: &str) -> &str {
+        self.settings.get(name).map_or("", String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.setting(name).parse().ok()
+    }
+
+    /// Bytes of the largest record batch that the topic takes; 0 where the broker did not say.
+    pub fn max_message_bytes(&self) -> u64 {
+        self.number("max.message.bytes").and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+    }
+}
+
+/// A topic that exists and is not as it must be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    pub topic: String,
+    pub setting: &'static str,
+    pub found: String,
+    pub wanted: String,
+    pub why: &'static str,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, setting, found, wanted, why } = self;
+        write!(f, "topic `{topic}`: {setting} is {found}, wanted {wanted}: {why}")
+    }
+}
+
+/// Every rule that an existing topic breaks.
+pub fn findings(plan: &TopicPlan, facts: &BTreeMap<Role, TopicFacts>) -> Vec<Finding> {
+    let mut findings = Findings { plan, facts, found: Vec::new() };
+    findings.output();
+    findings.sizes();
+    findings.single_partition(Role::Control, "its partition's owner is the one that executes commands");
+    findings.single_partition(Role::Receipts, "receipts are one sequence, followed by every process");
+    findings.receipts();
+    findings.found
+}
+
+struct Findings<'a> {
+    plan: &'a TopicPlan,
+    facts: &'a BTreeMap<Role, TopicFacts>,
+    found: Vec<Finding>,
+}
+
+impl Findings<'_> {
+    fn output(&mut self) {
+        let Some(facts) = self.facts.get(&Role::Output) else { return };
+        self.not_compacted(Role::Output, "compaction drops all but the last record of a key");
+        self.expect(
+            Role::Output,
+            "message.timestamp.type",
+            "CreateTime",
+            "a sealed record's timestamp is its event's time",
+        );
+        let keep = self.plan.keep_ms();
+        if !facts.number("retention.ms").is_some_and(|ms| ms < 0 || ms >= keep) {
+            let why = "the longest retention must outlast it, or sealed events vanish before they are due";
+            self.add(Role::Output, "retention.ms", format!("-1 or at least {keep}"), why);
+        }
+        self.expect(
+            Role::Output,
+            "retention.bytes",
+            "-1",
+            "a size limit drops sealed events before they are due",
+        );
+        let input = self.facts.get(&Role::Input).map_or(0, |facts| facts.partitions);
+        if self.plan.partition_as_input && facts.partitions < input {
+            let why = "`seal.partitioner` is `input`, so each input partition needs its own";
+            self.count(Role::Output, facts.partitions, format!("at least {input}"), why);
+        }
+    }
+
+    /// The largest input record must fit once it is sealed, or it can only be quarantined, and must always fit there.
+    fn sizes(&mut self) {
+        let Some(input) = self.facts.get(&Role::Input).map(TopicFacts::max_message_bytes) else { return };
+        for (role, extra, why) in [
+            (Role::Output, OUTPUT_EXTRA, "the input's largest record and its envelope must fit"),
+            (
+                Role::Quarantine,
+                QUARANTINE_EXTRA,
+                "the input's largest record, its envelope and its origin must fit",
+            ),
+        ] {
+            if self.facts.get(&role).is_some_and(|facts| facts.max_message_bytes() < input + extra) {
+                self.add(role, "max.message.bytes", format!("at least {}", input + extra), why);
+            }
+        }
+    }
+
+    fn receipts(&mut self) {
+        let forever = "receipts are kept for ever: they are the proof of what was forgotten";
+        self.not_compacted(Role::Receipts, forever);
+        self.expect(Role::Receipts, "retention.ms", "-1", forever);
+        self.expect(Role::Receipts, "retention.bytes", "-1", forever);
+        let why = "a receipt's time is the broker's, not its writer's";
+        self.expect(Role::Receipts, "message.timestamp.type", "LogAppendTime", why);
+    }
+
+    fn single_partition(&mut self, role: Role, why: &'static str) {
+        if let Some(facts) = self.facts.get(&role).filter(|facts| facts.partitions != 1) {
+            self.count(role, facts.partitions, "1".to_owned(), why);
+        }
+    }
+
+    fn not_compacted(&mut self, role: Role, why: &'static str) {
+        if self.facts.get(&role).is_some_and(|facts| facts.setting("cleanup.policy").contains("compact")) {
+            self.add(role, "cleanup.policy", "delete".to_owned(), why);
+        }
+    }
+
+    fn expect(&mut self, role: Role, setting: &'static str, wanted: &str, why: &'static str) {
+        if self.facts.get(&role).is_some_and(|facts| facts.setting(setting) != wanted) {
+            self.add(role, setting, wanted.to_owned(), why);
+        }
+    }
+
+    fn add(&mut self, role: Role, setting: &'static str, wanted: String, why: &'static str) {
+        let found = match self.facts.get(&role).map_or("", |facts| facts.setting(setting)) {
+            "" => "not told by the broker".to_owned(),
+            found => found.to_owned(),
+        };
+        self.found.push(Finding { topic: self.plan.name(role).to_owned(), setting, found, wanted, why });
+    }
+
+    fn count(&mut self, role: Role, found: usize, wanted: String, why: &'static str) {
+        let topic = self.plan.name(role).to_owned();
+        self.found.push(Finding { topic, setting: "partitions", found: found.to_string(), wanted, why });
+    }
+}
+
+/// Settings of a topic that is to be created, `input` being the largest record batch of the input.
+pub fn settings_for(role: Role, input: u64) -> Vec<(&'static str, String)> {
+    let forever = ("retention.ms", "-1".to_owned());
+    let unlimited = ("retention.bytes", "-1".to_owned());
+    let delete = ("cleanup.policy", "delete".to_owned());
+    let stamped = |by: &str| ("message.timestamp.type", by.to_owned());
+    let largest = |bytes: u64| ("max.message.bytes", bytes.to_string());
+    match role {
+        Role::Input => vec![],
+        Role::Output => {
+            vec![delete, stamped("CreateTime"), forever, unlimited, largest(input + OUTPUT_EXTRA)]
+        }
+        Role::Quarantine => {
+            vec![delete, stamped("CreateTime"), forever, unlimited, largest(input + QUARANTINE_EXTRA)]
+        }
+        Role::Control => vec![delete],
+        Role::Receipts => vec![delete, stamped("LogAppendTime"), forever, unlimited],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INPUT_BYTES: u64 = 1_048_588;
+
+    fn plan() -> TopicPlan {
+        TopicPlan {
+            names: Role::ALL.map(|role| (role, format!("jobs.{role}"))).into(),
+            longest: Retention::hours(720).expect("not zero"),
+            partition_as_input: false,
+        }
+    }
+
+    /// Topics as `create` makes them.
+    fn good() -> BTreeMap<Role, TopicFacts> {
+        let facts = |role| {
+            let mut settings: HashMap<_, _> = settings_for(role, INPUT_BYTES)
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect();
+            settings.entry("max.message.bytes".to_owned()).or_insert(INPUT_BYTES.to_string());
+            let partitions = if matches!(role, Role::Control | Role::Receipts) { 1 } else { 8 };
+            (role, TopicFacts { partitions, settings })
+        };
+        Role::ALL.map(facts).into()
+    }
+
+    fn with(role: Role, setting: &str, value: &str) -> Vec<Finding> {
+        let mut facts = good();
+        let topic = facts.get_mut(&role).expect("all are there");
+        topic.settings.insert(setting.to_owned(), value.to_owned());
+        findings(&plan(), &facts)
+    }
+
+    #[test]
+    fn what_create_makes_passes() {
+        assert_eq!(findings(&plan(), &good()), []);
+    }
+
+    #[test]
+    fn each_rule_is_found_broken_alone() {
+        let broken = [
+            (Role::Output, "cleanup.policy", "compact,delete"),
+            (Role::Output, "message.timestamp.type", "LogAppendTime"),
+            (Role::Output, "retention.ms", "604800000"),
+            (Role::Output, "retention.bytes", "1000000"),
+            (Role::Output, "max.message.bytes", "1048588"),
+            (Role::Quarantine, "max.message.bytes", "1052684"),
+            (Role::Receipts, "cleanup.policy", "compact"),
+            (Role::Receipts, "retention.ms", "604800000"),
+            (Role::Receipts, "message.timestamp.type", "CreateTime"),
+        ];
+        for (role, setting, value) in broken {
+            let found = with(role, setting, value);
+            assert_eq!(found.len(), 1, "{role} {setting}: {found:?}");
+            assert_eq!((found[0].setting, found[0].found.as_str()), (setting, value));
+        }
+    }
+
+    #[test]
+    fn retention_may_be_limited_if_it_outlasts_the_longest_one() {
+        let hours = |hours: i64| (hours * MILLIS_PER_HOUR).to_string();
+        assert_eq!(with(Role::Output, "retention.ms", &hours(722)), []);
+        assert_eq!(with(Role::Output, "retention.ms", &hours(721)).len(), 1);
+    }
+
+    #[test]
+    fn partitions_are_counted_where_their_number_matters() {
+        let mut facts = good();
+        for role in [Role::Control, Role::Receipts] {
+            facts.get_mut(&role).expect("there").partitions = 2;
+        }
+        facts.get_mut(&Role::Output).expect("there").partitions = 4;
+        let settings: Vec<_> = findings(&plan(), &facts).into_iter().map(|finding| finding.topic).collect();
+        assert_eq!(settings, ["jobs.control", "jobs.receipts"]);
+        let strict = TopicPlan { partition_as_input: true, ..plan() };
+        assert_eq!(
+            findings(&strict, &facts)[0].to_string(),
+            "topic `jobs.output`: partitions is 4, wanted at least 8: `seal.partitioner` is `input`, so each input partition needs its own"
+        );
+    }
+}

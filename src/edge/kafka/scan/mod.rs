@@ -1,0 +1,229 @@
+//! A plain reader of one topic for people's questions: by `assign`, read_committed, nothing committed.
+
+mod json_line;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::ClientSettings;
+use super::ffi::MessageHeaders;
+use crate::model::Millis;
+use crate::stream::Headers as _;
+
+/// How long the cluster may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A header's name and value; a null value is `None`.
+pub type OwnedHeader = (Vec<u8>, Option<Vec<u8>>);
+
+/// A record, owned. It has no `Debug`: its content may be personal.
+pub struct Scanned {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp: Option<Millis>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<OwnedHeader>,
+}
+
+/// Which records are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Range {
+    /// From the log's start to the end that it has when the scan begins.
+    Existing,
+    /// From the log's start, and then whatever comes.
+    ExistingAndNew,
+    /// Only what comes.
+    New,
+}
+
+/// What the next look at the topic gave.
+pub enum Next {
+    Record(Scanned),
+    /// Nothing within the wait; only where new records are waited for.
+    Idle,
+    /// Every record of the range was read.
+    End,
+}
+
+/// Why a topic cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ScanError {
+    #[error("the kafka client cannot be made: {0}")]
+    Client(String),
+    #[error("the right READ is denied for topic `{0}`")]
+    Denied(String),
+    #[error("topic `{0}` is not there")]
+    Missing(String),
+    #[error("no answer from kafka at {bootstrap}: {why}")]
+    Unreachable { bootstrap: String, why: String },
+}
+
+/// A reader of one topic.
+pub struct Scan {
+    consumer: BaseConsumer,
+    bootstrap: String,
+    topic: String,
+    range: Range,
+    /// Ends of the partitions that are not read to their end yet: offset after the last record.
+    open: BTreeMap<i32, i64>,
+}
+
+impl Scan {
+    /// Looks up the topic's partitions and ends, and begins to read.
+    pub fn begin(settings: &ClientSettings, topic: &str, range: Range) -> Result<Self, ScanError> {
+        let consumer = consumer(settings)?;
+        let bootstrap = settings.bootstrap.clone();
+        let mut scan = Self { consumer, bootstrap, topic: topic.to_owned(), range, open: BTreeMap::new() };
+        let mut start = TopicPartitionList::new();
+        for partition in scan.partitions()? {
+            let (low, end) = scan
+                .consumer
+                .fetch_watermarks(topic, partition, PATIENCE)
+                .map_err(|error| scan.explain(&error))?;
+            let from = if range == Range::New { end } else { low };
+            start
+                .add_partition_offset(topic, partition, Offset::Offset(from))
+                .map_err(|error| scan.explain(&error))?;
+            if range != Range::Existing || low < end {
+                scan.open.insert(partition, end);
+            }
+        }
+        scan.consumer.assign(&start).map_err(|error| scan.explain(&error))?;
+        Ok(scan)
+    }
+
+    /// The next record of any partition, in each partition's order. Waits `wait` at most where new records are waited
+    /// for; else until there is a record or the end, and gives up when the cluster is silent.
+    pub fn next(&mut self, wait: Duration) -> Result<Next, ScanError> {
+        let since = Instant::now();
+        loop {
+            if self.open.is_empty() {
+                return Ok(Next::End);
+            }
+            match self.consumer.poll(wait.min(Duration::from_millis(500))) {
+                Some(Ok(message)) => {
+                    if let Some(record) = take(&self.topic, self.range, &mut self.open, &message) {
+                        return Ok(Next::Record(record));
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => self.at_end(partition),
+                Some(Err(error)) if is_passing(&error) => {}
+                Some(Err(error)) => return Err(self.explain(&error)),
+                None => {}
+            }
+            let waited = since.elapsed();
+            if self.range != Range::Existing && waited >= wait {
+                return Ok(Next::Idle);
+            }
+            if self.range == Range::Existing && waited > PATIENCE * 2 {
+                let why = format!("silent for {} s", waited.as_secs());
+                return Err(ScanError::Unreachable { bootstrap: self.bootstrap.clone(), why });
+            }
+        }
+    }
+
+    /// Transaction markers have offsets and are no records: only the client knows that nothing comes after the last one.
+    fn at_end(&mut self, partition: i32) {
+        if self.range == Range::Existing {
+            self.open.remove(&partition);
+        }
+    }
+
+    fn partitions(&self) -> Result<Vec<i32>, ScanError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(&self.topic), PATIENCE)
+            .map_err(|error| self.explain(&error))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
+        match topic.filter(|topic| topic.error().is_none() && !topic.partitions().is_empty()) {
+            Some(topic) => {
+                Ok(topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())
+            }
+            None => Err(ScanError::Missing(self.topic.clone())),
+        }
+    }
+
+    fn explain(&self, error: &KafkaError) -> ScanError {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => ScanError::Denied(self.topic.clone()),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                ScanError::Missing(self.topic.clone())
+            }
+            Some(code) => {
+                ScanError::Unreachable { bootstrap: self.bootstrap.clone(), why: format!("{code:?}") }
+            }
+            None => ScanError::Client(error.to_string()),
+        }
+    }
+}
+
+/// A consumer that joins no group: librdkafka wants a group's name all the same.
+fn consumer(settings: &ClientSettings) -> Result<BaseConsumer, ScanError> {
+    let mut config = settings.base();
+    for (key, value) in [
+        ("group.id", "hourseal.scan"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("enable.partition.eof", "true"),
+        ("isolation.level", "read_committed"),
+        // A log that is cut while it is read goes on at its new start: what is gone cannot be shown.
+        ("auto.offset.reset", "earliest"),
+        ("check.crcs", "true"),
+    ] {
+        config.set(key, value);
+    }
+    config.create().map_err(|error| ScanError::Client(error.to_string()))
+}
+
+/// Errors that the client repairs by itself.
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
+}
+
+/// The record, unless it came after the end that the scan began with.
+fn take(
+    topic: &str,
+    range: Range,
+    open: &mut BTreeMap<i32, i64>,
+    message: &BorrowedMessage<'_>,
+) -> Option<Scanned> {
+    let (partition, offset) = (message.partition(), message.offset());
+    if range == Range::Existing {
+        let end = *open.get(&partition)?;
+        if offset + 1 >= end {
+            open.remove(&partition);
+        }
+        if offset >= end {
+            return None;
+        }
+    }
+    let headers = MessageHeaders::of(message);
+    let header = |index| {
+        let (name, value) = headers.at(index);
+        (name.to_vec(), value.map(<[u8]>::to_vec))
+    };
+    Some(Scanned {
+        topic: topic.to_owned(),
+        partition,
+        offset,
+        timestamp: message.timestamp().to_millis().map(Millis),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: (0..headers.count()).map(header).collect(),
+    })
+}

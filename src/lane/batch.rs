@@ -1,0 +1,252 @@
+//! A batch: plaintext frames in one arena, sealed where they lie, grouped by customer and hour.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use zeroize::Zeroize;
+
+use super::quarantine::Reason;
+use crate::envelope::{Context, FrameError, HEADER_LEN, Plain, StreamName, TAG_LEN, frame};
+use crate::keys::HourKey;
+use crate::model::{CustomerId, Generation, Hour, Millis, Slot};
+use crate::stream::{Headers, Input};
+
+/// Customers kept from batch to batch; beyond it they are forgotten and looked up anew.
+const MAX_CUSTOMERS: usize = 50_000;
+
+/// A customer as a lane uses it.
+pub(super) struct Owner {
+    pub(super) id: CustomerId,
+    /// For events of the output topic.
+    pub(super) context: Context,
+    /// For quarantined records.
+    pub(super) quarantine: Context,
+}
+
+/// The events of one customer and hour, which share a key.
+pub(super) struct Group {
+    pub(super) owner: usize,
+    pub(super) hour: Hour,
+    /// Set when the batch is prepared, anew on each attempt.
+    pub(super) generation: Generation,
+    pub(super) key: Grant,
+    /// Output partition; `None` = the input's own number.
+    pub(super) partition: Option<i32>,
+}
+
+/// What the keys' room said of a group.
+#[derive(Default)]
+pub(super) enum Grant {
+    #[default]
+    None,
+    Key(Arc<HourKey>),
+    /// Its records keep no content, for this reason.
+    Refused(Reason),
+}
+
+/// One record of the batch.
+pub(super) struct Entry {
+    /// `None` = no content is kept.
+    pub(super) group: Option<usize>,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    /// Event time; where it is quarantined, time of arrival.
+    pub(super) time: Millis,
+    /// The envelope's place in the arena: room for its header, the frame, room for the tag.
+    pub(super) record: Range<usize>,
+    pub(super) reason: Option<Reason>,
+    pub(super) size: usize,
+    pub(super) digest: Option<[u8; 16]>,
+    /// The input key in `clear`, where the settings want it.
+    pub(super) clear_key: Option<Range<usize>>,
+    /// Header values in `clear`, with the place of their names in the allow-list.
+    pub(super) clear_headers: Range<usize>,
+}
+
+/// Records between two commits.
+pub(super) struct Batch {
+    stream: StreamName,
+    owners: Vec<Owner>,
+    owner_of: HashMap<Box<str>, usize>,
+    pub(super) groups: Vec<Group>,
+    group_of: HashMap<(usize, Hour), usize>,
+    pub(super) entries: Vec<Entry>,
+    arena: Vec<u8>,
+    /// Set while the arena may hold plaintext.
+    exposed: bool,
+    pub(super) clear: Vec<u8>,
+    pub(super) clear_headers: Vec<(usize, Range<usize>)>,
+}
+
+impl Batch {
+    pub(super) fn new(stream: StreamName, capacity: usize) -> Self {
+        Self {
+            stream,
+            owners: Vec::new(),
+            owner_of: HashMap::new(),
+            groups: Vec::new(),
+            group_of: HashMap::new(),
+            entries: Vec::new(),
+            arena: Vec::with_capacity(capacity),
+            exposed: false,
+            clear: Vec::new(),
+            clear_headers: Vec::new(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// The group of a customer's hour. The id must be valid or the reserved one.
+    pub(super) fn group(&mut self, customer: &CustomerRef<'_>, hour: Hour) -> usize {
+        let owner = self.owner(customer);
+        *self.group_of.entry((owner, hour)).or_insert_with(|| {
+            self.groups.push(Group { owner, hour, generation: Generation(0), key: Grant::None, partition: None });
+            self.groups.len() - 1
+        })
+    }
+
+    fn owner(&mut self, customer: &CustomerRef<'_>) -> usize {
+        if let Some(&owner) = self.owner_of.get(customer.as_str()) {
+            return owner;
+        }
+        let id = customer.to_id();
+        self.owners.push(Owner {
+            context: Context::new(&id, &self.stream),
+            quarantine: Context::new(&id, &self.stream.quarantine()),
+            id,
+        });
+        self.owner_of.insert(customer.as_str().into(), self.owners.len() - 1);
+        self.owners.len() - 1
+    }
+
+    /// Gives each group its output partition.
+    pub(super) fn place(&mut self, partition: impl Fn(&Owner, &Group) -> Option<i32>) {
+        for group in &mut self.groups {
+            group.partition = partition(&self.owners[group.owner], group);
+        }
+    }
+
+    /// Writes the frame of an input record, with room around it. `None` when its headers do not fit a frame.
+    pub(super) fn write(&mut self, input: &Input<'_>, milliseconds: u32) -> Result<Range<usize>, FrameError> {
+        let start = self.arena.len();
+        self.reserve(input);
+        self.arena.extend_from_slice(&[0; HEADER_LEN]);
+        let plain = Plain { milliseconds, key: input.key, payload: input.value };
+        self.exposed = true;
+        if let Err(error) = frame::write(&mut self.arena, &plain, each(input.headers)) {
+            self.arena.truncate(start);
+            return Err(error);
+        }
+        self.arena.extend_from_slice(&[0; TAG_LEN]);
+        Ok(start..self.arena.len())
+    }
+
+    /// Makes room for a record; an arena that moves leaves no plaintext behind.
+    fn reserve(&mut self, input: &Input<'_>) {
+        let headers: usize = each(input.headers).map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len) + 6).sum();
+        let event = input.key.map_or(0, <[u8]>::len) + input.value.map_or(0, <[u8]>::len) + headers;
+        let needed = self.arena.len() + event + HEADER_LEN + TAG_LEN + 16;
+        if needed > self.arena.capacity() {
+            let mut larger = Vec::with_capacity(needed.max(self.arena.capacity() * 2));
+            larger.extend_from_slice(&self.arena);
+            self.arena.zeroize();
+            self.arena = larger;
+        }
+    }
+
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let slot = |group: &Group| Slot {
+            customer: self.owners[group.owner].id.clone(),
+            hour: group.hour,
+            generation: group.generation,
+        };
+        self.groups.iter().map(slot).collect()
+    }
+
+    /// Parts that emitting needs at once: groups, owners, entries, clear copies, and the arena for writing.
+    pub(super) fn split(&mut self) -> (Parts<'_>, &mut [u8]) {
+        let parts = Parts {
+            groups: &self.groups,
+            owners: &self.owners,
+            entries: &self.entries,
+            clear: &self.clear,
+            clear_headers: &self.clear_headers,
+        };
+        (parts, &mut self.arena)
+    }
+
+    /// Every record was sealed in its place: no plaintext is left in the arena.
+    pub(super) fn all_sealed(&mut self) {
+        self.exposed = false;
+    }
+
+    /// Records of these partitions are not ours any more.
+    pub(super) fn drop_partitions(&mut self, partitions: &[i32]) {
+        self.entries.retain(|entry| !partitions.contains(&entry.partition));
+    }
+
+    pub(super) fn clear(&mut self) {
+        if self.exposed {
+            // `zeroize` wipes the whole capacity and empties the vector.
+            self.arena.zeroize();
+            self.exposed = false;
+        }
+        self.arena.clear();
+        self.entries.clear();
+        self.groups.clear();
+        self.group_of.clear();
+        self.clear.zeroize();
+        self.clear_headers.clear();
+        if self.owners.len() > MAX_CUSTOMERS {
+            self.owners.clear();
+            self.owner_of.clear();
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.arena.zeroize();
+    }
+}
+
+/// What [`Batch::split`] lends beside the arena.
+pub(super) struct Parts<'b> {
+    pub(super) groups: &'b [Group],
+    pub(super) owners: &'b [Owner],
+    pub(super) entries: &'b [Entry],
+    pub(super) clear: &'b [u8],
+    pub(super) clear_headers: &'b [(usize, Range<usize>)],
+}
+
+/// A customer that a record belongs to.
+pub(super) enum CustomerRef<'a> {
+    /// Checked by admission.
+    Known(&'a str),
+    /// Nobody known: the reserved customer.
+    Quarantine,
+}
+
+impl CustomerRef<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Known(id) => id,
+            Self::Quarantine => crate::model::QUARANTINE_CUSTOMER,
+        }
+    }
+
+    fn to_id(&self) -> CustomerId {
+        match self {
+            Self::Known(id) => CustomerId::parse(id).expect("admission has checked the id"),
+            Self::Quarantine => CustomerId::quarantine(),
+        }
+    }
+}
+
+/// The headers one after the other.
+pub(super) fn each(headers: &dyn Headers) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    (0..headers.count()).map(|index| headers.at(index))
+}

@@ -1,0 +1,126 @@
+//! Why a record is quarantined, and what is told of it in the clear.
+
+use std::ffi::CStr;
+use std::fmt;
+
+/// Why a record cannot be sealed as asked. The codes are part of the contract (`schemas/envelope.md`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Reason {
+    /// A key on a pointer's path, or a header that is asked for, stands there twice.
+    Ambiguous,
+    /// The customer id breaks a rule of `CustomerId`, or is no string.
+    BadCustomer,
+    /// The time is no RFC 3339 date-time.
+    BadTime,
+    /// The hour is fenced, or lies below the customer's floor. No content is kept.
+    Erased,
+    /// The hour is due to be forgotten already. No content is kept.
+    Expired,
+    /// More than `event.max_future` ahead of now.
+    Future,
+    /// Before 2000, or more than 65,535 hours old.
+    Implausible,
+    NoCustomer,
+    NoTime,
+    /// A null value, though customer or time come from it.
+    NoValue,
+    /// The value is no JSON text in UTF-8, though customer or time come from it.
+    NotJson,
+    /// The broker refuses the sealed record.
+    Refused,
+    /// Larger than `event.max_bytes`, or than the output topic takes.
+    TooLarge,
+    /// More headers, or longer names, than the envelope can count.
+    TooManyHeaders,
+}
+
+impl Reason {
+    pub const ALL: [Self; 14] = [
+        Self::Ambiguous,
+        Self::BadCustomer,
+        Self::BadTime,
+        Self::Erased,
+        Self::Expired,
+        Self::Future,
+        Self::Implausible,
+        Self::NoCustomer,
+        Self::NoTime,
+        Self::NoValue,
+        Self::NotJson,
+        Self::Refused,
+        Self::TooLarge,
+        Self::TooManyHeaders,
+    ];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous",
+            Self::BadCustomer => "bad-customer",
+            Self::BadTime => "bad-time",
+            Self::Erased => "erased",
+            Self::Expired => "expired",
+            Self::Future => "future",
+            Self::Implausible => "implausible",
+            Self::NoCustomer => "no-customer",
+            Self::NoTime => "no-time",
+            Self::NoValue => "no-value",
+            Self::NotJson => "not-json",
+            Self::Refused => "refused",
+            Self::TooLarge => "too-large",
+            Self::TooManyHeaders => "too-many-headers",
+        }
+    }
+
+    /// Whether the content is to be forgotten, or already is: then nothing of it is kept, not even a digest.
+    pub(super) const fn forgets(self) -> bool {
+        matches!(self, Self::Erased | Self::Expired)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+pub(super) const HEADER_CUSTOMER: &CStr = c"hourseal-customer";
+pub(super) const HEADER_REASON: &CStr = c"hourseal-reason";
+pub(super) const HEADER_ORIGIN: &CStr = c"hourseal-origin";
+pub(super) const HEADER_SIZE: &CStr = c"hourseal-size";
+pub(super) const HEADER_DIGEST: &CStr = c"hourseal-digest";
+
+/// Where a quarantined record came from and how large it was, as header values.
+pub(super) struct Label {
+    reason: &'static str,
+    origin: String,
+    size: String,
+    digest: Option<String>,
+}
+
+impl Label {
+    pub(super) fn new(
+        reason: Reason,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        size: usize,
+        digest: Option<[u8; 16]>,
+    ) -> Self {
+        Self {
+            reason: reason.code(),
+            origin: format!("{topic}/{partition}/{offset}"),
+            size: size.to_string(),
+            digest: digest.map(hex::encode),
+        }
+    }
+
+    pub(super) fn headers(&self) -> Vec<(&'static CStr, &[u8])> {
+        let mut headers = vec![
+            (HEADER_REASON, self.reason.as_bytes()),
+            (HEADER_ORIGIN, self.origin.as_bytes()),
+            (HEADER_SIZE, self.size.as_bytes()),
+        ];
+        headers.extend(self.digest.as_ref().map(|digest| (HEADER_DIGEST, digest.as_bytes())));
+        headers
+    }
+}

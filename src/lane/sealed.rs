@@ -1,0 +1,59 @@
+//! The only thing of a lane that may leave.
+
+use std::ffi::CStr;
+
+use crate::model::Millis;
+use crate::stream::{Outgoing, Publish, TopicIndex};
+
+/// The output topic's place in the lane's connector.
+pub(super) const OUTPUT: TopicIndex = TopicIndex(0);
+/// The quarantine topic's place.
+pub(super) const QUARANTINE: TopicIndex = TopicIndex(1);
+
+/// An envelope, or a quarantine record without content: nothing of an event is in the clear but what the settings say.
+/// Made by [`super::SealingLane`] only.
+pub struct Sealed<'a> {
+    topic: TopicIndex,
+    partition: Option<i32>,
+    timestamp: Millis,
+    key: Option<&'a [u8]>,
+    envelope: Option<&'a [u8]>,
+    headers: &'a [(&'a CStr, &'a [u8])],
+}
+
+impl<'a> Sealed<'a> {
+    /// A sealed event on its way to the output topic.
+    pub(super) fn event(
+        partition: i32,
+        timestamp: Millis,
+        key: Option<&'a [u8]>,
+        envelope: &'a [u8],
+        headers: &'a [(&'a CStr, &'a [u8])],
+    ) -> Self {
+        let envelope = Some(envelope);
+        Self { topic: OUTPUT, partition: Some(partition), timestamp, key, envelope, headers }
+    }
+
+    /// A record on its way to the quarantine topic; its timestamp is the worker's.
+    pub(super) fn quarantined(
+        now: Millis,
+        key: Option<&'a [u8]>,
+        envelope: Option<&'a [u8]>,
+        headers: &'a [(&'a CStr, &'a [u8])],
+    ) -> Self {
+        Self { topic: QUARANTINE, partition: None, timestamp: now, key, envelope, headers }
+    }
+}
+
+impl Publish for Sealed<'_> {
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing {
+            topic: self.topic,
+            partition: self.partition,
+            timestamp: self.timestamp,
+            key: self.key,
+            value: self.envelope,
+            headers: self.headers,
+        }
+    }
+}

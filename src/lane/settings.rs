@@ -1,0 +1,202 @@
+//! How events are read and where sealed records go: the settings that a lane obeys, as values that cannot be wrong.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A JSON pointer (RFC 6901) to one place in an event's value: its reference tokens, unescaped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pointer(Vec<String>);
+
+impl Pointer {
+    pub fn tokens(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl FromStr for Pointer {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let path = text.strip_prefix('/').ok_or_else(|| SettingError::Pointer(text.to_owned()))?;
+        path.split('/')
+            .map(unescape)
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or_else(|| SettingError::Pointer(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|token| write!(f, "/{}", token.replace('~', "~0").replace('/', "~1")))
+    }
+}
+
+/// `~1` is `/`, `~0` is `~`; any other use of `~` is no pointer.
+fn unescape(token: &str) -> Option<String> {
+    let mut plain = String::with_capacity(token.len());
+    let mut chars = token.chars();
+    while let Some(c) = chars.next() {
+        plain.push(match c {
+            '~' => match chars.next()? {
+                '0' => '~',
+                '1' => '/',
+                _ => return None,
+            },
+            c => c,
+        });
+    }
+    Some(plain)
+}
+
+/// Where an event says whose it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CustomerFrom {
+    /// A header's value.
+    Header(String),
+    /// A string in the JSON value.
+    Json(Pointer),
+    /// The record's key.
+    Key,
+}
+
+/// Where an event says when it happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TimeFrom {
+    /// A header's value: RFC 3339.
+    Header(String),
+    /// A string in the JSON value: RFC 3339.
+    Json(Pointer),
+    /// The record's timestamp.
+    Timestamp,
+}
+
+/// What the sealed record has as its key, in the clear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OutputKey {
+    /// The customer's id.
+    Customer,
+    /// The input record's key.
+    Input,
+    /// Nothing; the customer travels in the header `hourseal-customer`.
+    None,
+}
+
+/// Which output partition a sealed record goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Partitioner {
+    /// By customer: murmur2 of the customer's id.
+    Customer,
+    /// By customer and hour: one key's ciphertext lies in one partition while their number is unchanged.
+    CustomerHour,
+    /// The number of the input's partition.
+    Input,
+}
+
+/// Why a text is no setting.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SettingError {
+    #[error("`{0}` is no place of a customer id: say json:/pointer, header:name or key")]
+    Customer(String),
+    #[error("`{0}` is no output key: say customer, none or input")]
+    OutputKey(String),
+    #[error("`{0}` is no partitioner: say customer-hour, customer or input")]
+    Partitioner(String),
+    #[error("`{0}` is no JSON pointer of RFC 6901: it starts with / and escapes ~ as ~0 and / as ~1")]
+    Pointer(String),
+    #[error("`{0}` is no place of an event time: say json:/pointer, header:name or timestamp")]
+    Time(String),
+}
+
+/// The two places that customer and time have in common.
+enum Place {
+    Header(String),
+    Json(Pointer),
+}
+
+fn place(text: &str) -> Result<Option<Place>, SettingError> {
+    if let Some(pointer) = text.strip_prefix("json:") {
+        return pointer.parse().map(|pointer| Some(Place::Json(pointer)));
+    }
+    let header = text.strip_prefix("header:").filter(|name| !name.is_empty());
+    Ok(header.map(|name| Place::Header(name.to_owned())))
+}
+
+impl FromStr for CustomerFrom {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match place(text)? {
+            Some(Place::Header(name)) => Ok(Self::Header(name)),
+            Some(Place::Json(pointer)) => Ok(Self::Json(pointer)),
+            None if text == "key" => Ok(Self::Key),
+            None => Err(SettingError::Customer(text.to_owned())),
+        }
+    }
+}
+
+impl FromStr for TimeFrom {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match place(text)? {
+            Some(Place::Header(name)) => Ok(Self::Header(name)),
+            Some(Place::Json(pointer)) => Ok(Self::Json(pointer)),
+            None if text == "timestamp" => Ok(Self::Timestamp),
+            None => Err(SettingError::Time(text.to_owned())),
+        }
+    }
+}
+
+impl FromStr for OutputKey {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match text {
+            "customer" => Ok(Self::Customer),
+            "input" => Ok(Self::Input),
+            "none" => Ok(Self::None),
+            _ => Err(SettingError::OutputKey(text.to_owned())),
+        }
+    }
+}
+
+impl FromStr for Partitioner {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match text {
+            "customer" => Ok(Self::Customer),
+            "customer-hour" => Ok(Self::CustomerHour),
+            "input" => Ok(Self::Input),
+            _ => Err(SettingError::Partitioner(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_is_read_as_rfc_6901_says_and_written_back() {
+        let pointer: Pointer = "/a~1b/m~0n//0".parse().expect("a pointer");
+        assert_eq!(pointer.tokens(), ["a/b", "m~n", "", "0"]);
+        assert_eq!(pointer.to_string(), "/a~1b/m~0n//0");
+        for bad in ["", "a", "/~", "/~2"] {
+            assert!(bad.parse::<Pointer>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn customer_and_time_come_from_json_header_or_the_record_itself() {
+        assert_eq!("key".parse(), Ok(CustomerFrom::Key));
+        assert_eq!("header:x".parse(), Ok(CustomerFrom::Header("x".into())));
+        assert!(matches!("json:/customer_id".parse(), Ok(CustomerFrom::Json(_))));
+        assert_eq!("timestamp".parse(), Ok(TimeFrom::Timestamp));
+        for bad in ["timestamp", "json:customer", "header:", "Key", ""] {
+            assert!(bad.parse::<CustomerFrom>().is_err(), "{bad}");
+        }
+        assert!("key".parse::<TimeFrom>().is_err());
+    }
+}

@@ -1,0 +1,354 @@
+//! A lane's step on the engine: admit, obtain, seal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{CStr, CString};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::admit::{Admit, Admitted};
+use super::batch::{Batch, CustomerRef, Entry, Grant, Group, Owner, Parts, each};
+use super::keys::Keys;
+use super::partition::output_partition;
+use super::quarantine::{HEADER_CUSTOMER, Label, Reason};
+use super::sealed::Sealed;
+use super::settings::{OutputKey, Partitioner};
+use crate::envelope::{Nonces, StreamName, seal_in_place};
+use crate::keys::Obtained;
+use crate::model::{Clock, Generation, Hour, Millis};
+use crate::stream::{Event, Filling, Halt, Input, Ready, Sink, Step, StreamError, Take, Txn};
+
+/// What a lane is made of.
+pub struct LaneParts {
+    pub admit: Admit,
+    pub keys: Keys,
+    pub clock: Arc<dyn Clock>,
+    pub stream: StreamName,
+    /// Name of the input topic, for the origin of quarantined records.
+    pub input: String,
+    pub output_partitions: i32,
+    pub partitioner: Partitioner,
+    pub output_key: OutputKey,
+    /// Headers that are also copied in the clear.
+    pub clear_headers: Vec<CString>,
+    /// A batch is closed when its frames reach this many bytes.
+    pub batch_bytes: usize,
+    pub observer: Box<dyn Observer>,
+}
+
+/// Hears what a lane does, once per batch.
+pub trait Observer: Send {
+    fn note(&mut self, event: &Event<'_>, tally: &Tally);
+}
+
+/// What a batch came to.
+#[derive(Clone, Default, Debug)]
+pub struct Tally {
+    pub sealed: u64,
+    pub quarantined: BTreeMap<Reason, u64>,
+    /// Bytes of keys, headers and payloads read.
+    pub bytes_in: u64,
+    /// Bytes of envelopes sent.
+    pub bytes_out: u64,
+    /// Event time of the oldest event sealed.
+    pub oldest: Option<Millis>,
+    /// Sealing and handing over, in sum.
+    pub seal_time: Duration,
+}
+
+/// How often the broker has refused a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// As sealed for the output: its content goes to quarantine.
+    Sealed,
+    /// Even there: its origin is all that is kept.
+    Quarantined,
+}
+
+/// The sealing step.
+pub struct SealingLane {
+    parts: LaneParts,
+    batch: Batch,
+    nonces: Nonces,
+    /// Time of the batch: of its first record at admission, anew when it is prepared.
+    now: Millis,
+    condemned: HashMap<(i32, i64), Refused>,
+    tally: Tally,
+}
+
+impl SealingLane {
+    pub fn new(parts: LaneParts) -> Self {
+        let batch = Batch::new(parts.stream.clone(), parts.batch_bytes + parts.batch_bytes / 8);
+        Self {
+            batch,
+            nonces: Nonces::new(),
+            now: Millis(0),
+            condemned: HashMap::new(),
+            tally: Tally::default(),
+            parts,
+        }
+    }
+
+    fn admit_event(&mut self, input: &Input<'_>, admitted: &Admitted<'_>) {
+        let placed = match (&admitted.customer, admitted.when, admitted.reason) {
+            (Some(customer), Some((hour, time)), reason) => {
+                Some((CustomerRef::Known(customer), hour, time, reason))
+            }
+            (customer, _, reason) => {
+                let owner = customer.as_deref().map_or(CustomerRef::Quarantine, CustomerRef::Known);
+                Hour::containing(self.now).map(|hour| (owner, hour, self.now, reason))
+            }
+        };
+        let keeps = admitted.reason.is_none() || admitted.fits_quarantine;
+        match placed.filter(|_| keeps) {
+            Some((owner, hour, time, reason)) => match self.batch.write(input, hour.offset_of(time)) {
+                Ok(record) => {
+                    let group = self.batch.group(&owner, hour);
+                    self.push(input, Some(group), time, record, reason, admitted.size);
+                }
+                Err(_) => self.push_bare(input, Reason::TooManyHeaders, admitted.size),
+            },
+            None => self.push_bare(input, admitted.reason.unwrap_or(Reason::Implausible), admitted.size),
+        }
+    }
+
+    /// A record of which only origin, size and digest are kept.
+    fn push_bare(&mut self, input: &Input<'_>, reason: Reason, size: usize) {
+        self.push(input, None, self.now, 0..0, Some(reason), size);
+        let digest = self.parts.keys.digest(input.value.unwrap_or_default());
+        if let Some(entry) = self.batch.entries.last_mut() {
+            entry.digest = Some(digest);
+        }
+    }
+
+    fn push(
+        &mut self,
+        input: &Input<'_>,
+        group: Option<usize>,
+        time: Millis,
+        record: Range<usize>,
+        reason: Option<Reason>,
+        size: usize,
+    ) {
+        let clear = reason.is_none();
+        let clear_key = input.key.filter(|_| clear && self.parts.output_key == OutputKey::Input);
+        let clear_key = clear_key.map(|key| copy(&mut self.batch.clear, key));
+        let clear_headers = if clear { self.copy_headers(input) } else { 0..0 };
+        self.batch.entries.push(Entry {
+            group,
+            partition: input.partition,
+            offset: input.offset,
+            time,
+            record,
+            reason,
+            size,
+            digest: None,
+            clear_key,
+            clear_headers,
+        });
+    }
+
+    /// Copies the allowed headers; those that begin with `hourseal-` never.
+    fn copy_headers(&mut self, input: &Input<'_>) -> Range<usize> {
+        let start = self.batch.clear_headers.len();
+        if !self.parts.clear_headers.is_empty() {
+            for (name, value) in each(input.headers).filter(|(name, _)| !name.starts_with(b"hourseal-")) {
+                let allowed = self.parts.clear_headers.iter().position(|wanted| wanted.as_bytes() == name);
+                if let Some(index) = allowed {
+                    let value = copy(&mut self.batch.clear, value.unwrap_or_default());
+                    self.batch.clear_headers.push((index, value));
+                }
+            }
+        }
+        start..self.batch.clear_headers.len()
+    }
+}
+
+fn copy(clear: &mut Vec<u8>, bytes: &[u8]) -> Range<usize> {
+    let start = clear.len();
+    clear.extend_from_slice(bytes);
+    start..clear.len()
+}
+
+impl Step for SealingLane {
+    fn admit(&mut self, input: &Input<'_>) -> Take {
+        if self.batch.entries.is_empty() {
+            self.now = self.parts.clock.now();
+        }
+        let mut admitted = self.parts.admit.decide(input, self.now);
+        if !self.condemned.is_empty()
+            && let Some(refused) = self.condemned.get(&(input.partition, input.offset))
+        {
+            admitted.reason = Some(Reason::Refused);
+            admitted.fits_quarantine &= *refused == Refused::Sealed;
+        }
+        self.tally.bytes_in += admitted.size as u64;
+        self.admit_event(input, &admitted);
+        if self.batch.bytes() >= self.parts.batch_bytes { Take::Enough } else { Take::More }
+    }
+
+    /// Generations are taken now, keys are obtained now, anew on each attempt.
+    fn prepare(&mut self, deadline: Instant) -> Ready {
+        self.now = self.parts.clock.now();
+        let grace_ms = self.parts.admit.limits.grace_ms;
+        for group in &mut self.batch.groups {
+            // What is too old for a generation is past every retention: the keys' room will call it expired.
+            let generation = Generation::at(group.hour, self.now, grace_ms);
+            group.generation = generation.unwrap_or(Generation(u16::MAX));
+        }
+        let obtained = match self.parts.keys.obtain(&self.batch.slots(), deadline) {
+            Ok(obtained) => obtained,
+            Err(waiting) => return Ready::Wait(waiting.to_string()),
+        };
+        let (by, count) = (self.parts.partitioner, self.parts.output_partitions);
+        self.batch.place(|owner, group| output_partition(by, &owner.id, group.hour, count));
+        for (group, obtained) in self.batch.groups.iter_mut().zip(obtained) {
+            group.key = match obtained {
+                Obtained::Key(key) => Grant::Key(key),
+                Obtained::Expired => Grant::Refused(Reason::Expired),
+                Obtained::Erased => Grant::Refused(Reason::Erased),
+            };
+        }
+        Ready::Yes
+    }
+
+    fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
+        let began = Instant::now();
+        let (batch, arena) = self.batch.split();
+        let mut emitter = Emitter {
+            parts: &self.parts,
+            batch,
+            now: self.now,
+            nonces: &mut self.nonces,
+            tally: &mut self.tally,
+            headers: Vec::new(),
+        };
+        let mut bare = 0;
+        for entry in emitter.batch.entries {
+            bare += usize::from(!emitter.send(entry, arena, txn)?);
+        }
+        if bare == 0 {
+            self.batch.all_sealed();
+        }
+        self.tally.seal_time += began.elapsed();
+        Ok(())
+    }
+
+    fn drop_partitions(&mut self, partitions: &[i32]) {
+        self.batch.drop_partitions(partitions);
+    }
+
+    fn clear(&mut self) {
+        self.batch.clear();
+        self.tally = Tally::default();
+    }
+
+    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
+        let next = match self.condemned.get(&(partition, offset)) {
+            None => Refused::Sealed,
+            Some(Refused::Sealed) => Refused::Quarantined,
+            Some(Refused::Quarantined) => {
+                return Err(Halt::QuarantineRefused { partition, offset, name: why.name.clone() });
+            }
+        };
+        self.condemned.insert((partition, offset), next);
+        Ok(())
+    }
+
+    fn note(&mut self, event: Event<'_>) {
+        if let Event::Committed { offsets, .. } = &event
+            && !self.condemned.is_empty()
+        {
+            self.condemned.retain(|(partition, offset), _| {
+                offsets.iter().all(|next| next.partition != *partition || next.offset <= *offset)
+            });
+        }
+        self.parts.observer.note(&event, &self.tally);
+    }
+}
+
+/// Seals and sends the entries of one batch, in their order.
+struct Emitter<'b> {
+    parts: &'b LaneParts,
+    batch: Parts<'b>,
+    now: Millis,
+    nonces: &'b mut Nonces,
+    tally: &'b mut Tally,
+    /// Reused from event to event.
+    headers: Vec<(&'b CStr, &'b [u8])>,
+}
+
+impl<'b> Emitter<'b> {
+    /// False when the entry's content stays in the arena unsealed.
+    fn send<S: Sink>(
+        &mut self,
+        entry: &'b Entry,
+        arena: &mut [u8],
+        txn: &mut Txn<'_, S, Filling>,
+    ) -> Result<bool, StreamError> {
+        let Some(group) = entry.group.map(|index| &self.batch.groups[index]) else {
+            self.quarantined(entry, entry.reason.unwrap_or(Reason::Refused), None, txn)?;
+            return Ok(true);
+        };
+        let key = match &group.key {
+            Grant::Key(key) => key,
+            Grant::Refused(reason) => {
+                self.quarantined(entry, *reason, None, txn)?;
+                return Ok(false);
+            }
+            Grant::None => unreachable!("the engine emits only what was prepared"),
+        };
+        let owner = &self.batch.owners[group.owner];
+        let record = &mut arena[entry.record.clone()];
+        let context = if entry.reason.is_none() { &owner.context } else { &owner.quarantine };
+        seal_in_place(&key.seal, context, group.hour, group.generation, &self.nonces.draw(), record);
+        self.tally.bytes_out += record.len() as u64;
+        match entry.reason {
+            None => self.event(entry, group, owner, record, txn)?,
+            Some(reason) => self.quarantined(entry, reason, Some((owner, record)), txn)?,
+        }
+        Ok(true)
+    }
+
+    fn event<S: Sink>(
+        &mut self,
+        entry: &'b Entry,
+        group: &Group,
+        owner: &'b Owner,
+        envelope: &[u8],
+        txn: &mut Txn<'_, S, Filling>,
+    ) -> Result<(), StreamError> {
+        let parts = self.parts;
+        self.headers.clear();
+        if parts.output_key != OutputKey::Customer {
+            self.headers.push((HEADER_CUSTOMER, owner.id.as_bytes()));
+        }
+        for (name, value) in &self.batch.clear_headers[entry.clear_headers.clone()] {
+            self.headers.push((&parts.clear_headers[*name], &self.batch.clear[value.clone()]));
+        }
+        let key = match parts.output_key {
+            OutputKey::Customer => Some(owner.id.as_bytes()),
+            OutputKey::Input => entry.clear_key.clone().map(|place| &self.batch.clear[place]),
+            OutputKey::None => None,
+        };
+        let partition = group.partition.unwrap_or(entry.partition);
+        self.tally.sealed += 1;
+        self.tally.oldest = Some(self.tally.oldest.map_or(entry.time, |oldest| oldest.min(entry.time)));
+        txn.send(&Sealed::event(partition, entry.time, key, envelope, &self.headers))
+    }
+
+    fn quarantined<S: Sink>(
+        &mut self,
+        entry: &Entry,
+        reason: Reason,
+        content: Option<(&Owner, &[u8])>,
+        txn: &mut Txn<'_, S, Filling>,
+    ) -> Result<(), StreamError> {
+        let digest = entry.digest.filter(|_| !reason.forgets());
+        let label = Label::new(reason, &self.parts.input, entry.partition, entry.offset, entry.size, digest);
+        *self.tally.quarantined.entry(reason).or_default() += 1;
+        let key = content.map(|(owner, _)| owner.id.as_bytes());
+        let envelope = content.map(|(_, envelope)| envelope);
+        txn.send(&Sealed::quarantined(self.now, key, envelope, &label.headers()))
+    }
+}

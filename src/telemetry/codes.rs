@@ -1,0 +1,140 @@
+//! Every event code that a log line can carry. A code is never reused for another meaning.
+//!
+//! HS10xx the process · HS11xx configuration and topics · HS12xx lanes · HS13xx keys and store · HS14xx forgetting
+//! · HS15xx the admin port · HS20xx the client libraries.
+
+use std::fmt;
+
+/// A log line's event code, such as `HS1001`. Made in this file only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Code(&'static str);
+
+impl Code {
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $name: Code = Code($code);)+
+
+        /// Every code with its meaning, for the documentation and the tests.
+        pub const ALL: &[(&str, &str)] = &[$(($code, concat!($($doc),+))),+];
+    };
+}
+
+codes! {
+    /// The process starts.
+    STARTED = "HS1001";
+    /// Everything is built; lanes begin.
+    RUNNING = "HS1002";
+    /// A signal asks the process to stop.
+    STOPPING = "HS1003";
+    /// Every batch is settled; the process ends.
+    STOPPED = "HS1004";
+    /// A second signal ends the process at once.
+    STOPPED_AT_ONCE = "HS1005";
+    /// The process ends because something cannot be repaired from inside.
+    GAVE_UP = "HS1006";
+    /// A call is stuck while a broker answers.
+    WATCHDOG = "HS1007";
+    /// Memory could not be locked.
+    MEMORY_NOT_LOCKED = "HS1008";
+    /// Clocks disagree by more than 30 s.
+    CLOCKS_DISAGREE = "HS1009";
+
+    /// Topics were created.
+    TOPICS_CREATED = "HS1101";
+    /// A topic's setting breaks a promise.
+    TOPIC_REFUSED = "HS1102";
+    /// Topics were checked.
+    TOPICS_CHECKED = "HS1103";
+
+    /// A lane joined its group.
+    LANE_JOINED = "HS1201";
+    /// A lane's assignment changed.
+    LANE_ASSIGNED = "HS1202";
+    /// A lane waits for something and keeps its group.
+    LANE_WAITS = "HS1203";
+    /// A lane goes on after waiting.
+    LANE_RESUMES = "HS1204";
+    /// A transaction was aborted and its batch is done again.
+    BATCH_REDONE = "HS1205";
+    /// A commit's outcome is unknown: the broker's offsets decide.
+    COMMIT_UNKNOWN = "HS1206";
+    /// A lane's producer is made anew.
+    PRODUCER_RENEWED = "HS1207";
+    /// Another process has this lane's identity.
+    DUEL = "HS1208";
+    /// The input has a gap.
+    INPUT_GAP = "HS1209";
+    /// Records of a batch went to the quarantine.
+    QUARANTINED = "HS1210";
+    /// A lane ended.
+    LANE_ENDED = "HS1212";
+
+    /// A key store was created.
+    STORE_CREATED = "HS1301";
+    /// A key store was opened.
+    STORE_OPENED = "HS1302";
+    /// The key store is away.
+    STORE_AWAY = "HS1303";
+    /// The key store answers again.
+    STORE_BACK = "HS1304";
+    /// A KEK vault was created.
+    VAULT_CREATED = "HS1305";
+    /// A KEK was created.
+    KEK_CREATED = "HS1306";
+    /// The lease ran out: cached keys are not used.
+    LEASE_LOST = "HS1307";
+    /// The lease holds again.
+    LEASE_BACK = "HS1308";
+
+    /// A command was decided.
+    COMMAND_DECIDED = "HS1401";
+    /// An hour was erased.
+    HOUR_ERASED = "HS1402";
+    /// A receipt was published.
+    RECEIPT_PUBLISHED = "HS1403";
+    /// A record of the control topic is no command.
+    COMMAND_UNREADABLE = "HS1404";
+    /// This process executes commands now.
+    EXECUTOR_STARTED = "HS1405";
+    /// This process no longer executes commands.
+    EXECUTOR_ENDED = "HS1406";
+    /// The store is behind the receipts: erasures are applied again.
+    STORE_BEHIND = "HS1407";
+
+    /// The admin port listens.
+    ADMIN_LISTENS = "HS1501";
+    /// A connection of the admin port failed.
+    ADMIN_CONNECTION = "HS1502";
+
+    /// Kafka's client library warns.
+    KAFKA_WARNS = "HS2001";
+    /// Kafka's client library informs.
+    KAFKA_INFORMS = "HS2002";
+    /// A consumer met an error that needs no decision.
+    KAFKA_CONSUMER = "HS2003";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_of_one_form() {
+        let mut codes: Vec<_> = ALL.iter().map(|(code, _)| *code).collect();
+        assert!(codes.iter().all(|code| code.len() == 6 && code.starts_with("HS")));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ALL.len());
+    }
+}

@@ -1,0 +1,60 @@
+//! What the executor tells.
+
+use std::time::Duration;
+
+use prometheus::{Gauge, Histogram, IntCounterVec};
+
+use super::registry::Family;
+
+/// The metrics of forgetting. Each method is called once per batch of commands, or more rarely.
+#[derive(Clone)]
+pub struct ForgetMetrics {
+    messages: IntCounterVec,
+    erasures: IntCounterVec,
+    propagation: Histogram,
+    last_applied: Gauge,
+}
+
+impl ForgetMetrics {
+    pub(super) fn register(family: &Family<'_>) -> Self {
+        let metrics = Self {
+            messages: family.counters(
+                "control_messages_total",
+                "Commands by what was decided",
+                &["kind", "outcome"],
+            ),
+            erasures: family.counters("erasures_total", "Erasing commands by how they ended", &["outcome"]),
+            propagation: family.histogram(
+                "erasure_propagation_seconds",
+                "From a receipt's time until this process evicted its keys",
+                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0],
+            ),
+            last_applied: family.second(
+                "control_last_applied_timestamp_seconds",
+                "Time of the newest receipt that this process has applied",
+            ),
+        };
+        for outcome in ["erased", "refused", "incomplete"] {
+            metrics.erasures.with_label_values(&[outcome]);
+        }
+        metrics
+    }
+
+    /// `count` commands of one kind (`erase`, `hold`, `unreadable`…) were decided alike.
+    pub fn decided(&self, kind: &'static str, outcome: &'static str, count: u64) {
+        self.messages.with_label_values(&[kind, outcome]).inc_by(count);
+    }
+
+    /// Erasing commands ended with a receipt.
+    pub fn erased(&self, erased: u64, refused: u64, incomplete: u64) {
+        for (outcome, count) in [("erased", erased), ("refused", refused), ("incomplete", incomplete)] {
+            self.erasures.with_label_values(&[outcome]).inc_by(count);
+        }
+    }
+
+    /// A receipt made at `at_seconds` (since the epoch) reached this process's ring after `took`.
+    pub fn applied(&self, at_seconds: f64, took: Duration) {
+        self.propagation.observe(took.as_secs_f64());
+        self.last_applied.set(at_seconds);
+    }
+}

@@ -1,0 +1,78 @@
+//! What the ring tells.
+
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::registry::Family;
+
+/// What was asked of the store or the vault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyOp {
+    Adopt,
+    Evict,
+    Fetch,
+    Mint,
+    Prove,
+    Unwrap,
+}
+
+impl KeyOp {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Adopt => "adopt",
+            Self::Evict => "evict",
+            Self::Fetch => "fetch",
+            Self::Mint => "mint",
+            Self::Prove => "prove",
+            Self::Unwrap => "unwrap",
+        }
+    }
+}
+
+/// The metrics of the ring. Each method is called once per batch of slots, or more rarely.
+#[derive(Clone)]
+pub struct KeyMetrics {
+    operations: IntCounterVec,
+    cached: IntGauge,
+    keys: IntGaugeVec,
+}
+
+impl KeyMetrics {
+    pub(super) fn register(family: &Family<'_>) -> Self {
+        Self {
+            operations: family.counters(
+                "key_operations_total",
+                "Keys minted, adopted, fetched, unwrapped, evicted; leases proved",
+                &["op", "outcome"],
+            ),
+            cached: family.gauge("key_cache_entries", "Keys in memory"),
+            keys: family.gauges("keys", "Keys in the store, as one process counts them", &["state"]),
+        }
+    }
+
+    /// `count` operations ended well.
+    pub fn did(&self, op: KeyOp, count: u64) {
+        self.operations.with_label_values(&[op.label(), "ok"]).inc_by(count);
+    }
+
+    /// `count` operations failed: the store or the vault did not answer.
+    pub fn failed(&self, op: KeyOp, count: u64) {
+        self.operations.with_label_values(&[op.label(), "failed"]).inc_by(count);
+    }
+
+    /// `count` operations were refused: fenced, erased, below the floor.
+    pub fn refused(&self, op: KeyOp, count: u64) {
+        self.operations.with_label_values(&[op.label(), "refused"]).inc_by(count);
+    }
+
+    /// The ring holds this many keys.
+    pub fn caches(&self, entries: usize) {
+        self.cached.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// A count of the whole store, by one process.
+    pub fn counted(&self, live: u64, erased: u64, erased_by_ttl: u64) {
+        for (state, count) in [("live", live), ("erased", erased), ("erased_by_ttl", erased_by_ttl)] {
+            self.keys.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Log lines: text or JSON on stderr, each with an event code.
+//!
+//! A line is written with [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info) or
+//! [`debug!`](crate::debug), whose first argument is a [`Code`](super::Code): one without a code does not compile.
+//! No line carries a customer, a key, or what is in a record.
+
+use std::io::IsTerminal as _;
+use std::str::FromStr;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry, fmt};
+
+/// How a log line looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people; in colour on a terminal only.
+    Text,
+}
+
+/// The least important lines that are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogLevel {
+    Debug,
+    Error,
+    Info,
+    Trace,
+    Warn,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            _ => Err("is no log format: say text or json"),
+        }
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "debug" => Ok(Self::Debug),
+            "error" => Ok(Self::Error),
+            "info" => Ok(Self::Info),
+            "trace" => Ok(Self::Trace),
+            "warn" => Ok(Self::Warn),
+            _ => Err("is no log level: say error, warn, info, debug or trace"),
+        }
+    }
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Trace => Self::TRACE,
+            LogLevel::Warn => Self::WARN,
+        }
+    }
+}
+
+/// Starts logging for the whole process; a second call changes nothing.
+pub fn start(format: LogFormat, level: LogLevel) {
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+    };
+    // An error here means that a subscriber is already set, which tests do.
+    let _ = Registry::default().with(LevelFilter::from(level)).with(lines).try_init();
+}
+
+/// Writes an error line with its event code.
+#[macro_export]
+macro_rules! error {
+    ($code:expr, $($rest:tt)+) => { $crate::telemetry::line!(ERROR, $code, $($rest)+) };
+}
+
+/// Writes a warning with its event code.
+#[macro_export]
+macro_rules! warn {
+    ($code:expr, $($rest:tt)+) => { $crate::telemetry::line!(WARN, $code, $($rest)+) };
+}
+
+/// Writes an information line with its event code.
+#[macro_export]
+macro_rules! info {
+    ($code:expr, $($rest:tt)+) => { $crate::telemetry::line!(INFO, $code, $($rest)+) };
+}
+
+/// Writes a line for debugging with its event code.
+#[macro_export]
+macro_rules! debug {
+    ($code:expr, $($rest:tt)+) => { $crate::telemetry::line!(DEBUG, $code, $($rest)+) };
+}
+
+/// What the four above share: the code is a [`Code`](super::Code), never a bare string.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __line {
+    ($level:ident, $code:expr, $($rest:tt)+) => {{
+        let code: $crate::telemetry::Code = $code;
+        ::tracing::event!(::tracing::Level::$level, code = code.as_str(), $($rest)+)
+    }};
+}

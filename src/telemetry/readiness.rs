@@ -1,0 +1,100 @@
+//! Whether the process does its work, and if not, why: what `/readyz` says.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+/// A condition that is not met.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Reason {
+    pub condition: String,
+    pub why: String,
+}
+
+/// A board of named conditions, shared by the whole process: ready means that every one is met.
+#[derive(Clone, Default)]
+pub struct Readiness {
+    conditions: Arc<Mutex<BTreeMap<String, Option<String>>>>,
+}
+
+impl Readiness {
+    /// Adds a condition, not met until its owner says so. The name is for people: `group joined`, `receipts read`,
+    /// `store reachable`, `clocks agree`, `lane 0`.
+    pub fn condition(&self, name: impl Into<String>) -> Condition {
+        let condition = Condition { name: name.into(), board: self.clone() };
+        condition.unmet("not known yet");
+        condition
+    }
+
+    /// The conditions that are not met, by name.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let unmet = |(name, why): (&String, &Option<String>)| {
+            why.as_ref().map(|why| Reason { condition: name.clone(), why: why.clone() })
+        };
+        self.lock().iter().filter_map(unmet).collect()
+    }
+
+    /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`
+    pub fn to_json(&self) -> (bool, String) {
+        let reasons = self.reasons();
+        let ready = reasons.is_empty();
+        (ready, serde_json::json!({ "ready": ready, "reasons": reasons }).to_string())
+    }
+
+    /// A panic elsewhere leaves the map whole: each change is one insertion.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One condition, in the hand of its owner. Dropping it takes it off the board.
+pub struct Condition {
+    name: String,
+    board: Readiness,
+}
+
+impl Condition {
+    pub fn met(&self) {
+        self.board.lock().insert(self.name.clone(), None);
+    }
+
+    /// `why` names the thing and the number, never a customer.
+    pub fn unmet(&self, why: impl Into<String>) {
+        self.board.lock().insert(self.name.clone(), Some(why.into()));
+    }
+}
+
+impl Drop for Condition {
+    fn drop(&mut self) {
+        self.board.lock().remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_that_every_condition_is_met() {
+        let board = Readiness::default();
+        assert!(board.to_json().0, "nothing is asked for");
+        let store = board.condition("store reachable");
+        let group = board.condition("group joined");
+        store.met();
+        assert_eq!(
+            board.to_json(),
+            (
+                false,
+                r#"{"ready":false,"reasons":[{"condition":"group joined","why":"not known yet"}]}"#
+                    .to_owned()
+            )
+        );
+        group.met();
+        assert_eq!(board.to_json(), (true, r#"{"ready":true,"reasons":[]}"#.to_owned()));
+        store.unmet("busy for 12 s");
+        assert_eq!(board.reasons()[0].why, "busy for 12 s");
+        drop(store);
+        assert!(board.reasons().is_empty());
+    }
+}
