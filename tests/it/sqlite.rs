@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use hourseal::keys::*;
 use hourseal::model::*;
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::child::Other;
 use crate::conformance::{Subject, candidate, conformance, found, mint_one, won};
@@ -275,4 +277,36 @@ async fn errors_name_no_customer() {
     let error = store.set_retention(&secret, None).await.expect_err("refused by a trigger");
     assert!(!error.to_string().contains("Jane"), "{error}");
     assert!(!format!("{error:?}").contains("Jane"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn erasing_goes_on_while_others_mint_and_read() {
+    let subject = Sqlite::fresh().await;
+    let store = subject.open().await;
+    let mut erased = Vec::new();
+    for hour in 0..30 {
+        erased.push(won(&*store, "acme", HOUR.plus(hour), 0).await);
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let mut others = JoinSet::new();
+    for id in ["ajax", "zeta", "omni"] {
+        let (store, done) = (subject.open().await, done.clone());
+        others.spawn(async move {
+            let mut hours = 0;
+            while !done.load(Ordering::SeqCst) {
+                let dek = won(&*store, id, HOUR.plus(hours), 0).await;
+                assert!(found(&*store, dek.slot).await.key.is_some());
+                hours += 1;
+            }
+            hours
+        });
+    }
+    for dek in &erased {
+        fence_and_erase(&*store, dek.slot).await.expect("it finds its turn");
+    }
+    done.store(true, Ordering::SeqCst);
+    assert!(others.join_all().await.into_iter().all(|hours| hours > 0));
+    for dek in &erased {
+        assert_eq!(subject.files_with(&dek.wrapped), [""; 0]);
+    }
 }
