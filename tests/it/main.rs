@@ -1,3 +1,11 @@
 //! One binary for every test that uses the crate from outside.
 
+mod child;
+mod conformance;
+mod kek;
+mod lookup;
+mod mint;
+mod ring;
+mod sqlite;
 mod vectors;
+mod world;
