@@ -69,7 +69,7 @@ const ONLY_IN: [(&str, &[&str]); 21] = [
     ("chacha20poly1305", &["envelope"]),
     ("ring::", &["envelope", "keys"]),
     ("SystemTime::now", &["edge/clock.rs"]),
-    ("std::env", &["cli/settings.rs"]),
+    ("std::env", &["cli/settings.rs", "testkit"]),
     ("println!", &[]),
     ("eprintln!", &[]),
     ("unsafe", &["edge/kafka/ffi.rs"]),
@@ -100,72 +100,89 @@ impl Source {
         (room, parts.next().filter(|_| room == "edge"))
     }
 
-    fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
-    }
-
     fn violations(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for (number, line) in (1..).zip(self.code.lines()) {
-            let mut say = |what: String| found.push(format!("src/{}:{number}: {what}", self.path));
-            for path in crate_paths(line) {
-                self.check_import(&path, &mut say);
+        let place = |at: usize| format!("src/{}:{}", self.path, self.code[..at].matches('\n').count() + 1);
+        for (at, path) in crate_paths(&self.code) {
+            if let Some(what) = self.wrong_import(&path) {
+                found.push(format!("{}: {what}", place(at)));
             }
-            for (text, rooms) in ONLY_IN {
-                let is_home = rooms.iter().any(|room| self.path.starts_with(room));
-                // A test may drive what it tests by a runtime.
-                let is_driver = self.is_test()
-                    || self.code.lines().take(number).any(|line| line.contains("#[cfg(test)]"));
-                if !is_home
-                    && stands_in(line, text)
-                    && !(is_driver && text == "tokio")
-                    && !(is_driver && text == "async fn")
-                {
-                    say(format!("`{text}` belongs to {rooms:?}"));
-                }
+        }
+        let tests = self.tests_begin();
+        for (text, rooms) in
+            ONLY_IN.iter().filter(|(_, rooms)| !rooms.iter().any(|room| self.path.starts_with(room)))
+        {
+            // Tests may drive what they test by a runtime.
+            let until = if ["tokio", "async fn"].contains(text) { tests } else { self.code.len() };
+            for at in words(&self.code[..until], text) {
+                found.push(format!("{}: `{text}` belongs to {rooms:?}", place(at)));
             }
         }
         found
     }
 
-    fn check_import(&self, path: &[String], say: &mut impl FnMut(String)) {
+    /// Where the file's tests begin.
+    fn tests_begin(&self) -> usize {
+        let is_test = self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
+        let inline = self.code.find("#[cfg(test)]").unwrap_or(self.code.len());
+        if is_test { 0 } else { inline }
+    }
+
+    fn wrong_import(&self, path: &[String]) -> Option<String> {
         let (room, edge) = self.room();
-        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else { return };
-        let Some(target) = path.first().map(String::as_str) else { return };
+        let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room)?;
+        let target = path.first().map(String::as_str)?;
         let is_room = ROOMS.iter().any(|(name, _)| *name == target);
         if is_room && target != room && !allowed.contains(&target) {
-            say(format!("room `{room}` may not import `{target}`"));
+            return Some(format!("room `{room}` may not import `{target}`"));
         }
-        let (Some(edge), "edge", Some(other)) = (edge, target, path.get(1)) else { return };
-        if other != edge && !SHARED_EDGES.contains(&other.as_str()) {
-            say(format!("edge `{edge}` may not import its sibling `{other}`"));
-        }
+        let (Some(edge), "edge", Some(other)) = (edge, target, path.get(1)) else { return None };
+        let is_foreign = other != edge && !SHARED_EDGES.contains(&other.as_str());
+        is_foreign.then(|| format!("edge `{edge}` may not import its sibling `{other}`"))
     }
 }
 
-/// Whether `text` stands in the line as a word of its own.
-fn stands_in(line: &str, text: &str) -> bool {
+/// Where `text` stands as a word of its own.
+fn words<'c>(code: &'c str, text: &'c str) -> impl Iterator<Item = usize> + 'c {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    line.match_indices(text).any(|(at, _)| {
-        let before = line[..at].chars().next_back();
-        let after = line[at + text.len()..].chars().next();
-        let ends_in_word = text.ends_with(is_word);
-        !before.is_some_and(is_word) && !(ends_in_word && after.is_some_and(is_word))
+    code.match_indices(text).map(|(at, _)| at).filter(move |at| {
+        let is_begun = code[..*at].chars().next_back().is_some_and(is_word);
+        let goes_on = text.ends_with(is_word) && code[at + text.len()..].chars().next().is_some_and(is_word);
+        !is_begun && !goes_on
     })
 }
 
-/// Every `crate::a::b` of a line, and every member of `crate::{a, b}`, as far as two names deep.
-fn crate_paths(line: &str) -> Vec<Vec<String>> {
+/// Every `crate::a::b` with its place, and every member of `crate::{a::b, c::{d, e}}`, as far as two names deep.
+fn crate_paths(code: &str) -> Vec<(usize, Vec<String>)> {
     let mut paths = Vec::new();
-    for (at, text) in line.match_indices("crate::") {
-        let rest = &line[at + text.len()..];
-        if let Some(group) = rest.strip_prefix('{') {
-            paths.extend(group.split([',', '}']).map(|member| names(member.trim())));
-        } else {
-            paths.push(names(rest));
+    for at in words(code, "crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => paths.extend(members(group).into_iter().map(|member| (at, names(member)))),
+            None => paths.push((at, names(rest))),
         }
     }
     paths
+}
+
+/// The members of a group whose opening brace is gone, nested groups whole.
+fn members(group: &str) -> Vec<&str> {
+    let (mut members, mut depth, mut begin) = (Vec::new(), 0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                members.push(group[begin..at].trim());
+                begin = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    members
 }
 
 fn names(path: &str) -> Vec<String> {
@@ -294,6 +311,7 @@ fn a_planted_violation_is_caught() {
         ("model/hour.rs", "use crate::keys::Ring;"),
         ("envelope/seal.rs", "fn f() { crate::lane::settings(); }"),
         ("stream/engine.rs", "use crate::{keys::Ring};"),
+        ("stream/engine.rs", "use crate::{\n    model::{Hour, Slot},\n    keys::Ring,\n};"),
         ("telemetry/lane.rs", "use crate::stream::Stop;"),
         ("lane/step.rs", "use rdkafka::message::Message;"),
         ("edge/sqlite/open.rs", "use crate::edge::kafka::Scan;"),
