@@ -5,12 +5,16 @@ use clap_complete::Shell;
 
 use super::{Cli, output};
 
-/// For example: hourseal completions bash > ~/.local/share/bash-completion/completions/hourseal
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub struct Completions {
     /// The shell
     shell: Shell,
 }
+
+const HELP: &str = "\
+For example:
+  hourseal completions bash > ~/.local/share/bash-completion/completions/hourseal";
 
 pub fn run(completions: Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();

@@ -8,10 +8,13 @@ use clap::Args;
 use super::output;
 use crate::app::{self, DemoOptions};
 
-/// Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one customer's hour by a
-/// control message, and shows the same record before and after. The mock has no transaction isolation; `run` on a real
-/// broker has.
+const HELP: &str = "\
+Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one
+customer's hour by a control message, and shows the same record before and after.
+The mock has no transaction isolation; `hourseal run` on a real broker has.";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub struct Demo {
     /// Leave the folder `hourseal-demo` with the sealed records and the keys, and say how to look into it
     #[arg(long)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::keys::{Customer, Gate, HourRow, KeyRow, KeyState, KeyStore, StoreError};
-use crate::model::{CustomerId, Hour, Token};
+use crate::model::{CustomerId, Hour, KekId, Retention, Token};
 
 /// Customers asked for at a time.
 const PAGE: usize = 500;
@@ -159,13 +159,13 @@ fn hour_json(customer: &Customer, hour: &HourRow) -> Value {
     json!({
         "customer": customer.name.as_str(),
         "token": hour.token.to_string(),
-        "retention_hours": customer.retention.map(|retention| retention.as_hours()),
+        "retention_hours": customer.retention.map(Retention::as_hours),
         "floor": customer.floor.map(|floor| floor.0),
         "closed": customer.closed,
         "hour": hour.hour.0,
         "hour_start": hour.hour.to_string(),
         "due": due.at().to_string(),
-        "kek": kek.as_ref().map(|kek| kek.as_str()),
+        "kek": kek.as_ref().map(KekId::as_str),
         "fenced": fenced,
         "hold": hold.as_ref().map(|hold| hex::encode(&hold.0)),
         "command": command.map(|command| command.to_string()),

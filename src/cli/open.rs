@@ -17,9 +17,8 @@ use crate::reader::{Opener, Place, Reading, Record, line};
 /// Records opened together: one question to the store per key among them.
 const BATCH: usize = 500;
 
-/// Each record ends in one outcome: opened, erased, erased-by-ttl, gone, no-such-key, wrong-key, tampered, unknown-suite,
-/// not-an-envelope or unavailable. Without --from-beginning only what comes from now on is read.
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub struct Open {
     /// Topic of sealed records [default: topics.output]
     #[arg(long, conflicts_with = "file")]
@@ -52,6 +51,16 @@ pub struct Open {
     #[command(flatten)]
     settings: Settings,
 }
+
+const HELP: &str = "\
+Each record ends in one outcome: opened, erased, erased-by-ttl, gone, no-such-key, wrong-key,
+tampered, unknown-suite, not-an-envelope or unavailable.
+Without --from-beginning only what comes from now on is read, until Ctrl-C.
+
+Examples:
+  hourseal open --from-beginning | head
+  hourseal open --from-beginning --customer customer-0001 --hour 2026-11-24T09:00:00Z
+  hourseal open --file hourseal-demo/sealed.jsonl";
 
 pub fn run(open: Open) -> anyhow::Result<()> {
     let config = open.settings.load()?;

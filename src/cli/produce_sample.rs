@@ -10,8 +10,8 @@ use crate::edge::clock::SystemClock;
 use crate::edge::kafka::sample::{Generator, Run, Shape, produce};
 use crate::stream::Stop;
 
-/// Events follow schemas/job-event.schema.json: few customers have many of them, the record's key is the job's id.
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub struct ProduceSample {
     /// Events per second; 0 = as fast as it goes
     #[arg(long, default_value_t = 100)]
@@ -44,6 +44,14 @@ pub struct ProduceSample {
     #[command(flatten)]
     settings: Settings,
 }
+
+const HELP: &str = "\
+Events follow schemas/job-event.schema.json; few customers have many of them; the record's key is
+the job's id.
+
+Examples:
+  hourseal produce-sample --rate 100 --customers 20
+  hourseal produce-sample --rate 0 --count 200000 --size 1024 --late 0.5";
 
 pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
     let config = sample.settings.load()?;

@@ -6,9 +6,8 @@ use super::Settings;
 use crate::app::{self, RunOptions};
 use crate::telemetry;
 
-/// Creates what is missing (folders, root key, key store, topics), then seals. SIGTERM or Ctrl-C settles what is under
-/// way and ends; a second one ends at once, which is safe.
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub struct Run {
     /// Start at the log's beginning where committed offsets are gone: the events in the gap are lost
     #[arg(long)]
@@ -21,6 +20,16 @@ pub struct Run {
     #[command(flatten)]
     settings: Settings,
 }
+
+const HELP: &str = "\
+Creates what is missing (folders, root key, key store, topics), then seals. SIGTERM or Ctrl-C settles
+what is under way and ends; a second one ends at once, which is safe. Metrics and readiness:
+http://127.0.0.1:9464/metrics and /readyz (admin.listen).
+
+Examples:
+  hourseal run --bootstrap 127.0.0.1:9092
+  hourseal run --config hourseal.toml --set lane.count=4
+  HOURSEAL__LOG__FORMAT=json hourseal run";
 
 pub fn run(mut run: Run) -> anyhow::Result<()> {
     if run.unsigned_commands {

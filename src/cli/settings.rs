@@ -51,8 +51,8 @@ impl Settings {
             self.bootstrap.iter().map(|to| Ok(("--bootstrap".into(), "kafka.bootstrap".into(), to.clone())));
         let set = self.set.iter().map(|assignment| match assignment.split_once('=') {
             Some((key, value)) => Ok(("--set".to_owned(), key.trim().to_owned(), value.trim().to_owned())),
-            // Without its value, which may be a secret: `--set kafka.client.sasl.password hunter2`.
-            None => Err(ConfigError::NoAssignment(assignment.clone())),
+            // Not quoted: it may be a secret, as in `--set sasl.password:hunter2`.
+            None => Err(ConfigError::NoAssignment("--set".to_owned())),
         });
         set.chain(bootstrap).collect()
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Failure, Settings, output, runtime};
 use crate::app::{client_settings, topic_plan};
 use crate::config::Config;
-use crate::edge::kafka::admin::{AdminError, Inspection, Role, TopicAdmin, TopicPlan};
+use crate::edge::kafka::admin::{AdminError, Inspection, Role, TopicAdmin, TopicFacts, TopicPlan};
 
 #[derive(Subcommand)]
 pub enum Topics {
@@ -51,11 +51,8 @@ fn run_check(check: &Check) -> anyhow::Result<()> {
     let plan = plan(&config);
     let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
     let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
-    if check.json {
-        print_json(&plan, &inspection)?
-    } else {
-        print_table(&plan, &inspection)?
-    }
+    let print = if check.json { print_json } else { print_table };
+    print(&plan, &inspection)?;
     match inspection.accept(&plan) {
         Ok(_) => Ok(()),
         // Each is printed already, on a line of its own.
@@ -77,7 +74,7 @@ fn print_json(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
                 "role": role.to_string(),
                 "exists": facts.is_some(),
                 "partitions": facts.map(|facts| facts.partitions),
-                "max_message_bytes": facts.map(|facts| facts.max_message_bytes()),
+                "max_message_bytes": facts.map(TopicFacts::max_message_bytes),
             })
             .to_string(),
         )?;

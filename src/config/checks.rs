@@ -50,9 +50,12 @@ fn event(event: &Event) -> Result<(), ConfigError> {
 }
 
 fn seal(seal: &Seal) -> Result<(), ConfigError> {
-    match seal.clear_headers.iter().find(|name| name.starts_with("hourseal-")) {
+    let refused = |name: &&String| name.is_empty() || name.contains('\0') || name.starts_with("hourseal-");
+    match seal.clear_headers.iter().find(refused) {
         Some(name) => {
-            Err(ConfigError::value("seal.clear_headers", format!("has `{name}`, which is reserved")))
+            let why =
+                format!("has {name:?}: a name is not empty, holds no NUL and does not begin with hourseal-");
+            Err(ConfigError::value("seal.clear_headers", why))
         }
         None => Ok(()),
     }

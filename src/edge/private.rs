@@ -126,7 +126,7 @@ pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     match written {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            fs::remove_file(&draft).map_err(io_error)?
+            fs::remove_file(&draft).map_err(io_error)?;
         }
         Err(error) => {
             let _ = fs::remove_file(&draft);

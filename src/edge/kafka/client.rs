@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::stream::{ErrorClass, Stage, StreamError};
+use crate::telemetry::{codes, debug, warn};
 
 /// Raw librdkafka settings by name.
 pub type Properties = BTreeMap<String, String>;
@@ -75,9 +76,9 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, text: &str) {
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
         | RDKafkaLogLevel::Error
-        | RDKafkaLogLevel::Warning => tracing::warn!(code = "HS2001", facility, "kafka client: {text}"),
+        | RDKafkaLogLevel::Warning => warn!(codes::KAFKA_WARNS, facility, "kafka client: {text}"),
         RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-            tracing::debug!(code = "HS2002", facility, "kafka client: {text}");
+            debug!(codes::KAFKA_INFORMS, facility, "kafka client: {text}");
         }
     }
 }
