@@ -93,7 +93,10 @@ pub fn event(number: u64, at: Millis, size: usize) -> String {
 pub fn send(producer: &BaseProducer, topic: &str, key: &str, event: &str, headers: bool) {
     let mut record = BaseRecord::to(topic).key(key).payload(event);
     if headers {
-        let trace = Header { key: "traceparent", value: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") };
+        let trace = Header {
+            key: "traceparent",
+            value: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        };
         let kind = Header { key: "content-type", value: Some("application/json") };
         record = record.headers(OwnedHeaders::new().insert(trace).insert(kind));
     }

@@ -4,6 +4,12 @@
 //! `tests/bench` starts a broker and runs it. The copy is the same engine and the same clients without admission, keys
 //! and crypto: what is left of the difference is ours.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench prints its figures and reads real clocks"
+)]
+
 mod broker;
 mod copy;
 mod latency;

@@ -27,7 +27,8 @@ impl Keyring {
     pub fn open(folder: &Path) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let retention = Retention::hours(720).expect("not zero");
-        let vault = FileVault::open_or_create(&folder.join("kek"), &folder.join("root.key")).expect("a vault");
+        let vault =
+            FileVault::open_or_create(&folder.join("kek"), &folder.join("root.key")).expect("a vault");
         let vault: Arc<dyn KekVault> = Arc::new(vault);
         let options = OpenOptions {
             vault: vault.id(),

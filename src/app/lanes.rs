@@ -29,7 +29,9 @@ pub(super) fn sealing_lane(
     let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let stream = config.seal.stream.clone();
-    let header = |name: &String| CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name holds NUL".into()));
+    let header = |name: &String| {
+        CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name holds NUL".into()))
+    };
     let limits = Limits {
         max_future_ms: milliseconds(config.event.max_future),
         grace_ms: milliseconds(config.event.grace),

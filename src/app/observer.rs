@@ -31,7 +31,7 @@ impl LaneObserver {
         Self { lane, metrics, condition, clock, ear, joined: false, waiting: false }
     }
 
-    fn committed(&mut self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
+    fn committed(&self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
         self.metrics.settled(Transaction::Committed, took);
         self.metrics.sealed_batch(tally.sealed, tally.bytes_in, tally.bytes_out, tally.seal_time);
         for (reason, count) in &tally.quarantined {
@@ -91,7 +91,12 @@ impl Observer for LaneObserver {
                 self.metrics.settled(outcome, Duration::ZERO);
                 self.metrics.waits(Wait::Broker);
                 self.condition.unmet(format!("the producer is made anew: {why}"));
-                warn!(codes::PRODUCER_RENEWED, lane = self.lane, why, "the broker's committed offsets are the truth");
+                warn!(
+                    codes::PRODUCER_RENEWED,
+                    lane = self.lane,
+                    why,
+                    "the broker's committed offsets are the truth"
+                );
             }
             Event::Rejoined(error) => {
                 self.joined = false;

@@ -124,8 +124,7 @@ impl Process {
     ) -> Result<JoinHandle<()>, Failure> {
         let clock = Arc::clone(&self.foundation.clock);
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
-        let observer =
-            LaneObserver::new(lane, self.telemetry.lane(lane), condition, Arc::clone(&clock), ear);
+        let observer = LaneObserver::new(lane, self.telemetry.lane(lane), condition, Arc::clone(&clock), ear);
         let step = lanes::sealing_lane(&self.config, self.sizes, keys, clock, Box::new(observer))?;
         let topics = &self.config.topics;
         let (output, quarantine) = (self.sizes.output_bytes, self.sizes.quarantine_bytes);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::process::{Ended, Process};
@@ -45,10 +45,13 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
 fn live(process: &Process, runtime: &Runtime) -> Result<(), Failure> {
     let mut threads = process.start(runtime, &|_| None)?;
     info!(codes::RUNNING, lanes = process.config.lane.count, "sealing");
-    let fault = runtime.block_on(until_over(&mut threads.endings))?;
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
+    let fault = runtime.block_on(signals.or_fault(&mut threads.endings));
     info!(codes::STOPPING, "stopping: batches at hand are settled");
     process.stop.request();
+    let at_once = runtime.spawn(signals.end_at_once());
     let settled = threads.settle();
+    at_once.abort();
     match fault {
         Some((thread, halt)) => {
             error!(codes::GAVE_UP, thread, "{halt}");
@@ -63,24 +66,37 @@ fn live(process: &Process, runtime: &Runtime) -> Result<(), Failure> {
     }
 }
 
-/// A signal gives `None`, a thread that halts its name and reason. A second signal ends the process at once, which
-/// exactly-once makes safe.
-async fn until_over(
-    endings: &mut mpsc::UnboundedReceiver<Ended>,
-) -> Result<Option<(String, Halt)>, Failure> {
-    let no_signals =
-        |error: std::io::Error| Failure::new(Failure::BUG, format!("cannot hear signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let fault = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        Some((thread, Err(halt))) = endings.recv() => Some((thread, halt)),
-    };
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let deaf =
+            |error: std::io::Error| Failure::new(Failure::BUG, format!("cannot hear signals: {error}"));
+        let terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
+
+    /// A signal gives `None`, a thread that halts its name and reason.
+    async fn or_fault(&mut self, endings: &mut mpsc::UnboundedReceiver<Ended>) -> Option<(String, Halt)> {
+        tokio::select! {
+            () = self.next() => None,
+            Some((thread, Err(halt))) = endings.recv() => Some((thread, halt)),
+        }
+    }
+
+    /// A second signal ends the process at once, which exactly-once makes safe.
+    async fn end_at_once(mut self) {
+        self.next().await;
         error!(codes::STOPPED_AT_ONCE, "second signal: ending at once");
         std::process::exit(i32::from(Failure::DEPENDENCY));
-    });
-    Ok(fault)
+    }
 }

@@ -28,7 +28,11 @@ pub struct Demo {
 pub fn run(demo: Demo) -> anyhow::Result<()> {
     let keep = demo.keep.then(|| PathBuf::from("hourseal-demo"));
     let options = DemoOptions { keep, events: demo.events.get() };
-    let mut lost = Ok(());
-    app::demo(&options, &mut |line| lost = std::mem::replace(&mut lost, Ok(())).and_then(|()| output::line(&line)))?;
-    lost
+    let mut printed = Ok(());
+    app::demo(&options, &mut |line| {
+        if printed.is_ok() {
+            printed = output::line(&line);
+        }
+    })?;
+    printed
 }

@@ -7,8 +7,8 @@ use super::budget::Budget;
 use super::offsets::Offsets;
 use super::txn::{self, Filling, Txn};
 use super::{
-    Cause, Change, Connector, Fate, Fault, Halt, Input, NextOffset, Pulse, Sink, Source, Start, StartLog, Stop,
-    StreamError, Take, fate,
+    Cause, Change, Connector, Fate, Fault, Halt, Input, NextOffset, Pulse, Sink, Source, Start, StartLog,
+    Stop, StreamError, Take, fate,
 };
 
 /// Longest time between two polls while a step waits.
@@ -186,7 +186,8 @@ impl<C: Connector> Lane<'_, C> {
         self.filled = 0;
         let mut closes = None;
         loop {
-            let wait = closes.map_or(WAITING_POLL, |at: Instant| at.saturating_duration_since(Instant::now()));
+            let wait =
+                closes.map_or(WAITING_POLL, |at: Instant| at.saturating_duration_since(Instant::now()));
             let (offsets, count, limit) = (&mut self.offsets, &mut self.filled, self.limit);
             let mut enough = false;
             self.source.poll(wait, &mut |input| {
@@ -247,7 +248,8 @@ impl<C: Connector> Lane<'_, C> {
         self.unmarked.extend(self.offsets.committed());
         self.mark_started(step);
         self.limit = self.limit.saturating_mul(2).min(self.engine.pace.batch_events);
-        tainted.then(|| End::Again("a late answer may still end a later transaction".into(), Cause::Explained))
+        tainted
+            .then(|| End::Again("a late answer may still end a later transaction".into(), Cause::Explained))
     }
 
     /// Remembers what was started, so that a loss of the committed offsets never looks like a first run.
@@ -303,7 +305,9 @@ impl<C: Connector> Lane<'_, C> {
 
     fn after_failure(&self, error: StreamError, age: Duration) -> Result<End, Halt> {
         match fate(error.class, error.stage, age, self.engine.connector.transaction_timeout()) {
-            Fate::Duel => Err(Halt::Duel { identity: self.engine.connector.identity(), name: error.to_string() }),
+            Fate::Duel => {
+                Err(Halt::Duel { identity: self.engine.connector.identity(), name: error.to_string() })
+            }
             Fate::Reincarnate(cause) => Ok(End::Again(error.to_string(), cause)),
             Fate::Retry | Fate::Redo | Fate::Bisect => Ok(End::Again(error.to_string(), Cause::Explained)),
         }

@@ -93,7 +93,9 @@ pub fn fate(class: ErrorClass, stage: Stage, age: Duration, timeout: Duration) -
         // An abort that fails leaves nothing to abort with.
         (_, Stage::Abort) => Fate::Reincarnate(Explained),
         // After a commit only "abortable" tells that nothing was committed.
-        (ErrorClass::Abortable | ErrorClass::Generation, Stage::Commit | Stage::Send | Stage::Offsets) => Fate::Redo,
+        (ErrorClass::Abortable | ErrorClass::Generation, Stage::Commit | Stage::Send | Stage::Offsets) => {
+            Fate::Redo
+        }
         (ErrorClass::RecordRefused, Stage::Commit | Stage::Send | Stage::Offsets) => Fate::Bisect,
         (ErrorClass::Retriable, Stage::Send | Stage::Begin | Stage::Group) => Fate::Reincarnate(Explained),
         (

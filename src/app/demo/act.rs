@@ -44,7 +44,9 @@ impl<'a> Act<'a> {
         say("a broker within this process (librdkafka's mock: it isolates no transaction; `run` on Kafka has more)".into());
         let produced = self.seal_hours()?;
         let committed = self.stage.committed();
-        say(format!("sealed     {committed} events of {CUSTOMERS} customers over {HOURS} hours, each under its customer's key of its hour"));
+        say(format!(
+            "sealed     {committed} events of {CUSTOMERS} customers over {HOURS} hours, each under its customer's key of its hour"
+        ));
         let before = self.open_all()?;
         let opened = count(&before, |outcome| matches!(outcome, Outcome::Opened(_)));
         say(format!("opened     {opened} of {} sealed records with {} keys", before.len(), self.keys()?));
@@ -61,9 +63,14 @@ impl<'a> Act<'a> {
         say(format!("after      {}", shown(&after[witness])));
         let erased = count(&after, |outcome| matches!(outcome, Outcome::Erased { .. }));
         let still = count(&after, |outcome| matches!(outcome, Outcome::Opened(_)));
-        say(format!("forgotten  {erased} records, wherever copies of them lie; the other {still} still open"));
+        say(format!(
+            "forgotten  {erased} records, wherever copies of them lie; the other {still} still open"
+        ));
         if erased == 0 || erased + still != produced {
-            return Err(Failure::new(Failure::BUG, format!("{erased} erased and {still} open of {produced}")));
+            return Err(Failure::new(
+                Failure::BUG,
+                format!("{erased} erased and {still} open of {produced}"),
+            ));
         }
         self.keep(&after)?;
         Ok(DemoSummary { produced, committed, opened, erased })
@@ -118,7 +125,9 @@ impl<'a> Act<'a> {
             one.reading.customer.as_ref().is_some_and(|customer| customer.as_str() == FORGOTTEN)
                 && one.reading.header.as_ref().is_some_and(|header| header.hour == self.stage.first_hour)
         };
-        let missing = || Failure::new(Failure::CONFIG, "too few events: none of the hour to forget").hint("--events 2000");
+        let missing = || {
+            Failure::new(Failure::CONFIG, "too few events: none of the hour to forget").hint("--events 2000")
+        };
         opened.iter().position(forgotten).ok_or_else(missing)
     }
 
@@ -137,7 +146,9 @@ impl<'a> Act<'a> {
             value: command.to_string(),
         };
         write(self.stage.client(), &[record]).map_err(|error| dependency(&error))?;
-        say(format!("command    erase {FORGOTTEN}, hour {hour}: its retention of {RETENTION_HOURS} h has ended"));
+        say(format!(
+            "command    erase {FORGOTTEN}, hour {hour}: its retention of {RETENTION_HOURS} h has ended"
+        ));
         let receipt = self.receipt()?;
         say(format!("receipt    {receipt}"));
         Ok(())
@@ -150,7 +161,10 @@ impl<'a> Act<'a> {
         let mut found = None;
         self.stage.until("the receipt", || {
             if let Ok(Next::Record(record)) = scan.next(Duration::from_millis(200)) {
-                found = record.value.as_deref().and_then(|value| serde_json::from_slice::<serde_json::Value>(value).ok());
+                found = record
+                    .value
+                    .as_deref()
+                    .and_then(|value| serde_json::from_slice::<serde_json::Value>(value).ok());
             }
             found.is_some()
         })?;
@@ -167,8 +181,9 @@ impl<'a> Act<'a> {
     /// Leaves the sealed records as JSON lines, which `open --file` reads.
     fn keep(&self, records: &[Opened]) -> Result<(), Failure> {
         let lines: String = records.iter().map(|one| one.record.to_json_line() + "\n").collect();
-        std::fs::write(self.folder.join("sealed.jsonl"), lines)
-            .map_err(|error| Failure::new(Failure::CONFIG, format!("cannot write into the demo's folder: {error}")))
+        std::fs::write(self.folder.join("sealed.jsonl"), lines).map_err(|error| {
+            Failure::new(Failure::CONFIG, format!("cannot write into the demo's folder: {error}"))
+        })
     }
 }
 
@@ -182,7 +197,9 @@ fn shown(one: &Opened) -> String {
     let place = Place { topic, partition: *partition, offset: *offset, timestamp: *timestamp };
     let full: serde_json::Value = serde_json::from_str(&line(&place, &one.reading)).unwrap_or_default();
     let what = match &full["payload"] {
-        serde_json::Value::String(payload) => format!("payload {}…", payload.chars().take(60).collect::<String>()),
+        serde_json::Value::String(payload) => {
+            format!("payload {}…", payload.chars().take(60).collect::<String>())
+        }
         _ => format!("receipt {}", short(text(&full["receipt"]))),
     };
     format!("{topic}/{partition}/{offset}  {}  {what}", text(&full["outcome"]))

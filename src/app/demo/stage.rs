@@ -117,7 +117,8 @@ impl Stage {
         while !met() {
             let trouble = self.counts.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(why) = trouble {
-                let message = format!("the lane had to begin anew ({why}), which the demo's broker cannot undo");
+                let message =
+                    format!("the lane had to begin anew ({why}), which the demo's broker cannot undo");
                 return Err(Failure::new(Failure::DEPENDENCY, message).hint("run the demo again"));
             }
             if since.elapsed() > PATIENCE {
@@ -166,6 +167,7 @@ fn settings(folder: &Path, bootstrap: &str) -> Result<Config, Failure> {
 fn write_settings(folder: &Path, values: &[(&str, String)]) -> Result<(), Failure> {
     let line = |(key, value): &(&str, String)| format!("{key} = {value:?}\n");
     let text: String = values.iter().filter(|(key, _)| *key != "kafka.bootstrap").map(line).collect();
-    std::fs::write(folder.join("hourseal.toml"), text)
-        .map_err(|error| Failure::new(Failure::CONFIG, format!("cannot write into the demo's folder: {error}")))
+    std::fs::write(folder.join("hourseal.toml"), text).map_err(|error| {
+        Failure::new(Failure::CONFIG, format!("cannot write into the demo's folder: {error}"))
+    })
 }

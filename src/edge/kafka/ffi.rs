@@ -71,8 +71,7 @@ pub(super) fn produce<C: ProducerContext + 'static>(
         vtype: V::RD_KAFKA_VTYPE_PARTITION,
         u: U { i32_: record.partition.unwrap_or(UNASSIGNED) },
     };
-    vus[2] =
-        rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_MSGFLAGS, u: U { i: rd::RD_KAFKA_MSG_F_COPY as i32 } };
+    vus[2] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_MSGFLAGS, u: U { i: rd::RD_KAFKA_MSG_F_COPY } };
     vus[3] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_TIMESTAMP, u: U { i64_: record.timestamp.0 } };
     vus[4] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_VALUE, u: U { mem: memory(record.value) } };
     vus[5] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_KEY, u: U { mem: memory(record.key) } };

@@ -45,8 +45,10 @@ pub struct DemoRecord {
 pub fn write(settings: &ClientSettings, records: &[DemoRecord]) -> Result<(), DemoClusterError> {
     let producer: BaseProducer = settings.base().create()?;
     for record in records {
-        let outgoing =
-            BaseRecord::to(&record.topic).key(&record.key).payload(&record.value).timestamp(record.timestamp.0);
+        let outgoing = BaseRecord::to(&record.topic)
+            .key(&record.key)
+            .payload(&record.value)
+            .timestamp(record.timestamp.0);
         producer.send(outgoing).map_err(|(error, _)| error)?;
         producer.poll(std::time::Duration::ZERO);
     }
