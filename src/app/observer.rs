@@ -14,13 +14,21 @@ pub(super) struct LaneObserver {
     metrics: LaneMetrics,
     condition: Condition,
     clock: Arc<dyn Clock>,
+    /// Somebody else who listens to the lane.
+    ear: Option<Box<dyn Observer>>,
     joined: bool,
     waiting: bool,
 }
 
 impl LaneObserver {
-    pub(super) fn new(lane: usize, metrics: LaneMetrics, condition: Condition, clock: Arc<dyn Clock>) -> Self {
-        Self { lane, metrics, condition, clock, joined: false, waiting: false }
+    pub(super) fn new(
+        lane: usize,
+        metrics: LaneMetrics,
+        condition: Condition,
+        clock: Arc<dyn Clock>,
+        ear: Option<Box<dyn Observer>>,
+    ) -> Self {
+        Self { lane, metrics, condition, clock, ear, joined: false, waiting: false }
     }
 
     fn committed(&mut self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
@@ -50,6 +58,9 @@ impl LaneObserver {
 
 impl Observer for LaneObserver {
     fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+        if let Some(ear) = &mut self.ear {
+            ear.note(event, tally);
+        }
         match event {
             Event::Committed { took, lag, .. } => self.committed(tally, *took, lag),
             Event::Assigned(partitions) => {

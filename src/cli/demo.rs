@@ -1,13 +1,22 @@
 //! `hourseal demo`
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 
 use clap::Args;
+
+use super::output;
+use crate::app::{self, DemoOptions};
+
+const HELP: &str = "\
+Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one
+customer's hour by a control message, and shows the same record before and after.
+The mock has no transaction isolation; `hourseal run` on a real broker has.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Demo {
-    /// Keep the folder with the sealed records, the keys and how to look into it
+    /// Leave the folder `hourseal-demo` with the sealed records and the keys, and say how to look into it
     #[arg(long)]
     pub keep: bool,
 
@@ -16,12 +25,10 @@ pub struct Demo {
     pub events: NonZeroU64,
 }
 
-const HELP: &str = "\
-Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one
-customer's hour by a control message, and shows the same record before and after.
-The mock has no transaction isolation; `hourseal run` on a real broker has.";
-
-pub fn run(_demo: Demo) -> anyhow::Result<()> {
-    // crate::app::demo(app::Demo { keep, events })
-    anyhow::bail!("the demo is not wired yet")
+pub fn run(demo: Demo) -> anyhow::Result<()> {
+    let keep = demo.keep.then(|| PathBuf::from("hourseal-demo"));
+    let options = DemoOptions { keep, events: demo.events.get() };
+    let mut lost = Ok(());
+    app::demo(&options, &mut |line| lost = std::mem::replace(&mut lost, Ok(())).and_then(|()| output::line(&line)))?;
+    lost
 }

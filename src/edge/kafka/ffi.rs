@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
+use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -101,12 +102,14 @@ fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1
 }
 
 /// Commits without rdkafka's own flush, which polls in steps of 100 ms while nothing wakes it; librdkafka flushes by
-/// itself, and the producer's thread serves the delivery reports.
+/// itself, and the producer's thread serves the delivery reports. After `patience` the outcome is unknown.
 pub(super) fn commit<C: ProducerContext + 'static>(
     producer: &ThreadedProducer<C>,
+    patience: Duration,
 ) -> Result<(), StreamError> {
-    // SAFETY: the client is alive; -1 waits as long as librdkafka needs.
-    let error = unsafe { rd::rd_kafka_commit_transaction(producer.client().native_ptr(), -1) };
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the client is alive.
+    let error = unsafe { rd::rd_kafka_commit_transaction(producer.client().native_ptr(), milliseconds) };
     take_error(Stage::Commit, error).map_err(|(_, error)| error)
 }
 

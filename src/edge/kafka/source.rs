@@ -64,9 +64,11 @@ impl GroupContext {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
             RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
         };
-        if self.held.load(Ordering::Acquire) || starts.is_err() {
-            let _ = consumer.pause(list);
-        }
+        // A partition that was paused when it was revoked comes back paused.
+        let _ = match self.held.load(Ordering::Acquire) || starts.is_err() {
+            true => consumer.pause(list),
+            false => consumer.resume(list),
+        };
         let mut news = self.news();
         match starts.and_then(|starts| assigned.map(|()| starts).map_err(group_fault)) {
             Ok(starts) => {
