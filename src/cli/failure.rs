@@ -36,10 +36,14 @@ impl From<ScanError> for Failure {
 
 impl From<SampleError> for Failure {
     fn from(error: SampleError) -> Self {
-        let exit =
-            if matches!(error, SampleError::Client(_)) { Failure::CONFIG } else { Failure::DEPENDENCY };
-        Self::new(exit, error.to_string())
-            .hint("check that the broker runs and the topic is there (`hourseal topics check`)")
+        let (exit, hint) = match &error {
+            SampleError::Client(_) => (Failure::CONFIG, "check [kafka.client] in the configuration"),
+            SampleError::Missing(_) => (Failure::CONFIG, "create it with `hourseal topics create`"),
+            SampleError::NotTaken(_) => {
+                (Failure::DEPENDENCY, "check that the broker runs and `kafka.bootstrap` names it")
+            }
+        };
+        Self::new(exit, error.to_string()).hint(hint)
     }
 }
 

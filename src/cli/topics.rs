@@ -53,9 +53,13 @@ fn run_check(check: &Check) -> anyhow::Result<()> {
     let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
     let print = if check.json { print_json } else { print_table };
     print(&plan, &inspection)?;
-    match inspection.accept(&plan) {
+    accept(inspection, &plan)
+}
+
+/// Exit code 78 for a missing or a wrong topic. What is wrong was printed already, on a line of its own.
+fn accept(inspection: Inspection, plan: &TopicPlan) -> anyhow::Result<()> {
+    match inspection.accept(plan) {
         Ok(_) => Ok(()),
-        // Each is printed already, on a line of its own.
         Err(AdminError::Refused(findings)) => {
             let refused = AdminError::Refused(Vec::new());
             let message = format!("{} setting(s) break a rule", findings.len());
@@ -119,8 +123,11 @@ fn run_create(create: &Create) -> anyhow::Result<()> {
     let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
     let partitions = create.partitions.map(usize::from);
     let created = runtime::block_on(admin.create(&plan, partitions))?.map_err(Failure::from)?;
-    if created.is_empty() {
-        return output::line("every topic is there");
+    for topic in &created {
+        output::line(&format!("created {topic}"))?;
     }
-    created.iter().try_for_each(|topic| output::line(&format!("created {topic}")))
+    // Those that were there before may break a rule: that is no success.
+    let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
+    print_table(&plan, &inspection)?;
+    accept(inspection, &plan)
 }
