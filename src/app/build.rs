@@ -18,6 +18,7 @@ const MAX_LEASE_MS: u64 = 60_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Store, vault and clock, opened.
+#[derive(Clone)]
 pub struct Foundation {
     pub store: Arc<dyn KeyStore>,
     pub vault: Arc<dyn KekVault>,

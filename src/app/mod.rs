@@ -3,6 +3,7 @@
 //! Start at [`run`]; [`demo`] drives the same lane against a broker within the process.
 
 mod build;
+mod caretaker;
 mod demo;
 mod failure;
 mod lanes;

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
+use super::caretaker::Caretaker;
 use super::lanes::{self, TopicSizes};
 use super::observer::LaneObserver;
 use super::run::RunOptions;
@@ -42,6 +44,7 @@ pub(super) type Ended = (String, Result<(), Halt>);
 /// The threads of a process.
 pub(super) struct Threads {
     handles: Vec<JoinHandle<()>>,
+    caretaker: AbortHandle,
     pub(super) endings: mpsc::UnboundedReceiver<Ended>,
 }
 
@@ -100,7 +103,9 @@ impl Process {
             handles.push(self.start_lane(lane, runtime, keys.clone(), pulse, ear(lane), ended.clone())?);
         }
         handles.push(self.start_watchdog(pulses)?);
-        Ok(Threads { handles, endings })
+        let caretaker = Caretaker::new(&self.foundation, keys.ring, &self.telemetry);
+        let caretaker = runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle();
+        Ok(Threads { handles, caretaker, endings })
     }
 
     fn keys(&self, runtime: &Runtime) -> Keys {
@@ -185,6 +190,7 @@ fn no_thread(error: std::io::Error) -> Failure {
 impl Threads {
     /// Waits for the threads to end after the stop; false when some did not within the limit.
     pub(super) fn settle(self) -> bool {
+        self.caretaker.abort();
         let until = Instant::now() + SHUTDOWN_LIMIT;
         while self.handles.iter().any(|thread| !thread.is_finished()) {
             if Instant::now() >= until {
