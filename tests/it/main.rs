@@ -9,6 +9,7 @@
 mod child;
 mod cli;
 mod conformance;
+mod demo;
 mod kek;
 mod lookup;
 mod mint;
