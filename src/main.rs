@@ -1,3 +1,12 @@
 //! See `hourseal --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use hourseal::cli::Cli;
+
+fn main() -> ExitCode {
+    match Cli::from_arguments() {
+        Ok(cli) => cli.dispatch(),
+        Err(printed) => printed,
+    }
+}

@@ -7,12 +7,10 @@ use super::Failure;
 use crate::config::{Config, Store};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ClientSettings;
-use crate::edge::kafka::admin::{Role, TopicPlan};
 use crate::edge::kek::FileVault;
 use crate::edge::sqlite::{OpenOptions, SqliteStore};
 use crate::keys::{KekVault, KeyStore, StoreError};
-use crate::lane::Partitioner;
-use crate::model::{Clock, Retention};
+use crate::model::Clock;
 
 /// The store's own limit of a lease, seeded once (60 s).
 const MAX_LEASE_MS: u64 = 60_000;
@@ -20,6 +18,7 @@ const MAX_LEASE_MS: u64 = 60_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Store, vault and clock, opened.
+#[derive(Clone)]
 pub struct Foundation {
     pub store: Arc<dyn KeyStore>,
     pub vault: Arc<dyn KekVault>,
@@ -65,23 +64,6 @@ pub fn client_settings(config: &Config) -> ClientSettings {
         client: config.kafka.client(),
         consumer: config.kafka.consumer().clone(),
         producer: config.kafka.producer().clone(),
-    }
-}
-
-/// The topics that a process needs; `longest` is the longest retention that any customer has.
-pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
-    let topics = &config.topics;
-    let names = [
-        (Role::Input, &topics.input),
-        (Role::Output, &topics.output),
-        (Role::Quarantine, &topics.quarantine),
-        (Role::Control, &topics.control),
-        (Role::Receipts, &topics.receipts),
-    ];
-    TopicPlan {
-        names: names.into_iter().map(|(role, name)| (role, name.clone())).collect(),
-        longest,
-        partition_as_input: config.seal.partitioner == Partitioner::Input,
     }
 }
 

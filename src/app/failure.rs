@@ -33,11 +33,13 @@ impl From<Halt> for Failure {
     fn from(halt: Halt) -> Self {
         let failure = Self::new(halt.exit_code(), halt.to_string());
         match halt {
-            Halt::InputGap { .. } => failure.hint("look why the records are gone; --accept-gap goes on at the log's start"),
-            Halt::Duel { .. } => failure.hint("give every live process an `instance` of its own"),
-            Halt::OtherStore { .. } => {
-                failure.hint("one group has one key store: use another kafka.group, or the store that it was begun with")
+            Halt::InputGap { .. } => {
+                failure.hint("look why the records are gone; --accept-gap goes on at the log's start")
             }
+            Halt::Duel { .. } => failure.hint("give every live process an `instance` of its own"),
+            Halt::OtherStore { .. } => failure.hint(
+                "one group has one key store: use another kafka.group, or the store that it was begun with",
+            ),
             Halt::TooManyRestarts { .. } | Halt::QuarantineRefused { .. } | Halt::Setup(_) => failure,
         }
     }

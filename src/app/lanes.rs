@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 
 use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
-use crate::envelope::StreamName;
 use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane};
 use crate::model::Clock;
 use crate::stream::{Engine, Halt, Pace, Pulse, StartLog, Step, Stop};
@@ -29,8 +28,10 @@ pub(super) fn sealing_lane(
 ) -> Result<SealingLane, Halt> {
     let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let stream = StreamName::parse(&config.seal.stream).map_err(|why| Halt::Setup(why.to_string()))?;
-    let header = |name: &String| CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name holds NUL".into()));
+    let stream = config.seal.stream.clone();
+    let header = |name: &String| {
+        CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name holds NUL".into()))
+    };
     let limits = Limits {
         max_future_ms: milliseconds(config.event.max_future),
         grace_ms: milliseconds(config.event.grace),

@@ -3,16 +3,19 @@
 //! Start at [`run`]; [`demo`] drives the same lane against a broker within the process.
 
 mod build;
-//mod demo;
+mod caretaker;
+mod demo;
 mod failure;
 mod lanes;
 mod observer;
+mod process;
 mod run;
 mod starts;
+mod topics;
 mod watchdog;
 
-pub use build::{Foundation, client_settings, open_foundation, topic_plan};
-
+pub use build::{Foundation, client_settings, open_foundation};
+pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
 pub use run::{RunOptions, run};
-
+pub use topics::topic_plan;

@@ -14,16 +14,24 @@ pub(super) struct LaneObserver {
     metrics: LaneMetrics,
     condition: Condition,
     clock: Arc<dyn Clock>,
+    /// Somebody else who listens to the lane.
+    ear: Option<Box<dyn Observer>>,
     joined: bool,
     waiting: bool,
 }
 
 impl LaneObserver {
-    pub(super) fn new(lane: usize, metrics: LaneMetrics, condition: Condition, clock: Arc<dyn Clock>) -> Self {
-        Self { lane, metrics, condition, clock, joined: false, waiting: false }
+    pub(super) fn new(
+        lane: usize,
+        metrics: LaneMetrics,
+        condition: Condition,
+        clock: Arc<dyn Clock>,
+        ear: Option<Box<dyn Observer>>,
+    ) -> Self {
+        Self { lane, metrics, condition, clock, ear, joined: false, waiting: false }
     }
 
-    fn committed(&mut self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
+    fn committed(&self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
         self.metrics.settled(Transaction::Committed, took);
         self.metrics.sealed_batch(tally.sealed, tally.bytes_in, tally.bytes_out, tally.seal_time);
         for (reason, count) in &tally.quarantined {
@@ -50,6 +58,9 @@ impl LaneObserver {
 
 impl Observer for LaneObserver {
     fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+        if let Some(ear) = &mut self.ear {
+            ear.note(event, tally);
+        }
         match event {
             Event::Committed { took, lag, .. } => self.committed(tally, *took, lag),
             Event::Assigned(partitions) => {
@@ -80,7 +91,12 @@ impl Observer for LaneObserver {
                 self.metrics.settled(outcome, Duration::ZERO);
                 self.metrics.waits(Wait::Broker);
                 self.condition.unmet(format!("the producer is made anew: {why}"));
-                warn!(codes::PRODUCER_RENEWED, lane = self.lane, why, "the broker's committed offsets are the truth");
+                warn!(
+                    codes::PRODUCER_RENEWED,
+                    lane = self.lane,
+                    why,
+                    "the broker's committed offsets are the truth"
+                );
             }
             Event::Rejoined(error) => {
                 self.joined = false;

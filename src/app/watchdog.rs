@@ -25,7 +25,8 @@ impl Watchdog {
             match self.longest() {
                 Some((lane, lasted)) if lasted > STUCK && answers() => give_up(lane),
                 Some((lane, lasted)) if lasted > SLOW => {
-                    self.condition.unmet(format!("{lane} has waited for the broker for {} s", lasted.as_secs()));
+                    self.condition
+                        .unmet(format!("{lane} has waited for the broker for {} s", lasted.as_secs()));
                 }
                 _ => self.condition.met(),
             }

@@ -1,1 +1,101 @@
-//! (in the making)
+//! The command line: one file per command. The only room that prints, and the only one with untyped errors.
+//!
+//! Promise: exit codes 0, 64 usage, 69 dependency, 70 bug, 78 configuration; an error is one line and its hint another.
+//! Start at [`Cli`]; each command has a `run`.
+
+mod completions;
+mod config;
+mod demo;
+mod failure;
+mod keys;
+mod keystore;
+mod open;
+mod output;
+mod produce_sample;
+mod quarantine;
+mod run;
+mod runtime;
+mod settings;
+mod text;
+mod topics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::Failure;
+use settings::Settings;
+
+/// Seals a Kafka stream of job events under per-customer, per-hour keys, exactly once, and forgets them on time.
+#[derive(Parser)]
+#[command(name = "hourseal", version, max_term_width = 100, propagate_version = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  hourseal demo                                   everything in one process, nothing to install
+  hourseal run --bootstrap 127.0.0.1:9092         seal `jobs` into `jobs.sealed`
+  hourseal produce-sample --rate 100              feed it
+  hourseal open --topic jobs.sealed --from-beginning
+
+Exit codes: 0 done, 64 usage, 69 a dependency is away, 70 a bug, 78 configuration.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show everything in one process: seal, open, forget; nothing to install
+    Demo(demo::Demo),
+    /// Seal the input topic until told to stop
+    Run(run::Run),
+    /// Produce sample job events to the input topic
+    ProduceSample(produce_sample::ProduceSample),
+    /// Open sealed records and print one JSON line each
+    Open(open::Open),
+    /// Look at the key store
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Look at records that could not be sealed as asked
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
+    /// Check or create the topics
+    #[command(subcommand)]
+    Topics(topics::Topics),
+    /// Check or show the effective configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+impl Cli {
+    /// Parses the arguments. `Err` holds the exit code after help, the version or an error was printed.
+    pub fn from_arguments() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // Nothing can be done about a closed terminal.
+            let _ = error.print();
+            if error.use_stderr() { failure::USAGE.into() } else { failure::OK.into() }
+        })
+    }
+
+    /// Does what was asked for.
+    pub fn dispatch(self) -> ExitCode {
+        let done = match self.command {
+            Command::Demo(demo) => demo::run(demo),
+            Command::Run(run) => run::run(run),
+            Command::ProduceSample(sample) => produce_sample::run(sample),
+            Command::Open(open) => open::run(open),
+            Command::Keys(keys) => keys::run(keys),
+            Command::Quarantine(quarantine) => quarantine::run(quarantine),
+            Command::Topics(topics) => topics::run(topics),
+            Command::Config(config) => config::run(config),
+            Command::Completions(completions) => completions::run(completions),
+        };
+        match done {
+            Ok(()) => failure::OK.into(),
+            Err(error) if error.is::<output::Closed>() => failure::OK.into(),
+            Err(error) => failure::report(&error).into(),
+        }
+    }
+}

@@ -50,10 +50,12 @@ fn event(event: &Event) -> Result<(), ConfigError> {
 }
 
 fn seal(seal: &Seal) -> Result<(), ConfigError> {
-    within("seal.stream", seal.stream.len() as u64, 1, u64::from(u16::MAX))?;
-    match seal.clear_headers.iter().find(|name| name.starts_with("hourseal-")) {
+    let refused = |name: &&String| name.is_empty() || name.contains('\0') || name.starts_with("hourseal-");
+    match seal.clear_headers.iter().find(refused) {
         Some(name) => {
-            Err(ConfigError::value("seal.clear_headers", format!("has `{name}`, which is reserved")))
+            let why =
+                format!("has {name:?}: a name is not empty, holds no NUL and does not begin with hourseal-");
+            Err(ConfigError::value("seal.clear_headers", why))
         }
         None => Ok(()),
     }
@@ -86,8 +88,7 @@ fn within(key: &str, number: u64, least: u64, most: u64) -> Result<(), ConfigErr
     if (least..=most).contains(&number) {
         return Ok(());
     }
-    let what = if key == "seal.stream" { "has a length of" } else { "is" };
-    Err(ConfigError::value(key, format!("{what} {number}, which is not {least} to {most}")))
+    Err(ConfigError::value(key, format!("is {number}, which is not {least} to {most}")))
 }
 
 fn at_most(key: &str, time: Duration, most: Duration) -> Result<(), ConfigError> {

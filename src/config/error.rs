@@ -17,8 +17,8 @@ pub enum ConfigError {
     /// A password or key stands where only settings may.
     #[error("`kafka.{map}.{key}` is a secret and cannot stand in the configuration")]
     Secret { map: &'static str, key: String },
-    /// A flag or variable that is no `section.key=value`.
-    #[error("`{0}` is no section.key=value")]
+    /// A flag or variable that is no `section.key=value`; it is named, and what it holds is not.
+    #[error("{0} is no section.key=value")]
     NoAssignment(String),
     /// A value is wrong by itself.
     #[error("`{key}` {why}{}", from.as_ref().map(|from| format!(" ({from})")).unwrap_or_default())]

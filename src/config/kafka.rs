@@ -90,7 +90,8 @@ impl Kafka {
         let wrong_order = |what: &str, short: Duration, than: &str, long: Duration| {
             let [short, long] = [short, long].map(humantime::format_duration);
             let why = format!("{what} {short} is not shorter than {than} {long}");
-            let hint = "keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
+            let hint =
+                "keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
             Err(ConfigError::Contradiction { why, hint })
         };
         if socket >= transaction {

@@ -46,14 +46,14 @@ impl Layers {
         }
         for (flag, key, value) in &self.flags {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-            figment = figment.merge(Layer::new(format!("flag {flag}"), assign(&path, value, key)?));
+            figment = figment.merge(Layer::new(format!("flag {flag}"), assign(&path, value, flag)?));
         }
         Ok(self.derive(figment))
     }
 
     /// Defaults that depend on the machine or on other keys. They never override what was set.
     fn derive(&self, figment: Figment) -> Figment {
-        let input = figment.extract_inner::<Value>("topics.input").ok().and_then(|value| value.into_string());
+        let input = figment.extract_inner::<Value>("topics.input").ok().and_then(Value::into_string);
         let input = input.unwrap_or_default();
         let lanes = self.cores.clamp(1, 4);
         let mut derived = format!("instance = {:?}\n[lane]\ncount = {lanes}\n", self.host);

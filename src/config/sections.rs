@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::units;
+use crate::envelope::StreamName;
 use crate::lane::{CustomerFrom, OutputKey, Partitioner, TimeFrom};
 use crate::model::Retention;
 
@@ -67,8 +68,8 @@ pub struct Event {
 #[serde(deny_unknown_fields)]
 pub struct Seal {
     /// The logical name that is bound into every seal.
-    #[serde(deserialize_with = "units::parsed")]
-    pub stream: String,
+    #[serde(deserialize_with = "units::stream")]
+    pub stream: StreamName,
     #[serde(deserialize_with = "units::parsed")]
     pub key: OutputKey,
     #[serde(deserialize_with = "units::parsed")]

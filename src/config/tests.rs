@@ -38,7 +38,7 @@ fn without_a_file_everything_has_the_documented_default() {
     assert_eq!(config.kafka.group, "hourseal.jobs");
     let topics = config.topics.named().map(|(_, name)| name);
     assert_eq!(topics, ["jobs", "jobs.sealed", "jobs.quarantine", "jobs.control", "jobs.receipts"]);
-    assert_eq!(config.seal.stream, "jobs");
+    assert_eq!(config.seal.stream.as_str(), "jobs");
     assert_eq!((config.seal.key, config.seal.partitioner), (OutputKey::Customer, Partitioner::CustomerHour));
     assert_eq!((config.lane.count, config.lane.batch_bytes), (4, 16 << 20));
     assert_eq!(config.retention.default.as_hours(), 720);

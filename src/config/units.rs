@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserializer;
 use serde::de::{self, Visitor};
 
+use crate::envelope::StreamName;
 use crate::model::Retention;
 
 /// Any value that has a `FromStr`: text, a number or true/false.
@@ -34,6 +35,11 @@ pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error>
 /// A retention such as `30d` or `720h`: whole hours, 1 to 65,535.
 pub fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
     from_text(deserializer, parse_retention)
+}
+
+/// The logical name that is bound into every seal.
+pub fn stream<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StreamName, D::Error> {
+    from_text(deserializer, |text| StreamName::parse(text).map_err(|why| format!("`{text}`: {why}")))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -12,7 +12,9 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Millis {
-        let now = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+        let now = SystemTime::now();
+        let now = match now.duration_since(UNIX_EPOCH) {
             Ok(since) => Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
             Err(before) => {
                 Millis(i64::try_from(before.duration().as_millis()).map_or(i64::MIN, i64::wrapping_neg))

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
 /// Why a path is not private.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,19 @@ pub(super) fn check_folder(path: &Path) -> Result<(), PrivateError> {
     check(path, &metadata, metadata.is_dir(), "folder", 0o700)
 }
 
+/// Refuses a file that anybody but its owner may read, without opening it.
+pub(super) fn check_file(path: &Path) -> Result<(), PrivateError> {
+    let metadata = fs::metadata(path).map_err(|error| PrivateError::io(path, error))?;
+    check(path, &metadata, metadata.is_file(), "file", 0o600)
+}
+
+/// Keeps other processes, and other threads, out of a folder while the answer lives, if they ask too.
+pub(super) fn lock_folder(path: &Path) -> Result<File, PrivateError> {
+    let folder = File::open(path).map_err(|error| PrivateError::io(path, error))?;
+    flock(&folder, FlockOperation::LockExclusive).map_err(|error| PrivateError::io(path, error.into()))?;
+    Ok(folder)
+}
+
 /// Opens a file for reading, or refuses one that anybody but its owner may read.
 pub(super) fn open_file(path: &Path) -> Result<File, PrivateError> {
     let file = File::open(path).map_err(|error| PrivateError::io(path, error))?;
@@ -113,7 +126,7 @@ pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     match written {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            fs::remove_file(&draft).map_err(io_error)?
+            fs::remove_file(&draft).map_err(io_error)?;
         }
         Err(error) => {
             let _ = fs::remove_file(&draft);

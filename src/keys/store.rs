@@ -228,6 +228,11 @@ pub trait KeyStore: Send + Sync + 'static {
     /// The store's own wall clock.
     async fn now(&self) -> Result<Millis, StoreError>;
 
+    /// Whether a mint could be stored now; changes nothing. A store that only answers reads mints nothing.
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        self.now().await.map(drop)
+    }
+
     async fn meta(&self) -> Result<Meta, StoreError>;
 
     /// The customer's pseudonym: HMAC-SHA256(token key, "hourseal/1 token" ‖ customer)[0..16].

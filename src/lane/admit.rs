@@ -85,10 +85,7 @@ impl Admit {
         OVERHEAD + RECORD_OVERHEAD + LABEL + customer
     }
 
-    fn look_up<'v>(
-        &self,
-        input: &Input<'v>,
-    ) -> (Result<Cow<'v, str>, Reason>, Result<Millis, Reason>) {
+    fn look_up<'v>(&self, input: &Input<'v>) -> (Result<Cow<'v, str>, Reason>, Result<Millis, Reason>) {
         let pointers = (
             match &self.customer {
                 CustomerFrom::Json(pointer) => Some(pointer.tokens()),
@@ -188,7 +185,8 @@ fn parsed(time: &str) -> Result<Millis, Reason> {
 
 /// The value of the one header of this name; a null value counts as absent.
 fn header(headers: &dyn Headers, name: &str, absent: Reason) -> Result<Vec<u8>, Reason> {
-    let mut matching = (0..headers.count()).map(|index| headers.at(index)).filter(|(n, _)| *n == name.as_bytes());
+    let mut matching =
+        (0..headers.count()).map(|index| headers.at(index)).filter(|(n, _)| *n == name.as_bytes());
     let value = matching.next().and_then(|(_, value)| value).ok_or(absent)?;
     match matching.next() {
         Some(_) => Err(Reason::Ambiguous),

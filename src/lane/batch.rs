@@ -103,7 +103,13 @@ impl Batch {
     pub(super) fn group(&mut self, customer: &CustomerRef<'_>, hour: Hour) -> usize {
         let owner = self.owner(customer);
         *self.group_of.entry((owner, hour)).or_insert_with(|| {
-            self.groups.push(Group { owner, hour, generation: Generation(0), key: Grant::None, partition: None });
+            self.groups.push(Group {
+                owner,
+                hour,
+                generation: Generation(0),
+                key: Grant::None,
+                partition: None,
+            });
             self.groups.len() - 1
         })
     }

@@ -5,7 +5,12 @@ use crate::model::{CustomerId, Hour};
 
 /// The output partition of a customer's hour, 0 ≤ it < `count`; `customer-hour` hashes customer ‖ 0x00 ‖ u32 hour.
 /// `None` = the input's own number.
-pub(super) fn output_partition(by: Partitioner, customer: &CustomerId, hour: Hour, count: i32) -> Option<i32> {
+pub(super) fn output_partition(
+    by: Partitioner,
+    customer: &CustomerId,
+    hour: Hour,
+    count: i32,
+) -> Option<i32> {
     match by {
         Partitioner::Customer => Some(bucket(murmur2(customer.as_bytes()), count)),
         Partitioner::CustomerHour => {

@@ -16,7 +16,8 @@ pub(super) fn rfc3339(text: &str) -> Option<Millis> {
 /// `YYYY-MM-DDThh:mm:ss[.digits](Z|±hh:mm)`: the parser knows more forms than RFC 3339 §5.6 allows.
 fn has_shape(text: &[u8]) -> bool {
     let digits = |range: std::ops::Range<usize>| text[range].iter().all(u8::is_ascii_digit);
-    if text.len() < 20 || !(digits(0..4) && digits(5..7) && digits(8..10) && digits(11..13) && digits(14..16)) {
+    if text.len() < 20 || !(digits(0..4) && digits(5..7) && digits(8..10) && digits(11..13) && digits(14..16))
+    {
         return false;
     }
     if text[4] != b'-' || text[7] != b'-' || text[13] != b':' || text[16] != b':' || !digits(17..19) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Outcome, Reading};
 use crate::envelope::frame::EventHeader;
 use crate::envelope::{Frame, Header};
-use crate::model::Millis;
+use crate::model::{CustomerId, Millis};
 
 /// Where a record stood.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ pub fn line(place: &Place<'_>, reading: &Reading) -> String {
         offset: place.offset,
         timestamp: place.timestamp.map(|time| time.to_string()),
         event_time: opened.map(|opened| opened.event_time().to_string()),
-        customer: reading.customer.as_ref().map(|customer| customer.as_str()),
+        customer: reading.customer.as_ref().map(CustomerId::as_str),
         claim: reading.header.as_ref().map(Claim::of),
         event: opened.map(|opened| Event::of(&opened.frame())),
         receipt: match &reading.outcome {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::Record;
 use crate::envelope::{Context, Header, OpenError, Opened, SealKey, StreamName, open};
+use crate::keys::{Finder, Lookup};
 use crate::model::{CustomerId, Digest, Generation, Hour, KeyId, Slot};
 
 /// What became of the key of a slot.
@@ -29,6 +30,21 @@ pub enum Answer {
 #[async_trait]
 pub trait FindKey: Send + Sync + 'static {
     async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Answer;
+}
+
+#[async_trait]
+impl FindKey for Finder {
+    async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Answer {
+        match Self::find(self, customer, hour, generation, key_id).await {
+            Lookup::Key(key) => Answer::Key(key),
+            Lookup::Erased { command } => Answer::Erased { command },
+            Lookup::ErasedByTtl => Answer::ErasedByTtl,
+            Lookup::Gone => Answer::Gone,
+            Lookup::NoSuchKey => Answer::NoSuchKey,
+            Lookup::WrongKey => Answer::WrongKey,
+            Lookup::Unavailable(_) => Answer::Unavailable,
+        }
+    }
 }
 
 /// How a record ended.

@@ -322,7 +322,7 @@ impl<C: Connector> Lane<'_, C> {
         let mut strays = 0;
         while let Ready::Wait(why) = step.prepare(Instant::now() + WAITING_POLL) {
             step.note(Event::Waiting(&why));
-            self.source.poll(Duration::from_millis(10), &mut |_| {
+            self.source.poll(Duration::from_millis(100), &mut |_| {
                 strays += 1;
                 Take::More
             })?;

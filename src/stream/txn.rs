@@ -54,9 +54,9 @@ impl<S: Sink> Txn<'_, S, Staged> {
 }
 
 /// Makes the same call again while the client says that it may be; commit, abort and init are resumable. What is
-/// still not done after a minute counts as failed: the outcome is unknown then.
+/// still not done after some seconds counts as failed: the outcome is unknown then.
 pub(super) fn persist(mut call: impl FnMut() -> Result<(), StreamError>) -> Result<(), StreamError> {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(5);
     loop {
         match call() {
             Err(error) if error.class == ErrorClass::Retriable && Instant::now() < until => {

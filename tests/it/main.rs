@@ -1,3 +1,20 @@
 //! One binary for every test that uses the crate from outside.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a second process takes its orders from the environment and answers on stdout"
+)]
+
+mod child;
+mod cli;
+mod conformance;
+mod demo;
+mod kek;
+mod lookup;
+mod mint;
+mod ring;
+mod rooms;
+mod sqlite;
 mod vectors;
+mod world;

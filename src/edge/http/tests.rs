@@ -18,6 +18,7 @@ fn ask(telemetry: &Telemetry, requests: &[&str]) -> Vec<String> {
         let port = AdminPort::open(any, telemetry.clone()).await.expect("a port");
         let address = port.address();
         let (stop, stopped) = oneshot::channel::<()>();
+        #[expect(clippy::disallowed_methods, reason = "the handle is awaited below")]
         let server = tokio::spawn(port.serve(async { drop(stopped.await) }));
         let mut answers = Vec::new();
         for request in requests {

@@ -9,12 +9,15 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::stream::{ErrorClass, Stage, StreamError};
+use crate::telemetry::{codes, debug, warn};
 
 /// Raw librdkafka settings by name.
 pub type Properties = BTreeMap<String, String>;
 
 /// How to reach the cluster, and the user's own settings (already cleared of those that would break exactly-once).
-#[derive(Clone, Debug, Default)]
+///
+/// Not `Debug`: the settings may hold a password.
+#[derive(Clone, Default)]
 pub struct ClientSettings {
     pub bootstrap: String,
     pub client: Properties,
@@ -23,47 +26,50 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// Settings of any client.
+    /// Settings of any client: ours, then the user's.
     pub(super) fn base(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap);
-        config.set("allow.auto.create.topics", "false");
-        config.set("client.id", "hourseal");
-        config.set_log_level(RDKafkaLogLevel::Warning);
-        config.extend(self.client.clone());
-        config
+        self.layered(&[], &Properties::new(), &[])
     }
 
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
-        let mut config = self.base();
-        for (key, value) in [
+        let ours = [
             ("session.timeout.ms", "30000"),
             ("max.poll.interval.ms", "120000"),
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "10000"),
             ("fetch.queue.backoff.ms", "5"),
-        ] {
-            config.set(key, value);
-        }
-        config.extend(self.consumer.clone());
-        for (key, value) in [
+        ];
+        let fixed = [
             ("group.id", group),
             ("isolation.level", "read_committed"),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
             ("auto.offset.reset", "error"),
             ("check.crcs", "true"),
-        ] {
-            config.set(key, value);
-        }
-        config
+        ];
+        self.layered(&ours, &self.consumer, &fixed)
     }
 
     pub(super) fn producer(&self) -> ClientConfig {
-        let mut config = self.base();
-        config.set("linger.ms", "5").set("compression.type", "none");
-        config.extend(self.producer.clone());
-        config.set("enable.idempotence", "true").set("acks", "all").set("delivery.report.only.error", "true");
+        let ours = [("linger.ms", "5"), ("compression.type", "none")];
+        let fixed = [("enable.idempotence", "true"), ("acks", "all"), ("delivery.report.only.error", "true")];
+        self.layered(&ours, &self.producer, &fixed)
+    }
+
+    /// Ours < the user's for every client < the user's for this role < what no user may change.
+    fn layered(&self, ours: &[(&str, &str)], role: &Properties, fixed: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("client.id", "hourseal");
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        for (key, value) in ours {
+            config.set(*key, *value);
+        }
+        config.extend(self.client.clone());
+        config.extend(role.clone());
+        config.set("bootstrap.servers", &self.bootstrap).set("allow.auto.create.topics", "false");
+        for (key, value) in fixed {
+            config.set(*key, *value);
+        }
         config
     }
 }
@@ -75,9 +81,9 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, text: &str) {
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
         | RDKafkaLogLevel::Error
-        | RDKafkaLogLevel::Warning => tracing::warn!(code = "HS2001", facility, "kafka client: {text}"),
+        | RDKafkaLogLevel::Warning => warn!(codes::KAFKA_WARNS, facility, "kafka client: {text}"),
         RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-            tracing::debug!(code = "HS2002", facility, "kafka client: {text}");
+            debug!(codes::KAFKA_INFORMS, facility, "kafka client: {text}");
         }
     }
 }

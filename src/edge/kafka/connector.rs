@@ -58,7 +58,8 @@ impl LaneIdentity {
         config
     }
 
-    fn transaction_timeout(&self) -> Duration {
+    /// After it the broker ends a transaction by itself.
+    pub(super) fn transaction_timeout(&self) -> Duration {
         self.producer_time("transaction.timeout.ms", 15_000)
     }
 

@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
+use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -70,8 +71,7 @@ pub(super) fn produce<C: ProducerContext + 'static>(
         vtype: V::RD_KAFKA_VTYPE_PARTITION,
         u: U { i32_: record.partition.unwrap_or(UNASSIGNED) },
     };
-    vus[2] =
-        rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_MSGFLAGS, u: U { i: rd::RD_KAFKA_MSG_F_COPY as i32 } };
+    vus[2] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_MSGFLAGS, u: U { i: rd::RD_KAFKA_MSG_F_COPY } };
     vus[3] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_TIMESTAMP, u: U { i64_: record.timestamp.0 } };
     vus[4] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_VALUE, u: U { mem: memory(record.value) } };
     vus[5] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_KEY, u: U { mem: memory(record.key) } };
@@ -101,12 +101,14 @@ fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1
 }
 
 /// Commits without rdkafka's own flush, which polls in steps of 100 ms while nothing wakes it; librdkafka flushes by
-/// itself, and the producer's thread serves the delivery reports.
+/// itself, and the producer's thread serves the delivery reports. After `patience` the outcome is unknown.
 pub(super) fn commit<C: ProducerContext + 'static>(
     producer: &ThreadedProducer<C>,
+    patience: Duration,
 ) -> Result<(), StreamError> {
-    // SAFETY: the client is alive; -1 waits as long as librdkafka needs.
-    let error = unsafe { rd::rd_kafka_commit_transaction(producer.client().native_ptr(), -1) };
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the client is alive.
+    let error = unsafe { rd::rd_kafka_commit_transaction(producer.client().native_ptr(), milliseconds) };
     take_error(Stage::Commit, error).map_err(|(_, error)| error)
 }
 

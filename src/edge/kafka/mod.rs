@@ -4,6 +4,7 @@ pub mod admin;
 mod client;
 mod connector;
 mod ffi;
+pub mod mock;
 pub mod sample;
 pub mod scan;
 mod sink;

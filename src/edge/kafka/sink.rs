@@ -53,6 +53,10 @@ pub struct KafkaSink {
     producer: ThreadedProducer<SinkContext>,
     input: String,
     metadata: String,
+    /// An answer that takes longer taints this incarnation.
+    late: Duration,
+    /// When a commit or an abort is given up: the broker has timed the transaction out by then. librdkafka can wait for
+    /// ever for a coordinator that it does not connect to again after an outage.
     patience: Duration,
     began: Instant,
 }
@@ -78,7 +82,8 @@ impl KafkaSink {
             producer,
             input: identity.input.clone(),
             metadata: identity.commit_metadata.clone(),
-            patience: identity.socket_timeout(),
+            late: identity.socket_timeout(),
+            patience: identity.transaction_timeout() + identity.socket_timeout(),
             began: Instant::now(),
         })
     }
@@ -101,7 +106,7 @@ impl KafkaSink {
     #[cfg(feature = "testkit")]
     fn split_transaction(&mut self) -> Result<(), StreamError> {
         if crate::testkit::transactions_off() {
-            ffi::commit(&self.producer)?;
+            ffi::commit(&self.producer, self.patience)?;
             std::thread::sleep(Duration::from_millis(100));
             self.producer.begin_transaction().map_err(|error| stream_error(Stage::Begin, &error))?;
         }
@@ -147,7 +152,7 @@ impl Sink for KafkaSink {
     }
 
     fn commit(&mut self) -> Result<(), StreamError> {
-        let outcome = ffi::commit(&self.producer);
+        let outcome = ffi::commit(&self.producer, self.patience);
         self.context().open.store(false, Ordering::Release);
         outcome
     }
@@ -155,13 +160,13 @@ impl Sink for KafkaSink {
     fn abort(&mut self) -> Result<(), StreamError> {
         let outcome = self
             .producer
-            .abort_transaction(rdkafka::util::Timeout::Never)
+            .abort_transaction(self.patience)
             .map_err(|error| stream_error(Stage::Abort, &error));
         self.context().open.store(false, Ordering::Release);
         outcome
     }
 
     fn tainted(&self) -> bool {
-        self.context().tainted.load(Ordering::Acquire) || self.began.elapsed() >= self.patience
+        self.context().tainted.load(Ordering::Acquire) || self.began.elapsed() >= self.late
     }
 }

@@ -11,7 +11,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::client::{log_line, stream_error};
@@ -22,6 +22,7 @@ use crate::stream::{
     Change, Committed, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, Start, StartLog,
     StreamError, Take, start_at,
 };
+use crate::telemetry::{codes, debug};
 
 /// Longest wait for the group coordinator or a partition's leader; well below `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -63,9 +64,11 @@ impl GroupContext {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
             RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
         };
-        if self.held.load(Ordering::Acquire) || starts.is_err() {
-            let _ = consumer.pause(list);
-        }
+        // A partition that was paused when it was revoked comes back paused.
+        let _ = match self.held.load(Ordering::Acquire) || starts.is_err() {
+            true => consumer.pause(list),
+            false => consumer.resume(list),
+        };
         let mut news = self.news();
         match starts.and_then(|starts| assigned.map(|()| starts).map_err(group_fault)) {
             Ok(starts) => {
@@ -81,7 +84,7 @@ impl GroupContext {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
             RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
         };
-        let partitions: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        let partitions: Vec<i32> = list.elements().iter().map(TopicPartitionListElem::partition).collect();
         let mut news = self.news();
         news.started_at.retain(|partition, _| !partitions.contains(partition));
         news.changes.push(Change::Revoked(partitions));
@@ -208,7 +211,7 @@ impl KafkaSource {
                 Err(stream_error(Stage::Group, error).into())
             }
             _ => {
-                tracing::debug!(code = "HS2003", "consumer: {error}");
+                debug!(codes::KAFKA_CONSUMER, "consumer: {error}");
                 Ok(())
             }
         }
@@ -291,7 +294,7 @@ impl Source for KafkaSource {
         }
         let committed = committed(&self.consumer, &list).map_err(failed)?;
         let started_at = self.context().news().started_at.clone();
-        let partitions: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        let partitions: Vec<i32> = list.elements().iter().map(TopicPartitionListElem::partition).collect();
         for partition in partitions {
             let offset = committed.get(&partition).map(|c| c.offset).or(started_at.get(&partition).copied());
             let offset = offset.map_or(Offset::Invalid, Offset::Offset);

@@ -41,6 +41,11 @@ impl KeyStore for SqliteStore {
         Ok(self.clock.now())
     }
 
+    /// Takes the write lock and gives it back: nothing is written, nothing is synced.
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        self.db.write(|_| Ok(())).await
+    }
+
     async fn meta(&self) -> Result<Meta, StoreError> {
         self.db.read(|tx| open::read_meta(tx)).await
     }

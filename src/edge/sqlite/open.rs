@@ -33,21 +33,26 @@ pub struct OpenOptions {
 }
 
 impl SqliteStore {
-    /// Opens the store in the file `path`, or creates it: file 0600, folder 0700. Blocks for about a second at most.
+    /// Opens the store in the file `path`, or creates it: file 0600, folder 0700. Blocks, for a second or so.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] for a store of another vault (both ids are named) or of a newer version, and for a file that
     /// others may read; [`StoreError::Unavailable`] when another process holds its lock.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
+        let folder = private::parent(path);
         if options.create {
-            private::make_folder(private::parent(path))
-                .and_then(|()| private::create_empty(path))
-                .map_err(refused)?;
+            private::make_folder(folder).map_err(refused)?;
         }
-        private::open_file(path).map_err(refused)?;
+        // SQLite's busy handler does not cover the switch of a new file to WAL: one process at a time.
+        let _alone = private::lock_folder(folder).map_err(refused)?;
+        if options.create {
+            private::create_empty(path).map_err(refused)?;
+        }
+        // Not by opening it: closing any descriptor of the file would drop the locks of this process's other connections.
+        private::check_file(path).map_err(refused)?;
         let mut writer = connect(path)?;
         in_transaction(&mut writer, |tx| create_unless_there(tx, &options))?;
-        private::sync_folder(private::parent(path)).map_err(refused)?;
+        private::sync_folder(folder).map_err(refused)?;
         let meta = read_meta(&writer)?;
         if meta.vault != options.vault {
             let (is, asked) = (meta.vault, options.vault);

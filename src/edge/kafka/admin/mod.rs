@@ -1,7 +1,7 @@
 //! Topics: are they as they must be, and create those that are missing.
 //!
 //! Promise: what exists is never changed; what is refused is named with setting, value and reason.
-//! Start at [`TopicAdmin::inspect`]; the rules stand in [`rules`].
+//! Start at [`TopicAdmin::inspect`]; the rules stand in `rules.rs`.
 
 mod error;
 mod rules;

@@ -2,11 +2,15 @@
 
 mod generator;
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientContext;
+use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
 use super::client::ClientSettings;
 use crate::model::Clock;
@@ -22,6 +26,8 @@ const FLUSH: Duration = Duration::from_secs(30);
 pub enum SampleError {
     #[error("the kafka client cannot be made: {0}")]
     Client(String),
+    #[error("topic `{0}` is not there")]
+    Missing(String),
     #[error("kafka did not take the samples: {0}")]
     NotTaken(String),
 }
@@ -46,11 +52,14 @@ pub fn produce(
 ) -> Result<u64, SampleError> {
     let mut config = settings.base();
     config.set("enable.idempotence", "true").set("linger.ms", "5");
-    let producer: ThreadedProducer<DefaultProducerContext> =
-        config.create().map_err(|error| SampleError::Client(error.to_string()))?;
+    // A topic that is not there is said soon; the default waits half a minute for it to appear.
+    config.set("topic.metadata.propagation.max.ms", "5000");
+    let producer = ThreadedProducer::from_config_and_context(&config, Acknowledgements::default())
+        .map_err(|error| SampleError::Client(error.to_string()))?;
+    let heard = producer.context();
     let since = Instant::now();
     let mut sent = 0;
-    while run.count.is_none_or(|count| sent < count) && !stop.requested() {
+    while run.count.is_none_or(|count| sent < count) && !stop.requested() && heard.refusal.get().is_none() {
         if sent < allowed(run.rate, since.elapsed()) {
             send(&producer, &run.topic, &events.next(clock.now()), stop)?;
             sent += 1;
@@ -58,8 +67,33 @@ pub fn produce(
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    producer.flush(FLUSH).map_err(|error| not_taken(&error))?;
-    Ok(sent)
+    let flushed = producer.flush(FLUSH);
+    match heard.refusal.get() {
+        Some(error) if is_missing(error) => Err(SampleError::Missing(run.topic.clone())),
+        Some(error) => Err(not_taken(error)),
+        None => flushed.map(|()| heard.taken.load(Ordering::Relaxed)).map_err(|error| not_taken(&error)),
+    }
+}
+
+/// What the broker said of the events so far, heard on the producer's own thread.
+#[derive(Default)]
+struct Acknowledgements {
+    taken: AtomicU64,
+    /// The first error: one ends the run.
+    refusal: OnceLock<KafkaError>,
+}
+
+impl ClientContext for Acknowledgements {}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(_) => drop(self.taken.fetch_add(1, Ordering::Relaxed)),
+            Err((error, _)) => drop(self.refusal.set(error.clone())),
+        }
+    }
 }
 
 /// Events that the rate allows by now.
@@ -69,7 +103,7 @@ fn allowed(rate: u64, elapsed: Duration) -> u64 {
 
 /// Queues one event; waits while the queue is full.
 fn send(
-    producer: &ThreadedProducer<DefaultProducerContext>,
+    producer: &ThreadedProducer<Acknowledgements>,
     topic: &str,
     event: &SampleEvent,
     stop: &Stop,
@@ -88,6 +122,11 @@ fn send(
             Err((error, _)) => return Err(not_taken(&error)),
         }
     }
+}
+
+fn is_missing(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))
 }
 
 fn not_taken(error: &KafkaError) -> SampleError {

@@ -1,5 +1,7 @@
 //! A plain reader of one topic for people's questions: by `assign`, read_committed, nothing committed.
 
+mod json_line;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

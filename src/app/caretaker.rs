@@ -1,0 +1,89 @@
+//! What is looked at now and then: the store, its clock, the ring. For metrics and readiness; decides nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Foundation;
+use crate::keys::{KeyStore, Ring, RingStats, earliest};
+use crate::stream::Stop;
+use crate::telemetry::{Condition, KeyMetrics, KeyOp, Telemetry};
+
+const LOOK: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(3);
+/// Counting reads the whole key table.
+const COUNT: Duration = Duration::from_secs(60);
+
+/// Tells whether the store answers and the clocks agree, and publishes the ring's figures.
+pub(super) struct Caretaker {
+    foundation: Foundation,
+    ring: Arc<Ring>,
+    metrics: KeyMetrics,
+    store: Condition,
+    clocks: Condition,
+    told: RingStats,
+}
+
+impl Caretaker {
+    pub(super) fn new(foundation: &Foundation, ring: Arc<Ring>, telemetry: &Telemetry) -> Self {
+        Self {
+            foundation: foundation.clone(),
+            ring,
+            metrics: telemetry.keys(),
+            store: telemetry.readiness.condition("store reachable"),
+            clocks: telemetry.readiness.condition("clocks agree"),
+            told: RingStats::default(),
+        }
+    }
+
+    /// Looks each second until the stop.
+    pub(super) async fn watch(mut self, stop: Stop) {
+        let mut counted: Option<Instant> = None;
+        while !stop.requested() {
+            self.look().await;
+            if counted.is_none_or(|at| at.elapsed() > COUNT) {
+                self.count().await;
+                counted = Some(Instant::now());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn look(&mut self) {
+        self.publish();
+        match tokio::time::timeout(ANSWER, probe(&*self.foundation.store)).await {
+            Ok(Ok(now)) => {
+                self.store.met();
+                match earliest(self.foundation.clock.now(), now) {
+                    Ok(_) => self.clocks.met(),
+                    Err(apart) => self.clocks.unmet(apart.to_string()),
+                }
+            }
+            Ok(Err(error)) => self.store.unmet(error.to_string()),
+            Err(_) => self.store.unmet(format!("the key store has not answered for {} s", ANSWER.as_secs())),
+        }
+    }
+
+    async fn count(&self) {
+        if let Ok(Ok((live, erased, by_ttl))) =
+            tokio::time::timeout(ANSWER, self.foundation.store.count_keys()).await
+        {
+            self.metrics.counted(live, erased, by_ttl);
+        }
+    }
+
+    fn publish(&mut self) {
+        let stats = self.ring.stats();
+        self.metrics.caches(usize::try_from(stats.entries).unwrap_or(usize::MAX));
+        self.metrics.did(KeyOp::Fetch, stats.misses - self.told.misses);
+        self.metrics.did(KeyOp::Mint, stats.mint.minted - self.told.mint.minted);
+        self.metrics.did(KeyOp::Adopt, stats.mint.adopted - self.told.mint.adopted);
+        self.metrics.refused(KeyOp::Mint, stats.mint.refused - self.told.mint.refused);
+        self.told = stats;
+    }
+}
+
+/// The store's clock, and that it could be written to: a store that only answers reads mints nothing.
+async fn probe(store: &dyn KeyStore) -> Result<crate::model::Millis, crate::keys::StoreError> {
+    store.check_writable().await?;
+    store.now().await
+}

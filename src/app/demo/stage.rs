@@ -1,0 +1,173 @@
+//! Everything that the demo needs: broker, store, vault, and the threads of `run`.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use super::clock::DemoClock;
+use crate::app::process::{Process, Threads};
+use crate::app::{Failure, build};
+use crate::config::{Config, Layers};
+use crate::edge::kafka::ClientSettings;
+use crate::edge::kafka::mock::DemoCluster;
+use crate::lane::{Observer, Tally};
+use crate::model::{Hour, Millis};
+use crate::stream::Event;
+
+/// Partitions of input and output.
+const PARTITIONS: i32 = 4;
+/// Retention of the demo's customers, in hours: the first hours fall due while it plays.
+pub(super) const RETENTION_HOURS: u32 = 2;
+/// Longest wait for anything that the demo expects.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What the lane says that it did.
+#[derive(Default)]
+pub(super) struct Counts {
+    committed: AtomicU64,
+    quarantined: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+/// The demo's ear on the lane of `run`.
+struct DemoObserver(Arc<Counts>);
+
+impl Observer for DemoObserver {
+    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+        match event {
+            Event::Committed { .. } => {
+                self.0.committed.fetch_add(tally.sealed, Ordering::Relaxed);
+                self.0.quarantined.fetch_add(tally.quarantined.values().sum(), Ordering::Relaxed);
+            }
+            Event::Reincarnated(why, _) => self.0.fail(why),
+            Event::Rejoined(error) => self.0.fail(&error.to_string()),
+            Event::Aborted(error) => self.0.fail(&error.to_string()),
+            Event::Assigned(_) | Event::Waiting(_) | Event::Resumed => {}
+        }
+    }
+}
+
+impl Counts {
+    /// The mock isolates nothing: what was aborted or sent by an older producer would show up as doubles.
+    fn fail(&self, why: &str) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+}
+
+/// Broker, keys and threads, and the clock that moves them.
+pub(super) struct Stage {
+    pub(super) config: Config,
+    pub(super) clock: Arc<DemoClock>,
+    pub(super) process: Process,
+    pub(super) runtime: Runtime,
+    pub(super) counts: Arc<Counts>,
+    pub(super) first_hour: Hour,
+    threads: Threads,
+    _cluster: DemoCluster,
+}
+
+impl Stage {
+    pub(super) fn build(folder: &Path) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::new(Failure::BUG, error.to_string());
+        let now = build::system_clock().now();
+        let first_hour = Hour::containing(now.plus(-12 * 3_600_000))
+            .ok_or_else(|| Failure::new(Failure::DEPENDENCY, "the system's clock is before 1970"))?;
+        let clock = Arc::new(DemoClock::at(first_hour.start()));
+        let mut config = settings(folder, "127.0.0.1:0")?;
+        let topics = &config.topics;
+        let cluster = DemoCluster::start(&[
+            (&topics.input, PARTITIONS),
+            (&topics.output, PARTITIONS),
+            (&topics.quarantine, 1),
+            (&topics.control, 1),
+            (&topics.receipts, 1),
+        ])
+        .map_err(|error| failed(&error))?;
+        config.kafka.bootstrap = cluster.bootstrap();
+        let runtime = build::runtime()?;
+        let foundation = build::open_foundation(&config, Arc::<DemoClock>::clone(&clock), true)?;
+        let process = Process::for_demo(&config, &runtime, foundation, PARTITIONS)?;
+        let counts = Arc::new(Counts::default());
+        let ear = Arc::clone(&counts);
+        let threads = process.start(&runtime, &|_| Some(Box::new(DemoObserver(Arc::clone(&ear)))))?;
+        Ok(Self { config, clock, process, runtime, counts, first_hour, threads, _cluster: cluster })
+    }
+
+    pub(super) fn client(&self) -> &ClientSettings {
+        &self.process.client
+    }
+
+    pub(super) fn committed(&self) -> u64 {
+        self.counts.committed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the lane has committed so many records in all.
+    pub(super) fn until_committed(&self, wanted: u64) -> Result<(), Failure> {
+        self.until(&format!("the lane to commit {wanted} events"), || {
+            self.committed() + self.counts.quarantined.load(Ordering::Relaxed) >= wanted
+        })
+    }
+
+    /// Waits for a condition, unless the lane is in trouble.
+    pub(super) fn until(&self, what: &str, mut met: impl FnMut() -> bool) -> Result<(), Failure> {
+        let since = Instant::now();
+        while !met() {
+            let trouble = self.counts.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(why) = trouble {
+                let message =
+                    format!("the lane had to begin anew ({why}), which the demo's broker cannot undo");
+                return Err(Failure::new(Failure::DEPENDENCY, message).hint("run the demo again"));
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(Failure::new(
+                    Failure::DEPENDENCY,
+                    format!("waited {} s for {what}", PATIENCE.as_secs()),
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// A time within an hour of the demo.
+    pub(super) fn time(&self, hour: u32, minute: i64) -> Millis {
+        self.first_hour.plus(hour).start().plus(minute * 60_000)
+    }
+
+    pub(super) fn close(self) {
+        // Whether the last batch was settled does not matter any more: the broker ends with the demo.
+        self.process.stop.request();
+        let _ = self.threads.settle();
+        self.runtime.shutdown_timeout(Duration::from_secs(2));
+    }
+}
+
+/// The demo's settings, also left in its folder for `open` and `keys`.
+fn settings(folder: &Path, bootstrap: &str) -> Result<Config, Failure> {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let values = [
+        ("instance", "demo".to_owned()),
+        ("kafka.bootstrap", bootstrap.to_owned()),
+        ("lane.count", "1".to_owned()),
+        ("store.path", at("data/keys.db")),
+        ("kek.path", at("kek")),
+        ("kek.root_key_file", at("root.key")),
+        ("retention.default", format!("{RETENTION_HOURS}h")),
+        ("control.require_signatures", "false".to_owned()),
+    ];
+    write_settings(folder, &values)?;
+    let flags = values.map(|(key, value)| ("demo".to_owned(), key.to_owned(), value));
+    let layers = Layers { flags: flags.to_vec(), host: "demo".to_owned(), cores: 1, ..Layers::default() };
+    Config::load(&layers).map_err(|error| Failure::new(Failure::BUG, error.to_string()))
+}
+
+fn write_settings(folder: &Path, values: &[(&str, String)]) -> Result<(), Failure> {
+    let line = |(key, value): &(&str, String)| format!("{key} = {value:?}\n");
+    let text: String = values.iter().filter(|(key, _)| *key != "kafka.bootstrap").map(line).collect();
+    std::fs::write(folder.join("hourseal.toml"), text).map_err(|error| {
+        Failure::new(Failure::CONFIG, format!("cannot write into the demo's folder: {error}"))
+    })
+}

@@ -1,0 +1,203 @@
+//! What the threads of a process share, and how they are started: for `run` and for the demo alike.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::caretaker::Caretaker;
+use super::lanes::{self, TopicSizes};
+use super::observer::LaneObserver;
+use super::run::RunOptions;
+use super::starts::StoreStarts;
+use super::topics::ready_topics;
+use super::watchdog::Watchdog;
+use super::{Failure, Foundation, build};
+use crate::config::Config;
+use crate::edge::kafka::{ClientSettings, LaneIdentity};
+use crate::keys::{Lease, Meta, Mint, Ring};
+use crate::lane::{Keys, Observer};
+use crate::stream::{Halt, Pace, Pulse, StartLog, Stop};
+use crate::telemetry::{Telemetry, codes, error, info};
+
+/// How long batches at hand may take to settle after the stop.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
+
+/// Everything that the threads share.
+pub(super) struct Process {
+    pub(super) config: Config,
+    options: RunOptions,
+    pub(super) foundation: Foundation,
+    meta: Meta,
+    sizes: TopicSizes,
+    pub(super) client: ClientSettings,
+    pub(super) telemetry: Telemetry,
+    pub(super) stop: Stop,
+}
+
+/// A thread's name and how it ended.
+pub(super) type Ended = (String, Result<(), Halt>);
+
+/// The threads of a process.
+pub(super) struct Threads {
+    handles: Vec<JoinHandle<()>>,
+    caretaker: AbortHandle,
+    pub(super) endings: mpsc::UnboundedReceiver<Ended>,
+}
+
+impl Process {
+    /// Asks the store who it is, and makes the topics ready.
+    pub(super) fn for_run(
+        config: &Config,
+        options: RunOptions,
+        runtime: &Runtime,
+        foundation: Foundation,
+    ) -> Result<Self, Failure> {
+        let meta = runtime.block_on(foundation.store.meta())?;
+        info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
+        let client = build::client_settings(config);
+        let sizes = runtime.block_on(ready_topics(config, &client, &meta))?;
+        Ok(Self::new(config, options, foundation, meta, sizes))
+    }
+
+    /// The demo's broker has neither topic settings nor a way to ask for them.
+    pub(super) fn for_demo(
+        config: &Config,
+        runtime: &Runtime,
+        foundation: Foundation,
+        output_partitions: i32,
+    ) -> Result<Self, Failure> {
+        let meta = runtime.block_on(foundation.store.meta())?;
+        let sizes = TopicSizes { output_partitions, output_bytes: 1 << 20, quarantine_bytes: 1 << 20 };
+        Ok(Self::new(config, RunOptions::default(), foundation, meta, sizes))
+    }
+
+    fn new(
+        config: &Config,
+        options: RunOptions,
+        foundation: Foundation,
+        meta: Meta,
+        sizes: TopicSizes,
+    ) -> Self {
+        let (client, config) = (build::client_settings(config), config.clone());
+        let (telemetry, stop) = (Telemetry::new(), Stop::default());
+        Self { config, options, foundation, meta, sizes, client, telemetry, stop }
+    }
+
+    /// Starts every thread; `ear` makes a further listener for each lane.
+    pub(super) fn start(
+        &self,
+        runtime: &Runtime,
+        ear: &dyn Fn(usize) -> Option<Box<dyn Observer>>,
+    ) -> Result<Threads, Failure> {
+        let (ended, endings) = mpsc::unbounded_channel();
+        let keys = self.keys(runtime);
+        let mut handles = Vec::new();
+        let mut pulses = Vec::new();
+        for lane in 0..self.config.lane.count {
+            let pulse = Pulse::default();
+            pulses.push((format!("lane {lane}"), pulse.clone()));
+            handles.push(self.start_lane(lane, runtime, keys.clone(), pulse, ear(lane), ended.clone())?);
+        }
+        handles.push(self.start_watchdog(pulses)?);
+        let caretaker = Caretaker::new(&self.foundation, keys.ring, &self.telemetry);
+        let caretaker = runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle();
+        Ok(Threads { handles, caretaker, endings })
+    }
+
+    fn keys(&self, runtime: &Runtime) -> Keys {
+        let lease_ms = u64::try_from(self.config.ring.lease.as_millis()).unwrap_or(u64::MAX);
+        let lease = Arc::new(Lease::new(lease_ms, self.meta.max_lease_ms));
+        let Foundation { store, vault, clock } = &self.foundation;
+        let mint = Mint::new(Arc::clone(store), Arc::clone(vault), self.config.retention.quarantine);
+        let capacity = self.config.ring.capacity;
+        let ring = Ring::new(mint, Arc::clone(&lease), Arc::clone(clock), capacity, runtime.handle().clone());
+        Keys { ring: Arc::new(ring), store: Arc::clone(store) }
+    }
+
+    fn start_lane(
+        &self,
+        lane: usize,
+        runtime: &Runtime,
+        keys: Keys,
+        pulse: Pulse,
+        ear: Option<Box<dyn Observer>>,
+        ended: mpsc::UnboundedSender<Ended>,
+    ) -> Result<JoinHandle<()>, Failure> {
+        let clock = Arc::clone(&self.foundation.clock);
+        let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
+        let observer = LaneObserver::new(lane, self.telemetry.lane(lane), condition, Arc::clone(&clock), ear);
+        let step = lanes::sealing_lane(&self.config, self.sizes, keys, clock, Box::new(observer))?;
+        let topics = &self.config.topics;
+        let (output, quarantine) = (self.sizes.output_bytes, self.sizes.quarantine_bytes);
+        let identity = LaneIdentity {
+            outputs: vec![topics.output.clone(), topics.quarantine.clone()],
+            batch_bytes: output.min(quarantine),
+            message_bytes: output.max(quarantine),
+            ..self.identity(&self.config.kafka.group, lane.to_string(), &topics.input)
+        };
+        let pace =
+            Pace { batch_time: self.config.lane.batch_time, batch_events: self.config.lane.batch_events };
+        let starts = self.starts(runtime, &identity);
+        let name = format!("lane {lane}");
+        // The receiver is gone only when the process ends anyway.
+        let tell = move |outcome| drop(ended.send((name, outcome)));
+        lanes::spawn(identity, starts, pace, self.stop.clone(), pulse, step, tell).map_err(no_thread)
+    }
+
+    fn start_watchdog(&self, pulses: Vec<(String, Pulse)>) -> Result<JoinHandle<()>, Failure> {
+        let condition = self.telemetry.readiness.condition("broker answers");
+        let watchdog = Watchdog { pulses, condition };
+        let (stop, client) = (self.stop.clone(), self.client.clone());
+        let watch = move || {
+            let answers = || crate::edge::kafka::answers(&client);
+            watchdog.watch(&stop, answers, |lane| {
+                error!(codes::WATCHDOG, lane, "a call is stuck although a broker answers: ending at once");
+                std::process::exit(i32::from(Failure::DEPENDENCY));
+            });
+        };
+        std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map_err(no_thread)
+    }
+
+    fn identity(&self, group: &str, lane: String, input: &str) -> LaneIdentity {
+        LaneIdentity {
+            settings: self.client.clone(),
+            group: group.to_owned(),
+            instance: self.config.instance.clone(),
+            lane,
+            input: input.to_owned(),
+            outputs: Vec::new(),
+            batch_bytes: 1 << 20,
+            message_bytes: 1 << 20,
+            commit_metadata: format!("hourseal/1 store={}", self.meta.store),
+            accept_gap: self.options.accept_gap,
+        }
+    }
+
+    fn starts(&self, runtime: &Runtime, identity: &LaneIdentity) -> Arc<dyn StartLog> {
+        let store = Arc::clone(&self.foundation.store);
+        Arc::new(StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input))
+    }
+}
+
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::new(Failure::DEPENDENCY, format!("cannot start a thread: {error}"))
+}
+
+impl Threads {
+    /// Waits for the threads to end after the stop; false when some did not within the limit.
+    pub(super) fn settle(self) -> bool {
+        self.caretaker.abort();
+        let until = Instant::now() + SHUTDOWN_LIMIT;
+        while self.handles.iter().any(|thread| !thread.is_finished()) {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.handles.into_iter().all(|thread| thread.join().is_ok())
+    }
+}

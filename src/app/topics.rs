@@ -1,0 +1,53 @@
+//! The topics that a process needs: what they are called, how they must be, how large their records may be.
+
+use super::Failure;
+use super::lanes::TopicSizes;
+use crate::config::Config;
+use crate::edge::kafka::ClientSettings;
+use crate::edge::kafka::admin::{Role, TopicAdmin, TopicFacts, TopicPlan};
+use crate::keys::Meta;
+use crate::lane::Partitioner;
+use crate::model::Retention;
+use crate::telemetry::{codes, info};
+
+/// The topics that a process needs; `longest` is the longest retention that any customer has.
+pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
+    let topics = &config.topics;
+    let names = [
+        (Role::Input, &topics.input),
+        (Role::Output, &topics.output),
+        (Role::Quarantine, &topics.quarantine),
+        (Role::Control, &topics.control),
+        (Role::Receipts, &topics.receipts),
+    ];
+    TopicPlan {
+        names: names.into_iter().map(|(role, name)| (role, name.clone())).collect(),
+        longest,
+        partition_as_input: config.seal.partitioner == Partitioner::Input,
+    }
+}
+
+/// Creates what is missing where that is wanted, and refuses what breaks a promise.
+pub(super) async fn ready_topics(
+    config: &Config,
+    client: &ClientSettings,
+    meta: &Meta,
+) -> Result<TopicSizes, Failure> {
+    let plan = topic_plan(config, meta.default_retention.max(config.retention.quarantine));
+    let admin = TopicAdmin::new(client)?;
+    if config.topics.create {
+        let created = admin.create(&plan, None).await?;
+        if !created.is_empty() {
+            info!(codes::TOPICS_CREATED, topics = created.join(" "), "topics created");
+        }
+    }
+    let facts = admin.inspect(&plan).await?.accept(&plan)?;
+    let bytes = |role| facts.get(&role).map_or(0, TopicFacts::max_message_bytes);
+    let bytes = |role| usize::try_from(bytes(role)).unwrap_or(usize::MAX);
+    let partitions = facts.get(&Role::Output).map_or(0, |facts| facts.partitions);
+    Ok(TopicSizes {
+        output_partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+        output_bytes: bytes(Role::Output),
+        quarantine_bytes: bytes(Role::Quarantine),
+    })
+}

@@ -1,0 +1,38 @@
+//! `hourseal demo`
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output;
+use crate::app::{self, DemoOptions};
+
+const HELP: &str = "\
+Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one
+customer's hour by a control message, and shows the same record before and after.
+The mock has no transaction isolation; `hourseal run` on a real broker has.";
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Demo {
+    /// Leave the folder `hourseal-demo` with the sealed records and the keys, and say how to look into it
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Number of events
+    #[arg(long, default_value = "2000")]
+    pub events: NonZeroU64,
+}
+
+pub fn run(demo: Demo) -> anyhow::Result<()> {
+    let keep = demo.keep.then(|| PathBuf::from("hourseal-demo"));
+    let options = DemoOptions { keep, events: demo.events.get() };
+    let mut printed = Ok(());
+    app::demo(&options, &mut |line| {
+        if printed.is_ok() {
+            printed = output::line(&line);
+        }
+    })?;
+    printed
+}

@@ -1,0 +1,166 @@
+//! `hourseal open`
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Failure, Settings, keystore, output, runtime, text};
+use crate::app::client_settings;
+use crate::config::Config;
+use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
+use crate::envelope::frame::EventHeader;
+use crate::model::{CustomerId, Hour};
+use crate::reader::{Opener, Place, Reading, Record, line};
+
+/// Records opened together: one question to the store per key among them.
+const BATCH: usize = 500;
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Open {
+    /// Topic of sealed records [default: topics.output]
+    #[arg(long, conflicts_with = "file")]
+    topic: Option<String>,
+
+    /// Read records from this file of `demo --keep` instead of a topic
+    #[arg(long)]
+    file: Option<PathBuf>,
+
+    /// Start at the topic's first record, and end at its last one
+    #[arg(long, conflicts_with = "file")]
+    from_beginning: bool,
+
+    /// After the last record, wait for new ones
+    #[arg(long, conflicts_with = "file")]
+    follow: bool,
+
+    /// Only records of this customer
+    #[arg(long, value_parser = text::customer)]
+    customer: Option<CustomerId>,
+
+    /// Only records of this hour: a number, or an RFC 3339 time within it
+    #[arg(long, value_parser = text::hour)]
+    hour: Option<Hour>,
+
+    /// One JSON object per record, which is what it prints anyway
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const HELP: &str = "\
+Each record ends in one outcome: opened, erased, erased-by-ttl, gone, no-such-key, wrong-key,
+tampered, unknown-suite, not-an-envelope or unavailable.
+Without --from-beginning only what comes from now on is read, until Ctrl-C.
+
+Examples:
+  hourseal open --from-beginning | head
+  hourseal open --from-beginning --customer customer-0001 --hour 2026-11-24T09:00:00Z
+  hourseal open --file hourseal-demo/sealed.jsonl";
+
+pub fn run(open: Open) -> anyhow::Result<()> {
+    let config = open.settings.load()?;
+    let opener = Opener::new(keystore::finder(&config)?, config.seal.stream.clone());
+    let print = |scanned: &Scanned, reading: &Reading| {
+        let wanted = open
+            .customer
+            .as_ref()
+            .is_none_or(|customer| reading.customer.as_ref() == Some(customer))
+            && open.hour.is_none_or(|hour| reading.header.as_ref().is_some_and(|header| header.hour == hour));
+        if wanted { output::line(&line(&place(scanned), reading)) } else { Ok(()) }
+    };
+    match &open.file {
+        Some(file) => each_of_file(&opener, file, print),
+        None => {
+            let topic = open.topic.as_deref().unwrap_or(&config.topics.output);
+            let range = match (open.from_beginning, open.follow) {
+                (true, false) => Range::Existing,
+                (true, true) => Range::ExistingAndNew,
+                (false, _) => Range::New,
+            };
+            each_of_topic(&config, &opener, topic, range, print)
+        }
+    }
+}
+
+/// Where a record stood, for its JSON line.
+pub fn place(scanned: &Scanned) -> Place<'_> {
+    let Scanned { topic, partition, offset, timestamp, .. } = scanned;
+    Place { topic, partition: *partition, offset: *offset, timestamp: *timestamp }
+}
+
+/// Opens every record of a topic, in batches while there are many, at once when they trickle.
+pub fn each_of_topic(
+    config: &Config,
+    opener: &Opener,
+    topic: &str,
+    range: Range,
+    mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let runtime = runtime::start()?;
+    let mut scan = Scan::begin(&client_settings(config), topic, range).map_err(Failure::from)?;
+    let mut batch = Vec::new();
+    loop {
+        let next = scan.next(Duration::from_millis(100)).map_err(Failure::from)?;
+        let is_end = matches!(next, Next::End);
+        let is_pause = !matches!(next, Next::Record(_));
+        if let Next::Record(record) = next {
+            batch.push(record);
+        }
+        if is_pause || batch.len() == BATCH {
+            runtime.block_on(open_batch(opener, &batch, &mut print))?;
+            batch.clear();
+        }
+        if is_end {
+            return Ok(());
+        }
+    }
+}
+
+fn each_of_file(
+    opener: &Opener,
+    path: &Path,
+    mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let unreadable =
+        |why: std::io::Error| Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", path.display()));
+    let file = BufReader::new(std::fs::File::open(path).map_err(unreadable)?);
+    let runtime = runtime::start()?;
+    let mut batch = Vec::new();
+    for (number, line) in file.lines().enumerate() {
+        let record = Scanned::from_json_line(&line.map_err(unreadable)?).ok_or_else(|| {
+            let message = format!("{} line {} is no record", path.display(), number + 1);
+            Failure::new(Failure::CONFIG, message).hint("the file is one that `hourseal demo --keep` leaves")
+        })?;
+        batch.push(record);
+        if batch.len() == BATCH {
+            runtime.block_on(open_batch(opener, &batch, &mut print))?;
+            batch.clear();
+        }
+    }
+    runtime.block_on(open_batch(opener, &batch, &mut print))
+}
+
+async fn open_batch(
+    opener: &Opener,
+    batch: &[Scanned],
+    print: &mut impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let headers: Vec<Vec<_>> = batch.iter().map(borrowed_headers).collect();
+    let records: Vec<_> =
+        batch.iter().zip(&headers).map(|(scanned, headers)| borrowed(scanned, headers)).collect();
+    let readings = opener.open_batch(&records).await;
+    batch.iter().zip(&readings).try_for_each(|(scanned, reading)| print(scanned, reading))
+}
+
+fn borrowed<'a>(scanned: &'a Scanned, headers: &'a [EventHeader<'a>]) -> Record<'a> {
+    Record { key: scanned.key.as_deref(), value: scanned.value.as_deref(), headers }
+}
+
+fn borrowed_headers(scanned: &Scanned) -> Vec<EventHeader<'_>> {
+    scanned.headers.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect()
+}

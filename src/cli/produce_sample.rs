@@ -1,0 +1,73 @@
+//! `hourseal produce-sample`
+
+use std::num::NonZeroU32;
+
+use clap::Args;
+
+use super::{Failure, Settings, output, runtime};
+use crate::app::client_settings;
+use crate::edge::clock::SystemClock;
+use crate::edge::kafka::sample::{Generator, Run, Shape, produce};
+use crate::stream::Stop;
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct ProduceSample {
+    /// Events per second; 0 = as fast as it goes
+    #[arg(long, default_value_t = 100)]
+    rate: u64,
+
+    /// Number of customers
+    #[arg(long, default_value = "20")]
+    customers: NonZeroU32,
+
+    /// Stop after so many events [default: until Ctrl-C]
+    #[arg(long)]
+    count: Option<u64>,
+
+    /// Bytes of each event
+    #[arg(long, default_value_t = 512, value_name = "BYTES")]
+    size: usize,
+
+    /// Fraction of events that happened 1 to 30 hours ago, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_name = "FRACTION")]
+    late: f64,
+
+    /// The same seed gives the same events but for their times
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// Topic [default: topics.input]
+    #[arg(long)]
+    topic: Option<String>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const HELP: &str = "\
+Events follow schemas/job-event.schema.json; few customers have many of them; the record's key is
+the job's id.
+
+Examples:
+  hourseal produce-sample --rate 100 --customers 20
+  hourseal produce-sample --rate 0 --count 200000 --size 1024 --late 0.5";
+
+pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
+    let config = sample.settings.load()?;
+    let topic = sample.topic.unwrap_or(config.topics.input.clone());
+    let shape =
+        Shape { seed: sample.seed, customers: sample.customers.get(), size: sample.size, late: sample.late };
+    let run = Run { topic: topic.clone(), rate: sample.rate, count: sample.count };
+    let stop = Stop::default();
+    let runtime = runtime::start()?;
+    let on_signal = stop.clone();
+    runtime.spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            on_signal.request();
+        }
+    });
+    let produced = produce(&client_settings(&config), &run, Generator::new(shape), &SystemClock, &stop);
+    let produced = produced.map_err(Failure::from)?;
+    output::line(&format!("{produced} events produced to {topic}"))
+}

@@ -1,0 +1,41 @@
+//! `hourseal run`
+
+use clap::Args;
+
+use super::Settings;
+use crate::app::{self, RunOptions};
+use crate::telemetry;
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Run {
+    /// Start at the log's beginning where committed offsets are gone: the events in the gap are lost
+    #[arg(long)]
+    accept_gap: bool,
+
+    /// Accept unsigned commands, and of those only `retention-end` (control.require_signatures = false)
+    #[arg(long)]
+    unsigned_commands: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const HELP: &str = "\
+Creates what is missing (folders, root key, key store, topics), then seals. SIGTERM or Ctrl-C settles
+what is under way and ends; a second one ends at once, which is safe. Metrics and readiness:
+http://127.0.0.1:9464/metrics and /readyz (admin.listen).
+
+Examples:
+  hourseal run --bootstrap 127.0.0.1:9092
+  hourseal run --config hourseal.toml --set lane.count=4
+  HOURSEAL__LOG__FORMAT=json hourseal run";
+
+pub fn run(mut run: Run) -> anyhow::Result<()> {
+    if run.unsigned_commands {
+        run.settings.set.push("control.require_signatures=false".to_owned());
+    }
+    let config = run.settings.load()?;
+    telemetry::start_logging(config.log.format, config.log.level);
+    Ok(app::run(&config, RunOptions { accept_gap: run.accept_gap })?)
+}

@@ -1,0 +1,69 @@
+//! The flags that every command shares, and the configuration made of them. The only place that reads the environment.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::app::Failure;
+use crate::config::{Config, ConfigError, ENV_PREFIX, Entry, Layers};
+
+/// Where settings come from. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the file, which
+/// wins over the defaults.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Configuration")]
+pub struct Settings {
+    /// TOML file; without one the defaults hold
+    #[arg(long, short, value_name = "FILE", env = "HOURSEAL_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Kafka's address, HOST:PORT (kafka.bootstrap)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Option<String>,
+
+    /// Any setting, repeatable: --set lane.batch_time=50ms
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl Settings {
+    /// The effective configuration.
+    pub fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.layers()?)?)
+    }
+
+    /// The effective configuration and the origin of every value.
+    pub fn load_with_entries(&self) -> Result<(Config, Vec<Entry>), Failure> {
+        Ok(Config::load_with_entries(&self.layers()?)?)
+    }
+
+    fn layers(&self) -> Result<Layers, ConfigError> {
+        Ok(Layers {
+            file: self.config.clone(),
+            env: environment(),
+            flags: self.flags()?,
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        })
+    }
+
+    fn flags(&self) -> Result<Vec<(String, String, String)>, ConfigError> {
+        let bootstrap =
+            self.bootstrap.iter().map(|to| Ok(("--bootstrap".into(), "kafka.bootstrap".into(), to.clone())));
+        let set = self.set.iter().map(|assignment| match assignment.split_once('=') {
+            Some((key, value)) => Ok(("--set".to_owned(), key.trim().to_owned(), value.trim().to_owned())),
+            // Not quoted: it may be a secret, as in `--set sasl.password:hunter2`.
+            None => Err(ConfigError::NoAssignment("--set".to_owned())),
+        });
+        set.chain(bootstrap).collect()
+    }
+}
+
+/// Our variables. One that is not UTF-8 cannot be a setting and is kept, so that it is refused by name.
+fn environment() -> Vec<(String, String)> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let all = std::env::vars_os();
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    };
+    all.map(text).filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect()
+}

@@ -1,0 +1,35 @@
+//! Values as people write them on a command line.
+
+use crate::model::{CustomerId, Hour, Millis};
+
+/// A customer's id; for clap.
+pub fn customer(text: &str) -> Result<CustomerId, String> {
+    CustomerId::parse(text).map_err(|error| error.to_string())
+}
+
+/// An hour: its number since the epoch, or any RFC 3339 time within it; for clap.
+pub fn hour(text: &str) -> Result<Hour, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(Hour(number));
+    }
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    let hour = time.ok().and_then(|time| Hour::containing(Millis(time.as_millisecond())));
+    hour.ok_or_else(|| {
+        "neither an hour number such as 498000 nor a time such as 2026-10-24T00:00:00Z".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_is_a_number_or_a_time_within_it() {
+        assert_eq!(hour("498000"), Ok(Hour(498_000)));
+        assert_eq!(hour("1970-01-01T05:59:59.999Z"), Ok(Hour(5)));
+        assert_eq!(hour("1970-01-01T05:30:00+02:00"), Ok(Hour(3)));
+        for bad in ["-1", "yesterday", "1969-12-31T23:00:00Z", "2026-11-24"] {
+            assert!(hour(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `hourseal topics`
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Failure, Settings, output, runtime};
+use crate::app::{client_settings, topic_plan};
+use crate::config::Config;
+use crate::edge::kafka::admin::{AdminError, Inspection, Role, TopicAdmin, TopicFacts, TopicPlan};
+
+#[derive(Subcommand)]
+pub enum Topics {
+    /// Check that the five topics are there and as they must be: exit code 78 when not
+    Check(Check),
+    /// Create the topics that are missing, with the right settings; what exists is never changed
+    Create(Create),
+}
+
+#[derive(Args)]
+pub struct Check {
+    /// One JSON object per topic and per finding
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+pub struct Create {
+    /// Partitions of input, output and quarantine [default: as many as the input has, else 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    partitions: Option<u16>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// The plan of this configuration, by the retention that a new store would have.
+fn plan(config: &Config) -> TopicPlan {
+    topic_plan(config, config.retention.default.max(config.retention.quarantine))
+}
+
+pub fn run(command: Topics) -> anyhow::Result<()> {
+    match command {
+        Topics::Check(check) => run_check(&check),
+        Topics::Create(create) => run_create(&create),
+    }
+}
+
+fn run_check(check: &Check) -> anyhow::Result<()> {
+    let config = check.settings.load()?;
+    let plan = plan(&config);
+    let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
+    let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
+    let print = if check.json { print_json } else { print_table };
+    print(&plan, &inspection)?;
+    accept(inspection, &plan)
+}
+
+/// Exit code 78 for a missing or a wrong topic. What is wrong was printed already, on a line of its own.
+fn accept(inspection: Inspection, plan: &TopicPlan) -> anyhow::Result<()> {
+    match inspection.accept(plan) {
+        Ok(_) => Ok(()),
+        Err(AdminError::Refused(findings)) => {
+            let refused = AdminError::Refused(Vec::new());
+            let message = format!("{} setting(s) break a rule", findings.len());
+            Err(Failure::new(Failure::CONFIG, message).hint(refused.hint()).into())
+        }
+        Err(error) => Err(Failure::from(error).into()),
+    }
+}
+
+fn print_json(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
+    for role in Role::ALL {
+        let facts = inspection.facts.get(&role);
+        output::line(
+            &json!({
+                "topic": plan.name(role),
+                "role": role.to_string(),
+                "exists": facts.is_some(),
+                "partitions": facts.map(|facts| facts.partitions),
+                "max_message_bytes": facts.map(TopicFacts::max_message_bytes),
+            })
+            .to_string(),
+        )?;
+    }
+    for finding in &inspection.findings {
+        output::line(
+            &json!({
+                "finding": finding.setting,
+                "topic": finding.topic,
+                "found": finding.found,
+                "wanted": finding.wanted,
+                "why": finding.why,
+            })
+            .to_string(),
+        )?;
+    }
+    Ok(())
+}
+
+fn print_table(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
+    let row = |role: Role| {
+        let facts = inspection.facts.get(&role);
+        let (partitions, bytes) = facts.map_or(("-".to_owned(), "-".to_owned()), |facts| {
+            (facts.partitions.to_string(), facts.max_message_bytes().to_string())
+        });
+        let broken = inspection.findings.iter().filter(|finding| finding.topic == plan.name(role)).count();
+        let state = match (facts, broken) {
+            (None, _) => "missing".to_owned(),
+            (_, 0) => "ok".to_owned(),
+            (_, n) => format!("{n} wrong"),
+        };
+        vec![role.to_string(), plan.name(role).to_owned(), partitions, bytes, state]
+    };
+    let rows: Vec<_> = Role::ALL.into_iter().map(row).collect();
+    output::text(&output::table(&["ROLE", "TOPIC", "PARTITIONS", "MAX BYTES", "STATE"], &rows))?;
+    inspection.findings.iter().try_for_each(|finding| output::line(&finding.to_string()))
+}
+
+fn run_create(create: &Create) -> anyhow::Result<()> {
+    let config = create.settings.load()?;
+    let plan = plan(&config);
+    let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
+    let partitions = create.partitions.map(usize::from);
+    let created = runtime::block_on(admin.create(&plan, partitions))?.map_err(Failure::from)?;
+    for topic in &created {
+        output::line(&format!("created {topic}"))?;
+    }
+    // Those that were there before may break a rule: that is no success.
+    let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
+    print_table(&plan, &inspection)?;
+    accept(inspection, &plan)
+}

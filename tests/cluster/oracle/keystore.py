@@ -1,0 +1,145 @@
+"""Reads the key store and the KEK vault as schemas/keystore.sql and schemas/kek-file.md say."""
+
+import hashlib
+import hmac
+import sqlite3
+import struct
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt
+from nacl.exceptions import CryptoError
+
+from .envelope import DerivedKey, derive, hkdf, short
+
+LIVE, ERASED, ERASED_BY_TTL = 1, 2, 3
+FENCED = 2
+
+
+class Slot(NamedTuple):
+    customer: bytes
+    hour: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    slot: Slot
+    state: int
+    key_id: bytes
+    commitment: bytes
+    kek: str
+    wrapped: bytes
+    minted_at: int
+
+
+class KeyStore:
+    def __init__(self, store: Path, vault: Path, root_key_file: Path):
+        self.store, self.vault = store, vault
+        self._root_key = _read_root_key(root_key_file)
+        self._derived: dict[Slot, DerivedKey] = {}
+        self._keks: dict[str, bytes] = {}
+        self._rows: dict[Slot, KeyRow] = {}
+
+    def rows(self) -> dict[Slot, KeyRow]:
+        """All keys as they are now, by slot; the primary key of the table makes them one per slot."""
+        with closing(self._connect()) as db:
+            names = dict(db.execute("SELECT token, name FROM customer"))
+            columns = "token, hour, generation, state, key_id, commitment, kek, wrapped, minted_at"
+            found = db.execute(f"SELECT {columns} FROM key").fetchall()
+        rows = [KeyRow(Slot(bytes(names[token]), hour, generation), *rest) for token, hour, generation, *rest in found]
+        for row in rows:
+            assert row.key_id == row.commitment[:16], f"{row.slot}: key_id is not the commitment's beginning"
+        self._rows = {row.slot: row for row in rows}
+        return self._rows
+
+    def gates(self) -> dict[tuple[bytes, int], dict]:
+        with closing(self._connect()) as db:
+            names = dict(db.execute("SELECT token, name FROM customer"))
+            found = db.execute("SELECT token, hour, due, kek, state FROM gate").fetchall()
+        return {(bytes(names[t]), hour): {"due": due, "kek": kek, "state": state} for t, hour, due, kek, state in found}
+
+    def customers(self) -> set[bytes]:
+        with closing(self._connect()) as db:
+            return {bytes(name) for (name,) in db.execute("SELECT name FROM customer")}
+
+    def token(self, customer: bytes) -> bytes:
+        return hmac.digest(self.meta("token_key"), b"hourseal/1 token" + customer, hashlib.sha256)[:16]
+
+    def meta(self, name: str) -> bytes:
+        with closing(self._connect()) as db:
+            (value,) = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return bytes(value)
+
+    def row(self, slot: Slot) -> KeyRow:
+        if slot not in self._rows:
+            self.rows()
+        return self._rows[slot]
+
+    def key(self, slot: Slot) -> DerivedKey:
+        """The seal key of a slot: unwrapped, derived, and its commitment compared with the row's."""
+        if slot not in self._derived:
+            row = self.row(slot)
+            self._derived[slot] = derive(self._unwrap(row), *slot)
+        return self._derived[slot]
+
+    def _unwrap(self, row: KeyRow) -> bytes:
+        assert row.state == LIVE, f"{row.slot} is erased"
+        return unwrap_dek(self._kek(row.kek), row.kek, row.slot, row.commitment, row.wrapped)
+
+    def _kek(self, kek_id: str) -> bytes:
+        if kek_id not in self._keks:
+            name = short(kek_id.encode())
+            vault_id = bytes.fromhex((self.vault / "vault").read_text().removesuffix("\n"))
+            assert len(vault_id) == 16 and vault_id == self.meta("vault_id"), "the store belongs to another vault"
+            sealed = (self.vault / f"{kek_id}.kek").read_bytes()
+            key = hkdf(self._root_key, b"hourseal/1 root" + name, 32)
+            kek = _unseal(sealed, b"hourseal/1 kek" + vault_id + name, key)
+            with closing(self._connect()) as db:
+                (check_value,) = db.execute("SELECT check_value FROM kek WHERE id = ?", (kek_id,)).fetchone()
+            assert hkdf(kek, b"hourseal/1 check" + name, 16) == check_value, f"{kek_id}: another check value"
+            self._keks[kek_id] = kek
+        return self._keks[kek_id]
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10)
+        db.execute("PRAGMA query_only = ON")
+        return db
+
+
+def _read_root_key(file: Path) -> bytes:
+    label, digits = file.read_text().split()
+    assert label == "hourseal-root-1"
+    return _exactly(bytes.fromhex(digits), 32)
+
+
+class NotUnwrapped(Exception):
+    """With the outcome's name, as the vectors have it."""
+
+
+def unwrap_dek(kek: bytes, kek_id: str, slot: Slot, commitment: bytes, wrapped: bytes) -> bytes:
+    wrap_key = hkdf(kek, b"hourseal/1 wrap" + short(kek_id.encode()), 32)
+    place = short(slot.customer) + struct.pack(">IH", slot.hour, slot.generation)
+    dek = _unseal(wrapped, b"hourseal/1 wrap" + place + commitment, wrap_key)
+    if not hmac.compare_digest(derive(dek, *slot).commitment, commitment):
+        raise NotUnwrapped("wrong-key")
+    return dek
+
+
+def _unseal(sealed: bytes, aad: bytes, key: bytes) -> bytes:
+    assert len(sealed) == 74
+    if sealed[0] != 1:
+        raise NotUnwrapped("unknown-version")
+    if sealed[1] != 1:
+        raise NotUnwrapped("unknown-suite")
+    try:
+        return _exactly(crypto_aead_xchacha20poly1305_ietf_decrypt(sealed[26:], aad, sealed[2:26], key), 32)
+    except CryptoError:
+        raise NotUnwrapped("unauthentic") from None
+
+
+def _exactly(secret: bytes, length: int) -> bytes:
+    assert len(secret) == length
+    return secret

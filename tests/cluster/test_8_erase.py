@@ -1,0 +1,156 @@
+"""At the end of retention a control message erases an hour: one receipt, and what opened before opens no more."""
+
+from itertools import count
+
+from children import wait_until
+from oracle.events import HOUR_MS, Event, now_ms, rfc3339
+from oracle.keystore import ERASED, FENCED, LIVE
+from world import TESTKIT, World
+
+HOUR = now_ms() // HOUR_MS - 1
+DUE_SOON = {"retention": {"default": "2h"}, "control": {"require_signatures": False}}
+
+
+def events(customer: bytes, hour: int):
+    for serial in count():
+        at = hour * HOUR_MS + serial
+        payload = b'{"customer_id":"%s","occurred_at":"%s","n":%d}' % (customer, rfc3339(at).encode(), serial)
+        yield Event(customer, at, None, (), payload)
+
+
+def erase(world: World, command: str, from_hour: int, to_hour: int, customer: str = "acme"):
+    body = {"type": "erase", "customer": customer, "from_hour": from_hour, "to_hour": to_hour}
+    world.command(id=command, reason="retention-end", **body)
+
+
+def receipts_of(world: World, command: str) -> list[dict]:
+    return [receipt for receipt in world.receipt_bodies() if command in values(receipt)]
+
+
+def await_receipt(world: World, command: str) -> dict:
+    (receipt,) = wait_until(lambda: receipts_of(world, command), 30, f"the receipt of {command}")
+    return receipt
+
+
+def values(tree) -> set:
+    """All scalar values of a JSON tree: what a receipt says, wherever it says it."""
+    if isinstance(tree, dict):
+        return set().union(*map(values, tree.values()))
+    if isinstance(tree, list):
+        return set().union(*map(values, tree))
+    return {tree}
+
+
+def outcomes(world: World, customer: str, hour: int) -> set[str]:
+    """What `open` says of a customer's records of an hour."""
+    return {line["outcome"] for line in world.opened() if (line["customer"], line["hour"]) == (customer, hour)}
+
+
+def sealed_world(kafka, make_world) -> World:
+    """acme has sealed two hours and a bad record, other one hour; nothing is due yet."""
+    world = make_world(kafka, binary=TESTKIT, settings=DUE_SOON)
+    world.set_clock(hours=0)
+    world.feed_some(events(b"acme", HOUR), 50)
+    world.feed_some(events(b"acme", HOUR + 1), 1)
+    world.feed_some(events(b"other", HOUR), 50)
+    return world
+
+
+def test_a_due_hour_is_erased_with_one_receipt_and_its_records_no_longer_open(kafka, make_world):
+    world = sealed_world(kafka, make_world)
+    worker = world.worker(lanes=2)
+    world.await_drained()
+    slots = [slot for slot in world.keys().rows() if (slot.customer, slot.hour) == (b"acme", HOUR)]
+    wrapped = [world.keys().row(slot).wrapped for slot in slots]
+    assert slots and outcomes(world, "acme", HOUR) == {"opened"}
+
+    world.set_clock(hours=4)
+    erase(world, "c1", HOUR, HOUR)
+    receipt = await_receipt(world, "c1")
+    assert "erased" in values(receipt), receipt
+    assert "acme" not in str(receipt), "a receipt carries the token, not the name"
+
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+    assert outcomes(world, "acme", HOUR + 1) == outcomes(world, "other", HOUR) == {"opened"}
+    rows, gates = world.keys().rows(), world.keys().gates()
+    for slot in slots:
+        assert (rows[slot].state, rows[slot].wrapped) == (ERASED, b"")
+    assert gates[b"acme", HOUR]["state"] == FENCED
+    assert all(row.state == LIVE for slot, row in rows.items() if slot not in slots)
+    shown = world.cli("keys", "ls", "--json")
+    assert "erased" in shown
+    for file in world.store.parent.iterdir():
+        content = file.read_bytes()
+        assert not any(secret in content for secret in wrapped), f"{file.name} still holds an erased key"
+    worker.stop()
+
+    world.worker(lanes=2).stop()
+    assert len(receipts_of(world, "c1")) == 1, "a restart writes no second receipt"
+
+
+def test_an_event_of_an_erased_hour_is_quarantined_without_its_content(kafka, make_world):
+    world = sealed_world(kafka, make_world)
+    worker = world.worker()
+    world.await_drained()
+    world.set_clock(hours=4)
+    erase(world, "c1", HOUR, HOUR)
+    await_receipt(world, "c1")
+    keys_before = world.keys().rows().keys()
+
+    straggler = Event(b"acme", HOUR * HOUR_MS + 77_777, None, (), events_payload(HOUR * HOUR_MS + 77_777))
+    world.feed([straggler])
+    world.await_drained()
+    worker.stop()
+    (record,) = world.topics.read(world.quarantine)
+    assert (record.key(), record.value()) == (None, None)
+    assert dict(record.headers())["hourseal-reason"] in (b"erased", b"expired")
+    assert world.keys().rows().keys() == keys_before, "a key was minted for it"
+
+
+def events_payload(at: int) -> bytes:
+    return b'{"customer_id":"acme","occurred_at":"%s","straggler":true}' % rfc3339(at).encode()
+
+
+def test_a_quarantined_record_is_erased_with_its_customers_hour(kafka, make_world):
+    world = sealed_world(kafka, make_world)
+    worker = world.worker()
+    bad = events(b"acme", HOUR)
+    world.feed([next(bad)._replace(payload=b'{"customer_id":"acme","occurred_at":"soon"}')])
+    world.await_drained()
+    (before,) = world.cli_json("quarantine", "ls", "--json")
+    assert before["outcome"] == "opened"
+
+    world.set_clock(hours=5)
+    erase(world, "c1", HOUR, before["hour"])
+    await_receipt(world, "c1")
+    (after,) = world.cli_json("quarantine", "ls", "--json")
+    assert after["outcome"] == "erased"
+    worker.stop()
+
+
+def test_an_hour_that_is_not_due_is_refused_with_a_receipt_and_stays(world):
+    world.feed_some(events(b"acme", HOUR), 50)
+    worker = world.worker()
+    world.await_drained()
+    erase(world, "too-early", HOUR, HOUR)
+    receipt = await_receipt(world, "too-early")
+    assert "refused" in values(receipt), receipt
+    assert outcomes(world, "acme", HOUR) == {"opened"}
+    worker.stop()
+
+
+def test_an_old_hour_without_a_key_is_fenced_all_the_same(world):
+    worker = world.worker()
+    long_ago = HOUR - 50 * 24
+    erase(world, "nothing-there", long_ago, long_ago)
+    receipt = await_receipt(world, "nothing-there")
+    assert "nothing-to-erase" in values(receipt), receipt
+    worker.stop()
+
+
+def test_commands_are_refused_with_a_receipt_while_signatures_are_required(kafka, make_world):
+    world = make_world(kafka, settings={"control": {"require_signatures": True}})
+    worker = world.worker()
+    erase(world, "unsigned", HOUR - 50 * 24, HOUR - 50 * 24)
+    wait_until(lambda: any("refused" in values(receipt) for receipt in world.receipt_bodies()), 30, "a refusal")
+    worker.stop()

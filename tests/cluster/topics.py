@@ -1,0 +1,97 @@
+"""What the tests ask a broker: topics, records, offsets, groups. All through librdkafka's Python client."""
+
+import time
+import uuid
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, Message, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
+
+
+class Topics:
+    def __init__(self, bootstrap: str):
+        self.bootstrap = bootstrap
+        self.admin = AdminClient(self._client())
+
+    def _client(self, **settings) -> dict:
+        return {"bootstrap.servers": self.bootstrap, "log_level": 0, **settings}
+
+    def create(self, *names: str, partitions: int = 1, settings: dict | None = None):
+        wanted = [NewTopic(name, num_partitions=partitions, config=settings or {}) for name in names]
+        for future in self.admin.create_topics(wanted).values():
+            future.result(20)
+
+    def alter(self, topic: str, **settings: str):
+        """`alter("t", max_message_bytes="2000")`"""
+        change = [
+            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in settings.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=change)
+        for future in self.admin.incremental_alter_configs([resource]).values():
+            future.result(20)
+
+    def settings(self, topic: str) -> dict[str, str]:
+        (future,) = self.admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+        return {name: entry.value for name, entry in future.result(20).items()}
+
+    def partitions(self, topic: str) -> int:
+        return len(self.admin.list_topics(topic, timeout=20).topics[topic].partitions)
+
+    def ends(self, topic: str, isolation: str = COMMITTED) -> dict[int, int]:
+        """End offsets; with read_committed the last stable ones."""
+        level = IsolationLevel.READ_COMMITTED if isolation == COMMITTED else IsolationLevel.READ_UNCOMMITTED
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions(topic))}
+        answers = self.admin.list_offsets(asked, isolation_level=level, request_timeout=20)
+        return {place.partition: future.result(20).offset for place, future in answers.items()}
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """Committed offsets of a group; partitions without one are absent."""
+        (future,) = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        found = future.result(20).topic_partitions
+        return {place.partition: place.offset for place in found if place.topic == topic and place.offset >= 0}
+
+    def group(self, group: str):
+        (future,) = self.admin.describe_consumer_groups([group], request_timeout=20).values()
+        return future.result(20)
+
+    def read(self, topic: str, isolation: str = COMMITTED) -> list[Message]:
+        """Everything that the topic holds now, each partition in its own order."""
+        consumer = Consumer(
+            self._client(
+                **{
+                    "group.id": uuid.uuid4().hex,
+                    "isolation.level": isolation,
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "auto.offset.reset": "error",
+                    "fetch.queue.backoff.ms": 5,
+                }
+            )
+        )
+        open_partitions = set(range(self.partitions(topic)))
+        consumer.assign([TopicPartition(topic, number, 0) for number in open_partitions])
+        records = []
+        heard = time.monotonic()
+        while open_partitions:
+            batch = consumer.consume(10_000, 0.02)
+            heard = time.monotonic() if batch else heard
+            assert time.monotonic() - heard < 20, f"{topic}: nothing, not even the end of {open_partitions}"
+            for message in batch:
+                if message.error() is None:
+                    records.append(message)
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    open_partitions.discard(message.partition())
+                else:
+                    raise AssertionError(message.error())
+        consumer.close()
+        return records

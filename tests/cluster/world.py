@@ -1,0 +1,341 @@
+"""One test's world: its own topics and folder on a real broker, the workers it starts, what it feeds and finds."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from children import Child, free_ports, wait_until
+from confluent_kafka import KafkaException, Producer
+from oracle.compare import Findings, compare
+from oracle.events import Event, Ledger
+from oracle.keystore import KeyStore
+from topics import COMMITTED, Topics
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASE = Path(os.environ.get("HOURSEAL_BIN", ROOT / "target/release/hourseal"))
+TESTKIT = Path(os.environ.get("HOURSEAL_TESTKIT_BIN", ROOT / "target/release/hourseal-testkit"))
+LONG = os.environ.get("HOURSEAL_TIER") == "long"
+
+# Shorter, in the order that `config check` asks for: socket < transaction < session.
+QUICK_SESSION = {
+    "kafka": {
+        "consumer": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1500"},
+        "producer": {"transaction.timeout.ms": "5000", "socket.timeout.ms": "4000"},
+    }
+}
+
+
+class Worker(Child):
+    """A `hourseal run` process."""
+
+    def __init__(self, world: "World", instance: str, admin_port: int, command: list, env: dict):
+        self.instance = instance
+        self._admin = f"http://127.0.0.1:{admin_port}"
+        super().__init__(command, log=world.folder / f"{instance}.log", env=env, cwd=world.folder)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; status 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(self._admin + path, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read().decode()
+        except OSError as nobody:
+            return 0, str(nobody)
+
+    def is_ready(self) -> bool:
+        return self.get("/readyz")[0] == 200
+
+    def why_not_ready(self) -> str | None:
+        """What /readyz says while it refuses; None while it is ready or silent."""
+        status, body = self.get("/readyz")
+        return body if status not in (0, 200) else None
+
+    def metrics(self) -> str:
+        status, body = self.get("/metrics")
+        assert status == 200, body
+        return body
+
+    def await_ready(self, seconds: float = 40) -> "Worker":
+        wait_until(self.is_ready, seconds, f"{self.instance} is ready ({self.get('/readyz')[1]!r:.300})", alive=self)
+        return self
+
+    def kill(self):
+        self.send(signal.SIGKILL)
+
+    def pause(self):
+        self.send(signal.SIGSTOP)
+
+    def resume(self):
+        self.send(signal.SIGCONT)
+
+    def stop(self, seconds: float = 30):
+        """SIGTERM, and the exit that it promises."""
+        self.send(signal.SIGTERM)
+        assert self.wait(seconds) == 0, f"{self.instance}: exit {self.exit_code} after SIGTERM\n{self.tail()}"
+
+
+class World:
+    def __init__(self, kafka, folder: Path, name: str, *, partitions: int = 8, binary: Path = RELEASE, settings=None):
+        assert binary.exists(), f"{binary} is missing: tests/run builds it"
+        self.kafka, self.folder, self.binary = kafka, folder, binary
+        self.topics = Topics(kafka.bootstrap)
+        self.name = f"{name}-{os.urandom(3).hex()}"
+        self.input, self.output = self.name, f"{self.name}.sealed"
+        self.quarantine, self.control, self.receipts = (
+            f"{self.name}.{suffix}" for suffix in ("quarantine", "control", "receipts")
+        )
+        self.group = f"hourseal.{self.name}"
+        self.store = folder / "data" / "keys.db"
+        self.vault = folder / "kek"
+        self.root_key_file = folder / "root.key"
+        self.clock_file = folder / "clock"
+        self.env: dict[str, str] = {}
+        self.ledger = Ledger()
+        self._settings = settings or {}
+        self._admin_ports: dict[str, int] = {}
+        self._workers: list[Worker] = []
+        self.topics.create(self.input, partitions=partitions, settings={"retention.ms": "-1"})
+        self.partitions = partitions
+
+    # --- workers and commands
+
+    def config(self, instance: str, lanes: int = 1) -> Path:
+        if instance not in self._admin_ports:
+            self._admin_ports[instance] = free_ports(1)[0]
+        layers = {
+            "instance": instance,
+            "kafka": {"bootstrap": self.kafka.bootstrap, "group": self.group},
+            "topics": {
+                "input": self.input,
+                "output": self.output,
+                "quarantine": self.quarantine,
+                "control": self.control,
+                "receipts": self.receipts,
+                "create": True,
+            },
+            "seal": {"stream": "jobs"},
+            "lane": {"count": lanes},
+            "store": {"kind": "sqlite", "path": str(self.store)},
+            "kek": {"provider": "file", "path": str(self.vault), "root_key_file": str(self.root_key_file)},
+            "retention": {"default": "40d"},
+            "control": {"require_signatures": False},
+            "admin": {"listen": f"127.0.0.1:{self._admin_ports[instance]}"},
+            "log": {"format": "json"},
+        }
+        file = self.folder / f"{instance}.toml"
+        file.write_text(to_toml(merged(layers, self._settings)))
+        return file
+
+    def worker(self, instance: str = "w0", lanes: int = 1, *, ready: bool = True) -> Worker:
+        """Starts a worker, or starts one again under its old name."""
+        command = [self.binary, "run", "--config", self.config(instance, lanes)]
+        worker = Worker(self, instance, self._admin_ports[instance], command, self.env)
+        self._workers.append(worker)
+        return worker.await_ready() if ready else worker
+
+    def cli(self, *arguments: str, code: int = 0) -> str:
+        """Runs a command to its end and returns what it printed; a reader needs no instance of its own."""
+        command = [self.binary, *arguments, "--config", self.config("cli")]
+        env = {**os.environ, **self.env}
+        done = subprocess.run(command, capture_output=True, timeout=120, cwd=self.folder, env=env)
+        with open(self.folder / "cli.log", "ab") as log:
+            log.write(done.stderr)
+        said = done.stdout.decode() + done.stderr.decode()
+        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{said}"
+        return done.stdout.decode()
+
+    def cli_json(self, *arguments: str) -> list[dict]:
+        """One object per line, or one array."""
+        text = self.cli(*arguments)
+        if text.lstrip().startswith("["):
+            return json.loads(text)
+        return [json.loads(line) for line in text.splitlines()]
+
+    def opened(self, topic: str | None = None) -> list[dict]:
+        return self.cli_json("open", "--topic", topic or self.output, "--from-beginning")
+
+    def set_clock(self, *, hours: float):
+        """Moves the testkit clock of running and later processes."""
+        self.env["HOURSEAL_TESTKIT_CLOCK"] = str(self.clock_file)
+        fresh = self.clock_file.with_suffix(".new")
+        fresh.write_text(f"{int(hours * 3600)}\n")
+        fresh.replace(self.clock_file)
+
+    def end(self):
+        for worker in self._workers:
+            worker.send(signal.SIGKILL)
+
+    # --- feeding
+
+    def load(self, events: Iterator[Event], rate: int, *, stamped: bool = False) -> "Load":
+        return Load(self, events, rate, stamped)
+
+    def feed(self, events: Iterable[Event], *, stamped: bool = False):
+        """Produces all of them, as fast as the broker takes them. `stamped`: event time as record time."""
+        feeder = Feeder(self, stamped)
+        for event in events:
+            feeder.put(event)
+        feeder.finish()
+
+    def feed_some(self, events: Iterator[Event], count: int, **how):
+        self.feed(islice(events, count), **how)
+
+    def command(self, **body):
+        """Puts one control message."""
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
+        producer.produce(self.control, json.dumps(body).encode())
+        assert producer.flush(20) == 0
+
+    # --- finding
+
+    def lag(self) -> int:
+        """Input records without a committed offset behind them."""
+        ends = self.topics.ends(self.input)
+        try:
+            committed = self.topics.committed(self.group, self.input)
+        except KafkaException:  # offsets are pending in a transaction, or the coordinator moves
+            return sum(ends.values())
+        return sum(end - committed.get(partition, 0) for partition, end in ends.items())
+
+    def await_drained(self, seconds: float = 90):
+        wait_until(lambda: self.lag() == 0, seconds, "all of the input is committed", every=0.2)
+
+    def keys(self) -> KeyStore:
+        return KeyStore(self.store, self.vault, self.root_key_file)
+
+    def findings(self) -> Findings:
+        """Every event of the ledger against every record of the output."""
+        assert self.topics.ends(self.output) == self.topics.ends(self.output, "read_uncommitted"), "a transaction hangs"
+        findings = compare(self.ledger, self.topics.read(self.output, COMMITTED), self.keys())
+        print(findings.summary())
+        return findings
+
+    def sealed_count(self) -> int:
+        return len(self.topics.read(self.output))
+
+    def receipt_bodies(self) -> list[dict]:
+        return [json.loads(record.value()) for record in self.topics.read(self.receipts)]
+
+
+class Feeder:
+    """Puts events into the input and into the ledger, partition by partition in one order."""
+
+    def __init__(self, world: World, stamped: bool = False, settings: dict | None = None):
+        self._world, self._stamped, self._count = world, stamped, 0
+        self._failures: list[str] = []
+        base = {
+            "bootstrap.servers": world.kafka.bootstrap,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "message.timeout.ms": 0,
+            "queue.buffering.max.messages": 1_000_000,
+            "log_level": 0,
+        }
+        self._producer = Producer({**base, **(settings or {})})
+
+    def put(self, event: Event):
+        self._count += 1
+        partition = self._count % self._world.partitions
+        self._world.ledger.put(partition, event)
+        stamp = {"timestamp": event.time_ms} if self._stamped else {}
+        self.send(partition, event.key, event.headers, event.payload, **stamp)
+
+    def send(self, partition: int, key, headers, payload, on_delivery=None, **stamp):
+        """Puts any record, good or bad; the ledger does not know of it."""
+        pairs = [(name.decode(), value) for name, value in headers]
+        report = on_delivery or self._delivered
+        while True:
+            try:
+                self._producer.produce(
+                    self._world.input, payload, key, partition, on_delivery=report, headers=pairs, **stamp
+                )
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def finish(self):
+        assert self._producer.flush(90) == 0, "the broker does not take the input"
+        assert not self._failures, self._failures[:3]
+
+    def _delivered(self, error, _message):
+        if error is not None:
+            self._failures.append(str(error))
+
+
+class Load:
+    """A steady stream of events while the body of the `with` does its harm."""
+
+    TICK = 0.02
+
+    def __init__(self, world: World, events: Iterator[Event], rate: int, stamped: bool):
+        self._feeder = Feeder(world, stamped)
+        self._events, self._rate = events, rate
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._stop.set()
+        self._thread.join(120)
+        if kind is None:
+            assert self._failure is None, self._failure
+            self._feeder.finish()
+
+    def _run(self):
+        try:
+            start, sent = time.monotonic(), 0
+            while not self._stop.wait(self.TICK):
+                due = int((time.monotonic() - start) * self._rate)
+                for event in islice(self._events, due - sent):
+                    self._feeder.put(event)
+                sent = due
+        except BaseException as failure:
+            self._failure = failure
+
+
+def seeded() -> random.Random:
+    """Random and repeatable: the seed is printed, and HOURSEAL_SEED sets it."""
+    seed = int(os.environ.get("HOURSEAL_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
+    print(f"HOURSEAL_SEED={seed}")
+    return random.Random(seed)
+
+
+def merged(base: dict, over: dict) -> dict:
+    result = dict(base)
+    for name, value in over.items():
+        deeper = isinstance(value, dict) and isinstance(result.get(name), dict)
+        result[name] = merged(result[name], value) if deeper else value
+    return result
+
+
+def to_toml(tree: dict) -> str:
+    text = "".join(_section(tree, ()))
+    assert tomllib.loads(text) == tree
+    return text
+
+
+def _section(tree: dict, path: tuple[str, ...]) -> Iterator[str]:
+    for name, value in tree.items():
+        if not isinstance(value, dict):
+            yield f"{json.dumps(name)} = {json.dumps(value)}\n"
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            inner = (*path, name)
+            yield f"\n[{'.'.join(json.dumps(word) for word in inner)}]\n"
+            yield from _section(value, inner)

@@ -1,0 +1,230 @@
+//! The command line as a person meets it: exit codes, help, and what an error says.
+
+use std::process::{Command, Output};
+
+/// Runs the binary in a fresh folder, without our variables around it.
+fn hourseal(arguments: &[&str]) -> Output {
+    hourseal_with(arguments, &[])
+}
+
+fn hourseal_with(arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hourseal"));
+    #[expect(clippy::disallowed_methods, reason = "the binary is shielded from our own variables")]
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("HOURSEAL")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).envs(env.iter().copied()).current_dir(folder.path());
+    command.output().expect("it runs")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("an exit code")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// An error is one line, its hint another; both are exact.
+fn check_error(arguments: &[&str], exit: i32, expected: &str) {
+    let output = hourseal(arguments);
+    assert_eq!(stderr(&output), expected, "{arguments:?}");
+    assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
+}
+
+const COMMANDS: [&[&str]; 15] = [
+    &[],
+    &["demo"],
+    &["run"],
+    &["produce-sample"],
+    &["open"],
+    &["keys"],
+    &["keys", "ls"],
+    &["keys", "show"],
+    &["quarantine"],
+    &["quarantine", "ls"],
+    &["topics", "check"],
+    &["topics", "create"],
+    &["config", "check"],
+    &["config", "show"],
+    &["completions"],
+];
+
+#[test]
+fn every_command_explains_itself() {
+    for command in COMMANDS {
+        let output = hourseal(&[command, &["--help"]].concat());
+        let help = stdout(&output);
+        assert_eq!(code(&output), 0, "{command:?}");
+        assert!(help.contains("Usage: hourseal") && help.lines().count() > 6, "{command:?}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{command:?} is too wide: {help}");
+        assert!(!help.contains('\u{1b}'), "{command:?} has colour in a pipe");
+    }
+}
+
+#[test]
+fn reading_commands_offer_json() {
+    for command in [
+        &["keys", "ls"][..],
+        &["keys", "show"],
+        &["quarantine", "ls"],
+        &["topics", "check"],
+        &["config", "show"],
+        &["open"],
+    ] {
+        assert!(stdout(&hourseal(&[command, &["--help"]].concat())).contains("--json"), "{command:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_64() {
+    for wrong in [
+        &["no-such-command"][..],
+        &[],
+        &["run", "--no-such-flag"],
+        &["keys", "show"],
+        &["open", "--hour", "yesterday"],
+        &["open", "--customer", "~quarantine"],
+        &["open", "--file", "x", "--from-beginning"],
+        &["produce-sample", "--customers", "0"],
+    ] {
+        let output = hourseal(wrong);
+        assert_eq!((code(&output), stdout(&output).as_str()), (64, ""), "{wrong:?}");
+        assert!(!stderr(&output).is_empty(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_78_with_the_key_its_origin_and_a_hint() {
+    check_error(
+        &["config", "check", "--set", "lane.count=0"],
+        78,
+        "error: `lane.count` is 0, which is not 1 to 1024 (flag --set)\n\
+         hint:  `hourseal config show` prints every key with its value and its origin\n",
+    );
+    check_error(
+        &["config", "check", "--set", "kafka.consumer.session.timeout.ms=12000"],
+        78,
+        "error: the transaction time-out 15s is not shorter than the session time-out 12s\n\
+         hint:  keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms\n",
+    );
+    check_error(
+        &["config", "check", "--set", "kafka.client.isolation.level=read_uncommitted"],
+        78,
+        "error: `kafka.client.isolation.level` cannot be set: reading uncommitted offsets doubles records\n\
+         hint:  remove the key; `hourseal config show` prints where each value came from\n",
+    );
+    check_error(
+        &["run", "--config", "absent.toml"],
+        78,
+        "error: cannot read absent.toml: No such file or directory (os error 2)\n\
+         hint:  check the path (relative ones start at the working directory) and its mode\n",
+    );
+}
+
+#[test]
+fn a_secret_is_never_echoed() {
+    for wrong in ["kafka.client.sasl.password=hunter2", "kafka.client=hunter2", "kafka.sasl_password:hunter2"]
+    {
+        let output = hourseal(&["config", "check", "--set", wrong]);
+        assert_eq!(code(&output), 78, "{wrong}");
+        assert!(!(stdout(&output) + &stderr(&output)).contains("hunter2"), "{wrong}");
+    }
+    let output = hourseal_with(&["config", "show"], &[("HOURSEAL__KAFKA__CLIENT__SASL_PASSWORD", "hunter2")]);
+    assert_eq!(code(&output), 78);
+    assert!(!(stdout(&output) + &stderr(&output)).contains("hunter2"));
+}
+
+#[test]
+fn an_unknown_variable_is_refused_by_name() {
+    let output = hourseal_with(&["config", "check"], &[("HOURSEAL__LANE__CUONT", "2")]);
+    assert_eq!(code(&output), 78);
+    assert!(
+        stderr(&output).starts_with("error: `lane.cuont` is unknown; there are count,"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stderr(&output).contains("(environment HOURSEAL__LANE__CUONT)"), "{}", stderr(&output));
+}
+
+#[test]
+fn config_show_prints_each_value_with_its_origin() {
+    let output = hourseal_with(
+        &["config", "show", "--set", "lane.batch_time=50ms", "--bootstrap", "broker:9092"],
+        &[("HOURSEAL__INSTANCE", "007")],
+    );
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0);
+    for (setting, origin) in [
+        ("instance = \"007\"", "environment HOURSEAL__INSTANCE"),
+        ("bootstrap = \"broker:9092\"", "flag --bootstrap"),
+        ("batch_time = \"50ms\"", "flag --set"),
+        ("group = \"hourseal.jobs\"", "default"),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(setting)).expect(setting);
+        assert_eq!(line.split_once(" # ").expect("an origin").1, origin);
+    }
+    let json = stdout(&hourseal(&["config", "show", "--json"]));
+    for line in json.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).expect("one JSON object per line");
+        assert!(entry["key"].is_string() && entry["value"].is_string() && entry["origin"].is_string());
+    }
+}
+
+#[test]
+fn a_broker_that_is_away_is_69() {
+    let output = hourseal(&["topics", "check", "--bootstrap", "127.0.0.1:1"]);
+    assert_eq!(code(&output), 69);
+    assert!(
+        stderr(&output).starts_with("error: no answer from kafka at 127.0.0.1:1: "),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn reading_a_store_that_is_not_there_creates_nothing_and_is_78() {
+    let output = hourseal(&["keys", "ls"]);
+    assert_eq!(code(&output), 78);
+    assert!(
+        stderr(&output).contains("hint:  check [store] and [kek]; `hourseal run` creates what is missing")
+    );
+}
+
+#[test]
+fn completions_are_scripts_for_their_shell() {
+    for (shell, word) in
+        [("bash", "complete -F _hourseal"), ("zsh", "#compdef hourseal"), ("fish", "complete -c hourseal")]
+    {
+        let output = hourseal(&["completions", shell]);
+        assert_eq!(code(&output), 0);
+        assert!(stdout(&output).contains(word), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let binary = env!("CARGO_BIN_EXE_hourseal");
+    let shell = format!("set -o pipefail; {binary} completions bash | head -n 1");
+    let output = Command::new("bash").args(["-c", &shell]).output().expect("bash runs");
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+}
+
+#[test]
+fn a_file_of_records_needs_the_keys_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("records.jsonl"), "").expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hourseal"));
+    let output = command
+        .args(["open", "--file", "records.jsonl"])
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(code(&output), 78, "{}", stderr(&output));
+}

@@ -1,0 +1,23 @@
+//! The demo proves something, or fails.
+
+use hourseal::app::{DemoOptions, DemoSummary, demo};
+
+fn play(events: u64) -> (DemoSummary, Vec<String>) {
+    let mut told = Vec::new();
+    let summary = demo(&DemoOptions { keep: None, events }, &mut |line| told.push(line)).expect("a demo that works");
+    (summary, told)
+}
+
+#[test]
+fn the_demo_tells_what_its_lane_committed_and_forgets_one_hour() {
+    let (summary, told) = play(600);
+    assert_eq!(summary.produced, 600);
+    assert_eq!(summary.committed, summary.produced, "the count is the lane's own");
+    assert_eq!(summary.opened, summary.produced);
+    assert!(summary.erased > 0 && summary.erased < summary.produced);
+    let line = |word: &str| told.iter().find(|line| line.starts_with(word)).expect("a line");
+    assert!(line("sealed").contains(&format!(" {} events", summary.committed)), "{}", line("sealed"));
+    assert!(line("before").contains("opened"), "{}", line("before"));
+    assert!(line("after").contains("erased"), "{}", line("after"));
+    assert!(told.len() <= 12, "about ten calm lines: {told:#?}");
+}

@@ -1,0 +1,135 @@
+//! Finding the key of an envelope: every way of not having one has its name.
+
+use std::sync::atomic::Ordering;
+
+use hourseal::keys::*;
+use hourseal::model::*;
+
+use crate::world::{HOUR, World, command, customer, key, slot};
+
+const SLOT_KEY_UNKNOWN: KeyId = KeyId([9; 16]);
+
+fn name(lookup: &Lookup) -> &'static str {
+    match lookup {
+        Lookup::Key(_) => "key",
+        Lookup::Erased { .. } => "erased",
+        Lookup::ErasedByTtl => "erased by ttl",
+        Lookup::Gone => "gone",
+        Lookup::NoSuchKey => "no such key",
+        Lookup::WrongKey => "wrong key",
+        Lookup::Unavailable(_) => "unavailable",
+    }
+}
+
+async fn find(world: &World, slot: &Slot, key_id: KeyId) -> Lookup {
+    world.finder().find(&slot.customer, slot.hour, slot.generation, key_id).await
+}
+
+async fn found(world: &World, slot: &Slot, key_id: KeyId) -> &'static str {
+    name(&find(world, slot, key_id).await)
+}
+
+/// Mints the slot's key and answers its id.
+async fn minted(world: &World, slot: &Slot) -> KeyId {
+    let obtained = world.mint().obtain(std::slice::from_ref(slot), world.clock.now()).await;
+    key(&obtained.expect("it answers")[0]).seal.key_id()
+}
+
+#[tokio::test]
+async fn a_live_key_is_found_also_when_it_no_longer_seals() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    for clock in [&world.clock, &world.store_clock] {
+        clock.advance(1_000 * MILLIS_PER_HOUR);
+    }
+    let Lookup::Key(seal) = find(&world, &slot, key_id).await else { panic!("no key") };
+    assert_eq!(seal.key_id(), key_id);
+}
+
+#[tokio::test]
+async fn an_erased_key_names_its_command_to_its_own_envelope_only() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    world.erase(&slot, command(5)).await;
+    assert!(matches!(find(&world, &slot, key_id).await, Lookup::Erased { command: by } if by == command(5)));
+    assert_eq!(found(&world, &slot, SLOT_KEY_UNKNOWN).await, "wrong key");
+}
+
+#[tokio::test]
+async fn what_the_fail_safe_took_has_a_name_of_its_own() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    world.store().expire_secrets(Due(HOUR.0 + 25), HOUR.start()).await.expect("it answers");
+    assert_eq!(found(&world, &slot, key_id).await, "erased by ttl");
+    assert_eq!(found(&world, &slot, SLOT_KEY_UNKNOWN).await, "wrong key");
+}
+
+#[tokio::test]
+async fn a_destroyed_kek_is_an_erasure_without_a_command() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    let kek = KekId::of_due(Due(HOUR.0 + 25));
+    world.store().advance_kek(&kek, KekState::Destroyed).await.expect("it answers");
+    assert_eq!(found(&world, &slot, key_id).await, "erased by ttl");
+}
+
+#[tokio::test]
+async fn what_is_below_the_floor_is_gone() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    world.erase(&slot, command(5)).await;
+    world.store().raise_floor(&slot.customer, HOUR.plus(1)).await.expect("it answers");
+    assert_eq!(found(&world, &slot, key_id).await, "erased", "while the marker stands");
+    world.store().expire_markers().await.expect("it answers");
+    assert_eq!(found(&world, &slot, key_id).await, "gone");
+}
+
+#[tokio::test]
+async fn a_slot_of_a_fenced_hour_or_a_closed_customer_without_a_row_is_gone() {
+    let world = World::new();
+    let fenced = slot("acme", HOUR, 4);
+    let token = world.place(&fenced).token;
+    world.store().fence(token, HOUR, Due(0), command(1)).await.expect("it answers");
+    assert_eq!(found(&world, &fenced, SLOT_KEY_UNKNOWN).await, "gone");
+    world.store().close_customer(&customer("ajax")).await.expect("it answers");
+    assert_eq!(found(&world, &slot("ajax", HOUR, 0), SLOT_KEY_UNKNOWN).await, "gone");
+}
+
+#[tokio::test]
+async fn what_was_never_minted_is_no_such_key() {
+    let world = World::new();
+    minted(&world, &slot("acme", HOUR, 0)).await;
+    for unknown in [slot("acme", HOUR, 1), slot("acme", HOUR.plus(1), 0), slot("ajax", HOUR, 0)] {
+        assert_eq!(found(&world, &unknown, SLOT_KEY_UNKNOWN).await, "no such key", "{unknown:?}");
+    }
+    assert_eq!(world.store().count_keys().await.expect("it answers"), (1, 0, 0), "finding mints nothing");
+}
+
+#[tokio::test]
+async fn another_key_than_named_is_wrong_and_so_is_an_altered_row() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    assert_eq!(found(&world, &slot, SLOT_KEY_UNKNOWN).await, "wrong key");
+    world.sql("UPDATE key SET commitment = zeroblob(32)");
+    assert_eq!(found(&world, &slot, key_id).await, "wrong key");
+}
+
+#[tokio::test]
+async fn what_is_not_known_for_now_is_unavailable() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    let kek = world.folder.path().join("kek/day");
+    std::fs::rename(&kek, kek.with_extension("away")).expect("ours");
+    assert_eq!(found(&world, &slot, key_id).await, "unavailable", "the vault is away");
+    std::fs::rename(kek.with_extension("away"), &kek).expect("ours");
+    assert_eq!(found(&world, &slot, key_id).await, "key");
+    world.spy.away.store(true, Ordering::SeqCst);
+    assert_eq!(found(&world, &slot, key_id).await, "unavailable", "the store is away");
+}

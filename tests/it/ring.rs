@@ -1,0 +1,277 @@
+//! The ring: keys in memory, under a lease, asked for once.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use hourseal::keys::*;
+use hourseal::model::*;
+use tokio::runtime::Runtime;
+
+use crate::world::{HOUR, World, command, key, slot};
+
+/// A ring over a watched store. Tests are plain threads, as lanes are.
+struct Ringed {
+    world: World,
+    lease: Arc<Lease>,
+    ring: Ring,
+    runtime: Runtime,
+}
+
+impl Ringed {
+    fn new() -> Self {
+        Self::with_capacity(1_000)
+    }
+
+    fn with_capacity(capacity: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let (runtime, world) = (runtime.expect("a runtime"), World::new());
+        let lease = Arc::new(Lease::new(60_000, 60_000));
+        let handle = runtime.handle().clone();
+        let ring = Ring::new(world.mint(), lease.clone(), world.clock.clone(), capacity, handle);
+        Self { world, lease, ring, runtime }
+    }
+
+    /// With a lease that was just proven.
+    fn leased() -> Self {
+        let ringed = Self::new();
+        ringed.prove();
+        ringed
+    }
+
+    fn prove(&self) {
+        self.lease.prove(self.world.clock.boot_ms());
+    }
+
+    fn obtain(&self, slot: &Slot) -> Obtained {
+        self.try_obtain(slot).expect("it answers")
+    }
+
+    fn try_obtain(&self, slot: &Slot) -> Result<Obtained, Waiting> {
+        let obtained = self.ring.obtain(std::slice::from_ref(slot), soon())?;
+        Ok(obtained.into_iter().next().expect("one answer"))
+    }
+
+    fn key_id(&self, slot: &Slot) -> KeyId {
+        key(&self.obtain(slot)).seal.key_id()
+    }
+
+    fn entries(&self) -> u64 {
+        self.ring.stats().entries
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+#[test]
+fn sixteen_lanes_that_need_one_slot_ask_and_mint_once() {
+    let ringed = Ringed::leased();
+    let hindrance = ringed.runtime.block_on(ringed.world.spy.held_up.write());
+    let (slot, barrier) = (slot("acme", HOUR, 0), Barrier::new(17));
+    std::thread::scope(|scope| {
+        let lane = || {
+            barrier.wait();
+            ringed.key_id(&slot)
+        };
+        let lanes: Vec<_> = (0..16).map(|_| scope.spawn(lane)).collect();
+        barrier.wait();
+        while ringed.ring.stats().misses < 16 {
+            std::thread::yield_now();
+        }
+        drop(hindrance);
+        let key_ids: Vec<_> = lanes.into_iter().map(|lane| lane.join().expect("it ends")).collect();
+        assert!(key_ids.iter().all(|key_id| *key_id == key_ids[0]));
+    });
+    let stats = ringed.ring.stats();
+    assert_eq!((stats.mint.minted, stats.mint.adopted, stats.misses, stats.entries), (1, 0, 16, 1));
+    assert_eq!(ringed.world.spy.fetched(), 1);
+}
+
+#[test]
+fn under_a_lease_a_known_slot_asks_nobody() {
+    let ringed = Ringed::leased();
+    let slots = [slot("acme", HOUR, 0), slot("ajax", HOUR, 0), slot("acme", HOUR, 0)];
+    let first = ringed.ring.obtain(&slots, soon()).expect("it answers");
+    assert_eq!(ringed.world.spy.fetched(), 2, "a slot twice in a batch is asked for once");
+    ringed.world.spy.away.store(true, Ordering::SeqCst);
+    let again = ringed.ring.obtain(&slots, soon()).expect("from memory");
+    for (one, other) in first.iter().zip(&again) {
+        assert!(Arc::ptr_eq(key(one), key(other)));
+    }
+    assert!(Arc::ptr_eq(key(&first[0]), key(&first[2])));
+    assert_eq!((ringed.ring.stats().hits, ringed.ring.stats().misses), (3, 3));
+}
+
+#[test]
+fn answers_come_in_the_order_asked() {
+    let ringed = Ringed::leased();
+    let slots: Vec<_> = (0..40).map(|hour| slot("acme", HOUR.plus(hour), 0)).collect();
+    let key_ids: Vec<_> = slots.iter().step_by(2).map(|slot| ringed.key_id(slot)).collect();
+    let obtained = ringed.ring.obtain(&slots, soon()).expect("it answers");
+    let even: Vec<_> = obtained.iter().step_by(2).map(|it| key(it).seal.key_id()).collect();
+    assert_eq!(even, key_ids);
+    for (slot, obtained) in slots.iter().zip(&obtained) {
+        assert_eq!(ringed.key_id(slot), key(obtained).seal.key_id());
+    }
+}
+
+#[test]
+fn without_a_lease_the_store_is_asked_each_time_and_nothing_is_kept() {
+    let ringed = Ringed::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = ringed.key_id(&slot);
+    assert_eq!(ringed.key_id(&slot), key_id);
+    assert_eq!((ringed.world.spy.fetched(), ringed.entries()), (2, 0));
+}
+
+#[test]
+fn when_the_lease_is_over_the_store_is_asked_again() {
+    let ringed = Ringed::leased();
+    let slot = slot("acme", HOUR, 0);
+    ringed.key_id(&slot);
+    for clock in [&ringed.world.clock, &ringed.world.store_clock] {
+        clock.advance(60_000);
+    }
+    ringed.runtime.block_on(ringed.world.erase(&slot, command(1)));
+    assert!(matches!(ringed.obtain(&slot), Obtained::Erased), "memory was not believed");
+    assert_eq!((ringed.world.spy.fetched(), ringed.entries()), (2, 0), "and what it held is gone");
+}
+
+#[test]
+fn a_proof_makes_memory_good_again() {
+    let ringed = Ringed::leased();
+    let slot = slot("acme", HOUR, 0);
+    ringed.key_id(&slot);
+    for clock in [&ringed.world.clock, &ringed.world.store_clock] {
+        clock.advance(60_000);
+    }
+    ringed.prove();
+    ringed.key_id(&slot);
+    assert_eq!(ringed.world.spy.fetched(), 1);
+}
+
+#[test]
+fn a_receipt_evicts_its_hours() {
+    let ringed = Ringed::leased();
+    let slots =
+        [slot("acme", HOUR, 0), slot("acme", HOUR, 3), slot("acme", HOUR.plus(1), 0), slot("ajax", HOUR, 0)];
+    ringed.ring.obtain(&slots, soon()).expect("it answers");
+    ringed.runtime.block_on(ringed.world.erase(&slots[0], command(1)));
+    assert_eq!(ringed.ring.evict(ringed.world.place(&slots[0]).token, HOUR, HOUR), 2);
+    assert_eq!(ringed.entries(), 2);
+    let obtained = ringed.ring.obtain(&slots, soon()).expect("it answers");
+    let erased: Vec<_> = obtained.iter().map(|it| matches!(it, Obtained::Erased)).collect();
+    assert_eq!(erased, [true, true, false, false]);
+}
+
+#[test]
+fn an_answer_older_than_a_receipt_is_not_kept() {
+    let ringed = Ringed::leased();
+    let slot = slot("acme", HOUR, 0);
+    ringed
+        .runtime
+        .block_on(ringed.world.mint().obtain(std::slice::from_ref(&slot), HOUR.start()))
+        .expect("minted");
+    let before = ringed.world.spy.fetched();
+    let hindrance = ringed.runtime.block_on(ringed.world.spy.held_up.write());
+    std::thread::scope(|scope| {
+        let lane = scope.spawn(|| ringed.obtain(&slot));
+        while ringed.world.spy.fetched() == before {
+            std::thread::yield_now();
+        }
+        // The store has answered "live"; now it is erased, and the receipt arrives before the answer.
+        ringed.runtime.block_on(ringed.world.erase(&slot, command(1)));
+        ringed.ring.evict(ringed.world.place(&slot).token, HOUR, HOUR);
+        drop(hindrance);
+        lane.join().expect("it ends");
+    });
+    assert_eq!(ringed.entries(), 0);
+    assert!(matches!(ringed.obtain(&slot), Obtained::Erased));
+}
+
+#[test]
+fn clearing_forgets_everything() {
+    let ringed = Ringed::leased();
+    ringed.key_id(&slot("acme", HOUR, 0));
+    ringed.ring.clear();
+    assert_eq!(ringed.entries(), 0);
+}
+
+#[test]
+fn a_cached_key_stops_sealing_when_it_is_due() {
+    let ringed = Ringed::leased();
+    let slot = slot("acme", HOUR, 0);
+    ringed.key_id(&slot);
+    for clock in [&ringed.world.clock, &ringed.world.store_clock] {
+        clock.advance(25 * MILLIS_PER_HOUR);
+    }
+    ringed.prove();
+    assert!(matches!(ringed.obtain(&slot), Obtained::Expired));
+    assert_eq!(ringed.entries(), 0);
+}
+
+#[test]
+fn memory_is_bounded() {
+    let ringed = Ringed::with_capacity(10);
+    ringed.prove();
+    for hour in 0..20 {
+        let slots: Vec<_> = ["a", "b", "c"].map(|id| slot(id, HOUR.plus(hour), 0)).into();
+        ringed.ring.obtain(&slots, soon()).expect("it answers");
+        assert!(ringed.entries() <= 10);
+    }
+    assert_eq!(ringed.entries(), 10);
+}
+
+#[test]
+fn a_store_that_is_away_keeps_lanes_waiting_with_its_reason() {
+    let ringed = Ringed::leased();
+    ringed.world.spy.away.store(true, Ordering::SeqCst);
+    let waiting = ringed.try_obtain(&slot("Jane Doe", HOUR, 0)).err().expect("away");
+    assert_eq!(waiting.cause(), Cause::Store);
+    assert!(waiting.reason().contains("away") && waiting.reason().len() <= Waiting::MAX_REASON);
+    assert!(!format!("{waiting} {waiting:?}").contains("Jane"));
+    ringed.world.spy.away.store(false, Ordering::SeqCst);
+    ringed.key_id(&slot("Jane Doe", HOUR, 0));
+}
+
+#[test]
+fn clocks_that_disagree_keep_lanes_waiting() {
+    let ringed = Ringed::leased();
+    ringed.world.store_clock.advance(31_000);
+    let waiting = ringed.try_obtain(&slot("acme", HOUR, 0)).err().expect("apart");
+    assert_eq!(waiting.cause(), Cause::Clocks);
+}
+
+#[test]
+fn an_answer_that_comes_after_the_deadline_is_there_for_the_next_call() {
+    let ringed = Ringed::leased();
+    let slot = slot("acme", HOUR, 0);
+    let hindrance = ringed.runtime.block_on(ringed.world.spy.held_up.write());
+    for _ in 0..3 {
+        let late = ringed.ring.obtain(std::slice::from_ref(&slot), Instant::now() + Duration::from_millis(5));
+        assert_eq!(late.err().expect("held up").cause(), Cause::Deadline);
+    }
+    drop(hindrance);
+    ringed.key_id(&slot);
+    assert_eq!(ringed.world.spy.fetched(), 1, "asked once in all");
+}
+
+#[test]
+fn a_runtime_that_ends_leaves_no_lane_hanging() {
+    let ringed = Ringed::leased();
+    let runtime = Runtime::new().expect("a runtime");
+    let (mint, handle) = (ringed.world.mint(), runtime.handle().clone());
+    let ring = Ring::new(mint, ringed.lease.clone(), ringed.world.clock.clone(), 10, handle);
+    let _hindrance = ringed.runtime.block_on(ringed.world.spy.held_up.write());
+    std::thread::scope(|scope| {
+        let lane = scope.spawn(|| ring.obtain(&[slot("acme", HOUR, 0)], soon()));
+        while ringed.world.spy.fetched() == 0 {
+            std::thread::yield_now();
+        }
+        runtime.shutdown_background();
+        let waiting = lane.join().expect("it ends").err().expect("no answer");
+        assert_eq!(waiting.cause(), Cause::Store);
+    });
+}

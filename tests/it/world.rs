@@ -1,0 +1,285 @@
+//! What tests share: a clock that stands still, a store that can be watched and hindered, small names.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use hourseal::edge::kek::FileVault;
+use hourseal::edge::sqlite::{OpenOptions, SqliteStore};
+use hourseal::keys::*;
+use hourseal::model::*;
+use tempfile::TempDir;
+
+/// The hour in which tests begin: 2026-11-24T00:00Z.
+pub const HOUR: Hour = Hour(498_816);
+
+pub const DAY: Retention = Retention::hours(24).expect("not zero");
+
+pub fn customer(id: &str) -> CustomerId {
+    CustomerId::parse(id).expect("a valid id")
+}
+
+pub fn slot(id: &str, hour: Hour, generation: u16) -> Slot {
+    Slot { customer: customer(id), hour, generation: Generation(generation) }
+}
+
+pub fn command(byte: u8) -> Digest {
+    Digest([byte; 32])
+}
+
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    hourseal::envelope::random(&mut bytes);
+    bytes
+}
+
+/// A clock that moves only when it is told to.
+pub struct StillClock {
+    now: AtomicI64,
+    boot: AtomicU64,
+}
+
+impl StillClock {
+    pub fn at(hour: Hour) -> Arc<Self> {
+        Arc::new(Self { now: AtomicI64::new(hour.start().0), boot: AtomicU64::new(1_000_000) })
+    }
+
+    /// Moves both clocks.
+    pub fn advance(&self, milliseconds: i64) {
+        self.now.fetch_add(milliseconds, Ordering::SeqCst);
+        self.boot.fetch_add(milliseconds.unsigned_abs(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for StillClock {
+    fn now(&self) -> Millis {
+        Millis(self.now.load(Ordering::SeqCst))
+    }
+
+    fn boot_ms(&self) -> u64 {
+        self.boot.load(Ordering::SeqCst)
+    }
+}
+
+/// A folder with a vault and an embedded store, a clock each, and a spy before the store.
+pub struct World {
+    pub folder: TempDir,
+    pub clock: Arc<StillClock>,
+    pub store_clock: Arc<StillClock>,
+    pub vault: Arc<FileVault>,
+    pub spy: Arc<Spy>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (clock, store_clock) = (StillClock::at(HOUR), StillClock::at(HOUR));
+        let vault = FileVault::open_or_create(&folder.path().join("kek"), &folder.path().join("root.key"));
+        let vault = Arc::new(vault.expect("a new vault"));
+        let store = open_sqlite(&folder, vault.id(), store_clock.clone()).expect("a new store");
+        Self { folder, clock, store_clock, vault, spy: Spy::on(Arc::new(store)) }
+    }
+
+    pub fn store(&self) -> &dyn KeyStore {
+        &*self.spy.store
+    }
+
+    pub fn mint(&self) -> Mint {
+        Mint::new(self.spy.clone(), self.vault.clone(), Retention::hours(48).expect("not zero"))
+    }
+
+    pub fn finder(&self) -> Finder {
+        Finder::new(self.spy.clone(), self.vault.clone())
+    }
+
+    /// Runs SQL behind the store's back.
+    pub fn sql(&self, sql: &str) {
+        let raw =
+            rusqlite::Connection::open(self.folder.path().join("data/keys.db")).expect("the store's file");
+        raw.execute_batch(sql).expect("valid SQL");
+    }
+
+    pub fn place(&self, slot: &Slot) -> SlotRef {
+        SlotRef { token: self.store().token(&slot.customer), hour: slot.hour, generation: slot.generation }
+    }
+
+    /// Fences and erases the hour of a slot.
+    pub async fn erase(&self, slot: &Slot, by: Digest) {
+        let token = self.store().token(&slot.customer);
+        let fence =
+            self.store().fence(token, slot.hour, Due::of(slot.hour, DAY), by).await.expect("it answers");
+        assert_eq!(fence, Fence::Fenced);
+        let erasure = self.store().erase(token, slot.hour, by, slot.hour.start()).await.expect("it answers");
+        assert!(matches!(erasure, Erasure::Erased(_)));
+    }
+}
+
+pub fn open_sqlite(
+    folder: &TempDir,
+    vault: VaultId,
+    clock: Arc<dyn Clock>,
+) -> Result<SqliteStore, StoreError> {
+    let options = OpenOptions { vault, default_retention: DAY, max_lease_ms: 60_000, create: true, clock };
+    SqliteStore::open(&folder.path().join("data/keys.db"), options)
+}
+
+/// The key of an answer, or a panic that says what came instead.
+pub fn key(obtained: &Obtained) -> &Arc<HourKey> {
+    match obtained {
+        Obtained::Key(key) => key,
+        Obtained::Expired => panic!("expired"),
+        Obtained::Erased => panic!("erased"),
+    }
+}
+
+/// A store that counts, and can be away or held up.
+pub struct Spy {
+    pub store: Arc<dyn KeyStore>,
+    pub fetched: AtomicU64,
+    pub minted: AtomicU64,
+    pub away: AtomicBool,
+    /// Awaited by each fetch after the store has answered it, before the answer is passed on.
+    pub held_up: tokio::sync::RwLock<()>,
+    /// Minted by somebody else just before the next mint.
+    pub forestalled_by: Mutex<Option<Candidate>>,
+}
+
+impl Spy {
+    pub fn on(store: Arc<dyn KeyStore>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            fetched: AtomicU64::new(0),
+            minted: AtomicU64::new(0),
+            away: AtomicBool::new(false),
+            held_up: tokio::sync::RwLock::new(()),
+            forestalled_by: Mutex::new(None),
+        })
+    }
+
+    /// Slots that the store was asked for so far.
+    pub fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::SeqCst)
+    }
+
+    fn there(&self) -> Result<&dyn KeyStore, StoreError> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("it is away".to_owned())),
+            false => Ok(&*self.store),
+        }
+    }
+}
+
+#[async_trait]
+impl KeyStore for Spy {
+    async fn now(&self) -> Result<Millis, StoreError> {
+        self.there()?.now().await
+    }
+    async fn meta(&self) -> Result<Meta, StoreError> {
+        self.there()?.meta().await
+    }
+    fn token(&self, customer: &CustomerId) -> Token {
+        self.store.token(customer)
+    }
+    fn digest(&self, bytes: &[u8]) -> [u8; 16] {
+        self.store.digest(bytes)
+    }
+    async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
+        let found = self.there()?.fetch(slots).await;
+        self.fetched.fetch_add(slots.len() as u64, Ordering::SeqCst);
+        let _passes = self.held_up.read().await;
+        found
+    }
+    async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError> {
+        let forestaller = self.forestalled_by.lock().expect("not poisoned").take();
+        if let Some(forestaller) = forestaller {
+            self.there()?.mint(&[forestaller], now).await?;
+        }
+        self.minted.fetch_add(candidates.len() as u64, Ordering::SeqCst);
+        self.there()?.mint(candidates, now).await
+    }
+    async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError> {
+        self.there()?.register_kek(id, check).await
+    }
+    async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
+        self.there()?.kek(id).await
+    }
+    async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
+        self.there()?.advance_kek(id, to).await
+    }
+    async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
+        self.there()?.customer(token).await
+    }
+    async fn customers(
+        &self,
+        after: Option<Token>,
+        limit: usize,
+    ) -> Result<Vec<(Token, Customer)>, StoreError> {
+        self.there()?.customers(after, limit).await
+    }
+    async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError> {
+        self.there()?.hours(token, from, to).await
+    }
+    async fn due_hours(
+        &self,
+        until: Due,
+        after: Option<DueHour>,
+        limit: usize,
+    ) -> Result<Vec<DueHour>, StoreError> {
+        self.there()?.due_hours(until, after, limit).await
+    }
+    async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
+        self.there()?.fence(token, hour, due, command).await
+    }
+    async fn erase(
+        &self,
+        token: Token,
+        hour: Hour,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Erasure, StoreError> {
+        self.there()?.erase(token, hour, command, now).await
+    }
+    async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
+        self.there()?.place_hold(hold).await
+    }
+    async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError> {
+        self.there()?.release_hold(id).await
+    }
+    async fn set_retention(
+        &self,
+        customer: &CustomerId,
+        retention: Option<Retention>,
+    ) -> Result<(), StoreError> {
+        self.there()?.set_retention(customer, retention).await
+    }
+    async fn raise_floor(&self, customer: &CustomerId, floor: Hour) -> Result<(), StoreError> {
+        self.there()?.raise_floor(customer, floor).await
+    }
+    async fn close_customer(&self, customer: &CustomerId) -> Result<(), StoreError> {
+        self.there()?.close_customer(customer).await
+    }
+    async fn expire_markers(&self) -> Result<u64, StoreError> {
+        self.there()?.expire_markers().await
+    }
+    async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError> {
+        self.there()?.expire_secrets(until, now).await
+    }
+    async fn store_verdict(&self, digest: Digest, id: &str, body: &[u8]) -> Result<Stored, StoreError> {
+        self.there()?.store_verdict(digest, id, body).await
+    }
+    async fn verdict(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.there()?.verdict(digest).await
+    }
+    async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError> {
+        self.there()?.applied_receipt(offset).await
+    }
+    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError> {
+        self.there()?.started(input).await
+    }
+    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError> {
+        self.there()?.mark_started(input, partitions).await
+    }
+    async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError> {
+        self.there()?.count_keys().await
+    }
+}

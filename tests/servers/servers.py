@@ -1,0 +1,317 @@
+"""Real servers on loopback: Apache Kafka (KRaft) and Apache Cassandra, 1 or 3 nodes, from Maven artifacts.
+
+    with Kafka(nodes=3) as kafka: ... kafka.bootstrap ... kafka.kill(2) ... kafka.up(2)
+
+Ports are found when a server starts and its folder is new, so any number of them can run side by side.
+`python tests/servers/servers.py kafka|cassandra [NODES]` starts one by hand until Ctrl-C.
+"""
+
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from children import Child, discard, free_ports, scrap_folder, wait_until
+
+LIB = Path(__file__).resolve().parent.parent / ".cache" / "lib"
+JVM = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+
+
+class _Servers:
+    """What both kinds share: a folder per node, start, readiness by a log line, faults, stop."""
+
+    kind: str
+    ready_line: str
+    ready_seconds: float
+
+    def __init__(self, nodes: int, heap: str):
+        assert nodes in (1, 3)
+        jars = LIB / self.kind
+        assert any(jars.glob("*.jar")), f"no jars in {jars}: tests/run fetches them"
+        self.classpath = f"{jars}/*"
+        self.nodes = range(1, nodes + 1)
+        self.heap = heap
+        self.folder = scrap_folder(f"hourseal-{self.kind}-")
+        self._children: dict[int, Child] = {}
+        self._launches: dict[int, int] = {}
+        for node in self.nodes:
+            (self.folder / str(node)).mkdir()
+        try:
+            self.configure()
+            for node in self.nodes:
+                self._launch(node)
+            for node in self.nodes:
+                self._await_ready(node)
+            self.settle()
+        except BaseException:
+            self.stop()
+            raise
+
+    def configure(self):
+        raise NotImplementedError
+
+    def command(self, node: int) -> list[str]:
+        raise NotImplementedError
+
+    def settle(self):
+        """What must hold between nodes once each of them is ready."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        for child in self._children.values():
+            child.send(signal.SIGCONT)
+            child.send(signal.SIGTERM)
+        for child in self._children.values():
+            child.end()
+        discard(self.folder)
+
+    def kill(self, node: int, sig: signal.Signals = signal.SIGKILL):
+        """SIGKILL: gone when this returns. SIGSTOP and SIGCONT: a server that hangs and comes back."""
+        self._children[node].send(sig)
+
+    def up(self, node: int):
+        """Starts a killed node on the data that it left."""
+        assert not self._children[node].alive
+        self._launch(node)
+        self._await_ready(node)
+
+    @property
+    def logs(self) -> list[Path]:
+        return sorted(self.folder.glob("*/server.*.log"))
+
+    def log(self, node: int) -> str:
+        return self._children[node].text()
+
+    def _launch(self, node: int):
+        self._launches[node] = self._launches.get(node, 0) + 1
+        log = self.folder / str(node) / f"server.{self._launches[node]}.log"
+        self._children[node] = Child(self.command(node), log=log)
+
+    def _await_ready(self, node: int):
+        child = self._children[node]
+        what = f"{self.kind} node {node} is ready"
+        wait_until(lambda: self.ready_line in child.text(), self.ready_seconds, what, alive=child)
+
+
+class Kafka(_Servers):
+    kind = "kafka"
+    ready_line = "Kafka Server started"  # printed after the broker is registered and unfenced
+    ready_seconds = 60
+    CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
+
+    def __init__(self, nodes: int = 1, heap: str = "512m", settings: dict[str, str] | None = None):
+        self.settings = settings or {}
+        super().__init__(nodes, heap)
+
+    def configure(self):
+        ports = free_ports(2 * len(self.nodes))
+        self._client_port = dict(zip(self.nodes, ports))
+        self._controller_port = dict(zip(self.nodes, ports[len(self.nodes) :]))
+        self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self._client_port.values())
+        for node in self.nodes:
+            lines = "".join(f"{name}={value}\n" for name, value in self._properties(node).items())
+            self._properties_file(node).write_text(lines)
+            self.tool("kafka.tools.StorageTool", "format", "-t", self.CLUSTER_ID, "-c", self._properties_file(node))
+
+    def command(self, node):
+        log = ["showDateTime=true", "dateTimeFormat=HH:mm:ss.SSS", "showShortLogName=true"]
+        options = [f"-Dorg.slf4j.simpleLogger.{option}" for option in log]
+        heap = [f"-Xms{self.heap}", f"-Xmx{self.heap}"]
+        return [*JVM, *heap, *options, "-cp", self.classpath, "kafka.Kafka", self._properties_file(node)]
+
+    def tool(self, main_class: str, *arguments, check: bool = True) -> str:
+        """Runs one of Kafka's own tools and returns what it printed."""
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        command = [*JVM, "-Xmx256m", quiet, "-cp", self.classpath, main_class, *map(str, arguments)]
+        return _run(command, check)
+
+    @property
+    def data_dirs(self) -> list[Path]:
+        return [self.folder / str(node) / "data" for node in self.nodes]
+
+    def _properties_file(self, node: int) -> Path:
+        return self.folder / str(node) / "server.properties"
+
+    def _properties(self, node: int) -> dict[str, object]:
+        replicas = len(self.nodes)
+        in_sync = 2 if replicas == 3 else 1
+        voters = ",".join(f"{other}@127.0.0.1:{port}" for other, port in self._controller_port.items())
+        return {
+            "process.roles": "broker,controller",
+            "node.id": node,
+            "controller.quorum.voters": voters,
+            "listeners": f"PLAINTEXT://127.0.0.1:{self._client_port[node]},"
+            f"CONTROLLER://127.0.0.1:{self._controller_port[node]}",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": self.folder / str(node) / "data",
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": replicas,
+            "min.insync.replicas": in_sync,
+            "offsets.topic.num.partitions": 4,
+            "offsets.topic.replication.factor": replicas,
+            "transaction.state.log.num.partitions": 4,
+            "transaction.state.log.replication.factor": replicas,
+            "transaction.state.log.min.isr": in_sync,
+            "share.coordinator.state.topic.replication.factor": replicas,
+            "share.coordinator.state.topic.min.isr": in_sync,
+            # so that faults and rebalances take seconds, not minutes
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+            "broker.heartbeat.interval.ms": 500,
+            "broker.session.timeout.ms": 2000,
+            "log.retention.check.interval.ms": 1000,
+            "log.initial.task.delay.ms": 500,
+            "log.segment.delete.delay.ms": 1000,
+            **self.settings,
+        }
+
+
+class Cassandra(_Servers):
+    kind = "cassandra"
+    ready_line = "Startup complete"
+    ready_seconds = 120
+    TOKENS = {1: -9223372036854775808, 2: -3074457345618258603, 3: 3074457345618258602}
+    # What remains of the official jvm17-server.options when each is tried alone; the export is for JMX.
+    MODULES = [
+        *("--add-opens", "java.base/jdk.internal.ref=ALL-UNNAMED"),
+        *("--add-opens", "java.base/sun.nio.ch=ALL-UNNAMED"),
+        *("--add-opens", "java.base/java.io=ALL-UNNAMED"),
+        *("--add-exports", "java.rmi/sun.rmi.registry=ALL-UNNAMED"),
+    ]
+
+    def __init__(self, nodes: int = 1, heap: str = "512m", settings: dict[str, str] | None = None):
+        self.settings = settings or {}
+        super().__init__(nodes, heap)
+
+    def configure(self):
+        self.addresses = {node: f"127.0.0.{node}" for node in self.nodes}
+        self.port, self._storage_port = free_ports(2, list(self.addresses.values()))
+        self._jmx_port = dict(zip(self.nodes, free_ports(len(self.nodes))))
+        self.contact_points = [f"{address}:{self.port}" for address in self.addresses.values()]
+        for node in self.nodes:
+            (self.folder / str(node) / "cassandra.yaml").write_text(self._yaml(node))
+            (self.folder / str(node) / "logback.xml").write_text(LOGBACK)
+
+    def command(self, node):
+        folder = self.folder / str(node)
+        cassandra = {
+            "config": f"file://{folder}/cassandra.yaml",
+            "storagedir": folder / "data",
+            "jmx.local.port": self._jmx_port[node],
+            # no waiting for peers that cannot come: all nodes are seeds and their tokens are fixed
+            "ring_delay_ms": 1000,
+            "skip_wait_for_gossip_to_settle": 0,
+            "superuser_setup_delay_ms": 0,
+            "shutdown_announce_in_ms": 0,
+        }
+        options = [f"-Dcassandra.{name}={value}" for name, value in cassandra.items()]
+        options += ["-Dcassandra-foreground=yes", f"-Dlogback.configurationFile={folder}/logback.xml"]
+        heap = [f"-Xms{self.heap}", f"-Xmx{self.heap}"]
+        daemon = "org.apache.cassandra.service.CassandraDaemon"
+        return [*JVM, *heap, *self.MODULES, *options, "-cp", self.classpath, daemon]
+
+    def settle(self):
+        for node in self.nodes:
+            wait_until(lambda node=node: self._sees_its_peers(node), 30, f"node {node} sees its peers")
+
+    def _sees_its_peers(self, node: int) -> bool:
+        others = [address for other, address in self.addresses.items() if other != node]
+        return all(f"{address}:{self._storage_port} is now UP" in self.log(node) for address in others)
+
+    def tool(self, *arguments, node: int = 1) -> str:
+        """Runs nodetool against `node` and returns what it printed."""
+        logback = f"-Dlogback.configurationFile={self.folder}/{node}/logback.xml"
+        options = [*self.MODULES, f"-Dcassandra.storagedir={self.folder}/nodetool", logback]
+        main = ["org.apache.cassandra.tools.NodeTool", "-p", str(self._jmx_port[node])]
+        return _run([*JVM, "-Xmx128m", *options, "-cp", self.classpath, *main, *arguments], check=True)
+
+    def query(self, cql: str, node: int = 1) -> bytes:
+        """Runs one CQL statement over native protocol v4 and returns the body of the RESULT frame."""
+        with socket.create_connection((self.addresses[node], self.port), timeout=10) as connection:
+            stream = connection.makefile("rwb")
+            assert _call(stream, OPTIONS, b"")[0] == SUPPORTED
+            assert _call(stream, STARTUP, b"\x00\x01" + _text("CQL_VERSION") + _text("3.0.0"))[0] == READY
+            statement = cql.encode()
+            opcode, body = _call(stream, QUERY, struct.pack(">I", len(statement)) + statement + b"\x00\x01\x00")
+        assert opcode == RESULT, body
+        return body
+
+    @property
+    def data_dirs(self) -> list[Path]:
+        return [self.folder / str(node) / "data" for node in self.nodes]
+
+    def _yaml(self, node: int) -> str:
+        lines = {
+            "cluster_name": "hourseal",
+            "num_tokens": 1,
+            "initial_token": f'"{self.TOKENS[node]}"',
+            "auto_bootstrap": "false",
+            "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+            "endpoint_snitch": "SimpleSnitch",
+            "seed_provider": "[{class_name: org.apache.cassandra.locator.SimpleSeedProvider,"
+            f' parameters: [{{seeds: "{",".join(self.addresses.values())}"}}]}}]',
+            "listen_address": self.addresses[node],
+            "rpc_address": self.addresses[node],
+            "native_transport_port": self.port,
+            "storage_port": self._storage_port,
+            "commitlog_sync": "periodic",
+            "commitlog_sync_period": "10000ms",
+            "disk_access_mode": "standard",
+            "concurrent_compactors": 1,
+            "memtable_heap_space": "32MiB",
+            "memtable_offheap_space": "32MiB",
+            "file_cache_size": "32MiB",
+            "storage_compatibility_mode": "NONE",
+            "paxos_variant": "v2",
+            **self.settings,
+        }
+        return "".join(f"{name}: {value}\n" for name, value in lines.items())
+
+
+LOGBACK = """<configuration>
+  <appender name="S" class="ch.qos.logback.core.ConsoleAppender"><encoder>
+    <pattern>%d{HH:mm:ss.SSS} %-5level [%thread] %logger{0} - %msg%n</pattern></encoder></appender>
+  <root level="INFO"><appender-ref ref="S"/></root>
+</configuration>
+"""
+
+# Opcodes of the CQL native protocol.
+STARTUP, READY, OPTIONS, SUPPORTED, QUERY, RESULT = 0x01, 0x02, 0x05, 0x06, 0x07, 0x08
+
+
+def _call(stream, opcode: int, body: bytes) -> tuple[int, bytes]:
+    stream.write(struct.pack(">BBHBI", 0x04, 0, 0, opcode, len(body)) + body)
+    stream.flush()
+    _version, _flags, _stream, answer, length = struct.unpack(">BBHBI", stream.read(9))
+    return answer, stream.read(length)
+
+
+def _text(text: str) -> bytes:
+    return struct.pack(">H", len(text)) + text.encode()
+
+
+def _run(command: list[str], check: bool) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _by_hand(kind: str, nodes: str = "1"):
+    with {"kafka": Kafka, "cassandra": Cassandra}[kind](int(nodes)) as servers:
+        print(servers.bootstrap if kind == "kafka" else ",".join(servers.contact_points), flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    _by_hand(*sys.argv[1:])
