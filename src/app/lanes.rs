@@ -16,6 +16,7 @@ pub(super) struct TopicSizes {
     pub(super) output_partitions: i32,
     pub(super) output_bytes: usize,
     pub(super) quarantine_bytes: usize,
+    pub(super) receipts_bytes: usize,
 }
 
 /// The sealing step of one lane.

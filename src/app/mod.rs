@@ -6,6 +6,7 @@ mod build;
 mod caretaker;
 mod demo;
 mod failure;
+mod forgetting;
 mod lanes;
 mod observer;
 mod process;

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::caretaker::Caretaker;
 use super::lanes::{self, TopicSizes};
+use super::forgetting::{ExecutorObserver, FollowingObserver};
 use super::observer::LaneObserver;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
@@ -17,7 +18,8 @@ use super::topics::ready_topics;
 use super::watchdog::Watchdog;
 use super::{Failure, Foundation, build};
 use crate::config::Config;
-use crate::edge::kafka::{ClientSettings, LaneIdentity};
+use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
+use crate::forget::{Executor, ExecutorParts, Following};
 use crate::keys::{Lease, Meta, Mint, Ring};
 use crate::lane::{Keys, Observer};
 use crate::stream::{Halt, Pace, Pulse, StartLog, Stop};
@@ -25,6 +27,9 @@ use crate::telemetry::{Telemetry, codes, error, info};
 
 /// How long batches at hand may take to settle after the stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
+
+/// What a receipt rests on where KEKs are files.
+const FILE_VAULT_ASSUMPTION: &str = "no copy was made of the KEK vault's files and its root key";
 
 /// Everything that the threads share.
 pub(super) struct Process {
@@ -71,7 +76,13 @@ impl Process {
         output_partitions: i32,
     ) -> Result<Self, Failure> {
         let meta = runtime.block_on(foundation.store.meta())?;
-        let sizes = TopicSizes { output_partitions, output_bytes: 1 << 20, quarantine_bytes: 1 << 20 };
+        let bytes = 1 << 20;
+        let sizes = TopicSizes {
+            output_partitions,
+            output_bytes: bytes,
+            quarantine_bytes: bytes,
+            receipts_bytes: bytes,
+        };
         Ok(Self::new(config, RunOptions::default(), foundation, meta, sizes))
     }
 
@@ -94,7 +105,7 @@ impl Process {
         ear: &dyn Fn(usize) -> Option<Box<dyn Observer>>,
     ) -> Result<Threads, Failure> {
         let (ended, endings) = mpsc::unbounded_channel();
-        let keys = self.keys(runtime);
+        let (keys, lease) = self.keys(runtime);
         let mut handles = Vec::new();
         let mut pulses = Vec::new();
         for lane in 0..self.config.lane.count {
@@ -102,20 +113,24 @@ impl Process {
             pulses.push((format!("lane {lane}"), pulse.clone()));
             handles.push(self.start_lane(lane, runtime, keys.clone(), pulse, ear(lane), ended.clone())?);
         }
+        let pulse = Pulse::default();
+        pulses.push(("the executor".to_owned(), pulse.clone()));
+        handles.push(self.start_executor(runtime, pulse, ended)?);
         handles.push(self.start_watchdog(pulses)?);
+        handles.push(self.start_following(runtime, &keys.ring, lease)?);
         let caretaker = Caretaker::new(&self.foundation, keys.ring, &self.telemetry);
         let caretaker = runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle();
         Ok(Threads { handles, caretaker, endings })
     }
 
-    fn keys(&self, runtime: &Runtime) -> Keys {
+    fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
         let lease_ms = u64::try_from(self.config.ring.lease.as_millis()).unwrap_or(u64::MAX);
         let lease = Arc::new(Lease::new(lease_ms, self.meta.max_lease_ms));
         let Foundation { store, vault, clock } = &self.foundation;
         let mint = Mint::new(Arc::clone(store), Arc::clone(vault), self.config.retention.quarantine);
         let capacity = self.config.ring.capacity;
         let ring = Ring::new(mint, Arc::clone(&lease), Arc::clone(clock), capacity, runtime.handle().clone());
-        Keys { ring: Arc::new(ring), store: Arc::clone(store) }
+        (Keys { ring: Arc::new(ring), store: Arc::clone(store) }, lease)
     }
 
     fn start_lane(
@@ -146,6 +161,63 @@ impl Process {
         // The receiver is gone only when the process ends anyway.
         let tell = move |outcome| drop(ended.send((name, outcome)));
         lanes::spawn(identity, starts, pace, self.stop.clone(), pulse, step, tell).map_err(no_thread)
+    }
+
+    /// The owner of the control topic's partition executes; the other processes' executors stand by.
+    fn start_executor(
+        &self,
+        runtime: &Runtime,
+        pulse: Pulse,
+        ended: mpsc::UnboundedSender<Ended>,
+    ) -> Result<JoinHandle<()>, Failure> {
+        let condition = self.telemetry.readiness.condition("executor");
+        let executor = Executor::new(ExecutorParts {
+            store: Arc::clone(&self.foundation.store),
+            clock: Arc::clone(&self.foundation.clock),
+            runtime: runtime.handle().clone(),
+            signatures_required: self.config.control.require_signatures,
+            receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
+            assumptions: vec![FILE_VAULT_ASSUMPTION.to_owned()],
+            observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition)),
+        });
+        let topics = &self.config.topics;
+        let identity = LaneIdentity {
+            outputs: vec![topics.receipts.clone()],
+            batch_bytes: self.sizes.receipts_bytes,
+            message_bytes: self.sizes.receipts_bytes,
+            ..self.identity(
+                &format!("{}.control", self.config.kafka.group),
+                "control".to_owned(),
+                &topics.control,
+            )
+        };
+        let pace = Pace { batch_time: self.config.lane.batch_time, batch_events: 1_000 };
+        let starts = self.starts(runtime, &identity);
+        let tell = move |outcome| drop(ended.send(("the executor".to_owned(), outcome)));
+        lanes::spawn(identity, starts, pace, self.stop.clone(), pulse, executor, tell).map_err(no_thread)
+    }
+
+    fn start_following(
+        &self,
+        runtime: &Runtime,
+        ring: &Arc<Ring>,
+        lease: Arc<Lease>,
+    ) -> Result<JoinHandle<()>, Failure> {
+        let every = Duration::from_millis((lease.length_ms() / 4).max(250));
+        let condition = self.telemetry.readiness.condition("receipts read");
+        let following = Following {
+            store: Arc::clone(&self.foundation.store),
+            clock: Arc::clone(&self.foundation.clock),
+            runtime: runtime.handle().clone(),
+            cache: Arc::<Ring>::clone(ring),
+            lease,
+            every,
+            accept_gap: self.options.accept_gap,
+            observer: Box::new(FollowingObserver::new(&self.telemetry, condition)),
+        };
+        let (client, topic, stop) = (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());
+        let follow = move || following.run(|| ReceiptTail::connect(&client, &topic), &stop);
+        std::thread::Builder::new().name("receipts".to_owned()).spawn(follow).map_err(no_thread)
     }
 
     fn start_watchdog(&self, pulses: Vec<(String, Pulse)>) -> Result<JoinHandle<()>, Failure> {

@@ -49,5 +49,6 @@ pub(super) async fn ready_topics(
         output_partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
         output_bytes: bytes(Role::Output),
         quarantine_bytes: bytes(Role::Quarantine),
+        receipts_bytes: bytes(Role::Receipts),
     })
 }

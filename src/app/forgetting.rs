@@ -1,0 +1,84 @@
+//! What the executor and the follower do, told to metrics, readiness and the log.
+
+use std::time::Duration;
+
+use crate::forget::{FollowObserver, Followed, Observer, Outcome, Tally};
+use crate::stream::Event;
+use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};
+
+/// The executor's voice.
+pub(super) struct ExecutorObserver {
+    metrics: ForgetMetrics,
+    condition: Condition,
+}
+
+impl ExecutorObserver {
+    pub(super) fn new(metrics: ForgetMetrics, condition: Condition) -> Self {
+        Self { metrics, condition }
+    }
+
+    fn committed(&self, tally: &Tally) {
+        let of = |outcome| tally.receipts.get(&outcome).copied().unwrap_or(0);
+        for (outcome, count) in &tally.receipts {
+            self.metrics.decided("erase", outcome.name(), *count);
+        }
+        self.metrics.decided("unknown", "unreadable", tally.unreadable);
+        self.metrics.decided("erase", "copy", tally.copies);
+        self.metrics.erased(of(Outcome::Erased), of(Outcome::Refused), of(Outcome::Incomplete));
+    }
+}
+
+impl Observer for ExecutorObserver {
+    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+        match event {
+            Event::Committed { .. } => self.committed(tally),
+            Event::Assigned(_) | Event::Resumed => self.condition.met(),
+            Event::Waiting(why) => self.condition.unmet(*why),
+            Event::Aborted(_) => {}
+            Event::Reincarnated(why, _) => self.condition.unmet(format!("the producer is made anew: {why}")),
+            Event::Rejoined(error) => self.condition.unmet(format!("joining the group again: {error}")),
+        }
+    }
+}
+
+/// The follower's voice.
+pub(super) struct FollowingObserver {
+    metrics: ForgetMetrics,
+    condition: Condition,
+    waiting: bool,
+}
+
+impl FollowingObserver {
+    pub(super) fn new(telemetry: &Telemetry, condition: Condition) -> Self {
+        Self { metrics: telemetry.forget(), condition, waiting: false }
+    }
+}
+
+impl FollowObserver for FollowingObserver {
+    fn note(&mut self, event: Followed<'_>) {
+        match event {
+            Followed::Open | Followed::Proven => {
+                if std::mem::replace(&mut self.waiting, false) {
+                    info!(codes::LEASE_BACK, "every receipt is read again");
+                }
+                self.condition.met();
+            }
+            Followed::Applied { done_at, took_ms, .. } => {
+                let took = Duration::from_millis(u64::try_from(took_ms).unwrap_or(0));
+                self.metrics.applied(done_at.plus(took_ms).0 as f64 / 1_000.0, took);
+            }
+            Followed::Behind { offset, held } => {
+                warn!(codes::STORE_BEHIND, offset, held, "the key store lacked an erasure: applied again");
+            }
+            Followed::Doubted { offset, why } => {
+                warn!(codes::STORE_BEHIND, offset, %why, "a record of the receipts topic is no receipt");
+            }
+            Followed::Waiting(why) => {
+                if !std::mem::replace(&mut self.waiting, true) {
+                    warn!(codes::LEASE_LOST, why, "no proof that every receipt is read; cached keys run out");
+                }
+                self.condition.unmet(why);
+            }
+        }
+    }
+}
