@@ -92,7 +92,7 @@ impl FollowObserver for Diary {
             Followed::Open => self.write("open"),
             Followed::Proven => {}
             Followed::Applied { offset, took_ms, .. } => {
-                self.write(format!("applied {offset} after {took_ms}"))
+                self.write(format!("applied {offset} after {took_ms}"));
             }
             Followed::Behind { offset, held } => self.write(format!("behind {offset} {held}")),
             Followed::Doubted { offset, .. } => self.write(format!("doubted {offset}")),
