@@ -40,7 +40,7 @@ impl From<Halt> for Failure {
             Halt::OtherStore { .. } => failure.hint(
                 "one group has one key store: use another kafka.group, or the store that it was begun with",
             ),
-            Halt::TooManyRestarts { .. } | Halt::QuarantineRefused { .. } | Halt::Setup(_) => failure,
+            Halt::TooManyRestarts { .. } | Halt::RecordRefused { .. } | Halt::Setup(_) => failure,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::barrier::Barrier;
 use crate::forget::{FollowObserver, Followed, Observer, Outcome, Tally};
 use crate::stream::Event;
 use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};
@@ -20,7 +21,7 @@ impl ExecutorObserver {
     fn committed(&self, tally: &Tally) {
         let of = |outcome| tally.receipts.get(&outcome).copied().unwrap_or(0);
         for (outcome, count) in &tally.receipts {
-            self.metrics.decided("erase", outcome.name(), *count);
+            self.metrics.decided("erase", outcome.code(), *count);
         }
         self.metrics.decided("unknown", "unreadable", tally.unreadable);
         self.metrics.decided("erase", "copy", tally.copies);
@@ -45,12 +46,13 @@ impl Observer for ExecutorObserver {
 pub(super) struct FollowingObserver {
     metrics: ForgetMetrics,
     condition: Condition,
+    barrier: Barrier,
     waiting: bool,
 }
 
 impl FollowingObserver {
-    pub(super) fn new(telemetry: &Telemetry, condition: Condition) -> Self {
-        Self { metrics: telemetry.forget(), condition, waiting: false }
+    pub(super) fn new(telemetry: &Telemetry, condition: Condition, barrier: Barrier) -> Self {
+        Self { metrics: telemetry.forget(), condition, barrier, waiting: false }
     }
 }
 
@@ -62,6 +64,7 @@ impl FollowObserver for FollowingObserver {
                     info!(codes::LEASE_BACK, "every receipt is read again");
                 }
                 self.condition.met();
+                self.barrier.open();
             }
             Followed::Applied { done_at, took_ms, .. } => {
                 let took = Duration::from_millis(u64::try_from(took_ms).unwrap_or(0));

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::barrier::Barrier;
 use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
 use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane};
@@ -55,19 +56,29 @@ pub(super) fn sealing_lane(
     }))
 }
 
-/// Runs a step on its own thread until the stop or a halt; whatever ends it, `ended` hears of it.
-pub(super) fn spawn<S: Step + Send + 'static>(
-    identity: LaneIdentity,
-    starts: Arc<dyn StartLog>,
-    pace: Pace,
-    stop: Stop,
-    pulse: Pulse,
-    mut step: S,
-    ended: impl FnOnce(Result<(), Halt>) + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(format!("lane {}", identity.lane)).spawn(move || {
-        let connector = LaneConnector { identity, starts: Arc::clone(&starts) };
-        let engine = Engine { connector: &connector, pace, stop, pulse, starts };
-        ended(engine.run(&mut step));
-    })
+/// What a lane's thread runs with.
+pub(super) struct LaneThread {
+    pub(super) identity: LaneIdentity,
+    pub(super) starts: Arc<dyn StartLog>,
+    pub(super) pace: Pace,
+    pub(super) stop: Stop,
+    pub(super) pulse: Pulse,
+    pub(super) barrier: Barrier,
+}
+
+impl LaneThread {
+    /// Runs a step, once the barrier is open, until the stop or a halt; whatever ends it, `ended` hears of it.
+    pub(super) fn spawn<S: Step + Send + 'static>(
+        self,
+        mut step: S,
+        ended: impl FnOnce(Result<(), Halt>) + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let Self { identity, starts, pace, stop, pulse, barrier } = self;
+        std::thread::Builder::new().name(format!("lane {}", identity.lane)).spawn(move || {
+            let connector = LaneConnector { identity, starts: Arc::clone(&starts) };
+            let open = barrier.wait(&stop);
+            let engine = Engine { connector: &connector, pace, stop, pulse, starts };
+            ended(if open { engine.run(&mut step) } else { Ok(()) });
+        })
+    }
 }

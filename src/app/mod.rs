@@ -2,6 +2,7 @@
 //!
 //! Start at [`run`]; [`demo`] drives the same lane against a broker within the process.
 
+mod barrier;
 mod build;
 mod caretaker;
 mod demo;

@@ -8,9 +8,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::barrier::Barrier;
 use super::caretaker::Caretaker;
-use super::lanes::{self, TopicSizes};
 use super::forgetting::{ExecutorObserver, FollowingObserver};
+use super::lanes::{self, LaneThread, TopicSizes};
 use super::observer::LaneObserver;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
@@ -22,7 +23,7 @@ use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::{Executor, ExecutorParts, Following};
 use crate::keys::{Lease, Meta, Mint, Ring};
 use crate::lane::{Keys, Observer};
-use crate::stream::{Halt, Pace, Pulse, StartLog, Stop};
+use crate::stream::{Halt, Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
 /// How long batches at hand may take to settle after the stop.
@@ -41,6 +42,8 @@ pub(super) struct Process {
     pub(super) client: ClientSettings,
     pub(super) telemetry: Telemetry,
     pub(super) stop: Stop,
+    /// Opened when every receipt of the beginning has been applied.
+    barrier: Barrier,
 }
 
 /// A thread's name and how it ended.
@@ -95,7 +98,17 @@ impl Process {
     ) -> Self {
         let (client, config) = (build::client_settings(config), config.clone());
         let (telemetry, stop) = (Telemetry::new(), Stop::default());
-        Self { config, options, foundation, meta, sizes, client, telemetry, stop }
+        Self {
+            config,
+            options,
+            foundation,
+            meta,
+            sizes,
+            client,
+            telemetry,
+            stop,
+            barrier: Barrier::default(),
+        }
     }
 
     /// Starts every thread; `ear` makes a further listener for each lane.
@@ -156,11 +169,10 @@ impl Process {
         };
         let pace =
             Pace { batch_time: self.config.lane.batch_time, batch_events: self.config.lane.batch_events };
-        let starts = self.starts(runtime, &identity);
         let name = format!("lane {lane}");
         // The receiver is gone only when the process ends anyway.
         let tell = move |outcome| drop(ended.send((name, outcome)));
-        lanes::spawn(identity, starts, pace, self.stop.clone(), pulse, step, tell).map_err(no_thread)
+        self.thread(runtime, identity, pace, pulse).spawn(step, tell).map_err(no_thread)
     }
 
     /// The owner of the control topic's partition executes; the other processes' executors stand by.
@@ -192,9 +204,8 @@ impl Process {
             )
         };
         let pace = Pace { batch_time: self.config.lane.batch_time, batch_events: 1_000 };
-        let starts = self.starts(runtime, &identity);
         let tell = move |outcome| drop(ended.send(("the executor".to_owned(), outcome)));
-        lanes::spawn(identity, starts, pace, self.stop.clone(), pulse, executor, tell).map_err(no_thread)
+        self.thread(runtime, identity, pace, pulse).spawn(executor, tell).map_err(no_thread)
     }
 
     fn start_following(
@@ -213,9 +224,10 @@ impl Process {
             lease,
             every,
             accept_gap: self.options.accept_gap,
-            observer: Box::new(FollowingObserver::new(&self.telemetry, condition)),
+            observer: Box::new(FollowingObserver::new(&self.telemetry, condition, self.barrier.clone())),
         };
-        let (client, topic, stop) = (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());
+        let (client, topic, stop) =
+            (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());
         let follow = move || following.run(|| ReceiptTail::connect(&client, &topic), &stop);
         std::thread::Builder::new().name("receipts".to_owned()).spawn(follow).map_err(no_thread)
     }
@@ -249,9 +261,11 @@ impl Process {
         }
     }
 
-    fn starts(&self, runtime: &Runtime, identity: &LaneIdentity) -> Arc<dyn StartLog> {
+    fn thread(&self, runtime: &Runtime, identity: LaneIdentity, pace: Pace, pulse: Pulse) -> LaneThread {
         let store = Arc::clone(&self.foundation.store);
-        Arc::new(StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input))
+        let starts = StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input);
+        let (stop, barrier) = (self.stop.clone(), self.barrier.clone());
+        LaneThread { identity, starts: Arc::new(starts), pace, stop, pulse, barrier }
     }
 }
 

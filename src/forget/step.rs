@@ -267,14 +267,11 @@ impl Step for Executor {
         self.trouble = None;
     }
 
-    fn condemn(&mut self, _partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
+    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
         if self.refused.insert(offset) {
             return Ok(());
         }
-        Err(Halt::Setup(format!(
-            "the receipts topic takes no receipt for control offset {offset}, not even without keys: {}",
-            why.name
-        )))
+        Err(Halt::RecordRefused { partition, offset, name: why.name.clone() })
     }
 
     fn note(&mut self, event: Event<'_>) {

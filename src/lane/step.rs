@@ -248,7 +248,7 @@ impl Step for SealingLane {
             None => Refused::Sealed,
             Some(Refused::Sealed) => Refused::Quarantined,
             Some(Refused::Quarantined) => {
-                return Err(Halt::QuarantineRefused { partition, offset, name: why.name.clone() });
+                return Err(Halt::RecordRefused { partition, offset, name: why.name.clone() });
             }
         };
         self.condemned.insert((partition, offset), next);

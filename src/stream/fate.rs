@@ -126,8 +126,10 @@ pub enum Halt {
     Duel { identity: String, name: String },
     #[error("{restarts} producers failed within {minutes} minutes, the last with {name}")]
     TooManyRestarts { restarts: usize, minutes: u64, name: String },
-    #[error("the broker refuses even the quarantine record of partition {partition} offset {offset}: {name}")]
-    QuarantineRefused { partition: i32, offset: i64, name: String },
+    #[error(
+        "the broker refuses even the least record that partition {partition} offset {offset} can become: {name}"
+    )]
+    RecordRefused { partition: i32, offset: i64, name: String },
     #[error("the Kafka client cannot be set up: {0}")]
     Setup(String),
 }
@@ -140,7 +142,7 @@ impl Halt {
             Self::InputGap { .. }
             | Self::Duel { .. }
             | Self::TooManyRestarts { .. }
-            | Self::QuarantineRefused { .. } => 69,
+            | Self::RecordRefused { .. } => 69,
         }
     }
 }

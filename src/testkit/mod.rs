@@ -1,4 +1,5 @@
 //! What tests need inside the binary. Absent from a release build.
+#![expect(clippy::disallowed_methods, reason = "the tests' own switches come by the environment")]
 
 mod clock;
 

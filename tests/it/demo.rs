@@ -4,7 +4,8 @@ use hourseal::app::{DemoOptions, DemoSummary, demo};
 
 fn play(events: u64) -> (DemoSummary, Vec<String>) {
     let mut told = Vec::new();
-    let summary = demo(&DemoOptions { keep: None, events }, &mut |line| told.push(line)).expect("a demo that works");
+    let summary =
+        demo(&DemoOptions { keep: None, events }, &mut |line| told.push(line)).expect("a demo that works");
     (summary, told)
 }
 

@@ -104,7 +104,7 @@ impl KafkaSink {
 
     /// Takes outputs and offsets apart, so that the oracle's negative control can show what is lost without the rule.
     #[cfg(feature = "testkit")]
-    fn split_transaction(&mut self) -> Result<(), StreamError> {
+    fn split_transaction(&self) -> Result<(), StreamError> {
         if crate::testkit::transactions_off() {
             ffi::commit(&self.producer, self.patience)?;
             std::thread::sleep(Duration::from_millis(100));

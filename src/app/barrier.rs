@@ -1,0 +1,27 @@
+//! Lanes begin when every receipt of the beginning has been applied: a restored store serves nothing before.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::stream::Stop;
+
+/// Opened once, by the follower of the receipts.
+#[derive(Clone, Default)]
+pub(super) struct Barrier(Arc<(Mutex<bool>, Condvar)>);
+
+impl Barrier {
+    pub(super) fn open(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until it is open; false when the stop came first.
+    pub(super) fn wait(&self, stop: &Stop) -> bool {
+        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*open && !stop.requested() {
+            let waited = self.0.1.wait_timeout(open, Duration::from_millis(200));
+            open = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *open
+    }
+}
