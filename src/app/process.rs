@@ -214,7 +214,8 @@ impl Process {
         ring: &Arc<Ring>,
         lease: Arc<Lease>,
     ) -> Result<JoinHandle<()>, Failure> {
-        let every = Duration::from_millis((lease.length_ms() / 4).max(250));
+        // A quarter of the lease, and often enough that `/readyz` soon says when a broker is away.
+        let every = Duration::from_millis((lease.length_ms() / 4).clamp(250, 5_000));
         let condition = self.telemetry.readiness.condition("receipts read");
         let following = Following {
             store: Arc::clone(&self.foundation.store),

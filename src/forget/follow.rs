@@ -75,7 +75,7 @@ pub trait Tail {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TailError {
     /// The client mends it by itself.
-    #[error("the receipts topic cannot be read for now: {0}")]
+    #[error("the broker does not answer for the receipts topic: {0}")]
     Passing(String),
     /// The reading is over; another one may go better.
     #[error("the receipts topic cannot be read: {0}")]

@@ -10,5 +10,5 @@ mod opener;
 mod record;
 
 pub use line::{Place, line};
-pub use opener::{Answer, FindKey, Opener, Outcome, Reading};
+pub use opener::{FindKey, Opener, Outcome, Reading};
 pub use record::{CUSTOMER_HEADER, Record};

@@ -6,44 +6,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Record;
-use crate::envelope::{Context, Header, OpenError, Opened, SealKey, StreamName, open};
+use crate::envelope::{Context, Header, OpenError, Opened, StreamName, open};
 use crate::keys::{Finder, Lookup};
 use crate::model::{CustomerId, Digest, Generation, Hour, KeyId, Slot};
-
-/// What became of the key of a slot.
-pub enum Answer {
-    /// Its commitment has been compared with the store's; it may be used now.
-    Key(SealKey),
-    /// Overwritten by this command, and its key_id was the envelope's.
-    Erased {
-        command: Digest,
-    },
-    ErasedByTtl,
-    /// Below the customer's floor: forgotten, and its rows too.
-    Gone,
-    NoSuchKey,
-    WrongKey,
-    Unavailable,
-}
 
 /// Finds keys; the key room does. It answers within its own time limit: nobody waits for ever for a store.
 #[async_trait]
 pub trait FindKey: Send + Sync + 'static {
-    async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Answer;
+    async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Lookup;
 }
 
 #[async_trait]
 impl FindKey for Finder {
-    async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Answer {
-        match Self::find(self, customer, hour, generation, key_id).await {
-            Lookup::Key(key) => Answer::Key(key),
-            Lookup::Erased { command } => Answer::Erased { command },
-            Lookup::ErasedByTtl => Answer::ErasedByTtl,
-            Lookup::Gone => Answer::Gone,
-            Lookup::NoSuchKey => Answer::NoSuchKey,
-            Lookup::WrongKey => Answer::WrongKey,
-            Lookup::Unavailable(_) => Answer::Unavailable,
-        }
+    async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Lookup {
+        Self::find(self, customer, hour, generation, key_id).await
     }
 }
 
@@ -130,19 +106,20 @@ impl Opener {
     /// again within the call.
     pub async fn open_batch(&self, records: &[Record<'_>]) -> Vec<Reading> {
         let mut readings: Vec<Reading> = records.iter().map(claims).collect();
-        let mut away = false;
         for (named, members) in group(&readings) {
-            let answer = if away { Answer::Unavailable } else { self.find(&named).await };
-            away = matches!(answer, Answer::Unavailable);
+            let lookup = self.find(&named).await;
+            if matches!(lookup, Lookup::Unavailable(_)) {
+                break;
+            }
             let context = Context::new(&named.slot.customer, &self.stream);
             for at in members {
-                readings[at].outcome = outcome(&answer, records[at].value.unwrap_or_default(), &context);
+                readings[at].outcome = outcome(&lookup, records[at].value.unwrap_or_default(), &context);
             }
         }
         readings
     }
 
-    async fn find(&self, named: &Named) -> Answer {
+    async fn find(&self, named: &Named) -> Lookup {
         let Slot { customer, hour, generation } = &named.slot;
         self.keys.find(customer, *hour, *generation, named.key_id).await
     }
@@ -179,15 +156,15 @@ fn group(readings: &[Reading]) -> Vec<(Named, Vec<usize>)> {
     groups
 }
 
-fn outcome(answer: &Answer, envelope: &[u8], context: &Context) -> Outcome {
-    match answer {
-        Answer::Key(key) => open(envelope, key, context).map_or_else(Outcome::from, Outcome::Opened),
-        Answer::Erased { command } => Outcome::Erased { receipt: *command },
-        Answer::ErasedByTtl => Outcome::ErasedByTtl,
-        Answer::Gone => Outcome::Gone,
-        Answer::NoSuchKey => Outcome::NoSuchKey,
-        Answer::WrongKey => Outcome::WrongKey,
-        Answer::Unavailable => Outcome::Unavailable,
+fn outcome(lookup: &Lookup, envelope: &[u8], context: &Context) -> Outcome {
+    match lookup {
+        Lookup::Key(key) => open(envelope, key, context).map_or_else(Outcome::from, Outcome::Opened),
+        Lookup::Erased { command } => Outcome::Erased { receipt: *command },
+        Lookup::ErasedByTtl => Outcome::ErasedByTtl,
+        Lookup::Gone => Outcome::Gone,
+        Lookup::NoSuchKey => Outcome::NoSuchKey,
+        Lookup::WrongKey => Outcome::WrongKey,
+        Lookup::Unavailable(_) => Outcome::Unavailable,
     }
 }
 
@@ -196,7 +173,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::envelope::SealKey;
     use crate::envelope::{Dek, OVERHEAD, Plain, Sealer, derive};
+    use crate::keys::StoreError;
 
     const HOUR: Hour = Hour(494_000);
 
@@ -233,16 +212,16 @@ mod tests {
 
     #[async_trait]
     impl FindKey for World {
-        async fn find(&self, customer: &CustomerId, _: Hour, _: Generation, _: KeyId) -> Answer {
+        async fn find(&self, customer: &CustomerId, _: Hour, _: Generation, _: KeyId) -> Lookup {
             self.asked.fetch_add(1, Ordering::Relaxed);
             match customer.as_str() {
-                "erased" => Answer::Erased { command: Digest([0xcd; 32]) },
-                "ttl" => Answer::ErasedByTtl,
-                "gone" => Answer::Gone,
-                "unknown" => Answer::NoSuchKey,
-                "wrong" => Answer::WrongKey,
-                "away" => Answer::Unavailable,
-                id => Answer::Key(key(id)),
+                "erased" => Lookup::Erased { command: Digest([0xcd; 32]) },
+                "ttl" => Lookup::ErasedByTtl,
+                "gone" => Lookup::Gone,
+                "unknown" => Lookup::NoSuchKey,
+                "wrong" => Lookup::WrongKey,
+                "away" => Lookup::Unavailable(StoreError::Unavailable("it is away".to_owned()).into()),
+                id => Lookup::Key(key(id)),
             }
         }
     }

@@ -146,6 +146,8 @@ class Kafka(_Servers):
         return {
             "process.roles": "broker,controller",
             "node.id": node,
+            # Some tests let a worker's clock run ahead of the broker's.
+            "log.message.timestamp.after.max.ms": 2**63 - 1,
             "controller.quorum.voters": voters,
             "listeners": f"PLAINTEXT://127.0.0.1:{self._client_port[node]},"
             f"CONTROLLER://127.0.0.1:{self._controller_port[node]}",
