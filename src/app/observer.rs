@@ -1,12 +1,15 @@
 //! What a lane does, told to metrics, readiness and the log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::lane::{Observer, Tally};
+use crate::lane::{Observer, Reason, Tally};
 use crate::model::Clock;
 use crate::stream::{Cause, Event};
 use crate::telemetry::{Condition, LaneMetrics, Transaction, Wait, codes, info, warn};
+
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// A lane's voice.
 pub(super) struct LaneObserver {
@@ -18,6 +21,9 @@ pub(super) struct LaneObserver {
     ear: Option<Box<dyn Observer>>,
     joined: bool,
     waiting: bool,
+    /// Quarantined records that no log line has told of yet.
+    untold: BTreeMap<Reason, u64>,
+    told_at: Option<Instant>,
 }
 
 impl LaneObserver {
@@ -28,22 +34,44 @@ impl LaneObserver {
         clock: Arc<dyn Clock>,
         ear: Option<Box<dyn Observer>>,
     ) -> Self {
-        Self { lane, metrics, condition, clock, ear, joined: false, waiting: false }
+        Self {
+            lane,
+            metrics,
+            condition,
+            clock,
+            ear,
+            joined: false,
+            waiting: false,
+            untold: BTreeMap::new(),
+            told_at: None,
+        }
     }
 
-    fn committed(&self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
+    fn committed(&mut self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
         self.metrics.settled(Transaction::Committed, took);
         self.metrics.sealed_batch(tally.sealed, tally.bytes_in, tally.bytes_out, tally.seal_time);
         for (reason, count) in &tally.quarantined {
             self.metrics.quarantined(reason.code(), *count);
-            warn!(codes::QUARANTINED, lane = self.lane, reason = reason.code(), count, "records quarantined");
+            *self.untold.entry(*reason).or_default() += count;
         }
+        self.tell_quarantined();
         for (partition, records) in lag {
             self.metrics.lags(*partition, i64::try_from(*records).unwrap_or(i64::MAX));
         }
         if let Some(oldest) = tally.oldest {
             let age = u64::try_from(self.clock.now().0 - oldest.0).unwrap_or(0);
             self.metrics.oldest(Duration::from_millis(age));
+        }
+    }
+
+    /// A line per reason, once a minute: a producer gone wrong must not fill the log.
+    fn tell_quarantined(&mut self) {
+        if self.untold.is_empty() || self.told_at.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+            return;
+        }
+        self.told_at = Some(Instant::now());
+        for (reason, count) in std::mem::take(&mut self.untold) {
+            warn!(codes::QUARANTINED, lane = self.lane, reason = reason.code(), count, "records quarantined");
         }
     }
 

@@ -13,6 +13,8 @@ mod record;
 mod source;
 mod start;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod txn;
 mod watchdog;
 

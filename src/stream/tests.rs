@@ -1,0 +1,428 @@
+//! The engine against a log in memory (a mock: it keeps the promises that `tests/cluster` checks on Kafka).
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::model::Millis;
+
+/// Broker, group and script of one test.
+#[derive(Default)]
+struct Log {
+    /// Records per partition.
+    input: BTreeMap<i32, i64>,
+    committed: BTreeMap<i32, i64>,
+    position: BTreeMap<i32, i64>,
+    /// (partition, offset) of each record whose transaction was committed, in order.
+    output: Vec<(i32, i64)>,
+    open: Option<Vec<(i32, i64)>>,
+    staged: Vec<NextOffset>,
+    /// Calls in their order.
+    calls: Vec<&'static str>,
+    /// What the next call of a stage answers, and whether a commit took effect all the same.
+    faults: VecDeque<(Stage, ErrorClass, bool)>,
+    changes: Vec<Change>,
+    /// Partitions that the next poll revokes.
+    revoke: Vec<i32>,
+    /// A record that the broker refuses unless it was condemned.
+    poison: Option<(i32, i64)>,
+    held: bool,
+}
+
+type Shared = Rc<RefCell<Log>>;
+
+impl Log {
+    fn fault(&mut self, stage: Stage) -> Option<(StreamError, bool)> {
+        let at = self.faults.iter().position(|(s, ..)| *s == stage)?;
+        let (stage, class, took_effect) = self.faults.remove(at).expect("just found");
+        Some((StreamError { stage, class, name: format!("{class:?}") }, took_effect))
+    }
+
+    fn apply(&mut self) {
+        let records = self.open.take().expect("a transaction is open");
+        self.output.extend(records);
+        for next in std::mem::take(&mut self.staged) {
+            self.committed.insert(next.partition, next.offset);
+        }
+    }
+}
+
+struct MemoryConnector(Shared);
+struct MemorySource(Shared);
+struct MemorySink(Shared);
+
+impl Connector for MemoryConnector {
+    type Membership = ();
+    type Source = MemorySource;
+    type Sink = MemorySink;
+
+    fn source(&self) -> Result<MemorySource, Halt> {
+        let mut log = self.0.borrow_mut();
+        let starts = log.input.keys().map(|p| (*p, Start::Fresh(0))).collect();
+        log.position = log.input.keys().map(|p| (*p, log.committed.get(p).copied().unwrap_or(0))).collect();
+        log.changes = vec![Change::Assigned(starts)];
+        Ok(MemorySource(Rc::clone(&self.0)))
+    }
+
+    fn sink(&self) -> Result<MemorySink, StreamError> {
+        let mut log = self.0.borrow_mut();
+        log.calls.push("init");
+        log.open = None;
+        match log.fault(Stage::Init) {
+            Some((error, _)) => Err(error),
+            None => Ok(MemorySink(Rc::clone(&self.0))),
+        }
+    }
+
+    fn identity(&self) -> String {
+        "test".to_owned()
+    }
+
+    fn transaction_timeout(&self) -> Duration {
+        Duration::from_secs(15)
+    }
+}
+
+impl Source for MemorySource {
+    type Membership = ();
+
+    fn poll(&mut self, _wait: Duration, take: &mut dyn FnMut(Input<'_>) -> Take) -> Result<(), Fault> {
+        let mut log = self.0.borrow_mut();
+        assert!(log.open.is_none(), "polled while a transaction is open");
+        log.calls.push("poll");
+        let ready: Vec<(i32, i64)> = match log.held {
+            true => Vec::new(),
+            false => {
+                log.position.iter().flat_map(|(p, from)| (*from..log.input[p]).map(|o| (*p, o))).collect()
+            }
+        };
+        for (partition, offset) in ready {
+            log.position.insert(partition, offset + 1);
+            let input =
+                Input { partition, offset, timestamp: None, key: None, value: None, headers: &NoHeaders };
+            if take(input) == Take::Enough {
+                return Ok(());
+            }
+        }
+        let revoked = std::mem::take(&mut log.revoke);
+        if !revoked.is_empty() {
+            log.position.retain(|partition, _| !revoked.contains(partition));
+            log.changes.push(Change::Revoked(revoked));
+        }
+        Ok(())
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.0.borrow_mut().changes)
+    }
+
+    fn hold(&mut self, held: bool) -> Result<(), StreamError> {
+        self.0.borrow_mut().held = held;
+        Ok(())
+    }
+
+    fn membership(&mut self) -> Option<()> {
+        Some(())
+    }
+
+    fn rewind(&mut self) -> Result<(), StreamError> {
+        let mut log = self.0.borrow_mut();
+        let committed = log.committed.clone();
+        for (partition, position) in &mut log.position {
+            *position = committed.get(partition).copied().unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    fn lag(&self, _next: NextOffset) -> Option<u64> {
+        None
+    }
+}
+
+impl Drop for MemorySink {
+    fn drop(&mut self) {
+        self.0.borrow_mut().open = None;
+    }
+}
+
+impl Sink for MemorySink {
+    type Membership = ();
+
+    fn begin(&mut self) -> Result<(), StreamError> {
+        let mut log = self.0.borrow_mut();
+        log.calls.push("begin");
+        log.open = Some(Vec::new());
+        Ok(())
+    }
+
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError> {
+        let mut log = self.0.borrow_mut();
+        let record = (record.partition.expect("the step says"), record.timestamp.0);
+        log.open.as_mut().expect("a transaction is open").push(record);
+        Ok(())
+    }
+
+    fn send_offsets(&mut self, offsets: &[NextOffset], _member: &()) -> Result<(), StreamError> {
+        let mut log = self.0.borrow_mut();
+        log.staged = offsets.to_vec();
+        log.fault(Stage::Offsets).map_or(Ok(()), |(error, _)| Err(error))
+    }
+
+    fn commit(&mut self) -> Result<(), StreamError> {
+        let mut log = self.0.borrow_mut();
+        log.calls.push("commit");
+        let poisoned =
+            log.poison.is_some_and(|poison| log.open.as_ref().is_some_and(|open| open.contains(&poison)));
+        if poisoned {
+            let name = "MSG_SIZE_TOO_LARGE".to_owned();
+            return Err(StreamError { stage: Stage::Commit, class: ErrorClass::RecordRefused, name });
+        }
+        match log.fault(Stage::Commit) {
+            Some((error, took_effect)) => {
+                if took_effect {
+                    log.apply();
+                }
+                Err(error)
+            }
+            None => {
+                log.apply();
+                Ok(())
+            }
+        }
+    }
+
+    fn abort(&mut self) -> Result<(), StreamError> {
+        let mut log = self.0.borrow_mut();
+        log.calls.push("abort");
+        log.open = None;
+        log.fault(Stage::Abort).map_or(Ok(()), |(error, _)| Err(error))
+    }
+
+    fn tainted(&self) -> bool {
+        false
+    }
+}
+
+/// Copies, and stops when so many offsets are committed. A condemned record becomes its negative.
+struct Copy {
+    batch: Vec<(i32, i64)>,
+    condemned: Vec<(i32, i64)>,
+    waits: u32,
+    wanted: i64,
+    log: Shared,
+    stop: Stop,
+}
+
+struct Copied(i32, i64);
+
+impl Publish for Copied {
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing {
+            topic: TopicIndex(0),
+            partition: Some(self.0),
+            timestamp: Millis(self.1),
+            key: None,
+            value: None,
+            headers: &[],
+        }
+    }
+}
+
+impl Step for Copy {
+    fn admit(&mut self, input: &Input<'_>) -> Take {
+        self.batch.push((input.partition, input.offset));
+        Take::More
+    }
+
+    fn prepare(&mut self, _deadline: Instant) -> Ready {
+        assert!(self.log.borrow().open.is_none(), "keys are obtained while no transaction is open");
+        match self.waits.checked_sub(1) {
+            Some(left) => {
+                self.waits = left;
+                Ready::Wait("the store is away".to_owned())
+            }
+            None => Ready::Yes,
+        }
+    }
+
+    fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
+        for (partition, offset) in &self.batch {
+            let sign = if self.condemned.contains(&(*partition, *offset)) { -1 } else { 1 };
+            txn.send(&Copied(*partition, sign * offset))?;
+        }
+        Ok(())
+    }
+
+    fn drop_partitions(&mut self, partitions: &[i32]) {
+        self.batch.retain(|(partition, _)| !partitions.contains(partition));
+    }
+
+    fn clear(&mut self) {
+        self.batch.clear();
+    }
+
+    fn condemn(&mut self, partition: i32, offset: i64, _why: &StreamError) -> Result<(), Halt> {
+        self.condemned.push((partition, offset));
+        Ok(())
+    }
+
+    fn note(&mut self, event: Event<'_>) {
+        if matches!(event, Event::Committed { .. })
+            && self.log.borrow().committed.values().sum::<i64>() >= self.wanted
+        {
+            self.stop.request();
+        }
+    }
+}
+
+struct Forgetful;
+
+impl StartLog for Forgetful {
+    fn started(&self, _partition: i32) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn mark_started(&self, _partitions: &[i32]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What a run came to.
+struct Ran {
+    outcome: Result<(), Halt>,
+    log: Log,
+    condemned: Vec<(i32, i64)>,
+}
+
+/// Runs the engine over two partitions of ten records until `wanted` offsets are committed.
+fn run(wanted: i64, waits: u32, script: impl FnOnce(&mut Log)) -> Ran {
+    let log = Shared::default();
+    log.borrow_mut().input = BTreeMap::from([(0, 10), (1, 10)]);
+    script(&mut log.borrow_mut());
+    let stop = Stop::default();
+    let connector = MemoryConnector(Rc::clone(&log));
+    let mut step = Copy {
+        batch: Vec::new(),
+        condemned: Vec::new(),
+        waits,
+        wanted,
+        log: Rc::clone(&log),
+        stop: stop.clone(),
+    };
+    let engine = Engine {
+        connector: &connector,
+        pace: Pace { batch_time: Duration::ZERO, batch_events: 8 },
+        stop,
+        pulse: Pulse::default(),
+        starts: Arc::new(Forgetful),
+    };
+    let outcome = engine.run(&mut step);
+    let condemned = std::mem::take(&mut step.condemned);
+    drop(step);
+    let log = log.take();
+    Ran { outcome, log, condemned }
+}
+
+fn sorted(mut records: Vec<(i32, i64)>) -> Vec<(i32, i64)> {
+    records.sort_unstable();
+    records
+}
+
+fn every_record() -> Vec<(i32, i64)> {
+    (0..2).flat_map(|partition| (0..10).map(move |offset| (partition, offset))).collect()
+}
+
+#[track_caller]
+fn check_once(ran: &Ran) {
+    assert_eq!(ran.outcome, Ok(()));
+    assert_eq!(sorted(ran.log.output.clone()), every_record());
+    assert_eq!(ran.log.committed, BTreeMap::from([(0, 10), (1, 10)]));
+}
+
+#[test]
+fn every_record_is_committed_once_with_the_offset_after_it() {
+    check_once(&run(20, 0, |_| {}));
+}
+
+#[test]
+fn a_generation_that_is_over_aborts_and_the_batch_is_read_again() {
+    let ran = run(20, 0, |log| log.faults.push_back((Stage::Offsets, ErrorClass::Generation, false)));
+    check_once(&ran);
+    assert_eq!(ran.log.calls.iter().filter(|call| **call == "abort").count(), 1);
+    assert_eq!(ran.log.calls.iter().filter(|call| **call == "init").count(), 1, "the producer stays");
+}
+
+#[test]
+fn after_a_commit_of_unknown_outcome_nothing_is_aborted_and_the_broker_is_the_truth() {
+    for took_effect in [true, false] {
+        for class in [ErrorClass::Fatal, ErrorClass::Unflagged] {
+            let ran = run(20, 0, |log| log.faults.push_back((Stage::Commit, class, took_effect)));
+            check_once(&ran);
+            assert!(!ran.log.calls.contains(&"abort"), "{class:?}, took effect: {took_effect}");
+            assert_eq!(ran.log.calls.iter().filter(|call| **call == "init").count(), 2);
+        }
+    }
+}
+
+#[test]
+fn an_abort_that_fails_ends_the_producer() {
+    let ran = run(20, 0, |log| {
+        log.faults.push_back((Stage::Offsets, ErrorClass::Abortable, false));
+        log.faults.push_back((Stage::Abort, ErrorClass::Fatal, false));
+    });
+    check_once(&ran);
+    assert_eq!(ran.log.calls.iter().filter(|call| **call == "init").count(), 2);
+}
+
+#[test]
+fn a_refused_record_is_found_alone_and_the_others_flow() {
+    let ran = run(20, 0, |log| log.poison = Some((1, 3)));
+    assert_eq!(ran.outcome, Ok(()));
+    assert_eq!(ran.condemned, [(1, 3)]);
+    let expected = every_record().into_iter().map(|r| if r == (1, 3) { (1, -3) } else { r });
+    assert_eq!(sorted(ran.log.output), sorted(expected.collect()));
+}
+
+#[test]
+fn records_of_a_revoked_partition_are_dropped_with_their_offsets() {
+    let ran = run(3, 0, |log| {
+        log.input = BTreeMap::from([(0, 4), (1, 3)]);
+        log.revoke = vec![0];
+    });
+    assert_eq!(ran.outcome, Ok(()));
+    assert!(ran.log.output.iter().all(|(partition, _)| *partition == 1), "{:?}", ran.log.output);
+    assert_eq!(ran.log.committed, BTreeMap::from([(1, 3)]));
+}
+
+#[test]
+fn while_the_step_waits_the_group_is_polled_and_nothing_flows() {
+    let ran = run(20, 5, |_| {});
+    check_once(&ran);
+    let before = ran.log.calls.iter().position(|call| *call == "begin").expect("a transaction");
+    assert!(
+        ran.log.calls[..before].iter().filter(|call| **call == "poll").count() >= 4,
+        "{:?}",
+        ran.log.calls
+    );
+}
+
+#[test]
+fn a_fence_on_a_young_transaction_is_a_duel() {
+    let ran = run(20, 0, |log| log.faults.push_back((Stage::Commit, ErrorClass::Fenced, false)));
+    assert!(matches!(ran.outcome, Err(Halt::Duel { .. })));
+    assert!(ran.log.output.is_empty());
+}
+
+#[test]
+fn a_fence_at_the_start_is_tried_again_within_the_budget() {
+    check_once(&run(20, 0, |log| log.faults.push_back((Stage::Init, ErrorClass::Fenced, false))));
+}
+
+#[test]
+fn a_partition_without_records_commits_its_start_once() {
+    let ran = run(7, 0, |log| log.input = BTreeMap::from([(0, 7), (1, 0)]));
+    assert_eq!(ran.log.committed, BTreeMap::from([(0, 7), (1, 0)]));
+}
