@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Foundation;
-use crate::keys::{KeyStore, Ring, RingStats, earliest};
+use crate::keys::{KeyStore, Ring, RingStats};
+use crate::model::earliest;
 use crate::stream::Stop;
 use crate::telemetry::{Condition, KeyMetrics, KeyOp, Telemetry};
 

@@ -30,7 +30,10 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
     let foundation = build::open_foundation(config, build::system_clock(), true)?;
     let process = Process::for_run(config, options, &runtime, foundation)?;
     let port = runtime.block_on(AdminPort::open(config.admin.listen, process.telemetry.clone()));
-    let port = port.map_err(|error| Failure::new(Failure::CONFIG, error.to_string()))?;
+    let port = port.map_err(|error| {
+        Failure::new(Failure::CONFIG, error.to_string())
+            .hint("`admin.listen` says where; port 0 takes any free one and logs it")
+    })?;
     let (stop_admin, mut stopped) = watch::channel(false);
     let admin = runtime.spawn(port.serve(async move { drop(stopped.changed().await) }));
     let outcome = live(&process, &runtime);

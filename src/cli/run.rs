@@ -22,9 +22,9 @@ pub struct Run {
 }
 
 const HELP: &str = "\
-Creates what is missing (folders, root key, key store, topics), then seals. SIGTERM or Ctrl-C settles
-what is under way and ends; a second one ends at once, which is safe. Metrics and readiness:
-http://127.0.0.1:9464/metrics and /readyz (admin.listen).
+Creates what is missing (folders, root key, key store, topics), then seals. SIGTERM or Ctrl-C
+settles what is under way and ends; a second one ends at once, which is safe. Metrics and
+readiness: http://127.0.0.1:9464/metrics and /readyz (admin.listen).
 
 Examples:
   hourseal run --bootstrap 127.0.0.1:9092

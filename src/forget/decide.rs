@@ -3,9 +3,6 @@
 use super::{Reason, Verdict, Why};
 use crate::model::{Due, Millis};
 
-/// Clocks that differ by more than this decide nothing.
-const MAX_SKEW_MS: u64 = 30_000;
-
 /// All that decides on a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Facts {
@@ -24,7 +21,7 @@ pub struct Facts {
 
 /// Decides on a command. Whether the customer is known is no fact: an unknown one is fenced all the same.
 ///
-/// `now` is the [`earliest`] of the clocks, so that no clock destroys data alone.
+/// `now` is the [`earliest`](crate::model::earliest) of the clocks, so that no clock destroys data alone.
 pub fn decide(facts: &Facts, now: Millis) -> Verdict {
     let needs_signature = facts.signatures_required || facts.reason == Reason::Request;
     match facts.due {
@@ -35,22 +32,6 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
         _ if facts.held => Verdict::refused(Why::Held),
         Some(due) if due.reached(now) => Verdict::Erase { due },
         due => Verdict::Refused { why: Why::NotDue, due },
-    }
-}
-
-/// The worker's and the store's clock tell too different times.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the clocks of worker and key store differ by {} s", .0 / 1_000)]
-pub struct ClocksDisagree(pub u64);
-
-/// The time by which hours are due: the earlier of both clocks.
-///
-/// # Errors
-/// When they differ by more than 30 s.
-pub fn earliest(worker: Millis, store: Millis) -> Result<Millis, ClocksDisagree> {
-    match worker.0.abs_diff(store.0) {
-        skew if skew > MAX_SKEW_MS => Err(ClocksDisagree(skew)),
-        _ => Ok(worker.min(store)),
     }
 }
 
@@ -105,14 +86,5 @@ mod tests {
             assert!(Verdict::refused(why).is_kept(), "{why:?}");
         }
         assert!(Verdict::Erase { due: DUE }.is_kept());
-    }
-
-    #[test]
-    fn a_clock_that_runs_ahead_destroys_nothing() {
-        let (early, late) = (Millis(1_000_000), Millis(1_030_000));
-        assert_eq!(earliest(early, late), Ok(early));
-        assert_eq!(earliest(late, early), Ok(early));
-        assert_eq!(earliest(early, late.plus(1)), Err(ClocksDisagree(30_001)));
-        assert_eq!(earliest(late.plus(1), early), Err(ClocksDisagree(30_001)));
     }
 }

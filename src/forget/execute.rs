@@ -7,12 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::receipt::l3_by;
-use super::{
-    ASSUMPTIONS, ClocksDisagree, Command, ErasedKey, Facts, Outcome, Receipt, Ruling, Verdict, Why, decide,
-    earliest,
-};
+use super::{ASSUMPTIONS, Command, ErasedKey, Facts, Outcome, Receipt, Ruling, Verdict, Why, decide};
 use crate::keys::{Erasure, Fence, HourRow, KeyState, KeyStore, Meta, StoreError, Stored};
-use crate::model::{Clock, Digest, Due, Hour, Millis, Retention, Token};
+use crate::model::{Clock, ClocksApart, Digest, Due, Hour, Millis, Retention, Token, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +17,7 @@ pub enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Clocks(#[from] ClocksDisagree),
+    Clocks(#[from] ClocksApart),
     #[error("the verdict stored for command {0} is not of this version")]
     Verdict(Digest),
     #[error(

@@ -18,7 +18,7 @@ mod tests;
 mod verdict;
 
 pub use command::{Command, MAX_COMMAND_BYTES, NotACommand, Reason, Unverified};
-pub use decide::{ClocksDisagree, Facts, decide, earliest};
+pub use decide::{Facts, decide};
 pub use execute::Trouble;
 pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
 pub use follower::{Action, Follower, Gap};

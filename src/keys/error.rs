@@ -1,6 +1,6 @@
 //! Why a key was not given, though nothing says that it is gone.
 
-use crate::model::{KekId, KeyId, Millis};
+use crate::model::{ClocksApart, KekId, KeyId};
 
 use super::{StoreError, VaultError};
 
@@ -11,9 +11,8 @@ pub enum KeysError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// One of the two is wrong, and a clock may not destroy data.
-    #[error("the worker's clock ({worker}) and the key store's ({store}) are more than 30 s apart")]
-    ClocksApart { worker: Millis, store: Millis },
+    #[error(transparent)]
+    ClocksApart(#[from] ClocksApart),
     /// What either of them wrapped, the other could not unwrap.
     #[error("the KEK {0} of this vault is not the one that the key store registered")]
     KekDiffers(KekId),

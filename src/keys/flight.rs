@@ -58,7 +58,7 @@ impl From<&KeysError> for Waiting {
             KeysError::Store(StoreError::Unavailable(_) | StoreError::Unusable(_)) => Cause::Store,
             KeysError::Contradiction(_) | KeysError::Contended(_) => Cause::Store,
             KeysError::Vault(VaultError::Unavailable(_) | VaultError::Unusable(_)) => Cause::Vault,
-            KeysError::ClocksApart { .. } => Cause::Clocks,
+            KeysError::ClocksApart(_) => Cause::Clocks,
             KeysError::KekDiffers(_)
             | KeysError::KekMissing(_)
             | KeysError::KekClosing(_)

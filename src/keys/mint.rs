@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::envelope::{Dek, NONCE_LEN, SealKey, derive, random, wrap};
-use crate::model::{Due, KekId, Millis, Retention, Slot, Token};
+use crate::model::{Due, KekId, Millis, Retention, Slot, Token, earliest};
 
-use super::standing::{Standing, earliest, open_gates_kek, standing};
+use super::standing::{Standing, open_gates_kek, standing};
 use super::{Candidate, KekVault, Keks, KeyRow, KeyState, KeyStore, KeysError, Minted, SlotRef};
 
 /// A key that seals one slot, and until when.

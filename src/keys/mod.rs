@@ -26,7 +26,6 @@ pub use lease::Lease;
 pub use lookup::{Finder, Lookup};
 pub use mint::{HourKey, Mint, MintStats, Obtained};
 pub use ring::{Ring, RingStats};
-pub use standing::{CLOCKS_APART_MS, earliest};
 pub use store::*;
 pub use token::TokenKey;
 pub use vault::*;

@@ -4,20 +4,6 @@ use crate::model::{Due, Hour, KekId, Millis, Retention};
 
 use super::{Found, Gate, KeyRow, KeyState, KeysError};
 
-/// Farthest that the worker's and the store's clock may be apart, in milliseconds.
-pub const CLOCKS_APART_MS: u64 = 30_000;
-
-/// The earliest of both clocks: a clock that runs ahead destroys nothing.
-///
-/// # Errors
-/// [`KeysError::ClocksApart`] beyond [`CLOCKS_APART_MS`].
-pub fn earliest(worker: Millis, store: Millis) -> Result<Millis, KeysError> {
-    if worker.0.abs_diff(store.0) > CLOCKS_APART_MS {
-        return Err(KeysError::ClocksApart { worker, store });
-    }
-    Ok(worker.min(store))
-}
-
 /// What may be done with a slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
@@ -163,13 +149,5 @@ mod tests {
     fn a_key_without_its_gate_is_a_contradiction() {
         let found = Found { key: Some(key(KeyState::Live)), ..NOTHING };
         assert!(matches!(standing(&found, HOUR, DAY, HOUR.start()), Err(KeysError::Contradiction(_))));
-    }
-
-    #[test]
-    fn clocks_may_be_30_seconds_apart_and_the_earliest_counts() {
-        assert_eq!(earliest(Millis(100_000), Millis(70_000)).expect("30 s"), Millis(70_000));
-        assert_eq!(earliest(Millis(70_000), Millis(100_000)).expect("30 s"), Millis(70_000));
-        assert!(matches!(earliest(Millis(100_001), Millis(70_000)), Err(KeysError::ClocksApart { .. })));
-        assert!(matches!(earliest(Millis(i64::MIN), Millis(i64::MAX)), Err(KeysError::ClocksApart { .. })));
     }
 }

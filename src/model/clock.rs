@@ -30,3 +30,40 @@ pub trait Clock: Send + Sync + 'static {
     /// Milliseconds that never jump and go on while the machine sleeps (CLOCK_BOOTTIME): for leases only.
     fn boot_ms(&self) -> u64;
 }
+
+/// Farthest that the worker's and the store's clock may be apart, in milliseconds.
+pub const CLOCKS_APART_MS: u64 = 30_000;
+
+/// One of the two clocks is wrong, and a clock may not destroy data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the worker's clock ({worker}) and the key store's ({store}) are more than 30 s apart")]
+pub struct ClocksApart {
+    pub worker: Millis,
+    pub store: Millis,
+}
+
+/// The earliest of both clocks: a clock that runs ahead destroys nothing.
+///
+/// # Errors
+/// [`ClocksApart`] beyond [`CLOCKS_APART_MS`].
+pub fn earliest(worker: Millis, store: Millis) -> Result<Millis, ClocksApart> {
+    if worker.0.abs_diff(store.0) > CLOCKS_APART_MS {
+        return Err(ClocksApart { worker, store });
+    }
+    Ok(worker.min(store))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_may_be_30_seconds_apart_and_the_earliest_counts() {
+        assert_eq!(earliest(Millis(100_000), Millis(70_000)), Ok(Millis(70_000)));
+        assert_eq!(earliest(Millis(70_000), Millis(100_000)), Ok(Millis(70_000)));
+        for (worker, store) in [(100_001, 70_000), (70_000, 100_001), (i64::MIN, i64::MAX)] {
+            let (worker, store) = (Millis(worker), Millis(store));
+            assert_eq!(earliest(worker, store), Err(ClocksApart { worker, store }));
+        }
+    }
+}

@@ -7,7 +7,7 @@ mod ids;
 mod retention;
 mod slot;
 
-pub use clock::{Clock, Millis};
+pub use clock::{CLOCKS_APART_MS, Clock, ClocksApart, Millis, earliest};
 pub use customer::{CustomerError, CustomerId, QUARANTINE_CUSTOMER, Token};
 pub use hour::{Hour, MILLIS_PER_HOUR};
 pub use ids::{Digest, KekId, KeyId, StoreId, VaultId};

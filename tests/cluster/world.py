@@ -144,8 +144,9 @@ class World:
         self._workers.append(worker)
         return worker.await_ready() if ready else worker
 
-    def cli(self, *arguments: str, code: int = 0) -> str:
-        """Runs a command to its end and returns what it printed; a reader needs no instance of its own."""
+    def cli(self, *arguments: str, code: int = 0, errors: bool = False) -> str:
+        """Runs a command to its end and returns what it printed (with `errors`, what it complained about too); a reader
+        needs no instance of its own."""
         command = [self.binary, *arguments, "--config", self.config("cli")]
         env = {**os.environ, **self.env}
         done = subprocess.run(command, capture_output=True, timeout=120, cwd=self.folder, env=env)
@@ -153,7 +154,7 @@ class World:
             log.write(done.stderr)
         said = done.stdout.decode() + done.stderr.decode()
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{said}"
-        return done.stdout.decode()
+        return said if errors else done.stdout.decode()
 
     def cli_json(self, *arguments: str) -> list[dict]:
         """One object per line, or one array."""

@@ -1,0 +1,45 @@
+"""A broker that asks who one is: passwords come from files, and what is denied is named."""
+
+import pytest
+from children import free_ports
+from servers import Kafka
+
+SECRET = "guarded-7d1f"
+
+
+class GuardedKafka(Kafka):
+    """One more listener, with SASL/PLAIN; its user `hourseal` has no right until one is given."""
+
+    def _properties(self, node):
+        properties = super()._properties(node)
+        self.guarded = f"127.0.0.1:{free_ports(1)[0]}"
+        properties["listeners"] += f",CLIENT://{self.guarded}"
+        properties["listener.security.protocol.map"] = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CLIENT:SASL_PLAINTEXT"
+        properties["sasl.enabled.mechanisms"] = "PLAIN"
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        properties["listener.name.client.plain.sasl.jaas.config"] = f'{module} required user_hourseal="{SECRET}";'
+        properties["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+        properties["super.users"] = "User:ANONYMOUS"
+        return properties
+
+
+@pytest.fixture
+def guarded():
+    with GuardedKafka() as broker:
+        yield broker
+
+
+def settings(guarded, password_file) -> dict:
+    client = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "hourseal"}
+    return {"kafka": {"bootstrap": guarded.guarded, "sasl_password_file": str(password_file), "client": client}}
+
+
+def test_a_denied_right_ends_with_exit_78_and_names_the_topics(guarded, make_world, tmp_path):
+    password = tmp_path / "password"
+    password.write_text(SECRET + "\n")
+    world = make_world(guarded, settings=settings(guarded, password))
+    said = world.cli("run", code=78, errors=True)
+    assert "denied" in said, said
+    for topic in (world.output, world.quarantine, world.control, world.receipts):
+        assert topic in said, said
+    assert SECRET not in said and SECRET not in (world.folder / "cli.log").read_text()
