@@ -174,7 +174,7 @@ fn a_broken_reading_forgets_all_and_begins_again_at_the_mark() {
         [
             "prove 1000",
             "open",
-            "waiting: the receipts topic cannot be read for now: BrokerTransportFailure",
+            "waiting: the broker does not answer for the receipts topic: BrokerTransportFailure",
             "evict all",
             "waiting: the receipts topic cannot be read: OFFSET_OUT_OF_RANGE",
             "prove 1000",
