@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use crate::keys::{KeyStore, StoreError};
 use crate::stream::StartLog;
+use crate::telemetry::{codes, warn};
 
 /// Longest wait for the store; a lane asks from within a rebalance or after a commit.
 const ANSWER: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Remembers in the key store which partitions of an input were started.
 pub(super) struct StoreStarts {
@@ -20,11 +22,19 @@ pub(super) struct StoreStarts {
     /// `<group>/<topic>`
     input: String,
     marked: Mutex<HashSet<i32>>,
+    /// When the store may be asked again after it did not answer: a lane must not wait for it at each commit.
+    ask_again: Mutex<Option<Instant>>,
 }
 
 impl StoreStarts {
     pub(super) fn new(store: Arc<dyn KeyStore>, runtime: Handle, group: &str, topic: &str) -> Self {
-        Self { store, runtime, input: format!("{group}/{topic}"), marked: Mutex::default() }
+        Self {
+            store,
+            runtime,
+            input: format!("{group}/{topic}"),
+            marked: Mutex::default(),
+            ask_again: Mutex::default(),
+        }
     }
 
     fn marked(&self) -> MutexGuard<'_, HashSet<i32>> {
@@ -49,10 +59,19 @@ impl StartLog for StoreStarts {
 
     fn mark_started(&self, partitions: &[i32]) -> Result<(), String> {
         let new: Vec<i32> = partitions.iter().copied().filter(|p| !self.marked().contains(p)).collect();
-        if !new.is_empty() {
-            self.ask(self.store.mark_started(&self.input, &new))?;
-            self.marked().extend(&new);
+        let mut ask_again = self.ask_again.lock().unwrap_or_else(PoisonError::into_inner);
+        if new.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        if ask_again.is_some_and(|at| Instant::now() < at) {
+            return Err("the key store did not answer a moment ago".to_owned());
+        }
+        let outcome = self.ask(self.store.mark_started(&self.input, &new));
+        *ask_again = outcome.is_err().then(|| Instant::now() + PAUSE);
+        match &outcome {
+            Ok(()) => self.marked().extend(&new),
+            Err(why) => warn!(codes::STORE_AWAY, why, "started partitions are not remembered yet"),
+        }
+        outcome
     }
 }

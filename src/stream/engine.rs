@@ -130,6 +130,11 @@ impl<C: Connector> Engine<'_, C> {
     }
 }
 
+/// A broker's late answer could end the producer's next transaction (KAFKA-17754): there must be none.
+fn tainted_end() -> End {
+    End::Again("a late answer may still end a later transaction".to_owned(), Cause::Explained)
+}
+
 /// One membership of the group.
 struct Lane<'a, C: Connector> {
     engine: &'a Engine<'a, C>,
@@ -246,20 +251,19 @@ impl<C: Connector> Lane<'_, C> {
         step.note(Event::Committed { offsets, took, lag: &lag });
         step.clear();
         self.unmarked.extend(self.offsets.committed());
-        self.mark_started(step);
+        self.mark_started();
         self.limit = self.limit.saturating_mul(2).min(self.engine.pace.batch_events);
-        tainted
-            .then(|| End::Again("a late answer may still end a later transaction".into(), Cause::Explained))
+        tainted.then(tainted_end)
     }
 
     /// Remembers what was started, so that a loss of the committed offsets never looks like a first run.
-    fn mark_started<S: Step>(&mut self, step: &mut S) {
+    fn mark_started(&mut self) {
         if self.unmarked.is_empty() {
             return;
         }
-        match self.engine.starts.mark_started(&self.unmarked) {
-            Ok(()) => self.unmarked.clear(),
-            Err(why) => step.note(Event::Waiting(&why)),
+        // The start log tells why; the next commit tries again.
+        if self.engine.starts.mark_started(&self.unmarked).is_ok() {
+            self.unmarked.clear();
         }
     }
 
@@ -282,6 +286,9 @@ impl<C: Connector> Lane<'_, C> {
         step.note(Event::Aborted(&error));
         if fate == Fate::Bisect {
             self.narrow(step, &error, offsets)?;
+        }
+        if sink.tainted() {
+            return Ok(Some(tainted_end()));
         }
         self.redo(step)?;
         Ok(None)

@@ -30,6 +30,8 @@ struct Log {
     /// A record that the broker refuses unless it was condemned.
     poison: Option<(i32, i64)>,
     held: bool,
+    /// The producer that sends the next offsets is tainted.
+    taints: bool,
 }
 
 type Shared = Rc<RefCell<Log>>;
@@ -52,7 +54,7 @@ impl Log {
 
 struct MemoryConnector(Shared);
 struct MemorySource(Shared);
-struct MemorySink(Shared);
+struct MemorySink(Shared, bool);
 
 impl Connector for MemoryConnector {
     type Membership = ();
@@ -73,7 +75,7 @@ impl Connector for MemoryConnector {
         log.open = None;
         match log.fault(Stage::Init) {
             Some((error, _)) => Err(error),
-            None => Ok(MemorySink(Rc::clone(&self.0))),
+            None => Ok(MemorySink(Rc::clone(&self.0), false)),
         }
     }
 
@@ -168,6 +170,7 @@ impl Sink for MemorySink {
     fn send_offsets(&mut self, offsets: &[NextOffset], _member: &()) -> Result<(), StreamError> {
         let mut log = self.0.borrow_mut();
         log.staged = offsets.to_vec();
+        self.1 |= std::mem::take(&mut log.taints);
         log.fault(Stage::Offsets).map_or(Ok(()), |(error, _)| Err(error))
     }
 
@@ -202,7 +205,7 @@ impl Sink for MemorySink {
     }
 
     fn tainted(&self) -> bool {
-        false
+        self.1
     }
 }
 
@@ -364,6 +367,23 @@ fn after_a_commit_of_unknown_outcome_nothing_is_aborted_and_the_broker_is_the_tr
             assert!(!ran.log.calls.contains(&"abort"), "{class:?}, took effect: {took_effect}");
             assert_eq!(ran.log.calls.iter().filter(|call| **call == "init").count(), 2);
         }
+    }
+}
+
+#[test]
+fn a_tainted_producer_begins_no_other_transaction_whether_it_committed_or_aborted() {
+    for fault in [None, Some((Stage::Offsets, ErrorClass::Abortable, false))] {
+        let ran = run(20, 0, |log| {
+            log.taints = true;
+            log.faults.extend(fault);
+        });
+        check_once(&ran);
+        let calls = ran.log.calls.iter().filter(|call| ["init", "begin"].contains(call));
+        assert_eq!(
+            calls.copied().take(4).collect::<Vec<_>>(),
+            ["init", "begin", "init", "begin"],
+            "{fault:?}"
+        );
     }
 }
 
