@@ -2,6 +2,14 @@
 
 import pytest
 from children import free_ports
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from servers import Kafka
 
 SECRET = "guarded-7d1f"
@@ -34,10 +42,20 @@ def settings(guarded, password_file) -> dict:
     return {"kafka": {"bootstrap": guarded.guarded, "sasl_password_file": str(password_file), "client": client}}
 
 
+def grant(guarded, topic: str, *operations: AclOperation):
+    admin = AdminClient({"bootstrap.servers": guarded.bootstrap})
+    who, where = "User:hourseal", ResourcePatternType.LITERAL
+    for operation in operations:
+        acl = AclBinding(ResourceType.TOPIC, topic, where, who, "*", operation, AclPermissionType.ALLOW)
+        for done in admin.create_acls([acl]).values():
+            done.result(20)
+
+
 def test_a_denied_right_ends_with_exit_78_and_names_the_topics(guarded, make_world, tmp_path):
     password = tmp_path / "password"
     password.write_text(SECRET + "\n")
     world = make_world(guarded, settings=settings(guarded, password))
+    grant(guarded, world.input, AclOperation.READ, AclOperation.DESCRIBE_CONFIGS)
     said = world.cli("run", code=78, errors=True)
     assert "denied" in said, said
     for topic in (world.output, world.quarantine, world.control, world.receipts):
