@@ -75,6 +75,8 @@ pub(super) struct Batch {
     arena: Vec<u8>,
     /// Set while the arena may hold plaintext.
     exposed: bool,
+    /// Set when entries were dropped, whose plaintext stays until the batch is cleared.
+    dropped: bool,
     pub(super) clear: Vec<u8>,
     pub(super) clear_headers: Vec<(usize, Range<usize>)>,
 }
@@ -90,6 +92,7 @@ impl Batch {
             entries: Vec::new(),
             arena: Vec::with_capacity(capacity),
             exposed: false,
+            dropped: false,
             clear: Vec::new(),
             clear_headers: Vec::new(),
         }
@@ -184,14 +187,16 @@ impl Batch {
         (parts, &mut self.arena)
     }
 
-    /// Every record was sealed in its place: no plaintext is left in the arena.
+    /// Every entry was sealed in its place: no plaintext is left in the arena but that of dropped ones.
     pub(super) fn all_sealed(&mut self) {
-        self.exposed = false;
+        self.exposed = self.dropped;
     }
 
     /// Records of these partitions are not ours any more.
     pub(super) fn drop_partitions(&mut self, partitions: &[i32]) {
+        let before = self.entries.len();
         self.entries.retain(|entry| !partitions.contains(&entry.partition));
+        self.dropped |= self.entries.len() < before;
     }
 
     pub(super) fn clear(&mut self) {
@@ -200,6 +205,7 @@ impl Batch {
             self.arena.zeroize();
             self.exposed = false;
         }
+        self.dropped = false;
         self.arena.clear();
         self.entries.clear();
         self.groups.clear();

@@ -7,6 +7,7 @@
 
 mod admit;
 mod batch;
+mod emit;
 mod extract;
 mod keys;
 mod partition;

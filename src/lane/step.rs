@@ -1,19 +1,19 @@
 //! A lane's step on the engine: admit, obtain, seal.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::admit::{Admit, Admitted};
-use super::batch::{Batch, CustomerRef, Entry, Grant, Group, Owner, Parts, each};
+use super::batch::{Batch, CustomerRef, Entry, Grant, each};
+use super::emit::Emitter;
 use super::keys::Keys;
 use super::partition::output_partition;
-use super::quarantine::{HEADER_CUSTOMER, Label, Reason};
-use super::sealed::Sealed;
+use super::quarantine::Reason;
 use super::settings::{OutputKey, Partitioner};
-use crate::envelope::{Nonces, StreamName, seal_in_place};
+use crate::envelope::{Nonces, StreamName};
 use crate::keys::Obtained;
 use crate::model::{Clock, Generation, Hour, Millis};
 use crate::stream::{Event, Filling, Halt, Input, Ready, Sink, Step, StreamError, Take, Txn};
@@ -215,7 +215,7 @@ impl Step for SealingLane {
     fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
         let began = Instant::now();
         let (batch, arena) = self.batch.split();
-        let mut emitter = Emitter {
+        let emitter = Emitter {
             parts: &self.parts,
             batch,
             now: self.now,
@@ -223,11 +223,7 @@ impl Step for SealingLane {
             tally: &mut self.tally,
             headers: Vec::new(),
         };
-        let mut bare = 0;
-        for entry in emitter.batch.entries {
-            bare += usize::from(!emitter.send(entry, arena, txn)?);
-        }
-        if bare == 0 {
+        if emitter.send_all(arena, txn)? {
             self.batch.all_sealed();
         }
         self.tally.seal_time += began.elapsed();
@@ -264,91 +260,5 @@ impl Step for SealingLane {
             });
         }
         self.parts.observer.note(&event, &self.tally);
-    }
-}
-
-/// Seals and sends the entries of one batch, in their order.
-struct Emitter<'b> {
-    parts: &'b LaneParts,
-    batch: Parts<'b>,
-    now: Millis,
-    nonces: &'b mut Nonces,
-    tally: &'b mut Tally,
-    /// Reused from event to event.
-    headers: Vec<(&'b CStr, &'b [u8])>,
-}
-
-impl<'b> Emitter<'b> {
-    /// False when the entry's content stays in the arena unsealed.
-    fn send<S: Sink>(
-        &mut self,
-        entry: &'b Entry,
-        arena: &mut [u8],
-        txn: &mut Txn<'_, S, Filling>,
-    ) -> Result<bool, StreamError> {
-        let Some(group) = entry.group.map(|index| &self.batch.groups[index]) else {
-            self.quarantined(entry, entry.reason.unwrap_or(Reason::Refused), None, txn)?;
-            return Ok(true);
-        };
-        let key = match &group.key {
-            Grant::Key(key) => key,
-            Grant::Refused(reason) => {
-                self.quarantined(entry, *reason, None, txn)?;
-                return Ok(false);
-            }
-            Grant::None => unreachable!("the engine emits only what was prepared"),
-        };
-        let owner = &self.batch.owners[group.owner];
-        let record = &mut arena[entry.record.clone()];
-        let context = if entry.reason.is_none() { &owner.context } else { &owner.quarantine };
-        seal_in_place(&key.seal, context, group.hour, group.generation, &self.nonces.draw(), record);
-        self.tally.bytes_out += record.len() as u64;
-        match entry.reason {
-            None => self.event(entry, group, owner, record, txn)?,
-            Some(reason) => self.quarantined(entry, reason, Some((owner, record)), txn)?,
-        }
-        Ok(true)
-    }
-
-    fn event<S: Sink>(
-        &mut self,
-        entry: &'b Entry,
-        group: &Group,
-        owner: &'b Owner,
-        envelope: &[u8],
-        txn: &mut Txn<'_, S, Filling>,
-    ) -> Result<(), StreamError> {
-        let parts = self.parts;
-        self.headers.clear();
-        if parts.output_key != OutputKey::Customer {
-            self.headers.push((HEADER_CUSTOMER, owner.id.as_bytes()));
-        }
-        for (name, value) in &self.batch.clear_headers[entry.clear_headers.clone()] {
-            self.headers.push((&parts.clear_headers[*name], &self.batch.clear[value.clone()]));
-        }
-        let key = match parts.output_key {
-            OutputKey::Customer => Some(owner.id.as_bytes()),
-            OutputKey::Input => entry.clear_key.clone().map(|place| &self.batch.clear[place]),
-            OutputKey::None => None,
-        };
-        let partition = group.partition.unwrap_or(entry.partition);
-        self.tally.sealed += 1;
-        self.tally.oldest = Some(self.tally.oldest.map_or(entry.time, |oldest| oldest.min(entry.time)));
-        txn.send(&Sealed::event(partition, entry.time, key, envelope, &self.headers))
-    }
-
-    fn quarantined<S: Sink>(
-        &mut self,
-        entry: &Entry,
-        reason: Reason,
-        content: Option<(&Owner, &[u8])>,
-        txn: &mut Txn<'_, S, Filling>,
-    ) -> Result<(), StreamError> {
-        let digest = entry.digest.filter(|_| !reason.forgets());
-        let label = Label::new(reason, &self.parts.input, entry.partition, entry.offset, entry.size, digest);
-        *self.tally.quarantined.entry(reason).or_default() += 1;
-        let key = content.map(|(owner, _)| owner.id.as_bytes());
-        let envelope = content.map(|(_, envelope)| envelope);
-        txn.send(&Sealed::quarantined(self.now, key, envelope, &label.headers()))
     }
 }

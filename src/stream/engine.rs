@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use super::offsets::Offsets;
-use super::txn::{self, Filling, Txn};
+use super::txn::{self, Txn};
 use super::{
-    Cause, Change, Connector, Fate, Fault, Halt, Input, NextOffset, Pulse, Sink, Source, Start, StartLog,
-    Stop, StreamError, Take, fate,
+    Cause, Change, Connector, Event, Fate, Fault, Halt, NextOffset, Pulse, Ready, Sink, Source, Start,
+    StartLog, Step, Stop, StreamError, Take, fate,
 };
 
 /// Longest time between two polls while a step waits.
@@ -17,63 +17,6 @@ const WAITING_POLL: Duration = Duration::from_millis(250);
 const QUICK: Duration = Duration::from_millis(250);
 /// Pause before a failed client is made anew.
 const BACKOFF: Duration = Duration::from_millis(500);
-
-/// What the engine does to records, batch by batch.
-pub trait Step {
-    /// Takes a record into the batch. The borrowed bytes end with the call.
-    fn admit(&mut self, input: &Input<'_>) -> Take;
-
-    /// Gets what emitting needs, until `deadline`. No transaction is open; called again until it is ready.
-    fn prepare(&mut self, deadline: Instant) -> Ready;
-
-    /// Hands every record to the transaction.
-    ///
-    /// # Errors
-    /// Those of the sink, unchanged.
-    fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError>;
-
-    /// Forgets the batch's records of these partitions.
-    fn drop_partitions(&mut self, partitions: &[i32]);
-
-    /// Forgets the batch: it was committed, or will be read again.
-    fn clear(&mut self);
-
-    /// The broker refuses this record as the step made it: the step must make something else of it.
-    ///
-    /// # Errors
-    /// When nothing else is left to make.
-    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt>;
-
-    /// Hears what happened; for metrics, logs and readiness.
-    fn note(&mut self, event: Event<'_>);
-}
-
-/// Whether a step can emit its batch.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Ready {
-    Yes,
-    /// Not yet; the reason is for people and holds nothing of any record.
-    Wait(String),
-}
-
-/// What happened, told to the step.
-pub enum Event<'a> {
-    /// The partitions that the lane now has.
-    Assigned(usize),
-    Waiting(&'a str),
-    Resumed,
-    Committed {
-        offsets: &'a [NextOffset],
-        took: Duration,
-        lag: &'a [(i32, u64)],
-    },
-    /// Nothing was committed; the batch will be read again.
-    Aborted(&'a StreamError),
-    /// The producer is made anew; the committed offsets are the truth.
-    Reincarnated(&'a str, Cause),
-    /// The consumer is made anew.
-    Rejoined(&'a StreamError),
-}
 
 /// When a batch is closed, whichever comes first; the step may close it earlier.
 #[derive(Clone, Copy, Debug)]
@@ -326,22 +269,27 @@ impl<C: Connector> Lane<'_, C> {
             return Ok(true);
         }
         self.source.hold(true)?;
-        let mut strays = 0;
+        let ready = self.wait_until_ready(step)?;
+        self.source.hold(false)?;
+        step.note(Event::Resumed);
+        Ok(ready)
+    }
+
+    /// False when the stop was requested, or a record slipped past the pause and would be missed.
+    fn wait_until_ready<S: Step>(&mut self, step: &mut S) -> Result<bool, Fault> {
         while let Ready::Wait(why) = step.prepare(Instant::now() + WAITING_POLL) {
             step.note(Event::Waiting(&why));
+            let mut slipped = false;
             self.source.poll(Duration::from_millis(100), &mut |_| {
-                strays += 1;
+                slipped = true;
                 Take::More
             })?;
             self.follow_changes(step);
-            if self.engine.stop.requested() || strays > 0 {
-                strays += 1;
-                break;
+            if slipped || self.engine.stop.requested() {
+                return Ok(false);
             }
         }
-        self.source.hold(false)?;
-        step.note(Event::Resumed);
-        Ok(strays == 0)
+        Ok(true)
     }
 
     /// Serves the group for a while without taking records.

@@ -12,17 +12,19 @@ mod offsets;
 mod record;
 mod source;
 mod start;
+mod step;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod txn;
 mod watchdog;
 
-pub use engine::{Engine, Event, Pace, Ready, Step};
+pub use engine::{Engine, Pace};
 pub use fate::{Cause, ErrorClass, Fate, Fault, Halt, Stage, StreamError, fate};
 pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex};
 pub use source::{Change, Connector, NextOffset, Sink, Source};
 pub use start::{Committed, Start, StartLog, start_at};
+pub use step::{Event, Ready, Step};
 pub use stop::Stop;
 pub use txn::{Filling, Staged, Txn};
 pub use watchdog::{Call, Pulse};

@@ -1,0 +1,63 @@
+//! What runs on the engine: the contract of `lane` and `forget`.
+
+use std::time::{Duration, Instant};
+
+use super::txn::{Filling, Txn};
+use super::{Cause, Halt, Input, NextOffset, Sink, StreamError, Take};
+
+/// What the engine does to records, batch by batch.
+pub trait Step {
+    /// Takes a record into the batch. The borrowed bytes end with the call.
+    fn admit(&mut self, input: &Input<'_>) -> Take;
+
+    /// Gets what emitting needs, until `deadline`. No transaction is open; called again until it is ready.
+    fn prepare(&mut self, deadline: Instant) -> Ready;
+
+    /// Hands every record to the transaction.
+    ///
+    /// # Errors
+    /// Those of the sink, unchanged.
+    fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError>;
+
+    /// Forgets the batch's records of these partitions.
+    fn drop_partitions(&mut self, partitions: &[i32]);
+
+    /// Forgets the batch: it was committed, or will be read again.
+    fn clear(&mut self);
+
+    /// The broker refuses this record as the step made it: the step must make something else of it.
+    ///
+    /// # Errors
+    /// When nothing else is left to make.
+    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt>;
+
+    /// Hears what happened; for metrics, logs and readiness.
+    fn note(&mut self, event: Event<'_>);
+}
+
+/// Whether a step can emit its batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ready {
+    Yes,
+    /// Not yet; the reason is for people and holds nothing of any record.
+    Wait(String),
+}
+
+/// What happened, told to the step.
+pub enum Event<'a> {
+    /// The partitions that the lane now has.
+    Assigned(usize),
+    Waiting(&'a str),
+    Resumed,
+    Committed {
+        offsets: &'a [NextOffset],
+        took: Duration,
+        lag: &'a [(i32, u64)],
+    },
+    /// Nothing was committed; the batch will be read again.
+    Aborted(&'a StreamError),
+    /// The producer is made anew; the committed offsets are the truth.
+    Reincarnated(&'a str, Cause),
+    /// The consumer is made anew.
+    Rejoined(&'a StreamError),
+}
