@@ -137,9 +137,11 @@ class World:
         file.write_text(to_toml(merged(layers, self._settings)))
         return file
 
-    def worker(self, instance: str = "w0", lanes: int = 1, *, ready: bool = True) -> Worker:
+    def worker(
+        self, instance: str = "w0", lanes: int = 1, *, ready: bool = True, arguments: Iterable[str] = ()
+    ) -> Worker:
         """Starts a worker, or starts one again under its old name."""
-        command = [self.binary, "run", "--config", self.config(instance, lanes)]
+        command = [self.binary, "run", "--config", self.config(instance, lanes), *arguments]
         worker = Worker(self, instance, self._admin_ports[instance], command, self.env)
         self._workers.append(worker)
         return worker.await_ready() if ready else worker

@@ -1,0 +1,63 @@
+"""Where a worker may start and who it may be: gaps, foreign stores, twins and wrong topics are refused with the reason."""
+
+from children import wait_until
+from confluent_kafka import TopicPartition
+from oracle.events import job_events
+from world import QUICK_SESSION, seeded
+
+
+def test_two_live_processes_with_one_instance_end_in_a_duel_and_double_nothing(kafka, make_world):
+    world = make_world(kafka)
+    first = world.worker("w0")
+    with world.load(job_events(seeded()), 2_000):
+        world.env["HOURSEAL__ADMIN__LISTEN"] = "127.0.0.1:0"  # or the port would end it first
+        second = world.worker("w0", ready=False)
+        wait_until(lambda: not (first.alive and second.alive), 60, "one of the two gives up")
+    loser, winner = (first, second) if second.alive else (second, first)
+    assert loser.exit_code == 69, loser.tail()
+    assert "duel" in loser.tail() or "duel" in winner.tail()
+    world.await_drained()
+    winner.stop()
+    world.findings().assert_exactly_once()
+
+
+def test_records_that_are_gone_halt_the_worker_until_the_gap_is_accepted(kafka, make_world):
+    world = make_world(kafka, settings=QUICK_SESSION)
+    events = job_events(seeded())
+    world.feed_some(events, 2_000)
+    world.worker().stop()
+    world.feed_some(events, 2_000)
+    gone = world.topics.ends(world.input)[0] - 10
+    for done in world.topics.admin.delete_records([TopicPartition(world.input, 0, gone)]).values():
+        done.result(20)
+    assert "input-gap" in world.cli("run", code=69, errors=True)
+    worker = world.worker(arguments=["--accept-gap"])
+    world.await_drained()
+    worker.stop()
+    findings = world.findings()
+    assert findings.doubled == 0 and findings.lost > 0, "what was deleted is lost, and nothing else happened"
+
+
+def test_committed_offsets_that_vanish_are_no_first_run(kafka, make_world):
+    world = make_world(kafka, settings=QUICK_SESSION)
+    world.feed_some(job_events(seeded()), 2_000)
+    world.worker().stop()
+    wait_until(lambda: not world.topics.group(world.group).members, 30, "the members' sessions are over")
+    for done in world.topics.admin.delete_consumer_groups([world.group]).values():
+        done.result(20)
+    assert "input-gap" in world.cli("run", code=69, errors=True)
+
+
+def test_two_stores_cannot_claim_one_group(kafka, make_world):
+    world = make_world(kafka, settings=QUICK_SESSION)
+    world.feed_some(job_events(seeded()), 2_000)
+    world.worker().stop()
+    world.store = world.folder / "other" / "keys.db"
+    assert "another key store" in world.cli("run", code=78, errors=True)
+
+
+def test_a_compacted_output_is_refused_with_the_setting(kafka, make_world):
+    world = make_world(kafka)
+    world.topics.create(world.output, partitions=8, settings={"cleanup.policy": "compact"})
+    said = world.cli("run", code=78, errors=True)
+    assert "cleanup.policy" in said and world.output in said, said
