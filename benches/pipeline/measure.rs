@@ -69,7 +69,7 @@ impl<'b> Round<'b> {
             accept_gap: false,
         };
         std::thread::spawn(move || {
-            let connector = LaneConnector { identity, starts: Arc::new(NothingStarted) };
+            let connector = LaneConnector::new(identity, Arc::new(NothingStarted));
             let pace = Pace { batch_time: Duration::from_millis(100), batch_events: 50_000 };
             let starts: Arc<dyn StartLog> = Arc::new(NothingStarted);
             let engine = Engine { connector: &connector, pace, stop, pulse: Pulse::default(), starts };

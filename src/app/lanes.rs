@@ -75,7 +75,7 @@ impl LaneThread {
     ) -> std::io::Result<JoinHandle<()>> {
         let Self { identity, starts, pace, stop, pulse, barrier } = self;
         std::thread::Builder::new().name(format!("lane {}", identity.lane)).spawn(move || {
-            let connector = LaneConnector { identity, starts: Arc::clone(&starts) };
+            let connector = LaneConnector::new(identity, Arc::clone(&starts));
             let open = barrier.wait(&stop);
             let engine = Engine { connector: &connector, pace, stop, pulse, starts };
             ended(if open { engine.run(&mut step) } else { Ok(()) });

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 
 use super::client::ClientSettings;
+use super::outage::Outages;
 use super::sink::KafkaSink;
 use super::source::KafkaSource;
 use crate::stream::{Connector, Halt, StartLog, StreamError};
@@ -76,8 +77,15 @@ impl LaneIdentity {
 
 /// Makes the clients of one lane.
 pub struct LaneConnector {
-    pub identity: LaneIdentity,
-    pub starts: Arc<dyn StartLog>,
+    identity: LaneIdentity,
+    starts: Arc<dyn StartLog>,
+    outages: Outages,
+}
+
+impl LaneConnector {
+    pub fn new(identity: LaneIdentity, starts: Arc<dyn StartLog>) -> Self {
+        Self { identity, starts, outages: Outages::default() }
+    }
 }
 
 impl Connector for LaneConnector {
@@ -86,11 +94,11 @@ impl Connector for LaneConnector {
     type Sink = KafkaSink;
 
     fn source(&self) -> Result<KafkaSource, Halt> {
-        KafkaSource::join(&self.identity, Arc::clone(&self.starts))
+        KafkaSource::join(&self.identity, Arc::clone(&self.starts), self.outages.clone())
     }
 
     fn sink(&self) -> Result<KafkaSink, StreamError> {
-        KafkaSink::connect(&self.identity)
+        KafkaSink::connect(&self.identity, self.outages.clone())
     }
 
     fn identity(&self) -> String {

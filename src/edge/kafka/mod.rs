@@ -5,6 +5,7 @@ mod client;
 mod connector;
 mod ffi;
 pub mod mock;
+mod outage;
 pub mod sample;
 pub mod scan;
 mod sink;

@@ -13,16 +13,17 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
 use super::ffi::{self, Queued, TopicHandle};
+use super::outage::Outages;
 use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, StreamError};
 
 /// How long the first call to the transaction coordinator may take.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Hears of outages while a transaction is open.
-#[derive(Default)]
 pub(super) struct SinkContext {
     open: AtomicBool,
     tainted: AtomicBool,
+    outages: Outages,
 }
 
 impl ClientContext for SinkContext {
@@ -31,8 +32,9 @@ impl ClientContext for SinkContext {
     }
 
     fn error(&self, error: KafkaError, _reason: &str) {
-        if self.open.load(Ordering::Acquire) && is_outage(&error) {
-            self.tainted.store(true, Ordering::Release);
+        if is_outage(&error) {
+            self.outages.seen(Instant::now());
+            self.tainted.fetch_or(self.open.load(Ordering::Acquire), Ordering::AcqRel);
         }
     }
 
@@ -63,11 +65,11 @@ pub struct KafkaSink {
 
 impl KafkaSink {
     /// A producer that has fenced its predecessors.
-    pub(super) fn connect(identity: &LaneIdentity) -> Result<Self, StreamError> {
+    pub(super) fn connect(identity: &LaneIdentity, outages: Outages) -> Result<Self, StreamError> {
         let config = identity.producer_config();
         let failed = |error: KafkaError| stream_error(Stage::Init, &error);
-        let producer =
-            ThreadedProducer::from_config_and_context(&config, SinkContext::default()).map_err(failed)?;
+        let context = SinkContext { open: AtomicBool::new(false), tainted: AtomicBool::new(false), outages };
+        let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(failed)?;
         let topics = identity.outputs.iter().map(|name| {
             TopicHandle::open(&producer, name).ok_or_else(|| StreamError {
                 stage: Stage::Init,

@@ -14,9 +14,10 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::client::{log_line, stream_error};
+use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
 use super::ffi::{self, MessageHeaders};
+use super::outage::Outages;
 use crate::model::Millis;
 use crate::stream::{
     Change, Committed, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, Start, StartLog,
@@ -124,6 +125,11 @@ impl GroupContext {
     }
 }
 
+/// A new consumer is needed, for this reason.
+fn rejoin(name: &str) -> Fault {
+    StreamError { stage: Stage::Group, class: ErrorClass::Fatal, name: name.to_owned() }.into()
+}
+
 fn group_fault(error: KafkaError) -> Fault {
     stream_error(Stage::Group, &error).into()
 }
@@ -167,10 +173,15 @@ impl ConsumerContext for GroupContext {
 pub struct KafkaSource {
     consumer: BaseConsumer<GroupContext>,
     topic: CString,
+    outages: Outages,
 }
 
 impl KafkaSource {
-    pub(super) fn join(identity: &LaneIdentity, starts: Arc<dyn StartLog>) -> Result<Self, Halt> {
+    pub(super) fn join(
+        identity: &LaneIdentity,
+        starts: Arc<dyn StartLog>,
+        outages: Outages,
+    ) -> Result<Self, Halt> {
         let setup = |error: KafkaError| Halt::Setup(error.to_string());
         let context = GroupContext {
             identity: identity.clone(),
@@ -183,7 +194,7 @@ impl KafkaSource {
         consumer.subscribe(&[&identity.input]).map_err(setup)?;
         let topic = CString::new(identity.input.as_str())
             .map_err(|_| Halt::Setup("a topic's name holds a NUL byte".to_owned()))?;
-        Ok(Self { consumer, topic })
+        Ok(Self { consumer, topic, outages })
     }
 
     fn context(&self) -> &GroupContext {
@@ -192,7 +203,13 @@ impl KafkaSource {
 
     /// What an error event means for the lane; most are passing troubles that librdkafka mends by itself.
     fn judge(&self, error: &KafkaError) -> Result<(), Fault> {
+        if is_outage(error) {
+            self.outages.seen(Instant::now());
+        }
         match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::FencedInstanceId) if self.outages.explain(Instant::now()) => {
+                Err(rejoin("FENCED_INSTANCE_ID after an outage"))
+            }
             Some(RDKafkaErrorCode::FencedInstanceId) => Err(Halt::Duel {
                 identity: format!("{}.{}", self.context().identity.instance, self.context().identity.lane),
                 name: "FENCED_INSTANCE_ID".to_owned(),
@@ -200,12 +217,7 @@ impl KafkaSource {
             .into()),
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 // The log moved away under the lane; joining anew finds and names the gap.
-                Err(StreamError {
-                    stage: Stage::Group,
-                    class: ErrorClass::Fatal,
-                    name: "OFFSET_OUT_OF_RANGE".to_owned(),
-                }
-                .into())
+                Err(rejoin("OFFSET_OUT_OF_RANGE"))
             }
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
                 Err(stream_error(Stage::Group, error).into())
