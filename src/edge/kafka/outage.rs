@@ -19,6 +19,13 @@ impl Outages {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
+    /// Requests that nobody answers are told in librdkafka's log alone: as these facilities.
+    pub(super) fn hear(&self, facility: &str) {
+        if matches!(facility, "FAIL" | "REQTMOUT" | "SESSTMOUT") {
+            self.seen(Instant::now());
+        }
+    }
+
     pub(super) fn explain(&self, now: Instant) -> bool {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_some_and(|last| now.duration_since(last) < EXPLAINS)

@@ -28,6 +28,7 @@ pub(super) struct SinkContext {
 
 impl ClientContext for SinkContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.outages.hear(facility);
         log_line(level, facility, text);
     }
 

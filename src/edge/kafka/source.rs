@@ -34,6 +34,7 @@ struct GroupContext {
     starts: Arc<dyn StartLog>,
     held: AtomicBool,
     news: Mutex<News>,
+    outages: Outages,
 }
 
 #[derive(Default)]
@@ -152,6 +153,7 @@ fn committed<C: ConsumerContext>(
 
 impl ClientContext for GroupContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.outages.hear(facility);
         log_line(level, facility, text);
     }
 
@@ -173,7 +175,6 @@ impl ConsumerContext for GroupContext {
 pub struct KafkaSource {
     consumer: BaseConsumer<GroupContext>,
     topic: CString,
-    outages: Outages,
 }
 
 impl KafkaSource {
@@ -188,13 +189,14 @@ impl KafkaSource {
             starts,
             held: AtomicBool::new(false),
             news: Mutex::default(),
+            outages,
         };
         let consumer = BaseConsumer::from_config_and_context(&identity.consumer_config(), context);
         let consumer = consumer.map_err(setup)?;
         consumer.subscribe(&[&identity.input]).map_err(setup)?;
         let topic = CString::new(identity.input.as_str())
             .map_err(|_| Halt::Setup("a topic's name holds a NUL byte".to_owned()))?;
-        Ok(Self { consumer, topic, outages })
+        Ok(Self { consumer, topic })
     }
 
     fn context(&self) -> &GroupContext {
@@ -204,10 +206,10 @@ impl KafkaSource {
     /// What an error event means for the lane; most are passing troubles that librdkafka mends by itself.
     fn judge(&self, error: &KafkaError) -> Result<(), Fault> {
         if is_outage(error) {
-            self.outages.seen(Instant::now());
+            self.context().outages.seen(Instant::now());
         }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::FencedInstanceId) if self.outages.explain(Instant::now()) => {
+            Some(RDKafkaErrorCode::FencedInstanceId) if self.context().outages.explain(Instant::now()) => {
                 Err(rejoin("FENCED_INSTANCE_ID after an outage"))
             }
             Some(RDKafkaErrorCode::FencedInstanceId) => Err(Halt::Duel {
