@@ -1,6 +1,6 @@
 //! The wiring: the only room that builds edges. Start what a process needs, wait for the stop, end in order.
 //!
-//! Start at [`run`]; [`demo`] drives the same lane against a broker within the process.
+//! Start at [`run()`]; [`demo()`] drives the same lane against a broker within the process.
 
 mod barrier;
 mod build;

@@ -64,7 +64,12 @@ Examples:
 
 pub fn run(open: Open) -> anyhow::Result<()> {
     let config = open.settings.load()?;
-    let opener = Opener::new(keystore::finder(&config)?, config.seal.stream.clone());
+    let topic = open.topic.as_deref().unwrap_or(&config.topics.output);
+    let stream = match topic == config.topics.quarantine {
+        true => config.seal.stream.quarantine(),
+        false => config.seal.stream.clone(),
+    };
+    let opener = Opener::new(keystore::finder(&config)?, stream);
     let print = |scanned: &Scanned, reading: &Reading| {
         let wanted = open
             .customer
@@ -76,7 +81,6 @@ pub fn run(open: Open) -> anyhow::Result<()> {
     match &open.file {
         Some(file) => each_of_file(&opener, file, print),
         None => {
-            let topic = open.topic.as_deref().unwrap_or(&config.topics.output);
             let range = match (open.from_beginning, open.follow) {
                 (true, false) => Range::Existing,
                 (true, true) => Range::ExistingAndNew,

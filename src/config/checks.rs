@@ -1,4 +1,4 @@
-//! Rules on values and between them. A [`Config`](super::Config) that exists has passed them all.
+//! Rules on values and between them. A [`Config`] that exists has passed them all.
 
 use std::time::Duration;
 

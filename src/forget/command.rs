@@ -24,7 +24,7 @@ pub enum Reason {
     Request,
 }
 
-/// A command that is well formed. What it asks for may still be impossible: [`super::decide`] says so, in a receipt.
+/// A command that is well formed. What it asks for may still be impossible: [`super::decide()`] says so, in a receipt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Command {
     /// Chosen by the sender. It is copied into the receipt, and nowhere else.

@@ -3,7 +3,7 @@
 //! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more than what was
 //! read back from the store; every process applies every receipt, or its cached keys run out.
 //! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches themselves (`keys`).
-//! Start at [`decide`]; [`Executor`] carries out what it says, [`Following`] tells every process.
+//! Start at [`decide()`]; [`Executor`] carries out what it says, [`Following`] tells every process.
 
 mod command;
 mod decide;

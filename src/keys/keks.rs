@@ -18,7 +18,7 @@ pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
     check
 }
 
-/// The KEKs that this process has met: at most [`Keks::CAPACITY`] of them, the days that end soonest leave first.
+/// The KEKs that this process has met: at most 4,096 of them, the days that end soonest leave first.
 pub struct Keks {
     store: Arc<dyn KeyStore>,
     vault: Arc<dyn KekVault>,

@@ -46,7 +46,7 @@ pub struct StreamError {
     pub name: String,
 }
 
-/// A failure that ends a turn: for good, or until [`fate`] has been asked.
+/// A failure that ends a turn: for good, or until [`fate()`] has been asked.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Fault {
     #[error(transparent)]

@@ -3,7 +3,7 @@
 //! Promise: what a [`Step`] makes of a record becomes visible together with that record's offset, or not at all; the
 //! group is polled while the step waits; nothing is polled while a transaction is open.
 //! Not here: what becomes of a record (`lane`, `forget`), how Kafka is spoken to (`edge::kafka`).
-//! Start at [`Engine::run`]; [`fate`] decides about every failure.
+//! Start at [`Engine::run`]; [`fate()`] decides about every failure.
 
 mod budget;
 mod engine;

@@ -10,7 +10,7 @@ pub struct Filling;
 /// The offsets stand in the transaction; only the commit is left.
 pub struct Staged;
 
-/// An open transaction. Dropping it neither commits nor aborts: the engine decides by [`super::fate`].
+/// An open transaction. Dropping it neither commits nor aborts: the engine decides by [`super::fate()`].
 #[must_use]
 pub struct Txn<'s, S: Sink, State> {
     sink: &'s mut S,

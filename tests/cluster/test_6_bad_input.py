@@ -112,6 +112,8 @@ def check_listing(world: World, bad: dict[str, Bad]):
         assert line["reason"] == kind.reason, line
         if kind.keeps_content:
             assert line["outcome"] == "opened", line
+    opened = [line for line in world.opened(world.quarantine) if line["outcome"] == "opened"]
+    assert len(opened) == sum(line["outcome"] == "opened" for line in lines.values()), "`open` reads the quarantine too"
 
 
 def test_what_the_broker_refuses_for_its_size_or_time_is_quarantined_alone(world):

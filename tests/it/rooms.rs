@@ -74,7 +74,7 @@ const ONLY_IN: [(&str, &[&str]); 21] = [
     ("eprintln!", &[]),
     ("unsafe", &["edge/kafka/ffi.rs"]),
     ("tokio", &["keys", "forget", "edge", "app", "cli", "testkit", "reader"]),
-    ("Publish for", &["lane/sealed.rs", "forget"]),
+    ("Publish for", &["lane/sealed.rs", "forget", "stream/tests.rs"]),
     ("async fn", &["keys", "reader", "forget", "edge", "app", "cli", "testkit"]),
 ];
 

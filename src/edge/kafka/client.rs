@@ -101,7 +101,7 @@ pub(super) fn is_outage(error: &KafkaError) -> bool {
     )
 }
 
-/// Turns an error of the safe API into one that [`crate::stream::fate`] can decide about.
+/// Turns an error of the safe API into one that [`crate::stream::fate()`] can decide about.
 pub(super) fn stream_error(stage: Stage, error: &KafkaError) -> StreamError {
     match error {
         KafkaError::Transaction(inner) => StreamError {
