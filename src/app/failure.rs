@@ -40,7 +40,9 @@ impl From<Halt> for Failure {
             Halt::OtherStore { .. } => failure.hint(
                 "one group has one key store: use another kafka.group, or the store that it was begun with",
             ),
-            Halt::TooManyRestarts { .. } | Halt::RecordRefused { .. } | Halt::Setup(_) => failure,
+            Halt::TooManyRestarts { .. } | Halt::RecordRefused { .. } | Halt::Setup(_) | Halt::Panicked => {
+                failure
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Lanes as threads: the same code for `run` and for the demo.
 
 use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -78,7 +79,86 @@ impl LaneThread {
             let connector = LaneConnector::new(identity, Arc::clone(&starts));
             let open = barrier.wait(&stop);
             let engine = Engine { connector: &connector, pace, stop, pulse, starts };
-            ended(if open { engine.run(&mut step) } else { Ok(()) });
+            let run = || if open { engine.run(&mut step) } else { Ok(()) };
+            // A lane that is gone without a word would leave its partitions unread and the process ready.
+            ended(catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Halt::Panicked)));
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::edge::kafka::ClientSettings;
+    use crate::stream::{Event, Filling, Input, Ready, Sink, StreamError, Take, Txn};
+
+    /// Panics as soon as the engine begins.
+    struct Broken;
+
+    impl Step for Broken {
+        fn admit(&mut self, _input: &Input<'_>) -> Take {
+            Take::Enough
+        }
+
+        fn prepare(&mut self, _deadline: Instant) -> Ready {
+            Ready::Yes
+        }
+
+        fn emit<S: Sink>(&mut self, _txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
+            Ok(())
+        }
+
+        fn drop_partitions(&mut self, _partitions: &[i32]) {}
+
+        fn clear(&mut self) {
+            panic!("a step that is broken");
+        }
+
+        fn condemn(&mut self, _partition: i32, _offset: i64, _why: &StreamError) -> Result<(), Halt> {
+            Ok(())
+        }
+
+        fn note(&mut self, _event: Event<'_>) {}
+    }
+
+    struct Forgetful;
+
+    impl StartLog for Forgetful {
+        fn started(&self, _partition: i32) -> Result<bool, String> {
+            Ok(false)
+        }
+
+        fn mark_started(&self, _partitions: &[i32]) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_lane_that_panics_is_heard_of() {
+        let barrier = Barrier::default();
+        barrier.open();
+        let settings = ClientSettings { bootstrap: "127.0.0.1:1".to_owned(), ..ClientSettings::default() };
+        let identity = LaneIdentity {
+            settings,
+            group: "g".to_owned(),
+            instance: "i".to_owned(),
+            lane: "0".to_owned(),
+            input: "jobs".to_owned(),
+            outputs: Vec::new(),
+            batch_bytes: 1 << 20,
+            message_bytes: 1 << 20,
+            commit_metadata: String::new(),
+            accept_gap: false,
+        };
+        let pace = Pace { batch_time: Duration::ZERO, batch_events: 1 };
+        let (stop, pulse) = (Stop::default(), Pulse::default());
+        let thread = LaneThread { identity, starts: Arc::new(Forgetful), pace, stop, pulse, barrier };
+        let (tell, ended) = mpsc::channel();
+        let thread = thread.spawn(Broken, move |outcome| drop(tell.send(outcome))).expect("a thread");
+        assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(Err(Halt::Panicked)));
+        thread.join().expect("the panic was caught");
     }
 }

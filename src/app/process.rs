@@ -68,7 +68,7 @@ impl Process {
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
         let client = build::client_settings(config);
         let sizes = runtime.block_on(ready_topics(config, &client, &meta))?;
-        Ok(Self::new(config, options, foundation, meta, sizes))
+        Ok(Self::new(config, client, options, foundation, meta, sizes))
     }
 
     /// The demo's broker has neither topic settings nor a way to ask for them.
@@ -86,17 +86,19 @@ impl Process {
             quarantine_bytes: bytes,
             receipts_bytes: bytes,
         };
-        Ok(Self::new(config, RunOptions::default(), foundation, meta, sizes))
+        let client = build::client_settings(config);
+        Ok(Self::new(config, client, RunOptions::default(), foundation, meta, sizes))
     }
 
     fn new(
         config: &Config,
+        client: ClientSettings,
         options: RunOptions,
         foundation: Foundation,
         meta: Meta,
         sizes: TopicSizes,
     ) -> Self {
-        let (client, config) = (build::client_settings(config), config.clone());
+        let config = config.clone();
         let (telemetry, stop) = (Telemetry::new(), Stop::default());
         Self {
             config,

@@ -138,10 +138,18 @@ impl Batch {
         }
     }
 
-    /// Writes the frame of an input record, with room around it. `None` when its headers do not fit a frame.
-    pub(super) fn write(&mut self, input: &Input<'_>, milliseconds: u32) -> Result<Range<usize>, FrameError> {
+    /// Writes the frame of an input record of `size` bytes (as admission has measured it), with room around it.
+    ///
+    /// # Errors
+    /// When its headers do not fit a frame.
+    pub(super) fn write(
+        &mut self,
+        input: &Input<'_>,
+        milliseconds: u32,
+        size: usize,
+    ) -> Result<Range<usize>, FrameError> {
         let start = self.arena.len();
-        self.reserve(input);
+        self.reserve(size);
         self.arena.extend_from_slice(&[0; HEADER_LEN]);
         let plain = Plain { milliseconds, key: input.key, payload: input.value };
         self.exposed = true;
@@ -154,10 +162,8 @@ impl Batch {
     }
 
     /// Makes room for a record; an arena that moves leaves no plaintext behind.
-    fn reserve(&mut self, input: &Input<'_>) {
-        let headers: usize = each(input.headers).map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len) + 6).sum();
-        let event = input.key.map_or(0, <[u8]>::len) + input.value.map_or(0, <[u8]>::len) + headers;
-        let needed = self.arena.len() + event + HEADER_LEN + TAG_LEN + 16;
+    fn reserve(&mut self, size: usize) {
+        let needed = self.arena.len() + size + HEADER_LEN + TAG_LEN + 16;
         if needed > self.arena.capacity() {
             let mut larger = Vec::with_capacity(needed.max(self.arena.capacity() * 2));
             larger.extend_from_slice(&self.arena);

@@ -101,13 +101,15 @@ impl SealingLane {
         };
         let keeps = admitted.reason.is_none() || admitted.fits_quarantine;
         match placed.filter(|_| keeps) {
-            Some((owner, hour, time, reason)) => match self.batch.write(input, hour.offset_of(time)) {
-                Ok(record) => {
-                    let group = self.batch.group(&owner, hour);
-                    self.push(input, Some(group), time, record, reason, admitted.size);
+            Some((owner, hour, time, reason)) => {
+                match self.batch.write(input, hour.offset_of(time), admitted.size) {
+                    Ok(record) => {
+                        let group = self.batch.group(&owner, hour);
+                        self.push(input, Some(group), time, record, reason, admitted.size);
+                    }
+                    Err(_) => self.push_bare(input, Reason::TooManyHeaders, admitted.size),
                 }
-                Err(_) => self.push_bare(input, Reason::TooManyHeaders, admitted.size),
-            },
+            }
             None => self.push_bare(input, admitted.reason.unwrap_or(Reason::Implausible), admitted.size),
         }
     }

@@ -130,15 +130,18 @@ pub enum Halt {
         "the broker refuses even the least record that partition {partition} offset {offset} can become: {name}"
     )]
     RecordRefused { partition: i32, offset: i64, name: String },
+    #[error("a thread panicked: this is a bug")]
+    Panicked,
     #[error("the Kafka client cannot be set up: {0}")]
     Setup(String),
 }
 
 impl Halt {
-    /// 78 where settings are wrong, else 69.
+    /// 78 where settings are wrong, 70 for a bug, else 69.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::OtherStore { .. } | Self::Setup(_) => 78,
+            Self::Panicked => 70,
             Self::InputGap { .. }
             | Self::Duel { .. }
             | Self::TooManyRestarts { .. }

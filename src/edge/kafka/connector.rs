@@ -32,7 +32,7 @@ pub struct LaneIdentity {
 }
 
 impl LaneIdentity {
-    fn instance_id(&self) -> String {
+    pub(super) fn instance_id(&self) -> String {
         format!("{}.{}", self.instance, self.lane)
     }
 

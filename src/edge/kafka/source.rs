@@ -213,7 +213,7 @@ impl KafkaSource {
                 Err(rejoin("FENCED_INSTANCE_ID after an outage"))
             }
             Some(RDKafkaErrorCode::FencedInstanceId) => Err(Halt::Duel {
-                identity: format!("{}.{}", self.context().identity.instance, self.context().identity.lane),
+                identity: self.context().identity.instance_id(),
                 name: "FENCED_INSTANCE_ID".to_owned(),
             }
             .into()),
