@@ -1,11 +1,13 @@
 //! The ring: seal keys in memory, behind one blocking call.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::model::{Clock, CustomerId, Hour, Millis, Slot, Token};
 
@@ -40,6 +42,8 @@ struct Core {
     lease: Arc<Lease>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Where flights take off, `FLIGHTS` at a time.
+    runway: Semaphore,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -60,13 +64,20 @@ struct Boarded {
     flight: Arc<Flight>,
     slots: Vec<Slot>,
     places: Vec<SlotRef>,
-    /// Under a valid lease at take-off.
+    /// Under a valid lease at take-off. False before.
     cacheable: bool,
 }
 
 impl Ring {
-    /// Longest flight. Stores have time limits of their own, far below; this one only keeps a broken one from holding its
-    /// slots for ever.
+    /// Most slots of one flight under a lease: half a second of a store that mints 2,000 a second. Each flight's keys are
+    /// cached as it lands, so that a call that reached its deadline finds them when it comes again.
+    pub const FLIGHT_SLOTS: usize = 1_000;
+
+    /// Flights in the air at a time: one asks the store while the other's keys are unwrapped.
+    pub const FLIGHTS: usize = 2;
+
+    /// Longest flight, from take-off. Stores have time limits of their own, far below; this one only keeps a broken one from
+    /// holding its slots for ever.
     const LONGEST_FLIGHT: Duration = Duration::from_secs(30);
 
     /// A ring of at most `capacity` keys. Its questions to the store run on `runtime`.
@@ -84,25 +95,26 @@ impl Ring {
             flying: HashMap::new(),
         };
         let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { core: Arc::new(Core { mint, lease, clock, state: Mutex::new(state), hits, misses }), runtime }
+        let (state, runway) = (Mutex::new(state), Semaphore::new(Self::FLIGHTS));
+        Self { core: Arc::new(Core { mint, lease, clock, state, runway, hits, misses }), runtime }
     }
 
     /// The key of each slot, in the order asked: from memory, or else from the store, asked once for all lanes.
     ///
     /// Blocks until `deadline` at most; call it from a thread of its own, never from a task. What was asked goes on after a
-    /// deadline, and the next call takes its answer.
+    /// deadline, and the next call takes its answer. Many slots are asked for in several flights, a few at a time.
     ///
     /// # Errors
     /// [`Waiting`], for all slots. Nothing may be sealed; ask again.
     pub fn obtain(&self, slots: &[Slot], deadline: Instant) -> Result<Vec<Obtained>, Waiting> {
-        let leased = self.core.lease.valid(self.core.clock.boot_ms());
+        let leased = self.core.leased();
         let now = self.core.clock.now();
         if leased && let Some(hits) = self.core.hits(slots, now) {
             return Ok(hits);
         }
-        let (answers, boarded) = self.core.board(slots, leased, now);
-        if let Some(boarded) = boarded {
-            self.runtime.spawn(boarded.fly(now));
+        let (answers, flights) = self.core.board(slots, leased, now);
+        for boarded in flights {
+            self.runtime.spawn(boarded.fly());
         }
         answers.into_iter().map(|answer| answer.wait(deadline)).collect()
     }
@@ -161,10 +173,11 @@ impl Core {
     }
 
     /// Finds each slot in memory (if `leased`), on its way, or boards it on a new flight.
-    fn board(self: &Arc<Self>, slots: &[Slot], leased: bool, now: Millis) -> (Vec<Answer>, Option<Boarded>) {
+    fn board(self: &Arc<Self>, slots: &[Slot], leased: bool, now: Millis) -> (Vec<Answer>, Vec<Boarded>) {
+        // Without a lease nothing is kept: a call is helped only by flights that it meets before they land, so by one.
+        let most = if leased { Ring::FLIGHT_SLOTS } else { usize::MAX };
         let (mut answers, mut hits) = (Vec::with_capacity(slots.len()), 0);
-        let flight = Arc::new(Flight::default());
-        let (core, mut boarding, mut places) = (Arc::clone(self), Vec::new(), Vec::new());
+        let mut boarded: Vec<Boarded> = Vec::new();
         let mut state = self.state();
         for slot in slots {
             let place = self.place(&mut state, slot);
@@ -173,18 +186,37 @@ impl Core {
                 hits += 1;
                 continue;
             }
-            let flying = state.flying.entry(place).or_insert_with(|| {
-                boarding.push(slot.clone());
-                places.push(place);
-                Arc::clone(&flight)
-            });
-            answers.push(Answer::Flying(place, Arc::clone(flying)));
+            let flight = match state.flying.entry(place) {
+                Entry::Occupied(flying) => Arc::clone(flying.get()),
+                Entry::Vacant(free) => Arc::clone(free.insert(self.seat(&mut boarded, most, slot, place))),
+            };
+            answers.push(Answer::Flying(place, flight));
         }
         drop(state);
         self.hits.fetch_add(hits, Ordering::Relaxed);
         self.misses.fetch_add(slots.len() as u64 - hits, Ordering::Relaxed);
-        let boarded = Boarded { core, flight, slots: boarding, places, cacheable: leased };
-        (answers, (!boarded.slots.is_empty()).then_some(boarded))
+        (answers, boarded)
+    }
+
+    /// Boards a slot on the last flight, or on a further one when that has `most` slots.
+    fn seat(
+        self: &Arc<Self>,
+        boarded: &mut Vec<Boarded>,
+        most: usize,
+        slot: &Slot,
+        place: SlotRef,
+    ) -> Arc<Flight> {
+        if boarded.last().is_none_or(|last| last.slots.len() >= most) {
+            boarded.push(Boarded::new(Arc::clone(self)));
+        }
+        let last = boarded.last_mut().expect("one was just pushed where there was none");
+        last.slots.push(slot.clone());
+        last.places.push(place);
+        Arc::clone(&last.flight)
+    }
+
+    fn leased(&self) -> bool {
+        self.lease.valid(self.clock.boot_ms())
     }
 
     fn place(&self, state: &mut State, slot: &Slot) -> SlotRef {
@@ -218,14 +250,22 @@ impl State {
 }
 
 impl Boarded {
-    async fn fly(mut self, now: Millis) {
-        let slots = std::mem::take(&mut self.slots);
-        let landed =
-            match tokio::time::timeout(Ring::LONGEST_FLIGHT, self.core.mint.obtain(&slots, now)).await {
-                Ok(Ok(obtained)) => Ok(self.places.iter().copied().zip(obtained).collect()),
-                Ok(Err(error)) => Err(Waiting::from(&error)),
-                Err(_) => Err(Waiting::new(Cause::Store, "the key store did not answer within 30 s")),
-            };
+    fn new(core: Arc<Core>) -> Self {
+        let (slots, places) = (Vec::new(), Vec::new());
+        Self { core, flight: Arc::new(Flight::default()), slots, places, cacheable: false }
+    }
+
+    /// Waits for the runway, however long, and asks. Time and lease are those of the take-off.
+    async fn fly(mut self) {
+        let core = Arc::clone(&self.core);
+        let _cleared = core.runway.acquire().await.expect("nobody closes the runway");
+        self.cacheable = core.leased();
+        let question = core.mint.obtain(&self.slots, core.clock.now());
+        let landed = match tokio::time::timeout(Ring::LONGEST_FLIGHT, question).await {
+            Ok(Ok(obtained)) => Ok(self.places.iter().copied().zip(obtained).collect()),
+            Ok(Err(error)) => Err(Waiting::from(&error)),
+            Err(_) => Err(Waiting::new(Cause::Store, "the key store did not answer within 30 s")),
+        };
         self.land(landed);
     }
 

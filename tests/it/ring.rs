@@ -10,20 +10,22 @@ use tokio::runtime::Runtime;
 
 use crate::world::{HOUR, World, command, key, slot};
 
+const FLIGHT: usize = Ring::FLIGHT_SLOTS;
+
 /// A ring over a watched store. Tests are plain threads, as lanes are.
-struct Ringed {
-    world: World,
-    lease: Arc<Lease>,
-    ring: Ring,
-    runtime: Runtime,
+pub struct Ringed {
+    pub world: World,
+    pub lease: Arc<Lease>,
+    pub ring: Ring,
+    pub runtime: Runtime,
 }
 
 impl Ringed {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with_capacity(1_000)
     }
 
-    fn with_capacity(capacity: usize) -> Self {
+    pub fn with_capacity(capacity: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let (runtime, world) = (runtime.expect("a runtime"), World::new());
         let lease = Arc::new(Lease::new(60_000, 60_000));
@@ -33,17 +35,17 @@ impl Ringed {
     }
 
     /// With a lease that was just proven.
-    fn leased() -> Self {
+    pub fn leased() -> Self {
         let ringed = Self::new();
         ringed.prove();
         ringed
     }
 
-    fn prove(&self) {
+    pub fn prove(&self) {
         self.lease.prove(self.world.clock.boot_ms());
     }
 
-    fn obtain(&self, slot: &Slot) -> Obtained {
+    pub fn obtain(&self, slot: &Slot) -> Obtained {
         self.try_obtain(slot).expect("it answers")
     }
 
@@ -52,16 +54,36 @@ impl Ringed {
         Ok(obtained.into_iter().next().expect("one answer"))
     }
 
-    fn key_id(&self, slot: &Slot) -> KeyId {
+    pub fn key_id(&self, slot: &Slot) -> KeyId {
         key(&self.obtain(slot)).seal.key_id()
     }
 
-    fn entries(&self) -> u64 {
+    /// Moves every clock, under a lease that is proven again.
+    pub fn advance(&self, milliseconds: i64) {
+        for clock in [&self.world.clock, &self.world.store_clock] {
+            clock.advance(milliseconds);
+        }
+        self.prove();
+    }
+
+    /// Waits until so many keys are in memory.
+    fn until_entries(&self, count: usize) {
+        while self.entries() < count as u64 {
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn entries(&self) -> u64 {
         self.ring.stats().entries
     }
 }
 
-fn soon() -> Instant {
+/// As many slots, each of another customer, in this hour.
+pub fn slots(count: usize, hour: Hour) -> Vec<Slot> {
+    (0..count).map(|n| slot(&format!("customer {n}"), hour, 0)).collect()
+}
+
+pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
@@ -274,4 +296,75 @@ fn a_runtime_that_ends_leaves_no_lane_hanging() {
         let waiting = lane.join().expect("it ends").err().expect("no answer");
         assert_eq!(waiting.cause(), Cause::Store);
     });
+}
+
+#[test]
+fn a_burst_of_many_slots_lands_in_flights_that_each_are_bounded() {
+    let ringed = Ringed::with_capacity(10 * FLIGHT);
+    ringed.prove();
+    let slots = slots(4 * FLIGHT + FLIGHT / 2, HOUR);
+    let obtained = ringed.ring.obtain(&slots, soon()).expect("it answers");
+    assert!(obtained.iter().all(|it| matches!(it, Obtained::Key(_))));
+    let mut fetches = ringed.world.spy.fetches.lock().expect("not poisoned").clone();
+    fetches.sort_unstable();
+    assert_eq!(fetches, [FLIGHT / 2, FLIGHT, FLIGHT, FLIGHT, FLIGHT]);
+    assert!(ringed.world.spy.most_flying() <= Ring::FLIGHTS as u64);
+}
+
+#[test]
+fn what_has_landed_before_a_deadline_is_there_for_the_next_call() {
+    let ringed = Ringed::with_capacity(10 * FLIGHT);
+    ringed.prove();
+    let slots = slots(3 * FLIGHT, HOUR);
+    ringed.world.spy.answer_only(2);
+    let late = ringed.ring.obtain(&slots, Instant::now());
+    assert_eq!(late.err().expect("two of three flights").cause(), Cause::Deadline);
+    ringed.until_entries(2 * FLIGHT);
+    let misses = ringed.ring.stats().misses;
+    ringed.ring.obtain(&slots, Instant::now()).err().expect("the third is still held up");
+    assert_eq!(ringed.ring.stats().misses - misses, FLIGHT as u64, "the others are in memory");
+    ringed.world.spy.answer_only(1);
+    ringed.ring.obtain(&slots, soon()).expect("it answers");
+    assert_eq!(ringed.world.spy.fetched(), 3 * FLIGHT as u64, "asked once in all");
+}
+
+#[test]
+fn a_flight_that_waited_for_the_runway_goes_by_the_time_of_its_take_off() {
+    let ringed = Ringed::with_capacity(10 * FLIGHT);
+    ringed.prove();
+    let slots = slots(3 * FLIGHT, HOUR);
+    ringed.world.spy.answer_only(0);
+    assert!(ringed.ring.obtain(&slots, Instant::now()).is_err());
+    while ringed.world.spy.fetched() < 2 * FLIGHT as u64 {
+        std::thread::yield_now();
+    }
+    ringed.advance(40_000);
+    ringed.world.spy.answer_only(9);
+    ringed.ring.obtain(&slots[2 * FLIGHT..], soon()).expect("40 s later, and no clocks apart");
+}
+
+#[test]
+fn a_receipt_takes_its_slots_out_of_flights_that_have_not_taken_off() {
+    let ringed = Ringed::with_capacity(10 * FLIGHT);
+    ringed.prove();
+    let slots = slots(3 * FLIGHT, HOUR);
+    let last = slots.last().expect("many");
+    ringed.world.spy.answer_only(0);
+    assert!(ringed.ring.obtain(&slots, Instant::now()).is_err());
+    ringed.ring.evict(ringed.world.place(last).token, HOUR, HOUR);
+    ringed.world.spy.answer_only(9);
+    ringed.until_entries(3 * FLIGHT - 1);
+    assert_eq!(ringed.ring.stats().mint.minted, 3 * FLIGHT as u64, "asked for");
+    assert_eq!(ringed.entries(), 3 * FLIGHT as u64 - 1, "and not kept");
+}
+
+#[test]
+fn without_a_lease_a_call_is_one_flight_for_those_that_come_again() {
+    let ringed = Ringed::new();
+    let slots = slots(2 * FLIGHT, HOUR);
+    ringed.world.spy.answer_only(0);
+    assert!(ringed.ring.obtain(&slots, Instant::now()).is_err());
+    ringed.world.spy.answer_only(1);
+    ringed.ring.obtain(&slots, soon()).expect("it answers");
+    assert_eq!(*ringed.world.spy.fetches.lock().expect("not poisoned"), [2 * FLIGHT]);
 }

@@ -9,6 +9,7 @@ use hourseal::edge::sqlite::{OpenOptions, SqliteStore};
 use hourseal::keys::*;
 use hourseal::model::*;
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 /// The hour in which tests begin: 2026-11-24T00:00Z.
 pub const HOUR: Hour = Hour(498_816);
@@ -136,10 +137,17 @@ pub fn key(obtained: &Obtained) -> &Arc<HourKey> {
 pub struct Spy {
     pub store: Arc<dyn KeyStore>,
     pub fetched: AtomicU64,
+    /// Slots of each fetch, in the order answered.
+    pub fetches: Mutex<Vec<usize>>,
+    /// Fetches that are not answered yet, and the most that there were.
+    flying: AtomicU64,
+    most_flying: AtomicU64,
     pub minted: AtomicU64,
     pub away: AtomicBool,
     /// Awaited by each fetch after the store has answered it, before the answer is passed on.
     pub held_up: tokio::sync::RwLock<()>,
+    /// Fetches that may still be answered: one each.
+    passes: Semaphore,
     /// Minted by somebody else just before the next mint.
     pub forestalled_by: Mutex<Option<Candidate>>,
 }
@@ -149,9 +157,13 @@ impl Spy {
         Arc::new(Self {
             store,
             fetched: AtomicU64::new(0),
+            fetches: Mutex::default(),
+            flying: AtomicU64::new(0),
+            most_flying: AtomicU64::new(0),
             minted: AtomicU64::new(0),
             away: AtomicBool::new(false),
             held_up: tokio::sync::RwLock::new(()),
+            passes: Semaphore::new(Semaphore::MAX_PERMITS),
             forestalled_by: Mutex::new(None),
         })
     }
@@ -159,6 +171,17 @@ impl Spy {
     /// Slots that the store was asked for so far.
     pub fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::SeqCst)
+    }
+
+    /// Fetches that were on their way at the same time, at most.
+    pub fn most_flying(&self) -> u64 {
+        self.most_flying.load(Ordering::SeqCst)
+    }
+
+    /// Answers so many more fetches, and then none until it is told to again.
+    pub fn answer_only(&self, fetches: usize) {
+        self.passes.forget_permits(Semaphore::MAX_PERMITS);
+        self.passes.add_permits(fetches);
     }
 
     fn there(&self) -> Result<&dyn KeyStore, StoreError> {
@@ -184,9 +207,14 @@ impl KeyStore for Spy {
         self.store.digest(bytes)
     }
     async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
-        let found = self.there()?.fetch(slots).await;
+        let there = self.there()?;
+        self.most_flying.fetch_max(self.flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let found = there.fetch(slots).await;
         self.fetched.fetch_add(slots.len() as u64, Ordering::SeqCst);
         let _passes = self.held_up.read().await;
+        self.passes.acquire().await.expect("never closed").forget();
+        self.fetches.lock().expect("not poisoned").push(slots.len());
+        self.flying.fetch_sub(1, Ordering::SeqCst);
         found
     }
     async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError> {
