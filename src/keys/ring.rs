@@ -80,6 +80,9 @@ impl Ring {
     /// holding its slots for ever.
     const LONGEST_FLIGHT: Duration = Duration::from_secs(30);
 
+    /// Keys looked at under one lock by a pass over all of them: a lane waits for well under a millisecond.
+    const PASS: usize = 4_096;
+
     /// A ring of at most `capacity` keys. Its questions to the store run on `runtime`.
     pub fn new(
         mint: Mint,
@@ -107,7 +110,7 @@ impl Ring {
     /// # Errors
     /// [`Waiting`], for all slots. Nothing may be sealed; ask again.
     pub fn obtain(&self, slots: &[Slot], deadline: Instant) -> Result<Vec<Obtained>, Waiting> {
-        let leased = self.core.leased();
+        let leased = self.leased();
         let now = self.core.clock.now();
         if leased && let Some(hits) = self.core.hits(slots, now) {
             return Ok(hits);
@@ -140,6 +143,39 @@ impl Ring {
             hits: core.hits.load(Ordering::Relaxed),
             misses: core.misses.load(Ordering::Relaxed),
             mint: core.mint.stats(),
+        }
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.core.clock
+    }
+
+    pub(super) fn leased(&self) -> bool {
+        self.core.leased()
+    }
+
+    /// Keys that still come in without another one leaving, those on their way counted.
+    pub(super) fn room(&self) -> usize {
+        let state = self.core.state();
+        state.capacity.saturating_sub(state.shelf.len() + state.flying.len())
+    }
+
+    /// Customers with an on-time key of `hour`, the running one, and none of the next. Drops spent keys on its way.
+    ///
+    /// Lanes get the lock in between, so what comes or goes meanwhile may be missed.
+    pub(super) fn wanting(&self, hour: Hour) -> Vec<CustomerId> {
+        let (mut wanting, mut from) = (Vec::new(), 0);
+        loop {
+            let mut state = self.core.state();
+            let part = from..state.shelf.extent().min(from + Self::PASS);
+            if part.is_empty() {
+                return wanting;
+            }
+            from = part.end;
+            state.shelf.drop_spent(part.clone(), hour);
+            wanting.extend(state.shelf.wanting(part, hour).cloned());
+            drop(state);
+            std::thread::yield_now();
         }
     }
 }
@@ -272,14 +308,14 @@ impl Boarded {
     /// Caches what may be cached, and answers whoever waits.
     fn land(&mut self, landed: Landed) {
         let mut state = self.core.state();
-        for place in self.places.drain(..) {
+        for (slot, place) in self.slots.drain(..).zip(self.places.drain(..)) {
             let current = state.flying.get(&place).is_some_and(|flying| Arc::ptr_eq(flying, &self.flight));
             if current {
                 state.flying.remove(&place);
             }
             match landed.as_ref().ok().and_then(|answers| answers.get(&place)) {
                 Some(Obtained::Key(key)) if self.cacheable && current => {
-                    state.shelf.insert(place, Arc::clone(key));
+                    state.shelf.insert(place, slot.customer, Arc::clone(key));
                 }
                 Some(Obtained::Expired | Obtained::Erased) => state.shelf.remove(&place),
                 Some(Obtained::Key(_)) | None => {}

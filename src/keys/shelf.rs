@@ -1,9 +1,10 @@
 //! The shelf: seal keys in memory, by token, hour and generation, never more than its capacity.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Generation, Hour, Token};
+use crate::model::{CustomerId, Generation, Hour, Token};
 
 use super::{HourKey, SlotRef};
 
@@ -20,6 +21,7 @@ pub(super) struct Shelf {
 
 struct Entry {
     slot: SlotRef,
+    customer: CustomerId,
     key: Arc<HourKey>,
     /// Used since it came or since the hand last came by.
     used: bool,
@@ -43,12 +45,12 @@ impl Shelf {
         Some(&entry.key)
     }
 
-    pub(super) fn insert(&mut self, slot: SlotRef, key: Arc<HourKey>) {
+    pub(super) fn insert(&mut self, slot: SlotRef, customer: CustomerId, key: Arc<HourKey>) {
         self.remove(&slot);
         if self.len() == self.capacity {
             self.evict_one();
         }
-        let entry = Some(Entry { slot, key, used: false });
+        let entry = Some(Entry { slot, customer, key, used: false });
         let at = match self.free.pop() {
             Some(at) => at,
             None => {
@@ -82,6 +84,31 @@ impl Shelf {
         places.len()
     }
 
+    /// Length of the shelf in entries, empty ones included: a pass over it takes them part by part.
+    pub(super) fn extent(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Customers of a part who have an on-time key of `hour` and none of the next. No key counts as used by that.
+    pub(super) fn wanting(&self, part: Range<usize>, hour: Hour) -> impl Iterator<Item = &CustomerId> {
+        let next = (hour.plus(1), ON_TIME);
+        self.entries[part].iter().flatten().filter_map(move |Entry { slot, customer, .. }| {
+            let active = slot.hour == hour && slot.generation == ON_TIME;
+            (active && !self.places.get(&slot.token)?.contains_key(&next)).then_some(customer)
+        })
+    }
+
+    /// Removes a part's keys that nobody asks for in `hour` or later: a key seals until its generation's hour is over, and
+    /// for the grace, which is an hour at most.
+    pub(super) fn drop_spent(&mut self, part: Range<usize>, hour: Hour) {
+        for at in part {
+            let slot = self.entries[at].as_ref().map(|entry| entry.slot);
+            if let Some(slot) = slot.filter(|it| it.hour.plus(u32::from(it.generation.0) + 2) <= hour) {
+                self.remove(&slot);
+            }
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::new(self.capacity);
     }
@@ -113,17 +140,23 @@ impl Shelf {
     }
 }
 
+/// The generation of what is sealed in its own hour.
+const ON_TIME: Generation = Generation(0);
+
 const PLACED: &str = "places name filled entries only";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::envelope::{Dek, derive};
-    use crate::model::{CustomerId, Due};
+    use crate::model::Due;
+
+    fn acme() -> CustomerId {
+        CustomerId::parse("acme").expect("a valid id")
+    }
 
     fn key() -> Arc<HourKey> {
-        let acme = CustomerId::parse("acme").expect("a valid id");
-        let seal = derive(&Dek::take(&mut [1; 32]), &acme, Hour(1), Generation(0));
+        let seal = derive(&Dek::take(&mut [1; 32]), &acme(), Hour(1), Generation(0));
         Arc::new(HourKey { seal, due: Due(10) })
     }
 
@@ -133,7 +166,7 @@ mod tests {
 
     fn shelf(capacity: usize, slots: &[SlotRef]) -> Shelf {
         let mut shelf = Shelf::new(capacity);
-        slots.iter().for_each(|slot| shelf.insert(*slot, key()));
+        slots.iter().for_each(|slot| shelf.insert(*slot, acme(), key()));
         shelf
     }
 
@@ -150,7 +183,7 @@ mod tests {
         let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0), slot(1, 3, 0)]);
         for hour in 4..50 {
             assert!(shelf.get(&slot(1, 2, 0)).is_some(), "used before each insertion");
-            shelf.insert(slot(1, hour, 0), key());
+            shelf.insert(slot(1, hour, 0), acme(), key());
         }
         assert!(shelf.get(&slot(1, 1, 0)).is_none());
         assert_eq!(shelf.len(), 3);
@@ -173,8 +206,8 @@ mod tests {
         let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0)]);
         for round in 0..20 {
             shelf.evict(Token([1; 16]), Hour(0), Hour(u32::MAX));
-            shelf.insert(slot(1, round, 0), key());
-            shelf.insert(slot(2, round, 0), key());
+            shelf.insert(slot(1, round, 0), acme(), key());
+            shelf.insert(slot(2, round, 0), acme(), key());
         }
         assert!(shelf.len() <= 3 && shelf.entries.len() <= 3);
     }
@@ -185,5 +218,32 @@ mod tests {
         assert_eq!(shelf.len(), 1);
         shelf.clear();
         assert_eq!(shelf.len(), 0);
+    }
+
+    #[test]
+    fn a_customer_wants_the_next_hour_who_has_this_one_on_time_and_not_that() {
+        let name = |id| CustomerId::parse(id).expect("a valid id");
+        let mut shelf = Shelf::new(10);
+        for (id, slots) in [
+            ("active", vec![slot(1, 5, 0)]),
+            ("late", vec![slot(2, 5, 1)]),
+            ("earlier", vec![slot(3, 4, 0)]),
+            ("ready", vec![slot(4, 5, 0), slot(4, 6, 0)]),
+            ("late twice", vec![slot(5, 5, 0), slot(5, 6, 1)]),
+        ] {
+            slots.into_iter().for_each(|slot| shelf.insert(slot, name(id), key()));
+        }
+        let all: Vec<_> = shelf.wanting(0..shelf.extent(), Hour(5)).map(CustomerId::as_str).collect();
+        assert_eq!(all, ["active", "late twice"]);
+        assert_eq!(shelf.wanting(1..3, Hour(5)).count(), 0, "a part is looked at alone");
+    }
+
+    #[test]
+    fn a_key_is_spent_when_its_generation_and_the_longest_grace_are_over() {
+        let (spent, kept) = ([slot(1, 3, 0), slot(1, 1, 2)], [slot(1, 4, 0), slot(1, 3, 1), slot(2, 6, 0)]);
+        let mut shelf = shelf(10, &[spent.as_slice(), &kept].concat());
+        shelf.drop_spent(0..shelf.extent(), Hour(5));
+        assert!(spent.iter().all(|slot| shelf.get(slot).is_none()));
+        assert!(kept.iter().all(|slot| shelf.get(slot).is_some()));
     }
 }

@@ -13,6 +13,7 @@ mod demo;
 mod kek;
 mod lookup;
 mod mint;
+mod premint;
 mod ring;
 mod rooms;
 mod sqlite;
