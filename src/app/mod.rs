@@ -10,6 +10,7 @@ mod failure;
 mod forgetting;
 mod lanes;
 mod observer;
+mod preminting;
 mod process;
 mod run;
 mod starts;

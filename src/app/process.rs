@@ -13,6 +13,7 @@ use super::caretaker::Caretaker;
 use super::forgetting::{ExecutorObserver, FollowingObserver};
 use super::lanes::{self, LaneThread, TopicSizes};
 use super::observer::LaneObserver;
+use super::preminting::Preminting;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
 use super::topics::ready_topics;
@@ -21,7 +22,7 @@ use super::{Failure, Foundation, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::{Executor, ExecutorParts, Following};
-use crate::keys::{Lease, Meta, Mint, Ring};
+use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer};
 use crate::stream::{Halt, Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
@@ -133,6 +134,9 @@ impl Process {
         handles.push(self.start_executor(runtime, pulse, ended)?);
         handles.push(self.start_watchdog(pulses)?);
         handles.push(self.start_following(runtime, &keys.ring, lease)?);
+        if !self.config.ring.premint.is_zero() {
+            handles.push(self.start_preminting(&keys.ring)?);
+        }
         let caretaker = Caretaker::new(&self.foundation, keys.ring, &self.telemetry);
         let caretaker = runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle();
         Ok(Threads { handles, caretaker, endings })
@@ -233,6 +237,14 @@ impl Process {
             (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());
         let follow = move || following.run(|| ReceiptTail::connect(&client, &topic), &stop);
         std::thread::Builder::new().name("receipts".to_owned()).spawn(follow).map_err(no_thread)
+    }
+
+    fn start_preminting(&self, ring: &Ring) -> Result<JoinHandle<()>, Failure> {
+        let premint = Premint::new(ring.clone(), self.config.ring.premint);
+        let preminting = Preminting::new(premint, self.telemetry.keys());
+        let stop = self.stop.clone();
+        let run = move || preminting.run(&stop);
+        std::thread::Builder::new().name("premint".to_owned()).spawn(run).map_err(no_thread)
     }
 
     fn start_watchdog(&self, pulses: Vec<(String, Pulse)>) -> Result<JoinHandle<()>, Failure> {

@@ -81,7 +81,9 @@ fn lane(lane: &Lane, max_bytes: u64) -> Result<(), ConfigError> {
 fn ring(ring: &Ring) -> Result<(), ConfigError> {
     at_least("ring.lease", ring.lease, Duration::from_secs(1))?;
     at_most("ring.lease", ring.lease, HOUR)?;
-    within("ring.capacity", ring.capacity as u64, 1, 100_000_000)
+    within("ring.capacity", ring.capacity as u64, 1, 100_000_000)?;
+    // Who is active in an hour shows in its first minutes.
+    at_most("ring.premint", ring.premint, Duration::from_secs(55 * 60))
 }
 
 fn within(key: &str, number: u64, least: u64, most: u64) -> Result<(), ConfigError> {

@@ -134,6 +134,9 @@ pub struct Ring {
     /// Keys.
     #[serde(deserialize_with = "units::parsed")]
     pub capacity: usize,
+    /// How long before the next hour its keys may be obtained; zero = never.
+    #[serde(deserialize_with = "units::duration")]
+    pub premint: Duration,
 }
 
 /// `[retention]`

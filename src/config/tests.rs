@@ -43,7 +43,7 @@ fn without_a_file_everything_has_the_documented_default() {
     assert_eq!((config.lane.count, config.lane.batch_bytes), (4, 16 << 20));
     assert_eq!(config.retention.default.as_hours(), 720);
     assert!(config.control.require_signatures);
-    assert_eq!(config.ring.lease, Duration::from_secs(60));
+    assert_eq!((config.ring.lease, config.ring.premint), (Duration::from_secs(60), Duration::from_secs(600)));
 }
 
 #[test]
@@ -125,6 +125,8 @@ fn refusals_name_the_key_and_the_rule() {
         "{wrong}"
     );
     assert!(wrong.contains("(file "), "{wrong}");
+    let early = refusal("[ring]\npremint = '56m'");
+    assert!(early.starts_with("`ring.premint` is 56m, more than 55m"), "{early}");
     let twins = refusal("[topics]\noutput = 'jobs'");
     assert_eq!(twins, "`topics.output` and `topics.input` are both `jobs`");
     let small = refusal("[lane]\nbatch_bytes = '64KiB'");

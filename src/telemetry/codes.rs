@@ -96,6 +96,8 @@ codes! {
     LEASE_LOST = "HS1307";
     /// The lease holds again.
     LEASE_BACK = "HS1308";
+    /// The next hour's keys cannot be obtained for now; lanes are not kept by it.
+    PREMINT_WAITS = "HS1310";
 
     /// A command was decided.
     COMMAND_DECIDED = "HS1401";

@@ -32,6 +32,7 @@ impl KeyOp {
 #[derive(Clone)]
 pub struct KeyMetrics {
     operations: IntCounterVec,
+    preminted: IntCounterVec,
     cached: IntGauge,
     keys: IntGaugeVec,
 }
@@ -43,6 +44,11 @@ impl KeyMetrics {
                 "key_operations_total",
                 "Keys minted, adopted, fetched, unwrapped, evicted; leases proved",
                 &["op", "outcome"],
+            ),
+            preminted: family.counters(
+                "premint_slots_total",
+                "Slots of the next hour asked for before it begins, by what came of it; those waiting are asked for again",
+                &["outcome"],
             ),
             cached: family.gauge("key_cache_entries", "Keys in memory"),
             keys: family.gauges("keys", "Keys in the store, as one process counts them", &["state"]),
@@ -62,6 +68,13 @@ impl KeyMetrics {
     /// `count` operations were refused: fenced, erased, below the floor.
     pub fn refused(&self, op: KeyOp, count: u64) {
         self.operations.with_label_values(&[op.label(), "refused"]).inc_by(count);
+    }
+
+    /// What pre-minting came to, in slots: keys obtained, refused (erased, expired), and still to be had.
+    pub fn preminted(&self, ready: u64, refused: u64, waiting: u64) {
+        for (outcome, count) in [("ready", ready), ("refused", refused), ("waiting", waiting)] {
+            self.preminted.with_label_values(&[outcome]).inc_by(count);
+        }
     }
 
     /// The ring holds this many keys.
