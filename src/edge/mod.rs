@@ -5,4 +5,5 @@ pub mod http;
 pub mod kafka;
 pub mod kek;
 mod private;
+pub mod scylla;
 pub mod sqlite;

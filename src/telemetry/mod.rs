@@ -11,6 +11,7 @@ mod lane;
 mod log;
 mod readiness;
 mod registry;
+mod store;
 
 pub use crate::{__line as line, debug, error, info, warn};
 pub use codes::Code;
@@ -20,3 +21,4 @@ pub use lane::{LaneMetrics, Transaction, Wait};
 pub use log::{LogFormat, LogLevel, start as start_logging};
 pub use readiness::{Condition, Readiness, Reason};
 pub use registry::Telemetry;
+pub use store::{Outcome, Settled, StoreMetrics, StoreOp};

@@ -2,11 +2,11 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::{ForgetMetrics, KeyMetrics, LaneMetrics, Readiness};
+use super::{ForgetMetrics, KeyMetrics, LaneMetrics, Readiness, StoreMetrics};
 
 /// What the process tells about itself. Clones share everything.
 #[derive(Clone)]
@@ -14,6 +14,7 @@ pub struct Telemetry {
     registry: Registry,
     lanes: LaneMetrics,
     keys: KeyMetrics,
+    store: StoreMetrics,
     forget: ForgetMetrics,
     /// What `/readyz` says.
     pub readiness: Readiness,
@@ -32,6 +33,7 @@ impl Telemetry {
         Self {
             lanes: LaneMetrics::register(&family),
             keys: KeyMetrics::register(&family),
+            store: StoreMetrics::register(&family),
             forget: ForgetMetrics::register(&family),
             readiness: Readiness::default(),
             registry,
@@ -45,6 +47,10 @@ impl Telemetry {
 
     pub fn keys(&self) -> KeyMetrics {
         self.keys.clone()
+    }
+
+    pub fn store(&self) -> StoreMetrics {
+        self.store.clone()
     }
 
     pub fn forget(&self) -> ForgetMetrics {
@@ -100,6 +106,18 @@ impl Family<'_> {
     pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
         let opts = HistogramOpts { common_opts: opts(name, help), buckets: buckets.to_vec() };
         self.add(Histogram::with_opts(opts))
+    }
+
+    /// As [`Family::histogram`], by label.
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> HistogramVec {
+        let opts = HistogramOpts { common_opts: opts(name, help), buckets: buckets.to_vec() };
+        self.add(HistogramVec::new(opts, labels))
     }
 
     fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {

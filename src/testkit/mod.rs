@@ -3,7 +3,7 @@
 
 mod clock;
 
-pub use clock::{CLOCK_ENV, clock_offset_ms};
+pub use clock::{CLOCK_ENV, STORE_CLOCK_ENV, clock_offset_ms, store_clock_offset_ms};
 
 /// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
 pub fn transactions_off() -> bool {

@@ -1,0 +1,143 @@
+//! Speaking to the server: reads, plain writes, conditional statements, and what is known after each.
+
+use std::time::{Duration, Instant};
+
+use scylla::client::session::Session;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+
+use super::cells::{Cells, cells};
+use super::fault::{Fate, fate};
+use crate::envelope::random;
+use crate::keys::StoreError;
+use crate::telemetry::{Outcome, Settled, StoreMetrics, StoreOp};
+
+/// A session whose every statement is counted and timed.
+pub(super) struct Ask {
+    pub(super) session: Session,
+    pub(super) metrics: StoreMetrics,
+}
+
+/// What became of a conditional statement.
+pub(super) enum Cas {
+    Applied,
+    /// Its condition did not hold: the rows that it met, as far as the server tells them.
+    Refused(Vec<Cells>),
+    /// It may have been applied, or may be yet: only a SERIAL read tells.
+    Unknown,
+}
+
+impl Ask {
+    pub(super) async fn rows(
+        &self,
+        op: StoreOp,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Vec<Cells>, StoreError> {
+        let begun = Instant::now();
+        let answer = self.session.execute_unpaged(statement, values).await;
+        self.metrics.took(op, if answer.is_ok() { Outcome::Ok } else { Outcome::Failed }, begun.elapsed());
+        cells(answer?)
+    }
+
+    pub(super) async fn row(
+        &self,
+        op: StoreOp,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Option<Cells>, StoreError> {
+        Ok(self.rows(op, statement, values).await?.into_iter().next())
+    }
+
+    /// An idempotent write without a condition.
+    pub(super) async fn write(
+        &self,
+        op: StoreOp,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<(), StoreError> {
+        self.rows(op, statement, values).await.map(drop)
+    }
+
+    /// # Errors
+    /// Only for what was surely not applied; all else is [`Cas::Unknown`].
+    pub(super) async fn cas(
+        &self,
+        op: StoreOp,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Cas, StoreError> {
+        let begun = Instant::now();
+        let answer = self.session.execute_unpaged(statement, values).await;
+        let (outcome, cas) = match answer {
+            Ok(answer) => (Outcome::Ok, applied(cells(answer)?)),
+            Err(error) if fate(&error) == Fate::Unknown => (Outcome::Unknown, Ok(Cas::Unknown)),
+            Err(error) => (Outcome::Failed, Err(error.into())),
+        };
+        self.metrics.took(op, outcome, begun.elapsed());
+        if matches!(cas, Ok(Cas::Refused(_))) {
+            self.metrics.contended();
+        }
+        cas
+    }
+}
+
+/// Reads `[applied]` by its name. ScyllaDB answers one row for each condition, all with the same word.
+fn applied(rows: Vec<Cells>) -> Result<Cas, StoreError> {
+    match rows.first() {
+        None => Err(StoreError::Unusable("a conditional statement was answered without a row".to_owned())),
+        Some(row) if row.flag("[applied]")? => Ok(Cas::Applied),
+        Some(_) => Ok(Cas::Refused(rows)),
+    }
+}
+
+/// Counts the attempts of one decision: read, decide, write on condition, again.
+pub(super) struct Attempts<'a> {
+    metrics: &'a StoreMetrics,
+    made: u32,
+    until: Instant,
+    unsettled: bool,
+}
+
+impl<'a> Attempts<'a> {
+    const MOST: u32 = 40;
+    const LONGEST: Duration = Duration::from_secs(20);
+
+    pub(super) fn new(ask: &'a Ask) -> Self {
+        Self { metrics: &ask.metrics, made: 0, until: Instant::now() + Self::LONGEST, unsettled: false }
+    }
+
+    /// After a write that was not applied, or whose outcome is unknown: waits a little and a random time more, so that
+    /// contenders spread.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it has gone on for too long. Nothing of it may be assumed; beginning anew is safe.
+    pub(super) async fn again(&mut self, cas: &Cas) -> Result<(), StoreError> {
+        self.unsettled |= matches!(cas, Cas::Unknown);
+        self.made += 1;
+        if self.made >= Self::MOST || Instant::now() >= self.until {
+            return Err(StoreError::Unavailable(
+                "its rows are contended, or it does not answer clearly".to_owned(),
+            ));
+        }
+        if self.made > 1 || self.unsettled {
+            tokio::time::sleep(self.pause()).await;
+        }
+        Ok(())
+    }
+
+    /// What the read after an unknown outcome has shown.
+    pub(super) fn settle(&mut self, how: Settled) {
+        if std::mem::take(&mut self.unsettled) {
+            self.metrics.settled(how);
+        }
+    }
+
+    /// 0 to 5 ms at first, 0 to 320 ms in the end.
+    fn pause(&self) -> Duration {
+        let mut bytes = [0; 4];
+        random(&mut bytes);
+        let most_us = 5_000_u32 << self.made.min(6);
+        Duration::from_micros(u64::from(u32::from_be_bytes(bytes) % most_us))
+    }
+}

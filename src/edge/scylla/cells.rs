@@ -1,0 +1,128 @@
+//! A row by its columns' names: the same for what a SELECT answers and for the replies of conditional statements, which
+//! differ between servers in columns and order.
+
+use std::sync::Arc;
+
+use scylla::response::query_result::QueryResult;
+use scylla::value::{CqlValue, Row};
+
+use super::fault::malformed;
+use crate::keys::StoreError;
+
+/// One row. A column that is not in the answer reads as null.
+#[derive(Clone, Debug)]
+pub(super) struct Cells {
+    names: Arc<[String]>,
+    values: Vec<Option<CqlValue>>,
+}
+
+impl Cells {
+    #[cfg(test)]
+    pub(super) fn of(cells: &[(&str, Option<CqlValue>)]) -> Self {
+        Self {
+            names: cells.iter().map(|cell| cell.0.to_owned()).collect(),
+            values: cells.iter().map(|cell| cell.1.clone()).collect(),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&CqlValue> {
+        let at = self.names.iter().position(|column| column == name)?;
+        self.values.get(at)?.as_ref()
+    }
+
+    /// Of a tinyint, int, bigint or timestamp.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        self.get(name)
+            .map(|value| match value {
+                CqlValue::TinyInt(number) => Ok(i64::from(*number)),
+                CqlValue::Int(number) => Ok(i64::from(*number)),
+                CqlValue::BigInt(number) => Ok(*number),
+                CqlValue::Timestamp(time) => Ok(time.0),
+                _ => Err(malformed(name)),
+            })
+            .transpose()
+    }
+
+    /// As [`Cells::number`], within another type's bounds, and there.
+    pub(super) fn need<T: TryFrom<i64>>(&self, name: &str) -> Result<T, StoreError> {
+        let number = self.number(name)?.ok_or_else(|| malformed(name))?;
+        T::try_from(number).map_err(|_| malformed(name))
+    }
+
+    /// An empty blob is there; null is not.
+    pub(super) fn blob(&self, name: &str) -> Result<Option<&[u8]>, StoreError> {
+        self.get(name)
+            .map(|value| match value {
+                CqlValue::Blob(bytes) => Ok(bytes.as_slice()),
+                CqlValue::Empty => Ok([].as_slice()),
+                _ => Err(malformed(name)),
+            })
+            .transpose()
+    }
+
+    pub(super) fn bytes<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>, StoreError> {
+        self.blob(name)?.map(|bytes| bytes.try_into().map_err(|_| malformed(name))).transpose()
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, StoreError> {
+        self.get(name)
+            .map(|value| match value {
+                CqlValue::Text(text) | CqlValue::Ascii(text) => Ok(text.as_str()),
+                CqlValue::Empty => Ok(""),
+                _ => Err(malformed(name)),
+            })
+            .transpose()
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<bool, StoreError> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(CqlValue::Boolean(flag)) => Ok(*flag),
+            Some(_) => Err(malformed(name)),
+        }
+    }
+}
+
+/// A value to bind; a statement of more than 16 takes them as a list.
+pub(super) type Value = Option<CqlValue>;
+
+pub(super) fn blob(bytes: &[u8]) -> Value {
+    Some(CqlValue::Blob(bytes.to_vec()))
+}
+
+pub(super) fn text(text: &str) -> Value {
+    Some(CqlValue::Text(text.to_owned()))
+}
+
+pub(super) fn tiny(number: i8) -> Value {
+    Some(CqlValue::TinyInt(number))
+}
+
+pub(super) fn int(number: impl Into<i32>) -> Value {
+    Some(CqlValue::Int(number.into()))
+}
+
+pub(super) fn big(number: impl Into<i64>) -> Value {
+    Some(CqlValue::BigInt(number.into()))
+}
+
+pub(super) fn flag(flag: bool) -> Value {
+    Some(CqlValue::Boolean(flag))
+}
+
+/// The rows of an answer; none where it has no rows.
+pub(super) fn cells(answer: QueryResult) -> Result<Vec<Cells>, StoreError> {
+    if !answer.is_rows() {
+        return Ok(Vec::new());
+    }
+    let unreadable =
+        |error: &dyn std::fmt::Display| StoreError::Unusable(format!("an answer cannot be read: {error}"));
+    let answer = answer.into_rows_result().map_err(|error| unreadable(&error))?;
+    let names: Arc<[String]> = answer.column_specs().iter().map(|column| column.name().to_owned()).collect();
+    let rows = answer.rows::<Row>().map_err(|error| unreadable(&error))?;
+    rows.map(|row| match row {
+        Ok(row) => Ok(Cells { names: Arc::clone(&names), values: row.columns }),
+        Err(error) => Err(unreadable(&error)),
+    })
+    .collect()
+}

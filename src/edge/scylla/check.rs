@@ -1,0 +1,393 @@
+//! What a user runs first on the real thing: which server this is, and what of it does not fit.
+
+use std::time::Instant;
+
+use scylla::client::session::Session;
+use scylla::response::query_result::QueryResult;
+use scylla::statement::unprepared::Statement;
+
+use super::cells::{Cells, cells};
+use super::open::ScyllaOptions;
+use super::session::Profiles;
+use super::{ScyllaStore, fault};
+use crate::keys::StoreError;
+use crate::model::{CLOCKS_APART_MS, Millis};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Grade {
+    Ok,
+    /// It works, and somebody should know.
+    Note,
+    /// It does not fit.
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    pub what: &'static str,
+    pub grade: Grade,
+    pub text: String,
+}
+
+impl Finding {
+    fn new(what: &'static str, grade: Grade, text: impl Into<String>) -> Self {
+        Self { what, grade, text: text.into() }
+    }
+}
+
+/// The worst of all.
+pub fn grade_of(findings: &[Finding]) -> Grade {
+    findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Ok)
+}
+
+/// The server's kind and version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Server {
+    kind: Kind,
+    /// As numbers, as far as they go: `[2025, 4, 1]`.
+    version: Vec<u32>,
+    text: String,
+    datacenters: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Scylla,
+    Cassandra,
+}
+
+impl Server {
+    pub(super) async fn ask(session: &Session) -> Result<Self, StoreError> {
+        let local = cells(session.query_unpaged("SELECT release_version FROM system.local", ()).await?)?;
+        let release = local
+            .first()
+            .and_then(|row| row.text("release_version").ok().flatten())
+            .unwrap_or("?")
+            .to_owned();
+        // ScyllaDB calls itself Cassandra 3.0.8 there, and tells its own version in a table that Cassandra lacks.
+        let scylla =
+            session.query_unpaged("SELECT version FROM system.versions WHERE key = 'local'", ()).await;
+        let scylla = scylla.ok().and_then(|answer: QueryResult| cells(answer).ok());
+        let scylla = scylla.and_then(|rows| {
+            rows.first().and_then(|row| row.text("version").ok().flatten()).map(str::to_owned)
+        });
+        let state = session.get_cluster_state();
+        let mut datacenters: Vec<String> =
+            state.get_nodes_info().iter().filter_map(|node| node.datacenter.clone()).collect();
+        datacenters.sort();
+        datacenters.dedup();
+        Ok(match scylla {
+            Some(version) => Self::of(Kind::Scylla, version, datacenters),
+            None => Self::of(Kind::Cassandra, release, datacenters),
+        })
+    }
+
+    fn of(kind: Kind, text: String, datacenters: Vec<String>) -> Self {
+        let version = text.split(['.', '-', '~']).map_while(|part| part.parse().ok()).collect();
+        Self { kind, version, text, datacenters }
+    }
+
+    fn at_least(&self, version: &[u32]) -> bool {
+        self.version.as_slice() >= version
+    }
+
+    /// The statement that creates the keyspace. ScyllaDB from 6.0 to 2025.3 has tablets on which transactions are refused.
+    pub(super) fn create_keyspace(&self, keyspace: &str, replication: u8) -> Result<String, StoreError> {
+        if self.datacenters.is_empty() {
+            return Err(StoreError::Unavailable("no node has told its data centre yet".to_owned()));
+        }
+        let replicas: Vec<String> =
+            self.datacenters.iter().map(|dc| format!(", '{dc}': {replication}")).collect();
+        let tablets = match self.kind {
+            Kind::Scylla if self.at_least(&[6]) && !self.at_least(&[2025, 4]) => {
+                " AND tablets = {'enabled': false}"
+            }
+            Kind::Scylla | Kind::Cassandra => "",
+        };
+        Ok(format!(
+            "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{'class': 'NetworkTopologyStrategy'{}}}{tablets}",
+            replicas.concat()
+        ))
+    }
+
+    /// What is known of this version.
+    fn finding(&self) -> Finding {
+        let is = |grade, text: &str| {
+            let name = match self.kind {
+                Kind::Scylla => "ScyllaDB",
+                Kind::Cassandra => "Apache Cassandra",
+            };
+            Finding::new("server", grade, format!("{name} {}{text}", self.text))
+        };
+        match self.kind {
+            Kind::Scylla if self.at_least(&[2025, 4]) => is(Grade::Ok, ""),
+            Kind::Scylla if self.at_least(&[6]) => is(
+                Grade::Note,
+                ": transactions need a keyspace without tablets, and on vnodes their state does not move when nodes \
+                 join or leave (scylladb #5251); 2025.4 or newer is better",
+            ),
+            Kind::Scylla => is(Grade::Note, ": older than what was considered; vnodes only (scylladb #5251)"),
+            Kind::Cassandra if self.at_least(&[4, 1]) && !self.at_least(&[4, 1, 6]) => is(
+                Grade::Wrong,
+                ": a stale transaction can bring back what was erased (CASSANDRA-19617); 4.1.6 or newer",
+            ),
+            Kind::Cassandra if self.at_least(&[4]) => is(Grade::Ok, ""),
+            Kind::Cassandra => is(Grade::Wrong, ": 4.0 or newer is needed"),
+        }
+    }
+}
+
+/// Looks at everything that can be looked at without changing anything but the `probe` table.
+///
+/// # Errors
+/// [`StoreError`] only where not even a connection comes about; all else is a finding.
+pub async fn check(options: &ScyllaOptions) -> Result<Vec<Finding>, StoreError> {
+    let (session, profiles) = options.session.connect().await?;
+    let server = Server::ask(&session).await?;
+    let mut findings = vec![server.finding(), data_centre(options, &server)];
+    findings.push(clocks(&session, options).await);
+    let Some(keyspace) = keyspace(&session, options) else {
+        let text = format!("there is no keyspace {}: `hourseal store init` creates it", options.keyspace);
+        findings.push(Finding::new("keyspace", Grade::Wrong, text));
+        return Ok(findings);
+    };
+    findings.push(keyspace);
+    if let Err(error) = session.use_keyspace(&options.keyspace, false).await {
+        findings.push(Finding::new("keyspace", Grade::Wrong, error.to_string()));
+        return Ok(findings);
+    }
+    findings.push(lifetimes(&session, options).await);
+    findings.push(transaction(&session, &profiles).await);
+    findings.push(conditional_batch(&session, &profiles).await);
+    findings.push(store(session, &profiles, options).await);
+    Ok(findings)
+}
+
+fn data_centre(options: &ScyllaOptions, server: &Server) -> Finding {
+    let known = server.datacenters.join(", ");
+    match &options.session.datacenter {
+        Some(dc) if !server.datacenters.contains(dc) => {
+            let text = format!("`store.datacenter` is {dc}, the cluster has {known}");
+            Finding::new("data centre", Grade::Wrong, text)
+        }
+        None if server.datacenters.len() > 1 => {
+            let text = format!("{known}: `store.datacenter` should say which one is near");
+            Finding::new("data centre", Grade::Note, text)
+        }
+        Some(_) | None => Finding::new("data centre", Grade::Ok, known),
+    }
+}
+
+/// Replicas per data centre, as the schema says.
+fn keyspace(session: &Session, options: &ScyllaOptions) -> Option<Finding> {
+    let state = session.get_cluster_state();
+    let keyspace = state.get_keyspace(&options.keyspace)?;
+    let strategy = format!("{:?}", keyspace.strategy);
+    let replicas: Vec<usize> =
+        strategy.split(|c: char| !c.is_ascii_digit()).filter_map(|it| it.parse().ok()).collect();
+    let fewest = replicas.iter().min().copied().unwrap_or(0);
+    Some(match fewest {
+        3.. => Finding::new("keyspace", Grade::Ok, format!("{}: {strategy}", options.keyspace)),
+        _ => Finding::new(
+            "keyspace",
+            Grade::Note,
+            format!(
+                "{}: {strategy}: below 3 replicas a lost disk loses keys, and a lost node stops the lanes",
+                options.keyspace
+            ),
+        ),
+    })
+}
+
+/// Of every node against this host's.
+async fn clocks(session: &Session, options: &ScyllaOptions) -> Finding {
+    let mut worst = 0;
+    let state = session.get_cluster_state();
+    for node in state.get_nodes_info() {
+        let mut ask = Statement::new("SELECT toTimestamp(now()) AS now FROM system.local");
+        ask.set_load_balancing_policy(Some(
+            scylla::policies::load_balancing::SingleTargetLoadBalancingPolicy::new(
+                scylla::policies::load_balancing::NodeIdentifier::HostId(node.host_id),
+                None,
+            ),
+        ));
+        let answer = session.query_unpaged(ask, ()).await.map_err(StoreError::from).and_then(cells);
+        let now = answer.and_then(|rows| {
+            rows.first().map_or(Err(fault::malformed("clock")), |row| row.need::<i64>("now"))
+        });
+        match now {
+            Ok(now) => worst = worst.max(options.clock.now().0.abs_diff(Millis(now).0)),
+            Err(error) => {
+                return Finding::new(
+                    "clocks",
+                    Grade::Wrong,
+                    format!("node {} does not tell its time: {error}", node.address),
+                );
+            }
+        }
+    }
+    let text = format!("{worst} ms apart at most, of {} node(s)", state.get_nodes_info().len());
+    let grade = match worst {
+        0..=5_000 => Grade::Ok,
+        _ if worst <= CLOCKS_APART_MS => Grade::Note,
+        _ => Grade::Wrong,
+    };
+    Finding::new("clocks", grade, text)
+}
+
+/// Whether a key of the longest retention could be written today.
+async fn lifetimes(session: &Session, options: &ScyllaOptions) -> Finding {
+    let longest = crate::model::Due::of(
+        crate::model::Hour::containing(options.clock.now()).unwrap_or(crate::model::Hour(0)),
+        crate::model::Retention::hours(u16::MAX).expect("not zero"),
+    );
+    let ttl = options.lifetimes.marker(longest, options.clock.now());
+    let years = ttl / (365 * 86_400);
+    let write = format!("INSERT INTO probe (id, part, value) VALUES ('ttl', 0, 0) USING TTL {ttl}");
+    let written = session.query_unpaged(write, ()).await;
+    let _ = session.query_unpaged("DELETE FROM probe WHERE id = 'ttl'", ()).await;
+    match written {
+        Ok(_) => Finding::new(
+            "lifetimes",
+            Grade::Ok,
+            format!("cells may live the {years} years that the longest retention needs"),
+        ),
+        Err(error) => {
+            let text = format!(
+                "cells may not live {years} years: keys of the longest retentions will not be minted (on Cassandra 5 \
+                 `storage_compatibility_mode: NONE` lifts the limit of 2038): {error}"
+            );
+            Finding::new("lifetimes", Grade::Note, text)
+        }
+    }
+}
+
+async fn transaction(session: &Session, profiles: &Profiles) -> Finding {
+    let id = probe_id();
+    let insert =
+        format!("INSERT INTO probe (id, part, value) VALUES ('{id}', 0, 1) IF NOT EXISTS USING TTL 60");
+    let (begun, first) = (Instant::now(), conditional(session, profiles, &insert).await);
+    let took = begun.elapsed();
+    let second = conditional(session, profiles, &insert).await;
+    match (first, second) {
+        (Ok(true), Ok(false)) => Finding::new(
+            "transaction",
+            Grade::Ok,
+            format!("a lightweight transaction took {} ms", took.as_millis()),
+        ),
+        (Err(error), _) | (_, Err(error)) => Finding::new("transaction", Grade::Wrong, why(&error)),
+        _ => Finding::new("transaction", Grade::Wrong, "IF NOT EXISTS does not mean what it says here"),
+    }
+}
+
+/// The shape that a mint has: a row unless there is one, another cell with another TTL, and a condition on a third row.
+async fn conditional_batch(session: &Session, profiles: &Profiles) -> Finding {
+    let id = probe_id();
+    let batch = format!(
+        "BEGIN BATCH
+         INSERT INTO probe (id, part, value) VALUES ('{id}', 1, 1) IF NOT EXISTS USING TTL 60;
+         UPDATE probe USING TTL 50 SET value = 2 WHERE id = '{id}' AND part = 2;
+         UPDATE probe USING TTL 60 SET value = 3 WHERE id = '{id}' AND part = 0 IF value = null;
+         APPLY BATCH"
+    );
+    let first = conditional(session, profiles, &batch).await;
+    let second = conditional(session, profiles, &batch).await;
+    match (first, second) {
+        (Ok(true), Ok(false)) => {
+            Finding::new("conditional batch", Grade::Ok, "applied once, refused the second time")
+        }
+        (Err(error), _) | (_, Err(error)) => Finding::new("conditional batch", Grade::Wrong, why(&error)),
+        _ => Finding::new("conditional batch", Grade::Wrong, "its conditions do not mean what they say here"),
+    }
+}
+
+/// In plain words where the text is known.
+fn why(error: &StoreError) -> String {
+    let text = error.to_string();
+    if text.contains("tablets") {
+        return format!(
+            "transactions are refused on tablets before ScyllaDB 2025.4; `store init` avoids them: {text}"
+        );
+    }
+    text
+}
+
+fn probe_id() -> String {
+    let mut id = [0; 8];
+    crate::envelope::random(&mut id);
+    hex::encode(id)
+}
+
+async fn conditional(session: &Session, profiles: &Profiles, text: &str) -> Result<bool, StoreError> {
+    let mut statement = Statement::new(text);
+    statement.set_execution_profile_handle(Some(profiles.lwt.clone()));
+    let rows: Vec<Cells> = cells(session.query_unpaged(statement, ()).await?)?;
+    rows.first().map_or(Ok(false), |row| row.flag("[applied]"))
+}
+
+/// Identity, version, vault and rights.
+async fn store(session: Session, profiles: &Profiles, options: &ScyllaOptions) -> Finding {
+    match ScyllaStore::over(session, profiles, options.clone()).await {
+        Ok(store) => match store.read_meta().await {
+            Ok(meta) => {
+                let text =
+                    format!("store {} of vault {}, schema {}", meta.store, meta.vault, meta.schema_version);
+                Finding::new("store", Grade::Ok, text)
+            }
+            Err(error) => Finding::new("store", Grade::Wrong, error.to_string()),
+        },
+        Err(error) => Finding::new("store", Grade::Wrong, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(kind: Kind, version: &str) -> Server {
+        Server::of(kind, version.to_owned(), vec!["dc1".to_owned(), "dc2".to_owned()])
+    }
+
+    #[test]
+    fn tablets_are_avoided_where_transactions_are_refused_on_them() {
+        let create = |kind, version| server(kind, version).create_keyspace("k", 3).expect("a statement");
+        let plain = "CREATE KEYSPACE IF NOT EXISTS k WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3, 'dc2': 3}";
+        assert_eq!(create(Kind::Cassandra, "5.0.9"), plain);
+        for tablets in ["2025.4.0", "2026.1.0~rc1", "2025.4.3-0.20260101.abc"] {
+            assert_eq!(create(Kind::Scylla, tablets), plain, "{tablets}");
+        }
+        for vnodes in ["6.0.1", "6.2.3", "2025.1.0", "2025.3.9"] {
+            assert_eq!(
+                create(Kind::Scylla, vnodes),
+                format!("{plain} AND tablets = {{'enabled': false}}"),
+                "{vnodes}"
+            );
+        }
+        assert_eq!(create(Kind::Scylla, "5.4.9"), plain);
+    }
+
+    #[test]
+    fn versions_that_bring_back_what_was_erased_are_wrong() {
+        for (kind, version, grade) in [
+            (Kind::Cassandra, "5.0.9", Grade::Ok),
+            (Kind::Cassandra, "4.1.6", Grade::Ok),
+            (Kind::Cassandra, "4.1.5", Grade::Wrong),
+            (Kind::Cassandra, "4.0.20", Grade::Ok),
+            (Kind::Cassandra, "3.11.19", Grade::Wrong),
+            (Kind::Scylla, "2026.1.0", Grade::Ok),
+            (Kind::Scylla, "2025.3.1", Grade::Note),
+            (Kind::Scylla, "5.4.0", Grade::Note),
+        ] {
+            assert_eq!(server(kind, version).finding().grade, grade, "{kind:?} {version}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_data_centre_is_named() {
+        assert_eq!(grade_of(&[]), Grade::Ok);
+        let findings = [Finding::new("a", Grade::Note, ""), Finding::new("b", Grade::Wrong, "")];
+        assert_eq!(grade_of(&findings), Grade::Wrong);
+    }
+}

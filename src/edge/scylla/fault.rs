@@ -1,0 +1,104 @@
+//! What the driver's errors mean to callers: wait, let a person look, or find out what happened.
+
+use scylla::errors::{DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError};
+
+use crate::keys::StoreError;
+
+/// What is known of a statement that was not answered as it should.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// It was not executed and will not be: refused before it began.
+    NotDone,
+    /// It may have been executed, or may be yet.
+    Unknown,
+}
+
+/// Whether the server may have executed it. Only what says so for sure is [`Fate::NotDone`].
+pub(super) fn fate(error: &ExecutionError) -> Fate {
+    match error {
+        ExecutionError::BadQuery(_) | ExecutionError::EmptyPlan | ExecutionError::PrepareError(_) => {
+            Fate::NotDone
+        }
+        ExecutionError::ConnectionPoolError(_) => Fate::NotDone,
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) => db_fate(error),
+        ExecutionError::LastAttemptError(_)
+        | ExecutionError::RequestTimeout(_)
+        | ExecutionError::UseKeyspaceError(_)
+        | ExecutionError::SchemaAgreementError(_)
+        | ExecutionError::MetadataError(_) => Fate::Unknown,
+        _ => Fate::Unknown,
+    }
+}
+
+fn db_fate(error: &DbError) -> Fate {
+    match error {
+        DbError::SyntaxError
+        | DbError::Invalid
+        | DbError::AlreadyExists { .. }
+        | DbError::AuthenticationError
+        | DbError::Unauthorized
+        | DbError::ConfigError
+        | DbError::IsBootstrapping
+        | DbError::Unprepared { .. }
+        | DbError::ProtocolError => Fate::NotDone,
+        // `Unavailable` too: with a transaction it can come from the learn phase, after the decision.
+        _ => Fate::Unknown,
+    }
+}
+
+impl From<ExecutionError> for StoreError {
+    /// The texts name keyspace, tables and consistency levels, never values.
+    fn from(error: ExecutionError) -> Self {
+        match &error {
+            ExecutionError::BadQuery(_) => Self::Unusable(error.to_string()),
+            ExecutionError::LastAttemptError(RequestAttemptError::DbError(kind, text))
+                if needs_a_person(kind) =>
+            {
+                Self::Unusable(format!("{kind}: {text}"))
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<PrepareError> for StoreError {
+    fn from(error: PrepareError) -> Self {
+        match &error {
+            PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(kind, text) }
+                if needs_a_person(kind) =>
+            {
+                Self::Unusable(format!("{kind}: {text}"))
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<NewSessionError> for StoreError {
+    fn from(error: NewSessionError) -> Self {
+        let text = error.to_string();
+        if text.contains("Authentication") || text.contains("credentials") {
+            Self::Unusable(text)
+        } else {
+            Self::Unavailable(text)
+        }
+    }
+}
+
+/// Waiting does not help.
+fn needs_a_person(error: &DbError) -> bool {
+    matches!(
+        error,
+        DbError::SyntaxError
+            | DbError::Invalid
+            | DbError::AuthenticationError
+            | DbError::Unauthorized
+            | DbError::ConfigError
+            | DbError::ProtocolError
+    )
+}
+
+/// A row that this version cannot have written.
+pub(super) fn malformed(what: &str) -> StoreError {
+    StoreError::Unusable(format!("malformed {what}"))
+}

@@ -1,0 +1,238 @@
+//! Fence, erase, and the job that does at once what TTLs do in the end.
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::ask::{Attempts, Cas};
+use super::cells::{Value, big, blob, int, text, tiny};
+use super::lifetime::{KEPT, Ttl};
+use super::rows::{ERASED, ERASED_BY_TTL, FENCED, GATE, HourRows, OPEN, StoredKey, day, due_day, shard};
+use super::{AT_ONCE, ScyllaStore};
+use crate::keys::{DueHour, Erasure, Fence, KeyRow, KeyState, StoreError};
+use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
+use crate::telemetry::{Settled, StoreOp};
+
+/// By whom live keys of an hour are overwritten.
+#[derive(Clone, Copy)]
+enum By {
+    Command(Digest),
+    FailSafe,
+}
+
+impl ScyllaStore {
+    /// The hold is looked up by customer too: an hour without a gate carries none, and a sealer could change the gate's.
+    pub(super) async fn fence_hour(
+        &self,
+        token: Token,
+        hour: Hour,
+        due: Due,
+        command: Digest,
+    ) -> Result<Fence, StoreError> {
+        let mut attempts = Attempts::new(&self.ask);
+        let now = self.clock.now();
+        loop {
+            let seen = self.read_hour_serial(token, hour).await?;
+            if let Some(hold) = seen.hold() {
+                return Ok(Fence::Held(hold.clone()));
+            }
+            if let Some(row) = seen.gate.as_ref().filter(|row| row.gate.fenced) {
+                attempts.settle(Settled::Won);
+                self.unlist_due(token, hour, row.gate.due).await?;
+                return Ok(Fence::Fenced);
+            }
+            attempts.settle(Settled::None);
+            if let Some(hold) = self.policy_serial(token).await?.hold_over(hour) {
+                return Ok(Fence::Held(hold.clone()));
+            }
+            let cas = self.write_fence(token, hour, &seen, due, command, now).await?;
+            if matches!(cas, Cas::Applied) {
+                let due = seen.gate.as_ref().map_or(due, |row| row.gate.due);
+                self.unlist_due(token, hour, due).await?;
+                return Ok(Fence::Fenced);
+            }
+            attempts.again(&cas).await?;
+        }
+    }
+
+    async fn write_fence(
+        &self,
+        token: Token,
+        hour: Hour,
+        seen: &HourRows,
+        due: Due,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Cas, StoreError> {
+        let (bytes, command) = (token.0.as_slice(), command.0.as_slice());
+        let (day, hour_number) = (day(hour), i64::from(hour.0));
+        let Some(row) = &seen.gate else {
+            let marker = self.lifetimes.marker(due, now);
+            // Listed first, as a mint is: an hour that is fenced is found by whoever looks.
+            self.ask.write(StoreOp::Upsert, &self.say.list_day, (bytes, day, marker)).await?;
+            let values = (marker, i64::from(due.0), command, bytes, day, hour_number);
+            return self.ask.cas(StoreOp::Fence, &self.say.fence_absent, values).await;
+        };
+        let due = row.gate.due;
+        let marker = self.marker(row.kept, due, now);
+        let kek = row.gate.kek.as_ref().map_or("", KekId::as_str);
+        let values = (marker, i64::from(due.0), kek, command, bytes, day, hour_number, row.kept);
+        self.ask.cas(StoreOp::Fence, &self.say.fence, values).await
+    }
+
+    fn marker(&self, kept: bool, due: Due, now: Millis) -> Ttl {
+        if kept { KEPT } else { self.lifetimes.marker(due, now) }
+    }
+
+    async fn unlist_due(&self, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {
+        let values = (due_day(due), shard(token), i64::from(due.0), token.0.as_slice(), i64::from(hour.0));
+        self.ask.write(StoreOp::Upsert, &self.say.unlist_due, values).await
+    }
+
+    /// Lists at SERIAL before and after, so that what it answers is what is there.
+    pub(super) async fn erase_hour(
+        &self,
+        token: Token,
+        hour: Hour,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Erasure, StoreError> {
+        let mut attempts = Attempts::new(&self.ask);
+        loop {
+            let seen = self.read_hour_serial(token, hour).await?;
+            if let Some(hold) = seen.hold() {
+                return Ok(Erasure::Held(hold.clone()));
+            }
+            if !seen.is_fenced() {
+                return Ok(Erasure::NotFenced);
+            }
+            let Some(live) = live(&seen) else {
+                attempts.settle(Settled::Won);
+                return Ok(Erasure::Erased(seen.into_keys()));
+            };
+            attempts.settle(Settled::None);
+            // After the gate was seen: a hold that comes later finds the gate, and is met by the condition.
+            if let Some(hold) = self.policy_serial(token).await?.hold_over(hour) {
+                return Ok(Erasure::Held(hold.clone()));
+            }
+            let cas = self.overwrite(token, hour, &seen, live, By::Command(command), now).await?;
+            if !matches!(cas, Cas::Applied) {
+                attempts.again(&cas).await?;
+            }
+        }
+    }
+
+    /// Overwrites one live key, if its gate is still as it was seen and no hold is on it.
+    async fn overwrite(
+        &self,
+        token: Token,
+        hour: Hour,
+        seen: &HourRows,
+        key: &KeyRow,
+        by: By,
+        now: Millis,
+    ) -> Result<Cas, StoreError> {
+        let Some(row) = &seen.gate else { return Ok(Cas::Refused(Vec::new())) };
+        let (state, command): (i8, Value) = match by {
+            By::Command(digest) => (ERASED, blob(&digest.0)),
+            By::FailSafe => (ERASED_BY_TTL, None),
+        };
+        let marker = int(self.marker(row.kept, row.gate.due, now));
+        let place = [blob(&token.0), int(day(hour)), big(hour.0)];
+        let mut values = vec![marker.clone(), big(row.gate.due.0)];
+        values.extend(place.clone());
+        values.push(tiny(if row.gate.fenced { FENCED } else { OPEN }));
+        values.extend([marker, tiny(state), big(now.0), command, blob(&key.key_id.0), blob(&key.commitment)]);
+        values.extend([text(key.kek.as_str()), big(key.minted_at.0)]);
+        values.extend(place);
+        values.extend([int(key.generation.0), blob(&key.key_id.0)]);
+        self.ask.cas(StoreOp::Erase, &self.say.overwrite, values).await
+    }
+
+    /// The fail-safe by hand: what is due and not held.
+    pub(super) async fn overwrite_due(&self, until: Due, now: Millis) -> Result<u64, StoreError> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = self.list_due_rows(until, after, 1_000).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(*last);
+            let overwritten: Vec<u64> = stream::iter(page)
+                .map(|hour| self.overwrite_hour(hour, now))
+                .buffer_unordered(AT_ONCE)
+                .try_collect()
+                .await?;
+            count += overwritten.into_iter().sum::<u64>();
+        }
+    }
+
+    async fn overwrite_hour(
+        &self,
+        DueHour { token, hour, .. }: DueHour,
+        now: Millis,
+    ) -> Result<u64, StoreError> {
+        let mut attempts = Attempts::new(&self.ask);
+        let mut count = 0;
+        loop {
+            let seen = self.read_hour_serial(token, hour).await?;
+            let held = seen.hold().is_some() || self.policy_serial(token).await?.hold_over(hour).is_some();
+            let Some(live) = live(&seen).filter(|_| !held) else { return Ok(count) };
+            let cas = self.overwrite(token, hour, &seen, live, By::FailSafe, now).await?;
+            match cas {
+                Cas::Applied => count += 1,
+                cas => attempts.again(&cas).await?,
+            }
+        }
+    }
+
+    /// Deletes what the TTL would take later: fenced hours below the floor without a hold and without a live key.
+    pub(super) async fn delete_markers(&self) -> Result<u64, StoreError> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = self.list_customers(after, 1_000).await?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            after = Some(*last);
+            for (token, customer) in &page {
+                if let Some(last) = customer.floor.and_then(|floor| floor.0.checked_sub(1)) {
+                    count += self.delete_markers_of(*token, Hour(last)).await?;
+                }
+            }
+        }
+    }
+
+    async fn delete_markers_of(&self, token: Token, last: Hour) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for row in self.list_hours(token, Hour(0), last).await? {
+            let seen = self.read_hour_serial(token, row.hour).await?;
+            if seen.is_fenced() && seen.hold().is_none() && live(&seen).is_none() {
+                self.delete_hour(token, row.hour, &seen).await?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// The gate last, so that nothing is minted meanwhile.
+    async fn delete_hour(&self, token: Token, hour: Hour, seen: &HourRows) -> Result<(), StoreError> {
+        let keys = seen
+            .keys
+            .iter()
+            .map(|StoredKey { key, .. }| (i32::from(key.generation.0), state_number(key.state)));
+        for (generation, state) in keys.chain([(GATE, FENCED)]) {
+            let values = (token.0.as_slice(), day(hour), i64::from(hour.0), generation, state);
+            // Whatever the outcome: a row that stays is deleted by the next run, or by its TTL.
+            self.ask.cas(StoreOp::Erase, &self.say.delete_hour, values).await?;
+        }
+        Ok(())
+    }
+}
+
+fn live(seen: &HourRows) -> Option<&KeyRow> {
+    seen.keys.iter().map(|stored| &stored.key).find(|key| key.state == KeyState::Live)
+}
+
+/// What stands in the row of a key that is not live; a secret that its TTL took leaves the state of a live one.
+fn state_number(state: KeyState) -> i8 {
+    match state {
+        KeyState::Live => 1,
+        KeyState::Erased => ERASED,
+        KeyState::ErasedByTtl => ERASED_BY_TTL,
+    }
+}

@@ -1,0 +1,91 @@
+//! How long cells live: pure arithmetic on due and now (`schemas/keystore.cql`).
+
+use crate::model::{Due, Millis};
+
+const DAY: i64 = 86_400;
+/// Longest TTL that either server takes: 20 years of 365 days, in seconds.
+const LONGEST: i64 = 20 * 365 * DAY;
+/// A TTL of 0 would mean for ever, and a negative one is refused.
+const SHORTEST: i64 = 1;
+
+/// What is added to an hour's due, in seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lifetimes {
+    /// How long a secret outlives its due when nobody sweeps: the fail-safe.
+    pub failsafe_s: u32,
+    /// How long its marker outlives the secret.
+    pub marker_s: u32,
+}
+
+impl Default for Lifetimes {
+    /// 7 days, and 90 days more.
+    fn default() -> Self {
+        Self { failsafe_s: 7 * DAY as u32, marker_s: 90 * DAY as u32 }
+    }
+}
+
+/// A TTL in seconds, as CQL takes it; 0 = none.
+pub(super) type Ttl = i32;
+
+/// For what is kept because of a hold.
+pub(super) const KEPT: Ttl = 0;
+
+impl Lifetimes {
+    /// Of the cell with the wrapped DEK.
+    pub(super) fn secret(self, due: Due, now: Millis) -> Ttl {
+        bounded(seconds_until(due, now) + i64::from(self.failsafe_s))
+    }
+
+    /// Of everything else. It outlives every secret that was written before, also of an hour that was due long ago.
+    pub(super) fn marker(self, due: Due, now: Millis) -> Ttl {
+        bounded(seconds_until(due, now).max(0) + i64::from(self.failsafe_s) + i64::from(self.marker_s))
+    }
+}
+
+fn seconds_until(due: Due, now: Millis) -> i64 {
+    due.at().0.saturating_sub(now.0).div_euclid(1_000)
+}
+
+fn bounded(seconds: i64) -> Ttl {
+    Ttl::try_from(seconds.clamp(SHORTEST, LONGEST)).expect("20 years are less than 2^31 seconds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUE: Due = Due(500_000);
+
+    fn hours_before(hours: i64) -> Millis {
+        DUE.at().plus(-hours * 3_600_000)
+    }
+
+    #[test]
+    fn a_secret_outlives_its_due_by_the_fail_safe_and_its_marker_outlives_the_secret() {
+        let lifetimes = Lifetimes::default();
+        assert_eq!(i64::from(lifetimes.secret(DUE, hours_before(24))), DAY + 7 * DAY);
+        assert_eq!(i64::from(lifetimes.marker(DUE, hours_before(24))), DAY + 97 * DAY);
+    }
+
+    #[test]
+    fn the_marker_of_an_overdue_hour_outlives_a_secret_written_at_any_time_before() {
+        let lifetimes = Lifetimes::default();
+        for late in [0, 1, 24, 24 * 365] {
+            assert_eq!(i64::from(lifetimes.marker(DUE, hours_before(-late))), 97 * DAY);
+        }
+    }
+
+    #[test]
+    fn no_lifetime_is_for_ever_and_none_is_longer_than_the_servers_take() {
+        let lifetimes = Lifetimes::default();
+        assert_eq!(i64::from(lifetimes.secret(DUE, hours_before(-24 * 365))), SHORTEST);
+        assert_eq!(i64::from(lifetimes.marker(Due(u32::MAX), Millis(0))), LONGEST);
+        assert_eq!(i64::from(lifetimes.secret(Due(0), Millis(i64::MAX))), SHORTEST);
+    }
+
+    #[test]
+    fn the_longest_retention_fits() {
+        let due = Due(DUE.0 + 65_535);
+        assert!(i64::from(Lifetimes::default().marker(due, DUE.at())) < LONGEST / 2);
+    }
+}

@@ -1,0 +1,203 @@
+//! Lists of customers, hours and due hours; counts.
+
+use std::collections::BTreeMap;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::cells::Cells;
+use super::fault::malformed;
+use super::rows::{GATE, HourRows, customer_name, day, due_day};
+use super::{AT_ONCE, ScyllaStore};
+use crate::keys::{Customer, DueHour, HourRow, StoreError};
+use crate::model::{Due, Hour, Token};
+use crate::telemetry::StoreOp;
+
+/// A partition of the `due` table.
+type DuePartition = (i32, i8);
+
+impl ScyllaStore {
+    /// Partitions without a name are hours that were fenced for a customer who never had a key: no customer.
+    pub(super) async fn list_customers(
+        &self,
+        after: Option<Token>,
+        limit: usize,
+    ) -> Result<Vec<(Token, Customer)>, StoreError> {
+        let (mut customers, mut after) = (Vec::new(), after);
+        while customers.len() < limit {
+            let missing = i32::try_from(limit - customers.len()).unwrap_or(i32::MAX).min(5_000);
+            let rows = match after {
+                None => self.ask.rows(StoreOp::List, &self.say.customers, (missing,)).await?,
+                Some(token) => {
+                    let values = (token.0.to_vec(), missing);
+                    self.ask.rows(StoreOp::List, &self.say.customers_after, values).await?
+                }
+            };
+            let Some(last) = rows.last() else { break };
+            after = Some(token(last)?);
+            let named: Vec<_> =
+                rows.iter().filter_map(|row| named(row).transpose()).collect::<Result<_, _>>()?;
+            let page: Vec<_> = stream::iter(named)
+                .map(|(token, name)| async move {
+                    Ok::<_, StoreError>((token, self.read_policy(token).await?.of(name)))
+                })
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await?;
+            customers.extend(page);
+        }
+        Ok(customers)
+    }
+
+    /// At SERIAL: this is what an erasure must reach, and what is read back after it.
+    pub(super) async fn list_hours(
+        &self,
+        token: Token,
+        from: Hour,
+        to: Hour,
+    ) -> Result<Vec<HourRow>, StoreError> {
+        let values = (token.0.as_slice(), day(from), day(to));
+        let days = self.ask.rows(StoreOp::List, &self.say.days, values).await?;
+        let days: Vec<i32> = days.iter().map(|row| row.need("day")).collect::<Result<_, _>>()?;
+        let rows: Vec<Vec<HourRow>> = stream::iter(days)
+            .map(|day| self.list_day(token, day, from, to))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    async fn list_day(
+        &self,
+        token: Token,
+        day: i32,
+        from: Hour,
+        to: Hour,
+    ) -> Result<Vec<HourRow>, StoreError> {
+        let values = (token.0.as_slice(), day, i64::from(from.0), i64::from(to.0));
+        let rows = self.ask.rows(StoreOp::SerialRead, &self.say.day_serial, values).await?;
+        let mut hours: BTreeMap<u32, Vec<Cells>> = BTreeMap::new();
+        for row in rows {
+            hours.entry(row.need("hour")?).or_default().push(row);
+        }
+        let hours =
+            hours.into_iter().map(|(hour, rows)| Ok(HourRows::parse(&rows)?.into_hour(token, Hour(hour))));
+        hours.filter_map(Result::transpose).collect()
+    }
+
+    /// What a fence left behind when it was cut short is fenced, and is no due hour.
+    pub(super) async fn list_due(
+        &self,
+        until: Due,
+        after: Option<DueHour>,
+        limit: usize,
+    ) -> Result<Vec<DueHour>, StoreError> {
+        let (mut hours, mut after) = (Vec::new(), after);
+        while hours.len() < limit {
+            let page = self.list_due_rows(until, after, limit - hours.len()).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            let open: Vec<Option<DueHour>> = stream::iter(page)
+                .map(|due| async move {
+                    let rows = self.read_hour(due.token, due.hour).await?;
+                    let is_open = rows.gate.is_some_and(|row| !row.gate.fenced && row.gate.due == due.due);
+                    Ok::<_, StoreError>(is_open.then_some(due))
+                })
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await?;
+            hours.extend(open.into_iter().flatten());
+        }
+        Ok(hours)
+    }
+
+    /// Rows of the `due` table in their order, day by day, the shards of a day merged.
+    pub(super) async fn list_due_rows(
+        &self,
+        until: Due,
+        after: Option<DueHour>,
+        limit: usize,
+    ) -> Result<Vec<DueHour>, StoreError> {
+        let mut hours = Vec::new();
+        for (_, partitions) in self.due_days(until, after).await? {
+            let pages: Vec<Vec<DueHour>> = stream::iter(partitions)
+                .map(|partition| self.due_page(partition, until, after, limit))
+                .buffer_unordered(AT_ONCE)
+                .try_collect()
+                .await?;
+            let mut day: Vec<DueHour> = pages.into_iter().flatten().collect();
+            day.sort_unstable();
+            hours.extend(day);
+            if hours.len() >= limit {
+                break;
+            }
+        }
+        hours.truncate(limit);
+        Ok(hours)
+    }
+
+    async fn due_days(
+        &self,
+        until: Due,
+        after: Option<DueHour>,
+    ) -> Result<BTreeMap<i32, Vec<DuePartition>>, StoreError> {
+        let first = after.map_or(i32::MIN, |after| due_day(after.due));
+        let mut days: BTreeMap<i32, Vec<DuePartition>> = BTreeMap::new();
+        for row in self.ask.rows(StoreOp::List, &self.say.due_partitions, ()).await? {
+            let partition: DuePartition = (row.need("due_day")?, row.need("shard")?);
+            if (first..=due_day(until)).contains(&partition.0) {
+                days.entry(partition.0).or_default().push(partition);
+            }
+        }
+        Ok(days)
+    }
+
+    async fn due_page(
+        &self,
+        (due_day, shard): DuePartition,
+        until: Due,
+        after: Option<DueHour>,
+        limit: usize,
+    ) -> Result<Vec<DueHour>, StoreError> {
+        let (due, token, hour) = match after {
+            Some(after) => (i64::from(after.due.0), after.token.0.to_vec(), i64::from(after.hour.0)),
+            None => (-1, Vec::new(), -1),
+        };
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let values = (due_day, shard, due, token, hour, i64::from(until.0), limit);
+        let rows = self.ask.rows(StoreOp::List, &self.say.due, values).await?;
+        rows.iter().map(due_hour).collect()
+    }
+
+    /// (live, erased, erased by TTL): a scan of the whole table.
+    pub(super) async fn count(&self) -> Result<(u64, u64, u64), StoreError> {
+        type State = (i32, Option<i8>, Option<i64>);
+        let pager = self.ask.session.execute_iter(self.say.states.clone(), ()).await;
+        let unreadable =
+            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("keys not counted: {error}"));
+        let pager = pager.map_err(|error| unreadable(&error))?;
+        let mut rows = pager.rows_stream::<State>().map_err(|error| unreadable(&error))?;
+        let (mut live, mut erased, mut by_ttl) = (0, 0, 0);
+        while let Some(row) = rows.next().await {
+            match row.map_err(|error| unreadable(&error))? {
+                (GATE, _, _) | (_, None, _) => {}
+                (_, Some(1), Some(_)) => live += 1,
+                (_, Some(2), _) => erased += 1,
+                (_, Some(_), _) => by_ttl += 1,
+            }
+        }
+        Ok((live, erased, by_ttl))
+    }
+}
+
+fn token(row: &Cells) -> Result<Token, StoreError> {
+    Ok(Token(row.bytes("token")?.ok_or_else(|| malformed("token"))?))
+}
+
+fn named(row: &Cells) -> Result<Option<(Token, crate::model::CustomerId)>, StoreError> {
+    let name = row.blob("name")?.map(customer_name).transpose()?;
+    name.map(|name| Ok((token(row)?, name))).transpose()
+}
+
+fn due_hour(row: &Cells) -> Result<DueHour, StoreError> {
+    Ok(DueHour { due: Due(row.need("due")?), token: token(row)?, hour: Hour(row.need("hour")?) })
+}

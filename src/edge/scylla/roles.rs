@@ -1,0 +1,67 @@
+//! Who may do what: four roles of the cluster, given to the users with which processes connect.
+
+use super::open::ScyllaOptions;
+use crate::keys::StoreError;
+
+/// What each role may write besides reading everything. Servers know no right to insert without the right to delete, so
+/// rights go by table (`schemas/keystore.cql`).
+const SEALER: [&str; 6] = ["key", "customer", "due", "kek", "started", "probe"];
+const ERASER: [&str; 11] = [
+    "key",
+    "customer",
+    "due",
+    "kek",
+    "started",
+    "probe",
+    "policy",
+    "hold",
+    "verdict",
+    "command",
+    "receipt_mark",
+];
+
+/// The statements that create the roles `<keyspace>_sealer`, `_eraser`, `_auditor` and `_admin`. They may be executed again.
+fn statements(keyspace: &str) -> Vec<String> {
+    let mut statements = Vec::new();
+    for (role, tables) in [("sealer", &SEALER[..]), ("eraser", &ERASER[..]), ("auditor", &[]), ("admin", &[])]
+    {
+        let name = format!("{keyspace}_{role}");
+        statements.push(format!("CREATE ROLE IF NOT EXISTS {name} WITH LOGIN = false"));
+        let right = if role == "admin" { "ALL" } else { "SELECT" };
+        statements.push(format!("GRANT {right} ON KEYSPACE {keyspace} TO {name}"));
+        statements
+            .extend(tables.iter().map(|table| format!("GRANT MODIFY ON TABLE {keyspace}.{table} TO {name}")));
+    }
+    statements
+}
+
+/// Creates the roles and their rights, and answers the statements that did it. No user gets a role by this:
+/// `GRANT <keyspace>_sealer TO <user>` does it.
+///
+/// # Errors
+/// [`StoreError::Unusable`] where the cluster has no authorizer, or this user may not create roles.
+pub async fn create_roles(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
+    let (session, _) = options.session.connect().await?;
+    let statements = statements(&options.keyspace);
+    for statement in &statements {
+        session.query_unpaged(statement.as_str(), ()).await?;
+    }
+    Ok(statements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_eraser_writes_what_was_decided() {
+        for table in ["policy", "hold", "verdict", "command", "receipt_mark"] {
+            assert!(!SEALER.contains(&table) && ERASER.contains(&table), "{table}");
+        }
+        assert!(SEALER.iter().all(|table| ERASER.contains(table)));
+        assert!(
+            !statements("k").iter().any(|statement| statement.contains("meta")),
+            "the identity is nobody's to change"
+        );
+    }
+}

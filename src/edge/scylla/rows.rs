@@ -1,0 +1,292 @@
+//! Rows as the trait's nouns.
+
+use super::cells::Cells;
+use super::fault::malformed;
+use crate::keys::{Customer, Gate, Hold, HoldId, HourRow, KekRow, KekState, KeyRow, KeyState, StoreError};
+use crate::model::{
+    CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, QUARANTINE_CUSTOMER, Retention, Token,
+};
+
+/// The generation that stands for an hour's gate.
+pub(super) const GATE: i32 = -1;
+pub(super) const OPEN: i8 = 1;
+pub(super) const FENCED: i8 = 2;
+pub(super) const ERASED: i8 = 2;
+pub(super) const ERASED_BY_TTL: i8 = 3;
+
+/// An hour's partition: floor(hour / 24).
+pub(super) fn day(hour: Hour) -> i32 {
+    i32::try_from(hour.0 / 24).expect("u32 / 24 is less than 2^31")
+}
+
+pub(super) fn due_day(due: Due) -> i32 {
+    day(Hour(due.0))
+}
+
+/// Which of the 16 partitions of a due day.
+pub(super) fn shard(token: Token) -> i8 {
+    i8::try_from(token.0[0] & 15).expect("at most 15")
+}
+
+/// A gate, and what only this store knows of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct GateRow {
+    pub(super) gate: Gate,
+    /// A hold was once placed: everything of the hour is written without TTL.
+    pub(super) kept: bool,
+}
+
+/// A key, and what only this store knows of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct StoredKey {
+    pub(super) key: KeyRow,
+    /// Its secret has a TTL.
+    pub(super) fades: bool,
+}
+
+/// What there is of an hour.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct HourRows {
+    pub(super) gate: Option<GateRow>,
+    /// By generation.
+    pub(super) keys: Vec<StoredKey>,
+}
+
+impl HourRows {
+    /// The rows of one hour, in any order. ScyllaDB answers a row of nulls for one that is not there.
+    pub(super) fn parse(rows: &[Cells]) -> Result<Self, StoreError> {
+        let mut hour = Self::default();
+        for row in rows {
+            match row.number("generation")? {
+                None => {}
+                Some(generation) if generation == i64::from(GATE) => hour.gate = gate(row)?,
+                Some(_) => hour.keys.extend(key(row)?),
+            }
+        }
+        hour.keys.sort_by_key(|stored| stored.key.generation);
+        Ok(hour)
+    }
+
+    pub(super) fn key(&self, generation: Generation) -> Option<&KeyRow> {
+        self.keys.iter().map(|stored| &stored.key).find(|key| key.generation == generation)
+    }
+
+    pub(super) fn hold(&self) -> Option<&HoldId> {
+        self.gate.as_ref()?.gate.hold.as_ref()
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.gate.as_ref().is_some_and(|row| row.gate.fenced)
+    }
+
+    pub(super) fn into_keys(self) -> Vec<KeyRow> {
+        self.keys.into_iter().map(|stored| stored.key).collect()
+    }
+
+    /// For a listing; `None` without a gate.
+    pub(super) fn into_hour(self, token: Token, hour: Hour) -> Option<HourRow> {
+        let gate = self.gate.as_ref()?.gate.clone();
+        Some(HourRow { token, hour, gate, keys: self.into_keys() })
+    }
+}
+
+/// `None` where its state has expired: the rest of it is about to.
+fn gate(row: &Cells) -> Result<Option<GateRow>, StoreError> {
+    let fenced = match row.number("state")? {
+        None => return Ok(None),
+        Some(1) => false,
+        Some(2) => true,
+        Some(_) => return Err(malformed("gate state")),
+    };
+    let kek = row.text("kek")?.ok_or_else(|| malformed("gate without kek"))?;
+    let gate = Gate {
+        due: Due(row.need("due")?),
+        kek: if kek.is_empty() { None } else { Some(kek_id(kek)?) },
+        fenced,
+        hold: row.blob("hold")?.map(|id| HoldId(id.to_vec())),
+        command: row.bytes("command")?.map(Digest),
+    };
+    Ok(Some(GateRow { gate, kept: row.flag("kept")? }))
+}
+
+/// `None` where its state has expired.
+fn key(row: &Cells) -> Result<Option<StoredKey>, StoreError> {
+    let Some(state) = row.number("state")? else { return Ok(None) };
+    let wrapped = match row.blob("wrapped")? {
+        None | Some([]) => None,
+        Some(bytes) => Some(bytes.try_into().map_err(|_| malformed("wrapped key"))?),
+    };
+    let state = match (state, &wrapped) {
+        (1, Some(_)) => KeyState::Live,
+        // Its TTL has taken the secret and left the state.
+        (1 | 3, None) => KeyState::ErasedByTtl,
+        (2, None) => KeyState::Erased,
+        _ => return Err(malformed("key: its state and its bytes contradict each other")),
+    };
+    let key = KeyRow {
+        generation: Generation(row.need("generation")?),
+        state,
+        key_id: KeyId(row.bytes("key_id")?.ok_or_else(|| malformed("key_id"))?),
+        commitment: row.bytes("commitment")?.ok_or_else(|| malformed("commitment"))?,
+        kek: kek_id(row.text("kek")?.unwrap_or_default())?,
+        wrapped,
+        minted_at: Millis(row.need("minted_at")?),
+        erased_at: row.number("erased_at")?.map(Millis),
+        command: row.bytes("command")?.map(Digest),
+    };
+    Ok(Some(StoredKey { key, fades: row.number("wrapped_ttl")?.is_some() }))
+}
+
+/// What was decided on a customer.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Policy {
+    pub(super) retention: Option<Retention>,
+    pub(super) floor: Option<Hour>,
+    pub(super) closed: bool,
+    /// By id.
+    pub(super) holds: Vec<Hold>,
+}
+
+impl Policy {
+    pub(super) fn parse(token: Token, rows: &[Cells]) -> Result<Self, StoreError> {
+        let Some(first) = rows.first() else { return Ok(Self::default()) };
+        let retention = first.number("retention")?.map(|hours| {
+            let hours = u16::try_from(hours).ok().and_then(Retention::hours);
+            hours.ok_or_else(|| malformed("retention"))
+        });
+        let floor = first.number("floor")?.map(|hour| u32::try_from(hour).map_err(|_| malformed("floor")));
+        let closed = match first.number("status")? {
+            None => false,
+            Some(1) => true,
+            Some(_) => return Err(malformed("customer status")),
+        };
+        let holds = rows.iter().map(|row| hold(token, row)).filter_map(Result::transpose);
+        Ok(Self {
+            retention: retention.transpose()?,
+            floor: floor.transpose()?.map(Hour),
+            closed,
+            holds: holds.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The hold over an hour, whether it has a gate or not.
+    pub(super) fn hold_over(&self, hour: Hour) -> Option<&HoldId> {
+        self.holds.iter().find(|hold| (hold.from..=hold.to).contains(&hour)).map(|hold| &hold.id)
+    }
+
+    pub(super) fn of(self, name: CustomerId) -> Customer {
+        Customer { name, retention: self.retention, floor: self.floor, closed: self.closed }
+    }
+}
+
+fn hold(token: Token, row: &Cells) -> Result<Option<Hold>, StoreError> {
+    let Some(id) = row.blob("hold")? else { return Ok(None) };
+    let hour = |name| Ok::<_, StoreError>(Hour(row.need(name)?));
+    Ok(Some(Hold { id: HoldId(id.to_vec()), token, from: hour("from_hour")?, to: hour("to_hour")? }))
+}
+
+pub(super) fn customer_name(name: &[u8]) -> Result<CustomerId, StoreError> {
+    let name = std::str::from_utf8(name).map_err(|_| malformed("customer name"))?;
+    match name {
+        QUARANTINE_CUSTOMER => Ok(CustomerId::quarantine()),
+        name => CustomerId::parse(name).map_err(|_| malformed("customer name")),
+    }
+}
+
+pub(super) fn kek(row: &Cells) -> Result<KekRow, StoreError> {
+    let state = match row.number("state")? {
+        Some(1) => KekState::Live,
+        Some(2) => KekState::Closing,
+        Some(3) => KekState::Destroyed,
+        _ => return Err(malformed("KEK state")),
+    };
+    let check = row.bytes("check_value")?.ok_or_else(|| malformed("KEK check value"))?;
+    Ok(KekRow { id: kek_id(row.text("id")?.unwrap_or_default())?, check, state })
+}
+
+/// As [`kek`] reads it.
+pub(super) fn kek_state(state: KekState) -> i8 {
+    match state {
+        KekState::Live => 1,
+        KekState::Closing => 2,
+        KekState::Destroyed => 3,
+    }
+}
+
+fn kek_id(text: &str) -> Result<KekId, StoreError> {
+    KekId::parse(text).ok_or_else(|| malformed("KEK id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cells::{big, blob, flag, int, text, tiny};
+    use super::*;
+
+    const KEK: &str = "day/2026-11-25";
+
+    fn gate_cells(state: Option<i8>) -> Vec<(&'static str, super::super::cells::Value)> {
+        vec![
+            ("generation", int(GATE)),
+            ("state", state.and_then(tiny)),
+            ("due", big(500_000_i64)),
+            ("kek", text(KEK)),
+            ("kept", flag(false)),
+        ]
+    }
+
+    fn key_cells(state: i8, wrapped: Option<&[u8]>) -> Vec<(&'static str, super::super::cells::Value)> {
+        vec![
+            ("generation", int(2)),
+            ("state", tiny(state)),
+            ("kek", text(KEK)),
+            ("key_id", blob(&[1; 16])),
+            ("commitment", blob(&[1; 32])),
+            ("wrapped", wrapped.and_then(blob)),
+            ("minted_at", big(7_i64)),
+        ]
+    }
+
+    fn parsed(rows: &[Vec<(&'static str, super::super::cells::Value)>]) -> Result<HourRows, StoreError> {
+        let rows: Vec<Cells> = rows.iter().map(|row| Cells::of(row)).collect();
+        HourRows::parse(&rows)
+    }
+
+    /// Cassandra answers a refused batch with the rows that are there, in their own order; ScyllaDB with one row for each
+    /// condition, in the statement's order, all nulls where there is none.
+    #[test]
+    fn both_shapes_of_a_refused_batch_say_the_same() {
+        let applied = ("[applied]", flag(false));
+        let with = |mut row: Vec<_>| {
+            row.insert(0, applied.clone());
+            row
+        };
+        let nulls: Vec<_> = key_cells(1, None).iter().map(|cell| (cell.0, None)).collect();
+        let (gate, key) = (gate_cells(Some(1)), key_cells(1, Some(&[9; 74])));
+        let cassandra = parsed(&[with(gate.clone()), with(key.clone())]).expect("rows");
+        let scylla = parsed(&[with(key), with(gate.clone())]).expect("rows");
+        assert_eq!(cassandra, scylla);
+        assert_eq!(scylla.keys[0].key.state, KeyState::Live);
+        let (alone, beside_nulls) = (parsed(&[with(gate.clone())]), parsed(&[with(nulls), with(gate)]));
+        assert_eq!(alone.expect("rows"), beside_nulls.expect("rows"));
+    }
+
+    #[test]
+    fn what_a_ttl_took_is_not_what_a_command_erased() {
+        let state = |state, wrapped| parsed(&[key_cells(state, wrapped)]).map(|hour| hour.keys[0].key.state);
+        assert_eq!(state(1, None).expect("a key"), KeyState::ErasedByTtl);
+        assert_eq!(state(2, Some(&[])).expect("a key"), KeyState::Erased);
+        assert_eq!(state(3, Some(&[])).expect("a key"), KeyState::ErasedByTtl);
+        for (number, wrapped) in
+            [(2, Some([9; 74].as_slice())), (3, Some(&[9; 74])), (1, Some(&[9; 73])), (4, None)]
+        {
+            assert!(state(number, wrapped).is_err(), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_gate_whose_state_has_expired_is_none() {
+        assert_eq!(parsed(&[gate_cells(None)]).expect("rows"), HourRows::default());
+        assert!(parsed(&[gate_cells(Some(2))]).expect("rows").is_fenced());
+        assert!(parsed(&[gate_cells(Some(3))]).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! The schema's migrations: numbered, applied in their order, refused when the keyspace is newer than this program.
+
+use scylla::client::session::Session;
+
+use crate::keys::StoreError;
+
+/// Each with its number. A released one never changes.
+const MIGRATIONS: [(u32, &str); 1] = [(1, include_str!("../../../schemas/keystore.cql"))];
+
+/// What this program reads and writes.
+pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+/// Applies every migration above `from` in the session's keyspace. Each statement may be executed again, so that one cut
+/// short is finished by the next run.
+pub(super) async fn migrate(session: &Session, from: u32) -> Result<(), StoreError> {
+    for (_, text) in MIGRATIONS.iter().filter(|(version, _)| *version > from) {
+        for statement in statements(text) {
+            session.query_unpaged(statement.as_str(), ()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// [`StoreError::Unusable`] for a version other than this program's, saying which of the two is to be changed.
+pub(super) fn check_version(found: u32) -> Result<(), StoreError> {
+    let why = match found.cmp(&SCHEMA_VERSION) {
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Less => "`hourseal store init` applies what is missing",
+        std::cmp::Ordering::Greater => "this program is too old for it",
+    };
+    Err(StoreError::Unusable(format!(
+        "its schema is version {found}, this program knows {SCHEMA_VERSION}: {why}"
+    )))
+}
+
+/// The statements of a migration: comments dropped, split at semicolons that end a line.
+fn statements(text: &str) -> Vec<String> {
+    let code: Vec<&str> =
+        text.lines().map(|line| line.split("--").next().unwrap_or_default().trim_end()).collect();
+    let code = code.join("\n") + "\n";
+    code.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_from_1_without_a_gap() {
+        let numbers: Vec<u32> = MIGRATIONS.iter().map(|(version, _)| *version).collect();
+        assert_eq!(numbers, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_statement_creates_a_table_and_may_be_executed_again() {
+        let all: Vec<String> = MIGRATIONS.iter().flat_map(|(_, text)| statements(text)).collect();
+        assert_eq!(all.len(), 12);
+        for statement in all {
+            assert!(statement.starts_with("CREATE TABLE IF NOT EXISTS "), "{statement}");
+            assert!(!statement.contains("--") && !statement.contains(';'), "{statement}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused_with_what_to_do() {
+        assert!(check_version(SCHEMA_VERSION).is_ok());
+        let why = |version| check_version(version).expect_err("another version").to_string();
+        assert!(why(0).ends_with("`hourseal store init` applies what is missing"), "{}", why(0));
+        assert!(why(SCHEMA_VERSION + 1).ends_with("this program is too old for it"));
+    }
+}

@@ -1,0 +1,132 @@
+//! The way to the cluster: contact points, TLS, user and password, two execution profiles.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVersion};
+use openssl::x509::store::X509StoreBuilder;
+use scylla::client::PoolSize;
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::{OpenSsl010Config, Session};
+use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::{DefaultPolicy, LoadBalancingPolicy};
+use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
+use scylla::statement::{Consistency, SerialConsistency};
+
+use crate::keys::StoreError;
+
+/// Longest wait for a read or a plain write.
+const READ: Duration = Duration::from_secs(3);
+/// Longest wait for a lightweight transaction: above what servers allow for contention (1 to 1.8 s) and a write (2 s).
+const LWT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Where the cluster is and how it is spoken to.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// `host:port`; one that answers is enough to find the others.
+    pub contact_points: Vec<String>,
+    /// Its nodes are asked; `None` = nodes of all data centres.
+    pub datacenter: Option<String>,
+    /// PEM file of the authorities that sign the nodes' certificates; `None` = no TLS.
+    pub tls_ca_file: Option<PathBuf>,
+    /// PEM files of this client's own certificate and key, where the cluster asks for one.
+    pub tls_client: Option<(PathBuf, PathBuf)>,
+    pub credentials: Option<Credentials>,
+}
+
+/// User and the file that holds the password: read at each connection's beginning, never kept.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub user: String,
+    pub password_file: PathBuf,
+}
+
+/// The statements' two ways of being executed.
+pub(super) struct Profiles {
+    /// QUORUM, retried by the driver where that is safe.
+    pub(super) read: scylla::client::execution_profile::ExecutionProfileHandle,
+    /// QUORUM and SERIAL, never retried and never speculated upon by the driver.
+    pub(super) lwt: scylla::client::execution_profile::ExecutionProfileHandle,
+}
+
+impl SessionOptions {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no contact point answers, [`StoreError::Unusable`] for wrong files or credentials.
+    pub(super) async fn connect(&self) -> Result<(Session, Profiles), StoreError> {
+        let profiles = self.profiles();
+        let mut builder = SessionBuilder::new()
+            .known_nodes(&self.contact_points)
+            .default_execution_profile_handle(profiles.read.clone())
+            .connection_timeout(CONNECT)
+            .pool_size(PoolSize::PerHost(std::num::NonZeroUsize::new(2).expect("not zero")))
+            .schema_agreement_timeout(Duration::from_secs(30))
+            .schema_agreement_interval(Duration::from_millis(20))
+            .refresh_metadata_on_auto_schema_agreement(false)
+            .driver_config_reporting(false);
+        if let Some(credentials) = &self.credentials {
+            builder = builder.user(&credentials.user, credentials.password()?.as_str());
+        }
+        if let Some(ca) = &self.tls_ca_file {
+            builder = builder.tls_context(Some(tls(ca, self.tls_client.as_ref())?));
+        }
+        Ok((builder.build().await?, profiles))
+    }
+
+    fn profiles(&self) -> Profiles {
+        let base = || {
+            ExecutionProfile::builder()
+                .consistency(Consistency::Quorum)
+                .serial_consistency(Some(SerialConsistency::Serial))
+        };
+        let read = base().request_timeout(Some(READ)).load_balancing_policy(self.balancing());
+        let lwt = base().request_timeout(Some(LWT)).load_balancing_policy(self.balancing());
+        Profiles {
+            read: read.retry_policy(Arc::new(DefaultRetryPolicy::new())).build().into_handle(),
+            lwt: lwt.retry_policy(Arc::new(FallthroughRetryPolicy::new())).build().into_handle(),
+        }
+    }
+
+    fn balancing(&self) -> Arc<dyn LoadBalancingPolicy> {
+        let policy = DefaultPolicy::builder().token_aware(true);
+        match &self.datacenter {
+            Some(name) => policy.prefer_datacenter(name.clone()).permit_dc_failover(false).build(),
+            None => policy.build(),
+        }
+    }
+}
+
+impl Credentials {
+    fn password(&self) -> Result<zeroize::Zeroizing<String>, StoreError> {
+        let file = &self.password_file;
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| StoreError::Unusable(format!("{}: {error}", file.display())))?;
+        let text = zeroize::Zeroizing::new(text);
+        Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+/// TLS 1.2 or newer. The nodes' certificates must be signed by `ca`, by no other authority, and name the address at which
+/// the node is reached.
+fn tls(ca: &Path, client: Option<&(PathBuf, PathBuf)>) -> Result<OpenSsl010Config, StoreError> {
+    let built = || {
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+        // An empty one: the system's authorities are not asked.
+        builder.set_cert_store(X509StoreBuilder::new()?.build());
+        builder.set_ca_file(ca)?;
+        if let Some((certificate, key)) = client {
+            builder.set_certificate_chain_file(certificate)?;
+            builder.set_private_key_file(key, SslFiletype::PEM)?;
+            builder.check_private_key()?;
+        }
+        Ok(OpenSsl010Config::new(builder))
+    };
+    built().map_err(|error: openssl::error::ErrorStack| {
+        let file = ca.display();
+        StoreError::Unusable(format!("the TLS files of the key store cannot be used ({file}): {error}"))
+    })
+}
