@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use super::Failure;
-use crate::config::{Config, Store};
+use crate::config::{Config, Scylla, Store};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kek::FileVault;
+use crate::edge::scylla::{Credentials, Lifetimes, ScyllaOptions, ScyllaStore, SessionOptions};
 use crate::edge::sqlite::{OpenOptions, SqliteStore};
 use crate::keys::{KekVault, KeyStore, StoreError};
-use crate::model::Clock;
+use crate::model::{Clock, VaultId};
+use crate::telemetry::StoreMetrics;
 
 /// The store's own limit of a lease, seeded once (60 s).
 const MAX_LEASE_MS: u64 = 60_000;
-/// How long a locked store is waited for at start.
+/// How long a store that is locked or away is waited for at start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Store, vault and clock, opened.
@@ -25,31 +29,89 @@ pub struct Foundation {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Opens the key store and the vault; `create` makes what is missing (files 0600, folders 0700).
+/// What opening needs besides the settings.
+pub struct Opening<'a> {
+    pub clock: Arc<dyn Clock>,
+    /// Make what is missing of files and folders (0600, 0700). A store on a cluster is created by `store init` only.
+    pub create: bool,
+    /// Where a store on a cluster lives on.
+    pub runtime: &'a Handle,
+    pub metrics: StoreMetrics,
+}
+
+/// Opens the key store and the vault.
 ///
 /// # Errors
-/// 78 where one is not ours or may be read by others, 69 where the store stays locked.
-pub fn open_foundation(config: &Config, clock: Arc<dyn Clock>, create: bool) -> Result<Foundation, Failure> {
-    let (path, root) = (&config.kek.path, &config.kek.root_key_file);
-    let vault = if create { FileVault::open_or_create(path, root) } else { FileVault::open(path, root) }?;
-    let Store::Sqlite { path } = &config.store;
+/// 78 where one is not ours or may be read by others, 69 where the store stays locked or away.
+pub fn open_foundation(config: &Config, opening: Opening<'_>) -> Result<Foundation, Failure> {
+    let vault = open_vault(config, opening.create)?;
     let until = Instant::now() + PATIENCE;
     let store = loop {
-        let options = OpenOptions {
-            vault: vault.id(),
-            default_retention: config.retention.default,
-            max_lease_ms: MAX_LEASE_MS,
-            create,
-            clock: Arc::clone(&clock),
-        };
-        match SqliteStore::open(path, options) {
+        match open_store(config, &opening, vault.id()) {
             Err(StoreError::Unavailable(_)) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(200));
             }
             outcome => break outcome?,
         }
     };
-    Ok(Foundation { store: Arc::new(store), vault: Arc::new(vault), clock })
+    Ok(Foundation { store, vault: Arc::new(vault), clock: opening.clock })
+}
+
+/// The vault of this configuration.
+///
+/// # Errors
+/// 78 where it is not there, not ours, or may be read by others.
+pub fn open_vault(config: &Config, create: bool) -> Result<FileVault, Failure> {
+    let (path, root) = (&config.kek.path, &config.kek.root_key_file);
+    Ok(if create { FileVault::open_or_create(path, root) } else { FileVault::open(path, root) }?)
+}
+
+fn open_store(
+    config: &Config,
+    opening: &Opening<'_>,
+    vault: VaultId,
+) -> Result<Arc<dyn KeyStore>, StoreError> {
+    let clock = Arc::clone(&opening.clock);
+    match &config.store {
+        Store::Sqlite { path } => {
+            let default_retention = config.retention.default;
+            let create = opening.create;
+            let options = OpenOptions { vault, default_retention, max_lease_ms: MAX_LEASE_MS, create, clock };
+            Ok(Arc::new(SqliteStore::open(path, options)?))
+        }
+        Store::Scylla(scylla) => {
+            let options = scylla_options(config, scylla, vault, clock, opening.metrics.clone());
+            Ok(Arc::new(opening.runtime.block_on(ScyllaStore::open(options))?))
+        }
+    }
+}
+
+/// How the CQL edge opens, creates and checks this configuration's store.
+pub fn scylla_options(
+    config: &Config,
+    scylla: &Scylla,
+    vault: VaultId,
+    clock: Arc<dyn Clock>,
+    metrics: StoreMetrics,
+) -> ScyllaOptions {
+    let credentials = |(user, password_file): (String, _)| Credentials { user, password_file };
+    ScyllaOptions {
+        session: SessionOptions {
+            contact_points: scylla.contact_points.clone(),
+            datacenter: scylla.datacenter.clone(),
+            tls_ca_file: scylla.tls_ca_file.clone(),
+            tls_client: scylla.tls_client.clone(),
+            credentials: scylla.login.clone().map(credentials),
+        },
+        keyspace: scylla.keyspace.clone(),
+        replication: scylla.replication,
+        vault,
+        default_retention: config.retention.default,
+        max_lease_ms: MAX_LEASE_MS,
+        lifetimes: Lifetimes::default(),
+        clock,
+        metrics,
+    }
 }
 
 /// The system's clock as every room takes it.

@@ -17,7 +17,7 @@ mod starts;
 mod topics;
 mod watchdog;
 
-pub use build::{Foundation, client_settings, open_foundation};
+pub use build::{Foundation, Opening, client_settings, open_foundation, open_vault, scylla_options};
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
 pub use run::{RunOptions, run};

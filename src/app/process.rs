@@ -64,12 +64,13 @@ impl Process {
         options: RunOptions,
         runtime: &Runtime,
         foundation: Foundation,
+        telemetry: Telemetry,
     ) -> Result<Self, Failure> {
         let meta = runtime.block_on(foundation.store.meta())?;
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
         let client = build::client_settings(config);
         let sizes = runtime.block_on(ready_topics(config, &client, &meta))?;
-        Ok(Self::new(config, client, options, foundation, meta, sizes))
+        Ok(Self::new(config, client, options, foundation, meta, sizes, telemetry))
     }
 
     /// The demo's broker has neither topic settings nor a way to ask for them.
@@ -88,7 +89,8 @@ impl Process {
             receipts_bytes: bytes,
         };
         let client = build::client_settings(config);
-        Ok(Self::new(config, client, RunOptions::default(), foundation, meta, sizes))
+        let (options, telemetry) = (RunOptions::default(), Telemetry::new());
+        Ok(Self::new(config, client, options, foundation, meta, sizes, telemetry))
     }
 
     fn new(
@@ -98,9 +100,10 @@ impl Process {
         foundation: Foundation,
         meta: Meta,
         sizes: TopicSizes,
+        telemetry: Telemetry,
     ) -> Self {
         let config = config.clone();
-        let (telemetry, stop) = (Telemetry::new(), Stop::default());
+        let stop = Stop::default();
         Self {
             config,
             options,
@@ -129,9 +132,11 @@ impl Process {
             pulses.push((format!("lane {lane}"), pulse.clone()));
             handles.push(self.start_lane(lane, runtime, keys.clone(), pulse, ear(lane), ended.clone())?);
         }
-        let pulse = Pulse::default();
-        pulses.push(("the executor".to_owned(), pulse.clone()));
-        handles.push(self.start_executor(runtime, pulse, ended)?);
+        if self.config.control.execute {
+            let pulse = Pulse::default();
+            pulses.push(("the executor".to_owned(), pulse.clone()));
+            handles.push(self.start_executor(runtime, pulse, ended)?);
+        }
         handles.push(self.start_watchdog(pulses)?);
         handles.push(self.start_following(runtime, &keys.ring, lease)?);
         if !self.config.ring.premint.is_zero() {
@@ -230,6 +235,7 @@ impl Process {
             cache: Arc::<Ring>::clone(ring),
             lease,
             every,
+            marks: self.config.control.execute,
             accept_gap: self.options.accept_gap,
             observer: Box::new(FollowingObserver::new(&self.telemetry, condition, self.barrier.clone())),
         };

@@ -16,6 +16,7 @@ mod quarantine;
 mod run;
 mod runtime;
 mod settings;
+mod store;
 mod text;
 mod topics;
 
@@ -59,6 +60,9 @@ enum Command {
     /// Look at records that could not be sealed as asked
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra
+    #[command(subcommand)]
+    Store(store::Store),
     /// Check or create the topics
     #[command(subcommand)]
     Topics(topics::Topics),
@@ -88,6 +92,7 @@ impl Cli {
             Command::Open(open) => open::run(open),
             Command::Keys(keys) => keys::run(keys),
             Command::Quarantine(quarantine) => quarantine::run(quarantine),
+            Command::Store(store) => store::run(store),
             Command::Topics(topics) => topics::run(topics),
             Command::Config(config) => config::run(config),
             Command::Completions(completions) => completions::run(completions),

@@ -105,7 +105,7 @@ pub fn each_of_topic(
     range: Range,
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let runtime = runtime::start()?;
+    let runtime = runtime::get()?;
     let mut scan = Scan::begin(&client_settings(config), topic, range).map_err(Failure::from)?;
     let mut batch = Vec::new();
     loop {
@@ -133,7 +133,7 @@ fn each_of_file(
     let unreadable =
         |why: std::io::Error| Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", path.display()));
     let file = BufReader::new(std::fs::File::open(path).map_err(unreadable)?);
-    let runtime = runtime::start()?;
+    let runtime = runtime::get()?;
     let mut batch = Vec::new();
     for (number, line) in file.lines().enumerate() {
         let record = Scanned::from_json_line(&line.map_err(unreadable)?).ok_or_else(|| {

@@ -60,7 +60,7 @@ pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
         Shape { seed: sample.seed, customers: sample.customers.get(), size: sample.size, late: sample.late };
     let run = Run { topic: topic.clone(), rate: sample.rate, count: sample.count };
     let stop = Stop::default();
-    let runtime = runtime::start()?;
+    let runtime = runtime::get()?;
     let on_signal = stop.clone();
     runtime.spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {

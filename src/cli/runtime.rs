@@ -1,14 +1,23 @@
-//! A small runtime for commands that ask the store or the cluster a few questions.
+//! One small runtime for a command that asks the store or the cluster a few questions: a store on a cluster lives on it
+//! from its opening on.
+
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
 
 /// Runs one future to its end.
 pub fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
-    Ok(start()?.block_on(future))
+    Ok(get()?.block_on(future))
 }
 
-/// A runtime for several calls.
-pub fn start() -> anyhow::Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    runtime.context("cannot start the async runtime")
+/// The command's runtime.
+pub fn get() -> anyhow::Result<&'static Runtime> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.context("cannot start the async runtime")?;
+    Ok(RUNTIME.get_or_init(|| runtime))
 }

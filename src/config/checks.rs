@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, ConfigError, Event, Lane, Ring, Seal, Topics};
+use super::{Config, ConfigError, Event, Lane, Ring, Seal, Store, Topics};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -12,7 +12,26 @@ pub(super) fn all(config: &Config) -> Result<(), ConfigError> {
     event(&config.event)?;
     seal(&config.seal)?;
     lane(&config.lane, config.event.max_bytes)?;
-    ring(&config.ring)
+    ring(&config.ring)?;
+    fleet(config)
+}
+
+/// Files are one host's, and a store on a cluster is everybody's: a process with a vault of its own would be refused by the
+/// store's vault id, or worse, find no KEK.
+fn fleet(config: &Config) -> Result<(), ConfigError> {
+    if matches!(config.store, Store::Scylla(_)) && !config.kek.shared {
+        return Err(ConfigError::Contradiction {
+            why: "`store.kind` is `scylla`, and `kek.provider` is `file` without `kek.shared`".to_owned(),
+            hint: "put kek.path and kek.root_key_file on a volume that every process of the fleet shares, then say so",
+        });
+    }
+    if config.lane.count == 0 && !config.control.execute {
+        return Err(ConfigError::Contradiction {
+            why: "`lane.count` is 0 and `control.execute` is false: nothing is left to do".to_owned(),
+            hint: "a sealer has lanes, an executor executes; most processes do both",
+        });
+    }
+    Ok(())
 }
 
 /// Kafka's legal names: they become parts of topic names, group.instance.id and transactional.id.
@@ -62,7 +81,7 @@ fn seal(seal: &Seal) -> Result<(), ConfigError> {
 }
 
 fn lane(lane: &Lane, max_bytes: u64) -> Result<(), ConfigError> {
-    within("lane.count", lane.count as u64, 1, 1024)?;
+    within("lane.count", lane.count as u64, 0, 1024)?;
     within("lane.batch_events", lane.batch_events as u64, 1, 1_000_000)?;
     at_least("lane.batch_time", lane.batch_time, Duration::from_millis(1))?;
     at_most("lane.batch_time", lane.batch_time, Duration::from_secs(5))?;

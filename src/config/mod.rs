@@ -23,7 +23,7 @@ pub use kafka::{Kafka, Timeouts};
 pub use layers::{ENV_PREFIX, Layers};
 pub use sections::*;
 pub use show::{Entry, show_json, show_toml};
-pub use store::Store;
+pub use store::{Scylla, Store};
 
 /// Everything that a process is told.
 #[derive(Clone, Debug)]

@@ -104,6 +104,9 @@ pub struct Kek {
     pub path: PathBuf,
     #[serde(deserialize_with = "units::parsed")]
     pub root_key_file: PathBuf,
+    /// Both are on a volume that every process of the fleet shares.
+    #[serde(deserialize_with = "units::parsed")]
+    pub shared: bool,
 }
 
 /// Who holds the root key.
@@ -156,6 +159,9 @@ pub struct Retentions {
 #[serde(deny_unknown_fields)]
 pub struct Control {
     pub trust_store_file: Option<PathBuf>,
+    /// Whether this process executes commands; one of a fleet must.
+    #[serde(deserialize_with = "units::parsed")]
+    pub execute: bool,
     #[serde(deserialize_with = "units::parsed")]
     pub require_signatures: bool,
 }

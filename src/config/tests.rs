@@ -139,7 +139,42 @@ fn refusals_name_the_key_and_the_rule() {
     assert!(pointer.contains("`customer_id` is no JSON pointer"), "{pointer}");
     let syntax = refusal("instance = 'a'\nlane = ");
     assert!(syntax.contains(" line 2 is no TOML: "), "{syntax}");
-    let scylla = refusal("[store]\nkind = 'scylla'");
-    assert!(scylla.starts_with("`store.kind` `scylla` is not in this version"), "{scylla}");
+    let kind = refusal("[store]\nkind = 'redis'");
+    assert!(kind.starts_with("`store.kind` `redis` is neither `sqlite` nor `scylla`"), "{kind}");
     assert!(refusal("instance = 'a b'").contains("is not 1 to 200 letters"));
+}
+
+#[test]
+fn a_fleet_shares_its_vault_or_is_refused() {
+    let alone = refusal("[store]\nkind = 'scylla'");
+    assert_eq!(alone, "`store.kind` is `scylla`, and `kek.provider` is `file` without `kek.shared`");
+    let config = load("[store]\nkind = 'scylla'\n[kek]\nshared = true").expect("a config");
+    let Store::Scylla(scylla) = config.store else { panic!("another store") };
+    assert_eq!((scylla.keyspace.as_str(), scylla.replication), ("hourseal", 3));
+    assert_eq!(scylla.contact_points, ["127.0.0.1:9042"]);
+    assert_eq!((&scylla.login, &scylla.tls_ca_file), (&None, &None));
+}
+
+#[test]
+fn half_a_login_and_odd_names_are_refused() {
+    let scylla = |more: &str| refusal(&format!("[store]\nkind = 'scylla'\n{more}\n[kek]\nshared = true"));
+    assert!(scylla("user = 'a'").starts_with("`store.user` stands without `store.password_file`"));
+    assert!(
+        scylla("tls_key_file = 'a'").starts_with("`store.tls_key_file` stands without `store.tls_cert_file`")
+    );
+    for keyspace in ["", "Hourseal", "1a", "a-b", "a.b", "a b"] {
+        let why = scylla(&format!("keyspace = '{keyspace}'"));
+        assert!(why.contains("is not 1 to 39 of a-z, 0-9 and _"), "{why}");
+    }
+    for points in ["[]", "['a']", "['a:b']"] {
+        let why = scylla(&format!("contact_points = {points}"));
+        assert!(why.starts_with("`store.contact_points` is no list of `host:port`"), "{why}");
+    }
+}
+
+#[test]
+fn a_process_that_would_do_nothing_is_refused() {
+    let nothing = refusal("[lane]\ncount = 0\n[control]\nexecute = false");
+    assert_eq!(nothing, "`lane.count` is 0 and `control.execute` is false: nothing is left to do");
+    assert!(load("[lane]\ncount = 0").is_ok() && load("[control]\nexecute = false").is_ok());
 }

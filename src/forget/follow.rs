@@ -130,6 +130,8 @@ pub struct Following {
     pub lease: Arc<dyn Prove>,
     /// A quarter of the lease.
     pub every: Duration,
+    /// Whether this process moves the store's mark; one that may not write it leaves that to those that execute.
+    pub marks: bool,
     /// Go on where receipts are missing (`--accept-gap`).
     pub accept_gap: bool,
     pub observer: Box<dyn FollowObserver>,
@@ -237,7 +239,7 @@ impl Following {
 
     /// Moves the store's mark. Where that fails, the next proof tries again: an old mark only makes the next start longer.
     fn mark(&mut self, follower: &mut Follower) {
-        let Some(offset) = follower.to_mark() else { return };
+        let Some(offset) = follower.to_mark().filter(|_| self.marks) else { return };
         match self.ask(self.store.applied_receipt(offset)) {
             Ok(()) => follower.marked(offset),
             Err(error) => self.observer.note(Followed::Waiting(&error.to_string())),

@@ -9,13 +9,14 @@ use tokio::runtime::Runtime;
 
 use super::clock::DemoClock;
 use crate::app::process::{Process, Threads};
-use crate::app::{Failure, build};
+use crate::app::{Failure, Opening, build};
 use crate::config::{Config, Layers};
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::mock::DemoCluster;
 use crate::lane::{Observer, Tally};
 use crate::model::{Hour, Millis};
 use crate::stream::Event;
+use crate::telemetry::Telemetry;
 
 /// Partitions of input and output.
 const PARTITIONS: i32 = 4;
@@ -88,7 +89,13 @@ impl Stage {
         .map_err(|error| failed(&error))?;
         config.kafka.bootstrap = cluster.bootstrap();
         let runtime = build::runtime()?;
-        let foundation = build::open_foundation(&config, Arc::<DemoClock>::clone(&clock), true)?;
+        let opening = Opening {
+            clock: Arc::<DemoClock>::clone(&clock),
+            create: true,
+            runtime: runtime.handle(),
+            metrics: Telemetry::new().store(),
+        };
+        let foundation = build::open_foundation(&config, opening)?;
         let process = Process::for_demo(&config, &runtime, foundation, PARTITIONS)?;
         let counts = Arc::new(Counts::default());
         let ear = Arc::clone(&counts);

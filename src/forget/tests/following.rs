@@ -111,6 +111,7 @@ fn follow(world: &World, readings: Vec<(Vec<i64>, Vec<Poll>)>) -> Vec<String> {
         cache: Arc::new(diary.clone()),
         lease: Arc::new(diary.clone()),
         every: Duration::from_secs(15),
+        marks: true,
         accept_gap: false,
         observer: Box::new(diary.clone()),
     };

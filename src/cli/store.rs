@@ -1,0 +1,130 @@
+//! `hourseal store`
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Failure, Settings, output, runtime};
+use crate::app::{open_vault, scylla_options};
+use crate::config::{Config, Store as StoreConfig};
+use crate::edge::clock::SystemClock;
+use crate::edge::scylla::{Finding, Grade, ScyllaOptions, check, create_roles, grade_of, init};
+use crate::keys::KekVault as _;
+use crate::telemetry::Telemetry;
+
+#[derive(Subcommand)]
+pub enum Store {
+    /// Create keyspace, tables and identity on the cluster; what is there is never changed
+    Init(Init),
+    /// Look whether cluster, keyspace and store are as they must be: exit code 78 when not
+    Check(Check),
+}
+
+#[derive(Args)]
+#[command(after_help = INIT_HELP)]
+pub struct Init {
+    /// Also create the roles KEYSPACE_sealer, _eraser, _auditor and _admin with their rights
+    #[arg(long)]
+    roles: bool,
+    /// One JSON object per thing done
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const INIT_HELP: &str = "\
+Needs [store] kind = \"scylla\", and a user who may create keyspaces (with --roles: roles too). Creates the KEK
+vault's files where they are missing, because a store belongs to one vault for good. May be repeated at any time:
+it also brings an older schema up to this program's.
+
+Roles (--roles) are given to the users with which processes connect: GRANT hourseal_sealer TO my_worker;
+  sealer   lanes (`control.execute = false`): mints keys; reads policies, holds and verdicts, and cannot alter them
+  eraser   executes commands (any other `run`): all that a sealer may, and verdicts, holds, policies, the receipts mark
+  auditor  reads everything: `open`, `keys ls`, `store check`
+  admin    everything in the keyspace: `store init`";
+
+#[derive(Args)]
+#[command(after_help = CHECK_HELP)]
+pub struct Check {
+    /// One JSON object per finding
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const CHECK_HELP: &str = "\
+What to run first on a new cluster, after `store init`: server and version, data centre, clocks of all nodes, replicas,
+lifetimes, a lightweight transaction, the conditional batch that a mint is, and whose store this is. Writes to the
+table `probe` only.";
+
+pub fn run(command: Store) -> anyhow::Result<()> {
+    match command {
+        Store::Init(init) => run_init(&init),
+        Store::Check(check) => run_check(&check),
+    }
+}
+
+fn run_init(flags: &Init) -> anyhow::Result<()> {
+    let options = options(&flags.settings.load()?, true)?;
+    let done = runtime::block_on(init(&options))?.map_err(Failure::from)?;
+    let nothing = done.is_empty().then(|| "nothing to do: the store is there".to_owned());
+    for line in done.iter().chain(&nothing) {
+        tell(flags.json, "done", line)?;
+    }
+    if flags.roles {
+        let statements = runtime::block_on(create_roles(&options))?.map_err(|error| {
+            Failure::from(error)
+                .hint("roles need an authenticator and an authorizer on every node, and a superuser here")
+        })?;
+        for statement in &statements {
+            tell(flags.json, "cql", statement)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(as_json: bool, key: &str, text: &str) -> anyhow::Result<()> {
+    output::line(&if as_json { json!({ key: text }).to_string() } else { text.to_owned() })
+}
+
+fn run_check(flags: &Check) -> anyhow::Result<()> {
+    let options = options(&flags.settings.load()?, false)?;
+    let findings = runtime::block_on(check(&options))?.map_err(Failure::from)?;
+    for finding in &findings {
+        let Finding { what, grade, text } = finding;
+        let json = || json!({ "what": what, "grade": word(*grade), "text": text }).to_string();
+        let plain =
+            || format!("{:<17}  {:<5}  {text}", what, output::verdict(*grade < Grade::Wrong, word(*grade)));
+        output::line(&if flags.json { json() } else { plain() })?;
+    }
+    if grade_of(&findings) < Grade::Wrong {
+        return Ok(());
+    }
+    let wrong = findings.iter().filter(|finding| finding.grade == Grade::Wrong).count();
+    Err(Failure::new(Failure::CONFIG, format!("{wrong} thing(s) do not fit"))
+        .hint("each line says what would")
+        .into())
+}
+
+fn word(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Ok => "ok",
+        Grade::Note => "note",
+        Grade::Wrong => "wrong",
+    }
+}
+
+/// The options of this configuration's store, which must be one on a cluster.
+fn options(config: &Config, create: bool) -> anyhow::Result<ScyllaOptions> {
+    let StoreConfig::Scylla(scylla) = &config.store else {
+        let failure =
+            Failure::new(Failure::CONFIG, "`store.kind` is `sqlite`: its file is created by `hourseal run`");
+        return Err(failure.hint("set store.kind = \"scylla\" and store.contact_points").into());
+    };
+    let vault = open_vault(config, create)?;
+    let metrics = Telemetry::new().store();
+    Ok(scylla_options(config, scylla, vault.id(), Arc::new(SystemClock), metrics))
+}
