@@ -55,6 +55,8 @@ async fn obeys_its_order() {
     std::io::stdin().read_line(&mut String::new()).expect("the parent says go");
     let answers = match order {
         "race-sqlite" => super::conformance::race::<super::sqlite::Sqlite>(address).await,
+        "race-cql" => super::conformance::race::<super::scylla::Cql>(address).await,
+        "race-fleet" => super::scylla::race_fleet(address).await,
         "open" => super::sqlite::open_new(address).await,
         "kek" => super::kek::create_keks(address).await,
         other => panic!("unknown order {other}"),

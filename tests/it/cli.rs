@@ -38,7 +38,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["demo"],
     &["run"],
@@ -49,6 +49,8 @@ const COMMANDS: [&[&str]; 15] = [
     &["keys", "show"],
     &["quarantine"],
     &["quarantine", "ls"],
+    &["store", "init"],
+    &["store", "check"],
     &["topics", "check"],
     &["topics", "create"],
     &["config", "check"],
@@ -74,6 +76,8 @@ fn reading_commands_offer_json() {
         &["keys", "ls"][..],
         &["keys", "show"],
         &["quarantine", "ls"],
+        &["store", "init"],
+        &["store", "check"],
         &["topics", "check"],
         &["config", "show"],
         &["open"],
@@ -103,9 +107,9 @@ fn a_wrong_command_line_is_64() {
 #[test]
 fn a_wrong_configuration_is_78_with_the_key_its_origin_and_a_hint() {
     check_error(
-        &["config", "check", "--set", "lane.count=0"],
+        &["config", "check", "--set", "lane.count=1025"],
         78,
-        "error: `lane.count` is 0, which is not 1 to 1024 (flag --set)\n\
+        "error: `lane.count` is 1025, which is not 0 to 1024 (flag --set)\n\
          hint:  `hourseal config show` prints every key with its value and its origin\n",
     );
     check_error(
@@ -193,7 +197,9 @@ fn reading_a_store_that_is_not_there_creates_nothing_and_is_78() {
     let output = hourseal(&["keys", "ls"]);
     assert_eq!(code(&output), 78);
     assert!(
-        stderr(&output).contains("hint:  check [store] and [kek]; `hourseal run` creates what is missing")
+        stderr(&output).contains(
+            "hint:  check [store] and [kek]; `hourseal run` creates files, `store init` a keyspace"
+        )
     );
 }
 
@@ -227,4 +233,23 @@ fn a_file_of_records_needs_the_keys_too() {
         .output()
         .expect("it runs");
     assert_eq!(code(&output), 78, "{}", stderr(&output));
+}
+
+#[test]
+fn a_store_in_a_file_has_nothing_to_be_initialised() {
+    for command in ["init", "check"] {
+        check_error(
+            &["store", command],
+            78,
+            "error: `store.kind` is `sqlite`: its file is created by `hourseal run`\n\
+             hint:  set store.kind = \"scylla\" and store.contact_points\n",
+        );
+    }
+}
+
+#[test]
+fn the_settings_of_the_compose_file_are_accepted() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docker/hourseal.toml");
+    let output = hourseal(&["config", "check", "--config", file]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
 }

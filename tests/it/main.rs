@@ -16,6 +16,7 @@ mod mint;
 mod premint;
 mod ring;
 mod rooms;
+mod scylla;
 mod sqlite;
 mod vectors;
 mod world;

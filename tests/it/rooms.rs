@@ -54,8 +54,11 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Text that may stand below these paths only.
-const ONLY_IN: [(&str, &[&str]); 21] = [
+const ONLY_IN: [(&str, &[&str]); 24] = [
     ("rdkafka", &["edge/kafka"]),
+    ("scylla::", &["edge/scylla", "app/build.rs", "cli/store.rs"]),
+    ("openssl", &["edge/scylla/session.rs"]),
+    ("futures_util", &["edge/scylla"]),
     ("rusqlite", &["edge/sqlite"]),
     ("hyper", &["edge/http"]),
     ("hyper_util", &["edge/http"]),

@@ -19,7 +19,8 @@ pub async fn another_vault_is_refused_by_name(subject: &impl Subject) {
 }
 
 pub async fn every_store_has_an_id_and_pseudonyms_of_its_own<S: Subject>(subject: &S) {
-    let (one, again, other) = (subject.open().await, subject.open().await, S::fresh().await.open().await);
+    let another = S::fresh().await;
+    let (one, again, other) = (subject.open().await, subject.open().await, another.open().await);
     let id = async |store: &dyn KeyStore| store.meta().await.expect("it answers").store;
     assert_eq!(id(&*one).await, id(&*again).await);
     assert_ne!(id(&*one).await, id(&*other).await);

@@ -1,0 +1,61 @@
+//! The CQL store: every claim of the conformance suite, on the server that `HOURSEAL_TEST_CQL` names (host:port, more of
+//! them separated by commas; `tests/run` starts one). Its own traits are below.
+
+mod faults;
+mod fleet;
+mod lifetimes;
+mod schema;
+mod server;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hourseal::edge::scylla::{ScyllaOptions, ScyllaStore, init};
+use hourseal::keys::*;
+use hourseal::model::*;
+
+use crate::conformance::{Subject, conformance};
+use crate::world::DAY;
+pub use fleet::race as race_fleet;
+pub use server::Cql;
+
+conformance!(crate::scylla::Cql);
+
+#[async_trait]
+impl Subject for Cql {
+    const NAME: &'static str = "cql";
+
+    fn is_there() -> bool {
+        server::is_there()
+    }
+
+    async fn fresh() -> Self {
+        let subject = Self::new();
+        init(&subject.options(VAULT, DAY)).await.expect("a new store");
+        subject
+    }
+
+    async fn at(address: &str) -> Self {
+        Self::of(address)
+    }
+
+    fn address(&self) -> String {
+        self.keyspace().to_owned()
+    }
+
+    fn vault(&self) -> VaultId {
+        VAULT
+    }
+
+    async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn KeyStore>, StoreError> {
+        Ok(Arc::new(self.store(self.options(vault, default)).await?))
+    }
+}
+
+const VAULT: VaultId = VaultId([7; 16]);
+
+impl Cql {
+    pub async fn store(&self, options: ScyllaOptions) -> Result<ScyllaStore, StoreError> {
+        ScyllaStore::open(options).await
+    }
+}

@@ -1,0 +1,198 @@
+//! What the TTLs do, on a server's own clock.
+
+use std::time::{Duration, Instant};
+
+use hourseal::edge::scylla::Lifetimes;
+use hourseal::keys::*;
+use hourseal::model::*;
+use scylla::value::CqlValue;
+
+use super::{Cql, VAULT};
+use crate::conformance::{Subject, candidate, found, mint_one, won};
+use crate::world::{DAY, HOUR, command, customer};
+
+const DAY_S: i32 = 86_400;
+
+impl Cql {
+    /// The store with secrets that fade so many seconds after due, and markers so many after them.
+    async fn fading(&self, failsafe_s: u32, marker_s: u32) -> impl KeyStore {
+        let lifetimes = Lifetimes { failsafe_s, marker_s };
+        self.store(hourseal::edge::scylla::ScyllaOptions { lifetimes, ..self.options(VAULT, DAY) })
+            .await
+            .expect("it opens")
+    }
+
+    async fn ttls(&self, columns: &str, generation: i32) -> Vec<Option<i32>> {
+        let select =
+            format!("SELECT {columns} FROM {{}}.key WHERE generation = {generation} ALLOW FILTERING");
+        let row = self.cql(&select).await.remove(0);
+        row.into_iter().map(|cell| cell.map(|cell| cell.as_int().expect("a TTL"))).collect()
+    }
+}
+
+/// Mints a candidate at its due, so that only the store's own margins count.
+async fn won_at_due(store: &dyn KeyStore, id: &str) -> Candidate {
+    let candidate = candidate(store, id, HOUR, 0);
+    let minted = store.mint(std::slice::from_ref(&candidate), candidate.due.at()).await.expect("it answers");
+    assert_eq!(minted, [Minted::Won]);
+    candidate
+}
+
+/// Asks until the server's clock has done it.
+async fn until(what: &str, seconds: u64, mut is_so: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    while !is_so().await {
+        assert!(Instant::now() < until, "{what}: not within {seconds} s");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_lives_until_a_week_after_due_and_all_else_90_days_longer() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.open().await;
+    won(&*store, "acme", HOUR, 0).await;
+    let near = |ttl: Option<i32>, days: i32| {
+        let ttl = ttl.expect("it has one");
+        assert!(
+            (days * DAY_S + 3600 - 120..=days * DAY_S + 3600).contains(&ttl),
+            "{ttl} s is not {days} days and an hour"
+        );
+    };
+    // Due is 25 hours after the hour's start, at which it was minted.
+    let key = subject
+        .ttls("TTL(wrapped), TTL(state), TTL(key_id), TTL(commitment), TTL(kek), TTL(minted_at)", 0)
+        .await;
+    near(key[0], 1 + 7);
+    key[1..].iter().for_each(|ttl| near(*ttl, 1 + 97));
+    subject
+        .ttls("TTL(state), TTL(due), TTL(kek), TTL(kept)", -1)
+        .await
+        .iter()
+        .for_each(|ttl| near(*ttl, 1 + 97));
+    let hours = subject.cql("SELECT count(*) FROM {}.due").await.remove(0).remove(0);
+    assert_eq!(hours, Some(CqlValue::BigInt(1)), "it is listed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fail_safe_takes_the_secret_and_leaves_the_state_which_blocks_minting() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.fading(2, 600).await;
+    let dek = won_at_due(&store, "acme").await;
+    until("the secret is gone", 20, async || {
+        found(&store, dek.slot).await.key.expect("a row").wrapped.is_none()
+    })
+    .await;
+    assert_eq!(found(&store, dek.slot).await.key.expect("a row").state, KeyState::ErasedByTtl);
+    let wrapped = subject.cql("SELECT wrapped FROM {}.key WHERE generation = 0 ALLOW FILTERING").await;
+    assert_eq!(wrapped, [[None]], "nothing is left of it");
+    let Minted::Adopted { key, .. } = mint_one(&store, &candidate(&store, "acme", HOUR, 0)).await else {
+        panic!("the marker blocks")
+    };
+    assert_eq!((key.state, key.key_id), (KeyState::ErasedByTtl, dek.key_id()));
+    assert_eq!(store.count_keys().await.expect("it answers"), (0, 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_floor_outlives_the_marker_and_blocks_minting_for_good() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.fading(1, 2).await;
+    let [below, above] = [won_at_due(&store, "acme").await, won_at_due(&store, "ajax").await];
+    store.raise_floor(&below.customer, HOUR.plus(1)).await.expect("it answers");
+    for slot in [below.slot, above.slot] {
+        until("the marker is gone", 30, async || found(&store, slot).await.gate.is_none()).await;
+    }
+    assert!(subject.cql("SELECT day FROM {}.customer WHERE day > 0 ALLOW FILTERING").await.is_empty());
+    let again = candidate(&store, "acme", HOUR, 1);
+    assert_eq!(mint_one(&store, &again).await, Minted::BelowFloor(HOUR.plus(1)));
+    let control = candidate(&store, "ajax", HOUR, 1);
+    assert_eq!(mint_one(&store, &control).await, Minted::Won, "only the floor was in the way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_key_stays_known_for_as_long_as_its_marker() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.fading(2, 600).await;
+    let dek = won_at_due(&store, "acme").await;
+    let SlotRef { token, .. } = dek.slot;
+    assert_eq!(store.fence(token, HOUR, dek.due, command(1)).await.expect("it answers"), Fence::Fenced);
+    let erased = store.erase(token, HOUR, command(1), dek.due.at()).await.expect("it answers");
+    assert!(matches!(erased, Erasure::Erased(_)));
+    let ttls = subject.ttls("TTL(wrapped), TTL(state)", 0).await;
+    assert!(
+        ttls.iter().all(|ttl| ttl.is_some_and(|ttl| ttl > 500)),
+        "the empty value outlives the secret: {ttls:?}"
+    );
+    let row = subject.cql("SELECT wrapped, state FROM {}.key WHERE generation = 0 ALLOW FILTERING").await;
+    assert_eq!(row, [[Some(CqlValue::Blob(Vec::new())), Some(CqlValue::TinyInt(2))]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_has_no_ttl_before_and_after_the_release() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.open().await;
+    let token = won(&*store, "acme", HOUR, 0).await.slot.token;
+    let hold = Hold { id: HoldId(b"case 7".to_vec()), token, from: HOUR, to: HOUR.plus(3) };
+    store.place_hold(&hold).await.expect("it answers");
+    let none = [None, None, None];
+    assert_eq!(subject.ttls("TTL(wrapped), TTL(state), TTL(kek)", 0).await, none);
+    assert_eq!(subject.ttls("TTL(state), TTL(due), TTL(hold)", -1).await, none);
+    won(&*store, "acme", HOUR, 1).await;
+    assert_eq!(subject.ttls("TTL(wrapped), TTL(state), TTL(kek)", 1).await, none, "minted under the hold");
+    store.release_hold(&hold.id).await.expect("it answers");
+    won(&*store, "acme", HOUR, 2).await;
+    assert_eq!(
+        subject.ttls("TTL(wrapped), TTL(state), TTL(kek)", 2).await,
+        none,
+        "nothing of it fades any more"
+    );
+    let due = subject.cql("SELECT count(*) FROM {}.due").await.remove(0).remove(0);
+    assert_eq!(due, Some(CqlValue::BigInt(1)), "and the sweep finds it");
+    assert!(matches!(store.fence(token, HOUR, Due(HOUR.0 + 25), command(1)).await, Ok(Fence::Fenced)));
+    assert!(matches!(store.erase(token, HOUR, command(1), HOUR.start()).await, Ok(Erasure::Erased(_))));
+    assert_eq!(
+        subject.ttls("TTL(wrapped), TTL(state), TTL(kek)", 0).await,
+        none,
+        "so that no older value comes back"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_a_sealer_has_freed_of_its_hold_is_still_held() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.open().await;
+    let slot = won(&*store, "acme", HOUR, 0).await.slot;
+    let hold = Hold { id: HoldId(b"case 7".to_vec()), token: slot.token, from: HOUR, to: HOUR };
+    store.place_hold(&hold).await.expect("it answers");
+    let token = hex::encode(slot.token.0);
+    let day = HOUR.0 / 24;
+    subject
+        .cql(&format!(
+            "UPDATE {{}}.key SET hold = null WHERE \"token\" = 0x{token} AND day = {day} AND hour = {} AND generation = -1 \
+             IF EXISTS",
+            HOUR.0
+        ))
+        .await;
+    assert_eq!(found(&*store, slot).await.gate.expect("a gate").hold, None);
+    let fence = store.fence(slot.token, HOUR, Due(HOUR.0 + 25), command(1)).await.expect("it answers");
+    assert_eq!(fence, Fence::Held(hold.id));
+    assert!(store.customer(store.token(&customer("acme"))).await.expect("it answers").is_some());
+}

@@ -1,0 +1,117 @@
+//! A keyspace on the server under test, and what speaks CQL to it behind the store's back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hourseal::edge::clock::SystemClock;
+use hourseal::edge::scylla::{Lifetimes, ScyllaOptions, SessionOptions};
+use hourseal::model::*;
+use hourseal::telemetry::Telemetry;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::errors::NewSessionError;
+use scylla::value::{CqlValue, Row};
+
+use crate::world::random;
+
+const SERVER: &str = "HOURSEAL_TEST_CQL";
+
+/// Where the server under test is; empty without one.
+pub fn contact_points() -> Vec<String> {
+    let named = std::env::var(SERVER).unwrap_or_default();
+    named.split(',').filter(|point| !point.is_empty()).map(str::to_owned).collect()
+}
+
+/// Says so loudly where there is none.
+pub fn is_there() -> bool {
+    let there = !contact_points().is_empty();
+    if !there {
+        println!("SKIPPED: {SERVER} names no server; `tests/run` starts one");
+    }
+    there
+}
+
+/// A keyspace of its own, dropped with it, or one that another process made.
+pub struct Cql {
+    keyspace: String,
+    ours: bool,
+}
+
+impl Cql {
+    pub fn new() -> Self {
+        Self { keyspace: format!("it_{}", hex::encode(random::<8>())), ours: true }
+    }
+
+    pub fn of(keyspace: &str) -> Self {
+        Self { keyspace: keyspace.to_owned(), ours: false }
+    }
+
+    pub fn keyspace(&self) -> &str {
+        &self.keyspace
+    }
+
+    pub fn options(&self, vault: VaultId, default_retention: Retention) -> ScyllaOptions {
+        let points = contact_points();
+        ScyllaOptions {
+            replication: if points.len() >= 3 { 3 } else { 1 },
+            session: SessionOptions {
+                contact_points: points,
+                datacenter: None,
+                tls_ca_file: None,
+                tls_client: None,
+                credentials: None,
+            },
+            keyspace: self.keyspace.clone(),
+            vault,
+            default_retention,
+            max_lease_ms: 60_000,
+            lifetimes: Lifetimes::default(),
+            clock: Arc::new(SystemClock),
+            metrics: Telemetry::new().store(),
+        }
+    }
+
+    /// A session of another kind than the store's.
+    pub async fn raw(&self) -> Session {
+        session().await.expect("the server answers")
+    }
+
+    /// Runs CQL behind the store's back; `{}` stands for the keyspace.
+    pub async fn cql(&self, text: &str) -> Vec<Vec<Option<CqlValue>>> {
+        let answer =
+            self.raw().await.query_unpaged(text.replace("{}", &self.keyspace), ()).await.expect("valid CQL");
+        if !answer.is_rows() {
+            return Vec::new();
+        }
+        let rows = answer.into_rows_result().expect("rows");
+        rows.rows::<Row>().expect("any row").map(|row| row.expect("readable").columns).collect()
+    }
+}
+
+impl Drop for Cql {
+    fn drop(&mut self) {
+        if !self.ours {
+            return;
+        }
+        let drop_it = format!("DROP KEYSPACE IF EXISTS {}", self.keyspace);
+        let done = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime
+                .block_on(async {
+                    let session = session().await?;
+                    session.query_unpaged(drop_it, ()).await?;
+                    Ok::<_, Box<dyn std::error::Error>>(())
+                })
+                .map_err(|error| error.to_string())
+        });
+        if let Ok(Err(error)) = done.join() {
+            println!("the keyspace was not dropped: {error}");
+        }
+    }
+}
+
+async fn session() -> Result<Session, NewSessionError> {
+    let builder = SessionBuilder::new().known_nodes(contact_points()).fetch_schema_metadata(false);
+    builder.schema_agreement_interval(Duration::from_millis(20)).build().await
+}
