@@ -1,12 +1,13 @@
-"""One broker per run, one world per test."""
+"""One broker and one CQL server per run, three CQL servers for the files that need them, one world per test."""
 
 import re
 
 import pytest
-from servers import Kafka
-from world import World
+from cql import await_whole
+from servers import Cassandra, Kafka
+from world import LONG, World
 
-LIVE = {"kafka", "own_kafka", "world", "make_world"}
+LIVE = {"kafka", "own_kafka", "cassandra", "cassandra3", "world", "make_world"}
 
 
 def pytest_collection_modifyitems(items):
@@ -28,9 +29,30 @@ def own_kafka():
         yield broker
 
 
+@pytest.fixture(scope="session")
+def cassandra():
+    """One node, with the server's own default of Paxos."""
+    with Cassandra(settings=Cassandra.PAXOS_V1) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["v2", "v1"] if LONG else ["v2"])
+def three_nodes(request):
+    with Cassandra(nodes=3, heap="384m", settings={"paxos_variant": request.param}) as servers:
+        yield servers
+
+
+@pytest.fixture
+def cassandra3(three_nodes):
+    """Three nodes, all of them up whatever the last test did; they go with the file that asked for them."""
+    three_nodes.mend()
+    await_whole(three_nodes)
+    return three_nodes
+
+
 @pytest.fixture
 def make_world(request, tmp_path):
-    """`make_world(kafka, settings={..})`; what it started ends with the test."""
+    """`make_world(kafka, store=cassandra, settings={..})`; what it started ends with the test."""
     worlds = []
 
     def make(kafka, **how) -> World:

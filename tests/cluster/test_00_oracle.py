@@ -14,7 +14,8 @@ from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt
 from oracle.compare import compare
 from oracle.envelope import HOUR_MS, Unopened, derive, hkdf, open_envelope, short
 from oracle.events import Event, Ledger, job_events, raw_events
-from oracle.keystore import KeyStore, NotUnwrapped, Slot, unwrap_dek
+from oracle.keystore import NotUnwrapped, Slot, unwrap_dek
+from oracle.keystore_sqlite import SqliteKeyStore
 
 VECTORS = sorted((Path(__file__).resolve().parents[1] / "vectors" / "envelope").glob("*.json"))
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "keystore.sql"
@@ -164,7 +165,7 @@ def wrapped(secret: bytes, key: bytes, aad: bytes, nonce: bytes = bytes(24)) -> 
     return b"\x01\x01" + nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(secret, aad, nonce, key)
 
 
-def make_store_and_vault(folder: Path, slot: Slot, dek: bytes) -> KeyStore:
+def make_store_and_vault(folder: Path, slot: Slot, dek: bytes) -> SqliteKeyStore:
     """A store with one key and a vault with one KEK, made by hand from the schemas."""
     root, kek, token_key = (bytes([number] * 32) for number in (1, 2, 3))
     vault_id, kek_id = bytes(16), "day/2026-12-24"
@@ -186,7 +187,7 @@ def make_store_and_vault(folder: Path, slot: Slot, dek: bytes) -> KeyStore:
         db.execute("INSERT INTO customer (token, name) VALUES (?, ?)", (token, customer))
         db.execute("INSERT INTO kek VALUES (?, ?, 1)", (kek_id, hkdf(kek, b"hourseal/1 check" + name, 16)))
         db.execute(f"INSERT INTO key VALUES ({','.join('?' * 11)})", row)
-    return KeyStore(folder / "keys.db", folder / "kek", folder / "root.key")
+    return SqliteKeyStore(folder / "keys.db", folder / "kek", folder / "root.key")
 
 
 def test_a_store_and_a_vault_made_by_hand_are_read(tmp_path):

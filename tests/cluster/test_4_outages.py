@@ -39,7 +39,7 @@ def test_a_store_that_is_away_changes_no_assignment_and_loses_nothing(world):
     wait_until(lambda: settled(world), 30, "the group is stable")
     before = assignment(world)
 
-    with closing(sqlite3.connect(world.store, isolation_level=None, timeout=30)) as lock:
+    with closing(sqlite3.connect(world.store.path, isolation_level=None, timeout=30)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         away_since = time.monotonic()
         with world.load(job_events(rng, name="unknown"), 500):

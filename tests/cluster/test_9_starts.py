@@ -52,7 +52,7 @@ def test_two_stores_cannot_claim_one_group(kafka, make_world):
     world = make_world(kafka, settings=QUICK_SESSION)
     world.feed_some(job_events(seeded()), 2_000)
     world.worker().stop()
-    world.store = world.folder / "other" / "keys.db"
+    world.store.path = world.folder / "other" / "keys.db"
     assert "another key store" in world.cli("run", code=78, errors=True)
 
 

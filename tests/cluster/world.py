@@ -1,5 +1,6 @@
 """One test's world: its own topics and folder on a real broker, the workers it starts, what it feeds and finds."""
 
+import functools
 import json
 import os
 import random
@@ -16,9 +17,12 @@ from pathlib import Path
 
 from children import Child, free_ports, wait_until
 from confluent_kafka import KafkaException, Producer
+from metrics import Metrics
 from oracle.compare import Findings, compare
 from oracle.events import Event, Ledger
 from oracle.keystore import KeyStore
+from servers import Cassandra
+from stores import Keyspace, SqliteFile
 from topics import COMMITTED, Topics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +70,9 @@ class Worker(Child):
         assert status == 200, body
         return body
 
+    def figures(self) -> Metrics:
+        return Metrics.parse(self.metrics())
+
     def await_ready(self, seconds: float = 40) -> "Worker":
         wait_until(self.is_ready, seconds, f"{self.instance} is ready ({self.get('/readyz')[1]!r:.300})", alive=self)
         return self
@@ -86,7 +93,19 @@ class Worker(Child):
 
 
 class World:
-    def __init__(self, kafka, folder: Path, name: str, *, partitions: int = 8, binary: Path = RELEASE, settings=None):
+    def __init__(
+        self,
+        kafka,
+        folder: Path,
+        name: str,
+        *,
+        store: Cassandra | None = None,
+        init: bool = True,
+        partitions: int = 8,
+        binary: Path = RELEASE,
+        settings=None,
+    ):
+        """`store`: keys live there, in a keyspace of this world that `init` creates; without it in a file."""
         assert binary.exists(), f"{binary} is missing: tests/run builds it"
         self.kafka, self.folder, self.binary = kafka, folder, binary
         self.topics = Topics(kafka.bootstrap)
@@ -96,7 +115,7 @@ class World:
             f"{self.name}.{suffix}" for suffix in ("quarantine", "control", "receipts")
         )
         self.group = f"hourseal.{self.name}"
-        self.store = folder / "data" / "keys.db"
+        self.store = Keyspace(store, folder, name) if store else SqliteFile(folder)
         self.vault = folder / "kek"
         self.root_key_file = folder / "root.key"
         self.clock_file = folder / "clock"
@@ -107,10 +126,12 @@ class World:
         self._workers: list[Worker] = []
         self.topics.create(self.input, partitions=partitions, settings={"retention.ms": "-1"})
         self.partitions = partitions
+        if store and init:
+            self.cli("store", "init")
 
     # --- workers and commands
 
-    def config(self, instance: str, lanes: int = 1) -> Path:
+    def config(self, instance: str, lanes: int = 1, settings: dict | None = None) -> Path:
         if instance not in self._admin_ports:
             self._admin_ports[instance] = free_ports(1)[0]
         layers = {
@@ -126,7 +147,6 @@ class World:
             },
             "seal": {"stream": "jobs"},
             "lane": {"count": lanes},
-            "store": {"kind": "sqlite", "path": str(self.store)},
             "kek": {"provider": "file", "path": str(self.vault), "root_key_file": str(self.root_key_file)},
             "retention": {"default": "40d"},
             "control": {"require_signatures": False},
@@ -134,22 +154,28 @@ class World:
             "log": {"format": "json"},
         }
         file = self.folder / f"{instance}.toml"
-        file.write_text(to_toml(merged(layers, self._settings)))
+        file.write_text(to_toml(merged_all(layers, self.store.layers(), self._settings, settings or {})))
         return file
 
     def worker(
-        self, instance: str = "w0", lanes: int = 1, *, ready: bool = True, arguments: Iterable[str] = ()
+        self,
+        instance: str = "w0",
+        lanes: int = 1,
+        *,
+        ready: bool = True,
+        arguments: Iterable[str] = (),
+        settings: dict | None = None,
     ) -> Worker:
-        """Starts a worker, or starts one again under its old name."""
-        command = [self.binary, "run", "--config", self.config(instance, lanes), *arguments]
+        """Starts a worker, or starts one again under its old name; `settings` are its own, over the world's."""
+        command = [self.binary, "run", "--config", self.config(instance, lanes, settings), *arguments]
         worker = Worker(self, instance, self._admin_ports[instance], command, self.env)
         self._workers.append(worker)
         return worker.await_ready() if ready else worker
 
-    def cli(self, *arguments: str, code: int = 0, errors: bool = False) -> str:
+    def cli(self, *arguments: str, code: int = 0, errors: bool = False, settings: dict | None = None) -> str:
         """Runs a command to its end and returns what it printed (with `errors`, what it complained about too); a reader
-        needs no instance of its own."""
-        command = [self.binary, *arguments, "--config", self.config("cli")]
+        needs no instance of its own. `settings` are this run's, over the world's."""
+        command = [self.binary, *arguments, "--config", self.config("cli", settings=settings)]
         env = {**os.environ, **self.env}
         done = subprocess.run(command, capture_output=True, timeout=120, cwd=self.folder, env=env)
         with open(self.folder / "cli.log", "ab") as log:
@@ -168,16 +194,16 @@ class World:
     def opened(self, topic: str | None = None) -> list[dict]:
         return self.cli_json("open", "--topic", topic or self.output, "--from-beginning")
 
-    def set_clock(self, *, hours: float):
-        """Moves the testkit clock of running and later processes."""
-        self.env["HOURSEAL_TESTKIT_CLOCK"] = str(self.clock_file)
-        fresh = self.clock_file.with_suffix(".new")
-        fresh.write_text(f"{int(hours * 3600)}\n")
-        fresh.replace(self.clock_file)
+    def set_clock(self, *, hours: float = 0, seconds: int = 0):
+        """Moves the testkit clock of running and later processes, and what a CQL store says of its own."""
+        for name in self.store.CLOCKS:
+            self.env.setdefault(name, str(self.clock_file))
+        write_clock(self.clock_file, int(hours * 3600) + seconds)
 
     def end(self):
         for worker in self._workers:
             worker.send(signal.SIGKILL)
+        self.store.end()
 
     # --- feeding
 
@@ -215,7 +241,7 @@ class World:
         wait_until(lambda: self.lag() == 0, seconds, "all of the input is committed", every=0.2)
 
     def keys(self) -> KeyStore:
-        return KeyStore(self.store, self.vault, self.root_key_file)
+        return self.store.reader(self.vault, self.root_key_file)
 
     def findings(self) -> Findings:
         """Every event of the ledger against every record of the output."""
@@ -317,6 +343,16 @@ def seeded() -> random.Random:
     seed = int(os.environ.get("HOURSEAL_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
     print(f"HOURSEAL_SEED={seed}")
     return random.Random(seed)
+
+
+def write_clock(file: Path, seconds: int):
+    fresh = file.with_suffix(".new")
+    fresh.write_text(f"{seconds}\n")
+    fresh.replace(file)
+
+
+def merged_all(*layers: dict) -> dict:
+    return functools.reduce(merged, layers, {})
 
 
 def merged(base: dict, over: dict) -> dict:

@@ -18,6 +18,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _living: set["Child"] = set()
 _scrap: set[Path] = set()
+_disks: set[Path] = set()
 
 
 class Child:
@@ -107,9 +108,29 @@ def discard(folder: Path):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class MountRefused(Exception):
+    """A disk of its own needs root, and a host that lets it mount."""
+
+
+def mount_disk(folder: Path, megabytes: int):
+    """A small disk (a tmpfs) over a folder, until `unmount`."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        raise MountRefused(done.stderr.strip())
+    _disks.add(folder)
+
+
+def unmount(folder: Path):
+    subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=20)
+    _disks.discard(folder)
+
+
 def _end_all():
     for child in list(_living):
         child.send(signal.SIGKILL)
+    for disk in list(_disks):
+        unmount(disk)
     for folder in list(_scrap):
         discard(folder)
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from children import Child, discard, free_ports, scrap_folder, wait_until
+from children import Child, discard, free_ports, mount_disk, scrap_folder, unmount, wait_until
 
 LIB = Path(__file__).resolve().parent.parent / ".cache" / "lib"
 JVM = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
@@ -58,6 +58,9 @@ class _Servers:
     def settle(self):
         """What must hold between nodes once each of them is ready."""
 
+    def clear(self):
+        """What must be given back once all of them have ended."""
+
     def __enter__(self):
         return self
 
@@ -70,17 +73,26 @@ class _Servers:
             child.send(signal.SIGTERM)
         for child in self._children.values():
             child.end()
+        self.clear()
         discard(self.folder)
 
     def kill(self, node: int, sig: signal.Signals = signal.SIGKILL):
         """SIGKILL: gone when this returns. SIGSTOP and SIGCONT: a server that hangs and comes back."""
         self._children[node].send(sig)
 
-    def up(self, node: int):
-        """Starts a killed node on the data that it left."""
-        assert not self._children[node].alive
-        self._launch(node)
-        self._await_ready(node)
+    def up(self, *nodes: int):
+        """Starts killed nodes on the data that they left, side by side."""
+        for node in nodes:
+            assert not self._children[node].alive
+            self._launch(node)
+        for node in nodes:
+            self._await_ready(node)
+
+    def mend(self):
+        """Each node runs."""
+        for child in self._children.values():
+            child.send(signal.SIGCONT)
+        self.up(*(node for node in self.nodes if not self._children[node].alive))
 
     @property
     def logs(self) -> list[Path]:
@@ -92,7 +104,7 @@ class _Servers:
     def _launch(self, node: int):
         self._launches[node] = self._launches.get(node, 0) + 1
         log = self.folder / str(node) / f"server.{self._launches[node]}.log"
-        self._children[node] = Child(self.command(node), log=log)
+        self._children[node] = Child(self.command(node), log=log, cwd=self.folder / str(node))
 
     def _await_ready(self, node: int):
         child = self._children[node]
@@ -189,11 +201,37 @@ class Cassandra(_Servers):
         *("--add-exports", "java.rmi/sun.rmi.registry=ALL-UNNAMED"),
     ]
 
-    def __init__(self, nodes: int = 1, heap: str = "512m", settings: dict[str, str] | None = None):
+    # What `settings` can be: the server's own default of Paxos; a server that asks who one is.
+    PAXOS_V1 = {"paxos_variant": "v1"}
+    GUARDED = {"authenticator": "PasswordAuthenticator", "authorizer": "CassandraAuthorizer"}
+    SUPERUSER = ("cassandra", "cassandra")
+
+    def __init__(
+        self,
+        nodes: int = 1,
+        heap: str = "512m",
+        settings: dict[str, str] | None = None,
+        disk_mb: int | None = None,
+    ):
+        """`disk_mb`: each node's tables lie on a disk of their own, of that size (a tmpfs); its commit log does not."""
         self.settings = settings or {}
+        self.disk_mb = disk_mb
+        self._disks: list[Path] = []
         super().__init__(nodes, heap)
 
+    @property
+    def user(self) -> tuple[str, str] | None:
+        """Name and password of who may do everything, where the server asks."""
+        return self.SUPERUSER if "authenticator" in self.settings else None
+
+    def disk(self, node: int) -> Path:
+        return self.folder / str(node) / "data"
+
     def configure(self):
+        for node in self.nodes if self.disk_mb else ():
+            self.disk(node).mkdir()
+            mount_disk(self.disk(node), self.disk_mb)
+            self._disks.append(self.disk(node))
         self.addresses = {node: f"127.0.0.{node}" for node in self.nodes}
         self.port, self._storage_port = free_ports(2, list(self.addresses.values()))
         self._jmx_port = dict(zip(self.nodes, free_ports(len(self.nodes))))
@@ -206,7 +244,7 @@ class Cassandra(_Servers):
         folder = self.folder / str(node)
         cassandra = {
             "config": f"file://{folder}/cassandra.yaml",
-            "storagedir": folder / "data",
+            "storagedir": self.disk(node),
             "jmx.local.port": self._jmx_port[node],
             # no waiting for peers that cannot come: all nodes are seeds and their tokens are fixed
             "ring_delay_ms": 1000,
@@ -223,6 +261,13 @@ class Cassandra(_Servers):
     def settle(self):
         for node in self.nodes:
             wait_until(lambda node=node: self._sees_its_peers(node), 30, f"node {node} sees its peers")
+        if self.user:
+            made = "Created default superuser role"
+            wait_until(lambda: any(made in self.log(node) for node in self.nodes), 60, "the superuser is there")
+
+    def clear(self):
+        while self._disks:
+            unmount(self._disks.pop())
 
     def _sees_its_peers(self, node: int) -> bool:
         others = [address for other, address in self.addresses.items() if other != node]
@@ -248,7 +293,7 @@ class Cassandra(_Servers):
 
     @property
     def data_dirs(self) -> list[Path]:
-        return [self.folder / str(node) / "data" for node in self.nodes]
+        return [self.disk(node) for node in self.nodes]
 
     def _yaml(self, node: int) -> str:
         lines = {
@@ -264,14 +309,19 @@ class Cassandra(_Servers):
             "rpc_address": self.addresses[node],
             "native_transport_port": self.port,
             "storage_port": self._storage_port,
+            "commitlog_directory": self.folder / str(node) / "commitlog",
             "commitlog_sync": "periodic",
             "commitlog_sync_period": "10000ms",
+            # as in the file that the server is shipped with: one that cannot write closes its doors
+            "commit_failure_policy": "stop",
+            "disk_failure_policy": "stop",
             "disk_access_mode": "standard",
             "concurrent_compactors": 1,
             "memtable_heap_space": "32MiB",
             "memtable_offheap_space": "32MiB",
             "file_cache_size": "32MiB",
             "storage_compatibility_mode": "NONE",
+            "auto_snapshot": "false",
             "paxos_variant": "v2",
             **self.settings,
         }

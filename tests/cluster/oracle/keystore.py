@@ -1,10 +1,9 @@
-"""Reads the key store and the KEK vault as schemas/keystore.sql and schemas/kek-file.md say."""
+"""Reads the KEK vault as schemas/kek-file.md says, and unwraps what a key store holds. The tables: keystore_*.py."""
 
 import hashlib
 import hmac
-import sqlite3
 import struct
-from contextlib import closing
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -35,43 +34,43 @@ class KeyRow:
     minted_at: int
 
 
-class KeyStore:
-    def __init__(self, store: Path, vault: Path, root_key_file: Path):
-        self.store, self.vault = store, vault
+class KeyStore(ABC):
+    """What both forms of the store share: the vault, and unwrapping. A subclass reads the tables."""
+
+    def __init__(self, vault: Path, root_key_file: Path):
+        self.vault = vault
         self._root_key = _read_root_key(root_key_file)
         self._derived: dict[Slot, DerivedKey] = {}
         self._keks: dict[str, bytes] = {}
         self._rows: dict[Slot, KeyRow] = {}
 
+    @abstractmethod
+    def read_rows(self) -> list[KeyRow]:
+        """All keys as they are now; the primary key of the table makes them one per slot."""
+
+    @abstractmethod
+    def gates(self) -> dict[tuple[bytes, int], dict]:
+        """By customer and hour: `due`, `kek`, `state`."""
+
+    @abstractmethod
+    def customers(self) -> set[bytes]: ...
+
+    @abstractmethod
+    def meta(self, name: str) -> bytes: ...
+
+    @abstractmethod
+    def check_value(self, kek_id: str) -> bytes: ...
+
     def rows(self) -> dict[Slot, KeyRow]:
-        """All keys as they are now, by slot; the primary key of the table makes them one per slot."""
-        with closing(self._connect()) as db:
-            names = dict(db.execute("SELECT token, name FROM customer"))
-            columns = "token, hour, generation, state, key_id, commitment, kek, wrapped, minted_at"
-            found = db.execute(f"SELECT {columns} FROM key").fetchall()
-        rows = [KeyRow(Slot(bytes(names[token]), hour, generation), *rest) for token, hour, generation, *rest in found]
+        rows = self.read_rows()
         for row in rows:
             assert row.key_id == row.commitment[:16], f"{row.slot}: key_id is not the commitment's beginning"
         self._rows = {row.slot: row for row in rows}
+        assert len(self._rows) == len(rows), "a slot has two rows"
         return self._rows
-
-    def gates(self) -> dict[tuple[bytes, int], dict]:
-        with closing(self._connect()) as db:
-            names = dict(db.execute("SELECT token, name FROM customer"))
-            found = db.execute("SELECT token, hour, due, kek, state FROM gate").fetchall()
-        return {(bytes(names[t]), hour): {"due": due, "kek": kek, "state": state} for t, hour, due, kek, state in found}
-
-    def customers(self) -> set[bytes]:
-        with closing(self._connect()) as db:
-            return {bytes(name) for (name,) in db.execute("SELECT name FROM customer")}
 
     def token(self, customer: bytes) -> bytes:
         return hmac.digest(self.meta("token_key"), b"hourseal/1 token" + customer, hashlib.sha256)[:16]
-
-    def meta(self, name: str) -> bytes:
-        with closing(self._connect()) as db:
-            (value,) = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return bytes(value)
 
     def row(self, slot: Slot) -> KeyRow:
         if slot not in self._rows:
@@ -97,16 +96,10 @@ class KeyStore:
             sealed = (self.vault / f"{kek_id}.kek").read_bytes()
             key = hkdf(self._root_key, b"hourseal/1 root" + name, 32)
             kek = _unseal(sealed, b"hourseal/1 kek" + vault_id + name, key)
-            with closing(self._connect()) as db:
-                (check_value,) = db.execute("SELECT check_value FROM kek WHERE id = ?", (kek_id,)).fetchone()
-            assert hkdf(kek, b"hourseal/1 check" + name, 16) == check_value, f"{kek_id}: another check value"
+            expected = self.check_value(kek_id)
+            assert hkdf(kek, b"hourseal/1 check" + name, 16) == expected, f"{kek_id}: another check value"
             self._keks[kek_id] = kek
         return self._keks[kek_id]
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10)
-        db.execute("PRAGMA query_only = ON")
-        return db
 
 
 def _read_root_key(file: Path) -> bytes:

@@ -1,0 +1,226 @@
+"""A fleet on three CQL nodes: workers and nodes are killed, frozen, restarted; nothing lost, doubled or reordered."""
+
+import signal
+import time
+from contextlib import contextmanager
+from itertools import islice
+
+import pytest
+from children import wait_until
+from cql import await_whole
+from metrics import Metrics, total
+from oracle.compare import Findings
+from oracle.events import job_events
+from test_4_outages import assignment, settled
+from world import LONG, QUICK_SESSION, World, seeded
+
+EVENTS = 200_000 if LONG else 60_000
+RATE = 3_000 if LONG else 1_500
+NODE_AWAY = 60 if LONG else 8
+STORE_AWAY = 300 if LONG else 40
+
+
+def assert_one_dek_per_slot(world: World, findings: Findings):
+    """What the records say, and what the tables say: one key id each, live, and every key listed."""
+    findings.assert_exactly_once()
+    keys = world.keys()
+    minted = keys.rows()
+    assert {slot: {minted[slot].key_id} for slot in findings.key_ids} == findings.key_ids
+    assert len({row.key_id for row in minted.values()}) == len(minted), "two slots share a key"
+    gates = keys.gates()
+    assert {(slot.customer, slot.hour) for slot in minted} == gates.keys(), "keys and gates differ"
+    assert {(customer, hour // 24) for customer, hour in gates} <= keys.days(), "an unlisted key"
+    assert {(*place, gate["due"]) for place, gate in gates.items()} <= keys.due_rows(), "the sweep would not meet it"
+    assert world.topics.read(world.quarantine) == []
+
+
+class Fleet:
+    """Workers that are killed and started again; what they had counted is kept."""
+
+    def __init__(self, world: World, names: list[str], lanes: int = 1):
+        self._world, self._lanes = world, lanes
+        self.workers = {name: world.worker(name, lanes=lanes, ready=False) for name in names}
+        for worker in self.workers.values():
+            worker.await_ready(60)
+        self._buried = Metrics()
+
+    def kill(self, name: str):
+        worker = self.workers[name]
+        status, text = worker.get("/metrics")
+        self._buried = self._buried.plus(Metrics.parse(text if status == 200 else ""))
+        worker.kill()
+        self.workers[name] = self._world.worker(name, lanes=self._lanes, ready=False)
+
+    def counted(self) -> Metrics:
+        return total([self._buried, *(worker.figures() for worker in self.workers.values())])
+
+    def await_ready(self, seconds: float = 90):
+        for worker in self.workers.values():
+            worker.await_ready(seconds)
+
+    def stop(self):
+        for worker in self.workers.values():
+            worker.stop()
+
+
+def tell(counted: Metrics):
+    """For whoever reads the run; nothing is asserted of it."""
+    print("mints:", counted.by("key_operations_total", "op"))
+    print("unknown outcomes settled:", counted.by("store_unknown_settled_total", "how"))
+    print("contended:", counted.sum("store_contention_total"))
+    for outcome in ("failed", "unknown"):
+        print(f"{outcome}:", counted.by("store_operations_total", "op", outcome=outcome))
+    for op in ("mint", "read", "serial_read"):
+        half, most = counted.quantiles("store_operation_duration_seconds", 0.5, 0.99, op=op)
+        print(f"{op}: p50 <= {half * 1000:g} ms, p99 <= {most * 1000:g} ms")
+
+
+def test_kills_of_three_workers_and_of_store_nodes_lose_double_and_reorder_nothing(kafka, cassandra3, make_world):
+    """5 kills of workers and 3 of nodes, in a random order, while a backlog of past hours is sealed."""
+    world = make_world(kafka, store=cassandra3, settings=QUICK_SESSION)
+    rng = seeded()
+    events = islice(job_events(rng), EVENTS)
+    world.feed(islice(events, EVENTS // 3))
+    fleet = Fleet(world, ["w0", "w1", "w2"])
+    victims = ["worker"] * 5 + ["node"] * 3
+    rng.shuffle(victims)
+    with world.load(events, RATE):
+        for victim in victims:
+            time.sleep(rng.uniform(0.2, 2))  # the random moment
+            if victim == "worker":
+                fleet.kill(rng.choice(list(fleet.workers)))
+                continue
+            node = rng.choice(list(cassandra3.nodes))
+            cassandra3.kill(node)
+            time.sleep(rng.uniform(0.2, 2))  # and how long it is away
+            cassandra3.up(node)
+            await_whole(cassandra3)
+    world.feed(events)
+    fleet.await_ready()
+    world.await_drained(300)
+    tell(fleet.counted())
+    fleet.stop()
+
+    findings = world.findings()
+    assert_one_dek_per_slot(world, findings)
+    assert findings.records == EVENTS
+    assert max(findings.generations) > 0, "no event of a past hour"
+
+
+@contextmanager
+def watched(workers):
+    """How long each worker was not ready, and what it said, while the body runs."""
+    told: dict[str, list] = {}
+
+    def look(_begun=time.monotonic()):
+        for worker in workers:
+            assert worker.alive, worker.tail()
+            if reason := worker.why_not_ready():
+                told.setdefault(worker.instance, []).append((round(time.monotonic() - _begun, 1), reason[:200]))
+
+    yield look
+    for instance, reasons in told.items():
+        print(f"{instance} was not ready: {len(reasons)} looks, {reasons[0]} .. {reasons[-1][0]} s")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_one_node_of_three_that_is_away_stops_nothing(kafka, cassandra3, make_world, sig):
+    """New slots are minted and events committed while it is away; no worker halts."""
+    world = make_world(kafka, store=cassandra3)
+    fleet = Fleet(world, ["w0", "w1"])
+    minted = lambda: fleet.counted().sum("key_operations_total", op="mint")  # noqa: E731
+    sealed = lambda: fleet.counted().sum("events_total", outcome="sealed")  # noqa: E731
+    with world.load(job_events(seeded()), 500):
+        wait_until(lambda: minted() > 50, 60, "the load has reached it")
+        cassandra3.kill(2, sig)
+        away_since, before = time.monotonic(), minted()
+        with watched(fleet.workers.values()) as look:
+            while time.monotonic() < away_since + NODE_AWAY:
+                look()
+                time.sleep(0.2)  # between two looks
+        # The node is away still.
+        fed = len(world.ledger)
+        wait_until(lambda: sealed() >= fed, 60, "what was fed is sealed")
+        later = time.monotonic() - away_since - NODE_AWAY
+        print(f"sealed {later:.1f} s later; {minted() - before:.0f} keys minted meanwhile")
+        assert minted() > before
+        fleet.await_ready(30)
+        if sig == signal.SIGSTOP:
+            cassandra3.kill(2, signal.SIGCONT)
+        else:
+            cassandra3.up(2)
+    await_whole(cassandra3)
+    world.await_drained()
+    tell(fleet.counted())
+    fleet.stop()
+    assert_one_dek_per_slot(world, world.findings())
+
+
+def test_two_nodes_of_three_that_are_away_change_no_assignment_and_lose_nothing(kafka, cassandra3, make_world):
+    """The workers wait, say why, keep their places, and go on when the nodes are back."""
+    world = make_world(kafka, store=cassandra3)
+    rng = seeded()
+    fleet = Fleet(world, ["w0", "w1"], lanes=2)
+    world.feed_some(job_events(rng, customers=50), 5_000)
+    world.await_drained()
+    wait_until(lambda: settled(world), 30, "the group is stable")
+    before = assignment(world)
+
+    cassandra3.kill(2)
+    cassandra3.kill(3)
+    away_since = time.monotonic()
+    with world.load(job_events(rng, customers=50, name="unknown"), 300):
+        for worker in fleet.workers.values():
+            reason = wait_until(worker.why_not_ready, 40, "/readyz says why", alive=worker)
+            assert "store" in reason, reason
+            print(f"{worker.instance} waits after {time.monotonic() - away_since:.1f} s: {reason:.400}")
+        while time.monotonic() < away_since + STORE_AWAY:
+            assert assignment(world) == before
+            time.sleep(1)  # a look each second
+    cassandra3.up(2, 3)
+    back_since = time.monotonic()
+    fleet.await_ready(90)
+    print(f"ready {time.monotonic() - back_since:.1f} s after the nodes were")
+    world.await_drained(180)
+    assert assignment(world) == before
+    tell(fleet.counted())
+    fleet.stop()
+    assert_one_dek_per_slot(world, world.findings())
+
+
+def test_a_restart_of_all_nodes_loses_nothing(kafka, cassandra3, make_world):
+    """Whatever was acknowledged is there again: also what was minted a moment before the kill."""
+    world = make_world(kafka, store=cassandra3, settings=QUICK_SESSION)
+    rng = seeded()
+    fleet = Fleet(world, ["w0", "w1"])
+    with world.load(job_events(rng, customers=50), 500):
+        wait_until(lambda: fleet.counted().sum("key_operations_total", op="mint") > 50, 60, "the load has reached it")
+        for node in cassandra3.nodes:
+            cassandra3.kill(node)
+        for worker in fleet.workers.values():
+            assert "store" in wait_until(worker.why_not_ready, 40, "/readyz says why", alive=worker)
+        cassandra3.up(*cassandra3.nodes)
+        fleet.await_ready(90)
+    world.await_drained(180)
+    fleet.stop()
+    assert_one_dek_per_slot(world, world.findings())
+
+
+def test_two_keys_for_one_slot_would_be_noticed(kafka, cassandra3, make_world):
+    """The negative control: another key in a slot's row, as a lost race would leave it."""
+    world = make_world(kafka, store=cassandra3)
+    worker = world.worker()
+    world.feed_some(job_events(seeded(), customers=2, late_share=0), 100)
+    world.await_drained()
+    worker.stop()
+    assert_one_dek_per_slot(world, world.findings())
+    cql = world.store.cql()
+    cells = "key_id, commitment, wrapped, kek"
+    place = '"token", day, hour, generation'
+    first, second = cql(f"SELECT {place}, {cells} FROM key WHERE generation = 0 ALLOW FILTERING")[:2]
+    cql(
+        "UPDATE key SET key_id = %s, commitment = %s, wrapped = %s, kek = %s"
+        ' WHERE "token" = %s AND day = %s AND hour = %s AND generation = %s IF key_id != null',
+        (*second[4:], *first[:4]),
+    )
+    assert world.findings().unopened

@@ -1,0 +1,22 @@
+"""Runs a command against a fresh cluster: with_cassandra.py NODES [SETTING=VALUE..] -- COMMAND ARGS...
+
+The command finds the contact points in HOURSEAL_TEST_CQL. Settings go into cassandra.yaml; `defaults` stands for what
+Cassandra 5 does when nobody configures it: Paxos v1, and no TTL beyond 2038.
+"""
+
+import os
+import subprocess
+import sys
+
+from servers import Cassandra
+
+DEFAULTS = {"paxos_variant": "v1", "storage_compatibility_mode": "CASSANDRA_4"}
+
+nodes, *words = sys.argv[1 : sys.argv.index("--")]
+command = sys.argv[sys.argv.index("--") + 1 :]
+settings = {"auto_snapshot": "false"}
+for word in words:
+    settings |= DEFAULTS if word == "defaults" else dict([word.split("=", 1)])
+with Cassandra(int(nodes), heap="512m" if nodes == "1" else "384m", settings=settings) as cassandra:
+    environment = {**os.environ, "HOURSEAL_TEST_CQL": ",".join(cassandra.contact_points)}
+    sys.exit(subprocess.run(command, env=environment, check=False).returncode)
