@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use scylla::response::query_result::QueryResult;
-use scylla::value::{CqlValue, Row};
+use scylla::value::{CqlValue, MaybeUnset, Row};
 
 use super::fault::malformed;
 use crate::keys::StoreError;
@@ -85,6 +85,11 @@ impl Cells {
 
 /// A value to bind; a statement of more than 16 takes them as a list.
 pub(super) type Value = Option<CqlValue>;
+
+/// The values as they are bound: what is null is left alone, because writing it would leave a tombstone.
+pub(super) fn bound(values: Vec<Value>) -> Vec<MaybeUnset<CqlValue>> {
+    values.into_iter().map(MaybeUnset::from_option).collect()
+}
 
 pub(super) fn blob(bytes: &[u8]) -> Value {
     Some(CqlValue::Blob(bytes.to_vec()))

@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{Attempts, Cas};
-use super::cells::{Value, big, blob, int, text, tiny};
+use super::cells::{Value, big, blob, bound, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{ERASED, ERASED_BY_TTL, FENCED, GATE, HourRows, OPEN, StoredKey, day, due_day, shard};
 use super::{AT_ONCE, ScyllaStore};
@@ -144,7 +144,7 @@ impl ScyllaStore {
         values.extend([text(key.kek.as_str()), big(key.minted_at.0)]);
         values.extend(place);
         values.extend([int(key.generation.0), blob(&key.key_id.0)]);
-        self.ask.cas(StoreOp::Erase, &self.say.overwrite, values).await
+        self.ask.cas(StoreOp::Erase, &self.say.overwrite, bound(values)).await
     }
 
     /// The fail-safe by hand: what is due and not held.

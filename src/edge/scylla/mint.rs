@@ -1,17 +1,17 @@
 //! Minting: where fence, hold, floor and race are decided, one conditional batch per candidate.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{Attempts, Cas};
-use super::cells::{big, blob, flag, int, text};
+use super::cells::{big, blob, bound, flag, int, text};
 use super::fault::malformed;
 use super::lifetime::KEPT;
 use super::rows::{HourRows, Policy, customer_name, day, due_day, shard};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{Candidate, Customer, Found, HoldId, Minted, SlotRef, StoreError};
-use crate::model::{Hour, Millis, Token};
+use crate::model::{CustomerId, Hour, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
 
 /// What is next for a candidate.
@@ -68,14 +68,16 @@ fn next(candidate: &Candidate, policy: &Policy, seen: &HourRows) -> Next {
 impl ScyllaStore {
     /// What is known of each slot, in the order asked; each customer and each hour is read once.
     pub(super) async fn fetch_slots(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
-        let hours: BTreeMap<(Token, Hour), ()> =
-            slots.iter().map(|slot| ((slot.token, slot.hour), ())).collect();
-        let tokens: BTreeMap<Token, ()> = slots.iter().map(|slot| (slot.token, ())).collect();
-        let customers = stream::iter(tokens.into_keys())
-            .map(|token| async move { Ok::<_, StoreError>((token, self.read_customer(token).await?)) })
+        let hours: BTreeSet<(Token, Hour)> = slots.iter().map(|slot| (slot.token, slot.hour)).collect();
+        let tokens: BTreeSet<Token> = slots.iter().map(|slot| slot.token).collect();
+        let customers = stream::iter(tokens)
+            .map(|token| async move {
+                let known = tokio::try_join!(self.read_name(token), self.read_policy(token))?;
+                Ok::<_, StoreError>((token, known))
+            })
             .buffer_unordered(AT_ONCE)
-            .try_collect::<HashMap<Token, Option<Customer>>>();
-        let hours = stream::iter(hours.into_keys())
+            .try_collect::<HashMap<Token, (Option<CustomerId>, Policy)>>();
+        let hours = stream::iter(hours)
             .map(|(token, hour)| async move {
                 Ok::<_, StoreError>(((token, hour), self.read_hour(token, hour).await?))
             })
@@ -83,14 +85,16 @@ impl ScyllaStore {
             .try_collect::<HashMap<(Token, Hour), HourRows>>();
         let (customers, hours) = tokio::try_join!(customers, hours)?;
         let found = |slot: &SlotRef| {
+            let (name, policy) = &customers[&slot.token];
             let rows = &hours[&(slot.token, slot.hour)];
-            Found {
-                customer: customers[&slot.token].clone(),
-                gate: rows.gate.as_ref().map(|row| row.gate.clone()),
-                key: rows.key(slot.generation).cloned(),
+            let key = rows.key(slot.generation).cloned();
+            if key.is_none() {
+                self.recent.saw(slot.token, slot.hour, policy, rows);
             }
+            let customer = known(name.clone(), policy.clone())?;
+            Ok(Found { customer, gate: rows.gate.as_ref().map(|row| row.gate.clone()), key })
         };
-        Ok(slots.iter().map(found).collect())
+        slots.iter().map(found).collect()
     }
 
     /// Candidates of one customer's day one after the other, because transactions on one partition only hinder each other;
@@ -120,14 +124,12 @@ impl ScyllaStore {
         places: Vec<usize>,
         now: Millis,
     ) -> Result<Vec<(usize, Minted)>, StoreError> {
-        let SlotRef { token, hour, .. } = candidates[places[0]].slot;
-        let (policy, first) = tokio::try_join!(self.read_policy(token), self.read_hour(token, hour))?;
-        let mut first = Some(first);
         let mut minted = Vec::with_capacity(places.len());
         for at in places {
-            let seen = match first.take() {
-                Some(first) => first,
-                None => self.read_hour(token, candidates[at].slot.hour).await?,
+            let SlotRef { token, hour, .. } = candidates[at].slot;
+            let (policy, seen) = match self.recent.take(token, hour) {
+                Some(seen) => seen,
+                None => tokio::try_join!(self.read_policy(token), self.read_hour(token, hour))?,
             };
             minted.push((at, self.mint_one(&candidates[at], &policy, &seen, now).await?));
         }
@@ -190,6 +192,7 @@ impl ScyllaStore {
             self.ask.write(StoreOp::Upsert, &self.say.list_customer, customer),
             self.ask.write(StoreOp::Upsert, &self.say.list_due, due),
         )?;
+        self.recent.named(slot.token, &candidate.customer);
         Ok(())
     }
 
@@ -227,7 +230,7 @@ impl ScyllaStore {
                 &self.say.mint_join
             }
         };
-        self.ask.cas(StoreOp::Mint, statement, values).await
+        self.ask.cas(StoreOp::Mint, statement, bound(values)).await
     }
 
     pub(super) async fn read_hour(&self, token: Token, hour: Hour) -> Result<HourRows, StoreError> {
@@ -247,16 +250,31 @@ impl ScyllaStore {
     }
 
     pub(super) async fn read_customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
-        let name = self.ask.row(StoreOp::Read, &self.say.name, (token.0.as_slice(),));
-        let (name, policy) = tokio::try_join!(name, self.read_policy(token))?;
-        let name = match &name {
+        let (name, policy) = tokio::try_join!(self.read_name(token), self.read_policy(token))?;
+        known(name, policy)
+    }
+
+    async fn read_name(&self, token: Token) -> Result<Option<CustomerId>, StoreError> {
+        if let Some(name) = self.recent.name(token) {
+            return Ok(Some(name));
+        }
+        let row = self.ask.row(StoreOp::Read, &self.say.name, (token.0.as_slice(),)).await?;
+        let name = match &row {
             Some(row) => row.blob("name")?.map(customer_name).transpose()?,
             None => None,
         };
-        match name {
-            Some(name) => Ok(Some(policy.of(name))),
-            None if policy == Policy::default() => Ok(None),
-            None => Err(malformed("customer: a policy without a name")),
+        if let Some(name) = &name {
+            self.recent.named(token, name);
         }
+        Ok(name)
+    }
+}
+
+/// A customer is whoever has a name; a policy is never written before it.
+fn known(name: Option<CustomerId>, policy: Policy) -> Result<Option<Customer>, StoreError> {
+    match name {
+        Some(name) => Ok(Some(policy.of(name))),
+        None if policy == Policy::default() => Ok(None),
+        None => Err(malformed("customer: a policy without a name")),
     }
 }

@@ -16,6 +16,7 @@ mod lifetime;
 mod listing;
 mod mint;
 mod open;
+mod recent;
 mod roles;
 mod rows;
 mod schema;
@@ -30,6 +31,7 @@ use self::ask::Ask;
 pub use self::check::{Finding, Grade, check, grade_of};
 pub use self::lifetime::Lifetimes;
 pub use self::open::{ScyllaOptions, init};
+use self::recent::Recent;
 pub use self::roles::create_roles;
 pub use self::session::{Credentials, SessionOptions};
 use self::statements::Statements;
@@ -49,6 +51,7 @@ pub struct ScyllaStore {
     token_key: TokenKey,
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
+    recent: Recent,
     /// Names this process's row of the `probe` table.
     probe: String,
 }

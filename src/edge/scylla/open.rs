@@ -14,7 +14,8 @@ use super::cells::cells;
 use super::check::Server;
 use super::fault::malformed;
 use super::lifetime::Lifetimes;
-use super::schema::{SCHEMA_VERSION, check_version, migrate};
+use super::recent::Recent;
+use super::schema::{SCHEMA_VERSION, check_version, define, migrate};
 use super::session::{Profiles, SessionOptions};
 use super::statements::Statements;
 use crate::envelope::random;
@@ -55,7 +56,7 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
     let mut done = Vec::new();
     if session.get_cluster_state().get_keyspace(&options.keyspace).is_none() {
         let create = server.create_keyspace(&options.keyspace, options.replication)?;
-        session.query_unpaged(create.as_str(), ()).await?;
+        define(&session, &create).await?;
         done.push(format!("keyspace {} created: {create}", options.keyspace));
     }
     session.use_keyspace(&options.keyspace, false).await.map_err(no_keyspace)?;
@@ -156,6 +157,7 @@ impl ScyllaStore {
             token_key,
             lifetimes: options.lifetimes,
             clock: options.clock,
+            recent: Recent::default(),
             probe: hex::encode(probe),
         })
     }

@@ -1,6 +1,7 @@
 //! Who may do what: four roles of the cluster, given to the users with which processes connect.
 
 use super::open::ScyllaOptions;
+use super::schema::define;
 use crate::keys::StoreError;
 
 /// What each role may write besides reading everything. Servers know no right to insert without the right to delete, so
@@ -44,7 +45,7 @@ pub async fn create_roles(options: &ScyllaOptions) -> Result<Vec<String>, StoreE
     let (session, _) = options.session.connect().await?;
     let statements = statements(&options.keyspace);
     for statement in &statements {
-        session.query_unpaged(statement.as_str(), ()).await?;
+        define(&session, statement).await?;
     }
     Ok(statements)
 }

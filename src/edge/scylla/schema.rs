@@ -1,6 +1,9 @@
 //! The schema's migrations: numbered, applied in their order, refused when the keyspace is newer than this program.
 
+use std::time::Duration;
+
 use scylla::client::session::Session;
+use scylla::statement::unprepared::Statement;
 
 use crate::keys::StoreError;
 
@@ -15,9 +18,17 @@ pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 pub(super) async fn migrate(session: &Session, from: u32) -> Result<(), StoreError> {
     for (_, text) in MIGRATIONS.iter().filter(|(version, _)| *version > from) {
         for statement in statements(text) {
-            session.query_unpaged(statement.as_str(), ()).await?;
+            define(session, &statement).await?;
         }
     }
+    Ok(())
+}
+
+/// Executes a statement that defines something: all nodes have to agree on it, which takes longer than a read may.
+pub(super) async fn define(session: &Session, text: &str) -> Result<(), StoreError> {
+    let mut statement = Statement::new(text);
+    statement.set_request_timeout(Some(Duration::from_secs(30)));
+    session.query_unpaged(statement, ()).await?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use scylla::client::session::{OpenSsl010Config, Session};
 use scylla::client::session_builder::SessionBuilder;
 use scylla::policies::load_balancing::{DefaultPolicy, LoadBalancingPolicy};
 use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use crate::keys::StoreError;
@@ -21,6 +22,11 @@ const READ: Duration = Duration::from_secs(3);
 /// Longest wait for a lightweight transaction: above what servers allow for contention (1 to 1.8 s) and a write (2 s).
 const LWT: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
+/// How soon a node that hangs is found out: it is asked for a sign of life this often, and has as long to give one. What is
+/// under way on its connections is then known to be unknown, and goes to other nodes.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+/// When a read, or a write that may be made twice, is sent to another node too.
+const SECOND_OPINION: Duration = Duration::from_secs(1);
 
 /// Where the cluster is and how it is spoken to.
 #[derive(Clone, Debug)]
@@ -45,7 +51,7 @@ pub struct Credentials {
 
 /// The statements' two ways of being executed.
 pub(super) struct Profiles {
-    /// QUORUM, retried by the driver where that is safe.
+    /// QUORUM, retried and asked of a second node by the driver where that is safe.
     pub(super) read: scylla::client::execution_profile::ExecutionProfileHandle,
     /// QUORUM and SERIAL, never retried and never speculated upon by the driver.
     pub(super) lwt: scylla::client::execution_profile::ExecutionProfileHandle,
@@ -62,6 +68,8 @@ impl SessionOptions {
             .known_nodes(&self.contact_points)
             .default_execution_profile_handle(profiles.read.clone())
             .connection_timeout(CONNECT)
+            .keepalive_interval(SIGN_OF_LIFE)
+            .keepalive_timeout(SIGN_OF_LIFE)
             .pool_size(PoolSize::PerHost(std::num::NonZeroUsize::new(2).expect("not zero")))
             .schema_agreement_timeout(Duration::from_secs(30))
             .schema_agreement_interval(Duration::from_millis(20))
@@ -82,7 +90,11 @@ impl SessionOptions {
                 .consistency(Consistency::Quorum)
                 .serial_consistency(Some(SerialConsistency::Serial))
         };
-        let read = base().request_timeout(Some(READ)).load_balancing_policy(self.balancing());
+        let second = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: SECOND_OPINION };
+        let read = base()
+            .request_timeout(Some(READ))
+            .load_balancing_policy(self.balancing())
+            .speculative_execution_policy(Some(Arc::new(second)));
         let lwt = base().request_timeout(Some(LWT)).load_balancing_policy(self.balancing());
         Profiles {
             read: read.retry_policy(Arc::new(DefaultRetryPolicy::new())).build().into_handle(),
