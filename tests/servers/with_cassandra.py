@@ -1,7 +1,7 @@
 """Runs a command against a fresh cluster: with_cassandra.py NODES [SETTING=VALUE..] -- COMMAND ARGS...
 
 The command finds the contact points in HOURSEAL_TEST_CQL. Settings go into cassandra.yaml; `defaults` stands for what
-Cassandra 5 does when nobody configures it: Paxos v1, and no TTL beyond 2038.
+Cassandra 5 does when nobody configures it: Paxos v1, and no TTL beyond 2038 (then HOURSEAL_TEST_CQL_ENDS says so).
 """
 
 import os
@@ -19,4 +19,6 @@ for word in words:
     settings |= DEFAULTS if word == "defaults" else dict([word.split("=", 1)])
 with Cassandra(int(nodes), heap="512m" if nodes == "1" else "384m", settings=settings) as cassandra:
     environment = {**os.environ, "HOURSEAL_TEST_CQL": ",".join(cassandra.contact_points)}
+    if "defaults" in words:
+        environment["HOURSEAL_TEST_CQL_ENDS"] = "2038"
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)

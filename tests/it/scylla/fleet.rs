@@ -19,7 +19,7 @@ const BATCH: usize = 100;
 
 /// 2,000 in the long tier; three nodes and eight processes on two cores need their time.
 fn slots() -> u32 {
-    if std::env::var("HOURSEAL_TIER").is_ok_and(|tier| tier == "long") { 2_000 } else { 300 }
+    if std::env::var("HOURSEAL_TIER").is_ok_and(|tier| tier == "long") { 2_000 } else { 500 }
 }
 
 const FIGURES: [&str; 6] = [

@@ -196,3 +196,36 @@ async fn a_gate_that_a_sealer_has_freed_of_its_hold_is_still_held() {
     assert_eq!(fence, Fence::Held(hold.id));
     assert!(store.customer(store.token(&customer("acme"))).await.expect("it answers").is_some());
 }
+
+/// Cassandra 5 counts to 2038 unless it is told otherwise (`storage_compatibility_mode: NONE`), and no server takes more than
+/// 20 years. What would have to be cut short is not minted; what is merely beyond 20 years is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_beyond_2038_is_refused_where_the_server_cannot_count_it_and_one_beyond_20_years_is_cut() {
+    if !Cql::is_there() {
+        return;
+    }
+    let ends_in_2038 = std::env::var("HOURSEAL_TEST_CQL_ENDS").is_ok();
+    let subject = Cql::fresh().await;
+    for (years, lives) in [(15, 15), (100, 20)] {
+        let (name, marker_s) = (format!("customer-{years}"), years * 365 * DAY_S.unsigned_abs());
+        let lifetimes = Lifetimes { failsafe_s: 0, marker_s };
+        let options = hourseal::edge::scylla::ScyllaOptions { lifetimes, ..subject.options(VAULT, DAY) };
+        let findings = hourseal::edge::scylla::check(&options).await.expect("a connection");
+        let finding = findings.iter().find(|finding| finding.what == "lifetimes").expect("it is looked at");
+        let store = subject.store(options).await.expect("it opens");
+        let offered = candidate(&store, &name, HOUR, 0);
+        let minted = store.mint(std::slice::from_ref(&offered), HOUR.start()).await;
+        if ends_in_2038 {
+            assert!(matches!(minted, Err(StoreError::Unusable(_))), "{minted:?}");
+            assert_eq!(finding.grade, hourseal::edge::scylla::Grade::Note, "{}", finding.text);
+            assert_eq!(found(&store, offered.slot).await.key, None);
+        } else {
+            assert_eq!(minted.expect("it answers"), [Minted::Won]);
+            assert_eq!(finding.grade, hourseal::edge::scylla::Grade::Ok, "{}", finding.text);
+            let longest =
+                subject.cql("SELECT max(TTL(state)) FROM {}.key WHERE generation = 0 ALLOW FILTERING").await;
+            let ttl = longest[0][0].as_ref().and_then(CqlValue::as_int).expect("it has one");
+            assert!(ttl > (lives * 365 - 1) * DAY_S, "{ttl} s");
+        }
+    }
+}
