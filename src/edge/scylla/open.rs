@@ -17,7 +17,7 @@ use super::lifetime::Lifetimes;
 use super::recent::Recent;
 use super::schema::{SCHEMA_VERSION, check_version, define, migrate};
 use super::session::{Profiles, SessionOptions};
-use super::statements::Statements;
+use super::statements::{META, Statements};
 use crate::envelope::random;
 use crate::keys::{Meta, StoreError, TokenKey};
 use crate::model::{Clock, Retention, StoreId, VaultId};
@@ -60,7 +60,7 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
         done.push(format!("keyspace {} created: {create}", options.keyspace));
     }
     session.use_keyspace(&options.keyspace, false).await.map_err(no_keyspace)?;
-    let version = match Settings::read(&session, &profiles).await? {
+    let version = match Settings::read(&session).await? {
         Some(settings) => settings.number("schema_version")?,
         None => 0,
     };
@@ -86,7 +86,7 @@ async fn draw_identity(
     profiles: &Profiles,
     options: &ScyllaOptions,
 ) -> Result<bool, StoreError> {
-    if Settings::read(session, profiles).await?.is_some() {
+    if Settings::read(session).await?.is_some() {
         return Ok(false);
     }
     let mut store_id = [0; 16];
@@ -110,7 +110,7 @@ async fn draw_identity(
     );
     // Whatever the outcome, a SERIAL read tells whether there is an identity, and whose.
     let outcome = session.execute_unpaged(&draw, values).await;
-    match Settings::read(session, profiles).await? {
+    match Settings::settled(session, profiles).await? {
         Some(settings) => Ok(settings.bytes("store_id")? == store_id.as_slice()),
         None => Err(outcome.err().map_or_else(|| malformed("meta"), StoreError::from)),
     }
@@ -136,8 +136,7 @@ impl ScyllaStore {
         profiles: &Profiles,
         options: ScyllaOptions,
     ) -> Result<Self, StoreError> {
-        let settings =
-            Settings::read(&session, profiles).await?.ok_or_else(|| nothing_here(&options.keyspace))?;
+        let settings = Settings::read(&session).await?.ok_or_else(|| nothing_here(&options.keyspace))?;
         check_version(settings.number("schema_version")?)?;
         let vault = VaultId(settings.id("vault_id")?);
         if vault != options.vault {
@@ -186,17 +185,27 @@ impl ScyllaStore {
 }
 
 impl Settings {
-    /// At SERIAL; `None` where no store was ever created, the table missing or empty.
-    async fn read(session: &Session, profiles: &Profiles) -> Result<Option<Self>, StoreError> {
+    /// `None` where no store was ever created, the table missing or empty. At QUORUM, for an identity never changes once it
+    /// is there; at SERIAL a fleet that starts at once would contend (Paxos v1 orders such reads as it does writes).
+    async fn read(session: &Session) -> Result<Option<Self>, StoreError> {
+        Self::ask(session, Statement::new(META)).await
+    }
+
+    /// As [`read`](Self::read), after a draw whose outcome is not known.
+    async fn settled(session: &Session, profiles: &Profiles) -> Result<Option<Self>, StoreError> {
+        let mut read = Statement::new(META);
+        read.set_execution_profile_handle(Some(profiles.lwt.clone()));
+        read.set_consistency(scylla::statement::Consistency::Serial);
+        Self::ask(session, read).await
+    }
+
+    async fn ask(session: &Session, read: Statement) -> Result<Option<Self>, StoreError> {
         let keyspace = session.get_keyspace().ok_or_else(|| malformed("keyspace"))?;
         session.refresh_metadata().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let state = session.get_cluster_state();
         if !state.get_keyspace(keyspace.as_str()).is_some_and(|it| it.tables.contains_key("meta")) {
             return Ok(None);
         }
-        let mut read = Statement::new("SELECT name, value FROM meta WHERE part = 'store'");
-        read.set_execution_profile_handle(Some(profiles.lwt.clone()));
-        read.set_consistency(scylla::statement::Consistency::Serial);
         Self::parse(&cells(session.query_unpaged(read, ()).await?)?)
     }
 

@@ -11,6 +11,8 @@ use scylla::statement::prepared::PreparedStatement;
 use super::session::Profiles;
 use crate::keys::StoreError;
 
+/// All of the store's settings.
+pub(super) const META: &str = "SELECT name, value FROM meta WHERE part = 'store'";
 const KEY_COLUMNS: &str = "hour, generation, state, kek, command, due, hold, kept, key_id, commitment, wrapped, \
                            TTL(wrapped) AS wrapped_ttl, minted_at, erased_at";
 const AT_HOUR: &str = "\"token\" = ? AND day = ? AND hour = ?";
@@ -278,7 +280,7 @@ impl Statements {
             store_verdict: press.cas("INSERT INTO verdict (digest, body) VALUES (?, ?) IF NOT EXISTS").await?,
             command_serial: press.serial("SELECT digest FROM command WHERE id = ?").await?,
             store_command: press.cas("INSERT INTO command (id, digest) VALUES (?, ?) IF NOT EXISTS").await?,
-            meta: press.plain("SELECT name, value FROM meta WHERE part = 'store'").await?,
+            meta: press.plain(META).await?,
             mark: press.plain(mark).await?,
             mark_serial: press.serial(mark).await?,
             first_mark: press
