@@ -32,7 +32,7 @@ def own_kafka():
 @pytest.fixture(scope="session")
 def cassandra():
     """One node, with the server's own default of Paxos."""
-    with Cassandra(settings=Cassandra.PAXOS_V1) as server:
+    with Cassandra(settings=Cassandra.PAXOS_V1, steady=LONG) as server:
         yield server
 
 

@@ -15,10 +15,10 @@ from test_10_cql_nodes import assert_one_dek_per_slot
 from world import LONG, TESTKIT, World
 
 CUSTOMERS = 50_000 if LONG else 2_000
-RATE = 2_000 if LONG else 500  # each customer comes again within AFTER
-PREMINT = 60 if LONG else 12
-BEFORE = PREMINT + 15 if LONG else PREMINT + 4
-AFTER = 45 if LONG else 8
+RATE = 1_000 if LONG else 500  # each customer comes again within AFTER
+PREMINT = 600 if LONG else 12  # the default, in the long tier
+LEAD_IN = 15 if LONG else 4
+AFTER = 60 if LONG else 8
 HELD_BACK_AT_MOST = 300
 WARM_UP_EARLIER = 30 * 60
 
@@ -41,6 +41,7 @@ class Look:
 class Crossing:
     """What two workers told while their clock went past the end of an hour."""
 
+    premint: float
     warm_up_rates: list[float]
     edge: float
     looks: list[Look] = field(default_factory=list)
@@ -78,9 +79,10 @@ class Crossing:
     def table(self) -> str:
         columns = ["silent s", "minted", "slots/s", "sealed", " mint p50", "p99 ms", "read p50", "p99 ms"]
         head = " ".join([" " * 28, *(f"{column:>8}" for column in columns)])
-        rows = [
-            self.line(f"before ({BEFORE - PREMINT} s)", -BEFORE, -PREMINT),
-            self.line(f"last {PREMINT} s of the hour", -PREMINT, 0),
+        rows = [self.line(f"before ({LEAD_IN} s)", -self.premint - LEAD_IN, -self.premint)]
+        if self.premint:
+            rows += [self.line(f"last {self.premint} s of the hour", -self.premint, 0)]
+        rows += [
             self.line("first 5 s of the next", 0, 5),
             self.line("after", 5, AFTER),
         ]
@@ -88,10 +90,10 @@ class Crossing:
         return "\n".join([f"cold, nothing else to do: {rates} slots/s", head, *rows])
 
 
-def cross(world: World) -> tuple[Crossing, float]:
+def cross(world: World, premint: float) -> tuple[Crossing, float]:
     """Warms up every customer, then goes past the hour's end under load; also how many slots were pre-minted."""
     edge_ms = (now_ms() // HOUR_MS + 1) * HOUR_MS
-    lead = lambda: (edge_ms - now_ms()) // 1000 - BEFORE  # noqa: E731
+    lead = lambda: (edge_ms - now_ms()) // 1000 - premint - LEAD_IN  # noqa: E731
     offset = [lead() - WARM_UP_EARLIER]
     clock = lambda: now_ms() + offset[0] * 1000  # noqa: E731
     world.set_clock(seconds=offset[0])
@@ -109,7 +111,7 @@ def cross(world: World) -> tuple[Crossing, float]:
 
     offset[0] = lead()
     world.set_clock(seconds=offset[0])
-    crossing = Crossing(rates, edge=time.monotonic() + (edge_ms - clock()) / 1000)
+    crossing = Crossing(premint, rates, edge=time.monotonic() + (edge_ms - clock()) / 1000)
     with world.load(flow, RATE):
         while time.monotonic() < crossing.edge + AFTER + 1:
             of = [worker.figures() for worker in workers]
@@ -127,7 +129,7 @@ def cross(world: World) -> tuple[Crossing, float]:
 def test_every_customer_crosses_the_hour_with_one_key_each(kafka, cassandra, make_world, premint):
     settings = {"ring": {"premint": f"{premint}s"}}
     world = make_world(kafka, store=cassandra, binary=TESTKIT, settings=settings)
-    crossing, preminted = cross(world)
+    crossing, preminted = cross(world, premint)
     print(f"{CUSTOMERS} customers, {RATE} events/s, 2 workers, premint {premint} s\n{crossing.table()}")
 
     assert bool(preminted) == bool(premint), "it is the setting that mints before"

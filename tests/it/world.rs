@@ -16,6 +16,11 @@ pub const HOUR: Hour = Hour(498_816);
 
 pub const DAY: Retention = Retention::hours(24).expect("not zero");
 
+/// Whether `tests/run --long` asked.
+pub fn long_tier() -> bool {
+    std::env::var("HOURSEAL_TIER").is_ok_and(|tier| tier == "long")
+}
+
 pub fn customer(id: &str) -> CustomerId {
     CustomerId::parse(id).expect("a valid id")
 }

@@ -17,6 +17,7 @@ from children import Child, discard, free_ports, mount_disk, scrap_folder, unmou
 
 LIB = Path(__file__).resolve().parent.parent / ".cache" / "lib"
 JVM = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+STEADY_JVM = ["java", "-XX:+UseParallelGC", "-Xshare:auto"]
 
 
 class _Servers:
@@ -212,12 +213,17 @@ class Cassandra(_Servers):
         heap: str = "512m",
         settings: dict[str, str] | None = None,
         disk_mb: int | None = None,
+        steady: bool = False,
     ):
-        """`disk_mb`: each node's tables lie on a disk of their own, of that size (a tmpfs); its commit log does not."""
-        self.settings = settings or {}
+        """`disk_mb`: each node's tables lie on a disk of their own, of that size (a tmpfs); its commit log does not.
+
+        `steady`: all of Java's compilers and more room, as where figures are taken; it starts and warms up more slowly."""
+        self.steady = steady
+        memtables = "256MiB" if steady else "32MiB"
+        self.settings = {"memtable_heap_space": memtables, "memtable_offheap_space": memtables} | (settings or {})
         self.disk_mb = disk_mb
         self._disks: list[Path] = []
-        super().__init__(nodes, heap)
+        super().__init__(nodes, "2g" if steady else heap)
 
     @property
     def user(self) -> tuple[str, str] | None:
@@ -256,7 +262,8 @@ class Cassandra(_Servers):
         options += ["-Dcassandra-foreground=yes", f"-Dlogback.configurationFile={folder}/logback.xml"]
         heap = [f"-Xms{self.heap}", f"-Xmx{self.heap}"]
         daemon = "org.apache.cassandra.service.CassandraDaemon"
-        return [*JVM, *heap, *self.MODULES, *options, "-cp", self.classpath, daemon]
+        jvm = STEADY_JVM if self.steady else JVM
+        return [*jvm, *heap, *self.MODULES, *options, "-cp", self.classpath, daemon]
 
     def settle(self):
         for node in self.nodes:
@@ -317,8 +324,6 @@ class Cassandra(_Servers):
             "disk_failure_policy": "stop",
             "disk_access_mode": "standard",
             "concurrent_compactors": 1,
-            "memtable_heap_space": "32MiB",
-            "memtable_offheap_space": "32MiB",
             "file_cache_size": "32MiB",
             "storage_compatibility_mode": "NONE",
             "auto_snapshot": "false",

@@ -1,7 +1,8 @@
-"""Runs a command against a fresh cluster: with_cassandra.py NODES [SETTING=VALUE..] -- COMMAND ARGS...
+"""Runs a command against a fresh cluster: with_cassandra.py NODES [defaults] [steady] [SETTING=VALUE..] -- COMMAND ARGS...
 
 The command finds the contact points in HOURSEAL_TEST_CQL. Settings go into cassandra.yaml; `defaults` stands for what
 Cassandra 5 does when nobody configures it: Paxos v1, and no TTL beyond 2038 (then HOURSEAL_TEST_CQL_ENDS says so).
+`steady` is for figures: all of Java's compilers and a heap of 2 GiB.
 """
 
 import os
@@ -16,8 +17,12 @@ nodes, *words = sys.argv[1 : sys.argv.index("--")]
 command = sys.argv[sys.argv.index("--") + 1 :]
 settings = {"auto_snapshot": "false"}
 for word in words:
-    settings |= DEFAULTS if word == "defaults" else dict([word.split("=", 1)])
-with Cassandra(int(nodes), heap="512m" if nodes == "1" else "384m", settings=settings) as cassandra:
+    if word == "defaults":
+        settings |= DEFAULTS
+    elif word != "steady":
+        settings |= dict([word.split("=", 1)])
+heap = "512m" if nodes == "1" else "384m"
+with Cassandra(int(nodes), heap, settings, steady="steady" in words) as cassandra:
     environment = {**os.environ, "HOURSEAL_TEST_CQL": ",".join(cassandra.contact_points)}
     if "defaults" in words:
         environment["HOURSEAL_TEST_CQL_ENDS"] = "2038"

@@ -12,14 +12,14 @@ use super::server::contact_points;
 use super::{Cql, VAULT};
 use crate::child::Other;
 use crate::conformance::{Subject, candidate};
-use crate::world::{DAY, HOUR, customer};
+use crate::world::{DAY, HOUR, customer, long_tier};
 
 const PROCESSES: usize = 8;
 const BATCH: usize = 100;
 
 /// 2,000 in the long tier; three nodes and eight processes on two cores need their time.
 fn slots() -> u32 {
-    if std::env::var("HOURSEAL_TIER").is_ok_and(|tier| tier == "long") { 2_000 } else { 500 }
+    if long_tier() { 2_000 } else { 500 }
 }
 
 const FIGURES: [&str; 6] = [
