@@ -20,3 +20,4 @@ mod scylla;
 mod sqlite;
 mod vectors;
 mod world;
+mod wycheproof;
