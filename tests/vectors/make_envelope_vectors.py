@@ -343,6 +343,8 @@ def write_tampered():
 def write_not_canonical():
     authentic("flag_reserved", b"\x08\0\0\0", "Bit 3, reserved for zstd.")
     authentic("flag_unknown", b"\x10\0\0\0", "Bit 4.")
+    authentic("flag_unknown_bit_5", b"\x20\0\0\0", "Bit 5.")
+    authentic("flag_unknown_bit_6", b"\x40\0\0\0", "Bit 6.")
     authentic("flag_unknown_highest", b"\x80\0\0\0", "Bit 7.")
     authentic("flag_unknown_beside_null", b"\x0c\0\0\0", "Bit 3 beside a null payload.")
     authentic("milliseconds_too_large", b"\0" + (3_600_000).to_bytes(3, "big"), "The first of the next hour.")
