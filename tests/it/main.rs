@@ -11,6 +11,7 @@ mod cli;
 mod conformance;
 mod demo;
 mod kek;
+mod lines;
 mod lookup;
 mod mint;
 mod premint;
