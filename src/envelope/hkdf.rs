@@ -9,11 +9,14 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 /// # Panics
 /// When `out` is longer than 8,160 bytes, RFC 5869's limit of 255 blocks. Callers ask for 32 or 64.
 pub fn hkdf(ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
-    extract_and_expand(&[], ikm, info, out);
+    hkdf_with_salt(&[], ikm, info, out);
 }
 
-/// out = HKDF-Expand(HKDF-Extract(salt, ikm), info, |out|).
-fn extract_and_expand(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
+/// out = HKDF-Expand(HKDF-Extract(salt, ikm), info, |out|). Nothing here is salted; the published test sets are.
+///
+/// # Panics
+/// As [`hkdf`].
+pub fn hkdf_with_salt(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
     Salt::new(HKDF_SHA256, salt)
         .extract(ikm)
         .expand(info, Len(out.len()))
@@ -35,7 +38,7 @@ mod tests {
 
     fn check(salt: &[u8], ikm: &[u8], info: &[&[u8]], okm: &str) {
         let mut out = vec![0; okm.len() / 2];
-        extract_and_expand(salt, ikm, info, &mut out);
+        hkdf_with_salt(salt, ikm, info, &mut out);
         assert_eq!(hex::encode(&out), okm);
         if salt.is_empty() {
             out.fill(0);

@@ -22,7 +22,7 @@ pub use aead::{NONCE_LEN, TAG_LEN, Unauthentic, aead_open, aead_seal};
 pub use context::{Context, StreamName, StreamNameError};
 pub use derive::{SUITE, derive};
 pub use frame::{Frame, FrameError, Plain};
-pub use hkdf::hkdf;
+pub use hkdf::{hkdf, hkdf_with_salt};
 pub use open::{Header, OpenError, Opened, open};
 pub use random::{Nonces, random};
 pub use seal::{HEADER_LEN, Sealer, seal_in_place};

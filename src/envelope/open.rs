@@ -8,7 +8,7 @@ use crate::model::{Generation, Hour, KeyId, Millis};
 /// Why an envelope was not opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Shorter than 68 bytes, or another magic.
+    /// Another magic, or of this suite and shorter than 68 bytes.
     #[error("not an envelope")]
     NotAnEnvelope,
     #[error("envelope of unknown suite 0x{0:02x}")]
@@ -38,11 +38,6 @@ impl Header {
     /// [`OpenError::NotAnEnvelope`], [`OpenError::UnknownSuite`].
     pub fn parse(envelope: &[u8]) -> Result<Self, OpenError> {
         let [header, ..] = split(envelope)?;
-        match header[..2] {
-            [MAGIC, SUITE] => {}
-            [MAGIC, suite] => return Err(OpenError::UnknownSuite(suite)),
-            _ => return Err(OpenError::NotAnEnvelope),
-        }
         Ok(Self {
             generation: Generation(u16::from_be_bytes(field(header, 2))),
             hour: Hour(u32::from_be_bytes(field(header, 4))),
@@ -100,9 +95,13 @@ pub fn open(envelope: &[u8], key: &SealKey, context: &Context) -> Result<Opened,
 }
 
 /// header 48 ‖ ciphertext ≥ 4 ‖ tag 16.
+///
+/// Magic, then suite, then length: how long another suite's envelopes are is not known here.
 fn split(envelope: &[u8]) -> Result<[&[u8]; 3], OpenError> {
-    if envelope.len() < OVERHEAD {
-        return Err(OpenError::NotAnEnvelope);
+    match *envelope {
+        [MAGIC, SUITE, ..] if envelope.len() >= OVERHEAD => {}
+        [MAGIC, suite, ..] if suite != SUITE => return Err(OpenError::UnknownSuite(suite)),
+        _ => return Err(OpenError::NotAnEnvelope),
     }
     let (header, rest) = envelope.split_at(HEADER_LEN);
     let (ciphertext, tag) = rest.split_at(rest.len() - TAG_LEN);

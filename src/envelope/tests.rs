@@ -109,9 +109,12 @@ fn each_refusal_has_its_name() {
         envelope
     };
     assert_eq!(acme.refuses(b""), OpenError::NotAnEnvelope);
+    assert_eq!(acme.refuses(&[MAGIC]), OpenError::NotAnEnvelope);
+    assert_eq!(acme.refuses(&[MAGIC, SUITE]), OpenError::NotAnEnvelope);
     assert_eq!(acme.refuses(&sealed[..67]), OpenError::NotAnEnvelope);
     assert_eq!(acme.refuses(&with(0, b'{')), OpenError::NotAnEnvelope);
     assert_eq!(acme.refuses(&with(1, 2)), OpenError::UnknownSuite(2));
+    assert_eq!(acme.refuses(&[MAGIC, 2]), OpenError::UnknownSuite(2), "its length is not ours to judge");
     assert_eq!(acme.refuses(&with(8, !sealed[8])), OpenError::WrongKey);
     assert_eq!(World::of("ajax", "jobs").refuses(&sealed), OpenError::WrongKey);
     assert_eq!(World::of("acme", "tasks").refuses(&sealed), OpenError::Tampered);

@@ -132,13 +132,17 @@ struct Named {
     key_id: KeyId,
 }
 
-/// What a record says of itself, with the outcome that it has until its key is found.
+/// What a record says of itself, with the outcome that it has until its key is found. The customer comes
+/// first: a record that names none is no envelope, whatever its suite.
 fn claims(record: &Record<'_>) -> Reading {
     let customer = record.customer();
-    match (Header::parse(record.value.unwrap_or_default()), &customer) {
-        (Ok(header), Some(_)) => Reading { customer, header: Some(header), outcome: Outcome::Unavailable },
-        (Ok(_), None) => Reading { customer, header: None, outcome: Outcome::NotAnEnvelope },
-        (Err(error), _) => Reading { customer, header: None, outcome: error.into() },
+    let header = match customer {
+        Some(_) => Header::parse(record.value.unwrap_or_default()),
+        None => Err(OpenError::NotAnEnvelope),
+    };
+    match header {
+        Ok(header) => Reading { customer, header: Some(header), outcome: Outcome::Unavailable },
+        Err(error) => Reading { customer, header: None, outcome: error.into() },
     }
 }
 
@@ -267,12 +271,14 @@ mod tests {
             record("acme", &good[..OVERHEAD - 1]),
             record("~", &good),
             Record { value: None, ..record("acme", b"") },
+            record("~", &suite_2),
             record("acme", &suite_2),
+            record("acme", &suite_2[..2]),
         ];
         let readings = opener.open_batch(&records).await;
         let names: Vec<_> = readings.iter().map(|reading| reading.outcome.name()).collect();
-        assert_eq!(names[..4], ["not-an-envelope"; 4]);
-        assert_eq!(names[4], "unknown-suite");
+        assert_eq!(names[..5], ["not-an-envelope"; 5]);
+        assert_eq!(names[5..], ["unknown-suite"; 2]);
         assert_eq!(world.asked.load(Ordering::Relaxed), 0);
     }
 

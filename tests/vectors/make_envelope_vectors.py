@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from struct import pack
 
+from nacl.bindings import crypto_aead_chacha20poly1305_ietf_encrypt as chacha20_poly1305
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as xchacha20_poly1305
 
 FOLDER = Path(__file__).parent / "envelope"
@@ -84,10 +85,11 @@ class Record:
 
     def __init__(self, name, customer="acme", stream="jobs", hour=HOUR, generation=GENERATION, milliseconds=1_234_567,
                  key=None, headers=(), payload=b'{"customer_id":"acme","job":"nightly-backup","state":"done"}'):
-        self.customer, self.stream, self.hour, self.generation = customer, stream, hour, generation
+        self.customer = customer.encode() if isinstance(customer, str) else customer
+        self.stream, self.hour, self.generation = stream, hour, generation
         self.milliseconds, self.key, self.headers, self.payload = milliseconds, key, list(headers), payload
         self.dek, self.nonce = bytes_of("dek " + name, 32), bytes_of("nonce " + name, 24)
-        self.seal_key, self.commitment = derive(self.dek, customer.encode(), hour, generation)
+        self.seal_key, self.commitment = derive(self.dek, self.customer, hour, generation)
         self.stored = self.commitment
 
     def frame(self):
@@ -96,7 +98,7 @@ class Record:
     def envelope(self, plaintext=None, **other):
         """The envelope, with any of: header, tail, plaintext, seal_key in the place of its own."""
         header = other.get("header", head(self.commitment[:16], self.nonce, self.hour, self.generation))
-        tail = other.get("tail", sized(self.customer.encode()) + sized(self.stream.encode()))
+        tail = other.get("tail", sized(self.customer) + sized(self.stream.encode()))
         return seal(other.get("seal_key", self.seal_key), header, tail, self.frame() if plaintext is None else plaintext)
 
 
@@ -112,17 +114,23 @@ def hexed(data):
     return None if data is None else data.hex()
 
 
+def listed(headers):
+    return [[name.hex(), hexed(value)] for name, value in headers]
+
+
 def inputs(record, comment, expect, envelope):
-    return {"comment": comment, "expect": expect, "customer": record.customer, "stream": record.stream,
+    return {"comment": comment, "expect": expect, "customer": record.customer.decode(), "stream": record.stream,
             "dek": record.dek.hex(), "commitment": record.stored.hex(), "envelope": envelope.hex()}
+
+
+def content(record):
+    return {"hour": record.hour, "generation": record.generation, "milliseconds": record.milliseconds,
+            "key": hexed(record.key), "headers": listed(record.headers), "payload": hexed(record.payload)}
 
 
 def valid(name, comment, **parts):
     record = Record(name, **parts)
-    emit(name, {**inputs(record, comment, "opened", record.envelope()),
-                "hour": record.hour, "generation": record.generation, "milliseconds": record.milliseconds,
-                "key": hexed(record.key), "headers": [[n.hex(), hexed(v)] for n, v in record.headers],
-                "payload": hexed(record.payload)})
+    emit(name, {**inputs(record, comment, "opened", record.envelope()), **content(record)})
 
 
 def faulty(name, expect, comment, make, **parts):
@@ -143,6 +151,17 @@ def flipped(data, at):
     return bytes(data)
 
 
+def consumed(name, expect, comment, key=b"acme", headers=(), event=None, change=lambda value: value, **parts):
+    """A whole record as it was consumed, whose reader has to find out the customer. Key and headers are the record's,
+    `event` holds the sealed ones; `change` alters the value."""
+    name = "record_" + name
+    record = Record(name, **parts, **(event or {}))
+    vector = {"comment": comment, "expect": expect, "record_key": hexed(key), "record_headers": listed(headers),
+              "record_value": hexed(change(record.envelope())), "stream": record.stream, "dek": record.dek.hex(),
+              "commitment": record.stored.hex()}
+    emit(name, vector | (content(record) if expect == "opened" else {}))
+
+
 # --- valid ------------------------------------------------------------------------------------------------------------
 
 def write_valid():
@@ -159,6 +178,14 @@ def write_valid():
     valid("header_own_prefix", "Incoming hourseal-* headers are content like any other.",
           headers=[(b"hourseal-customer", b"ajax")])
     valid("headers_300", "More headers than one byte counts.", headers=[(b"n%d" % i, b"v" * (i % 5)) for i in range(300)])
+    valid("header_name_longest", "65,535 bytes, all that its length can say.", headers=[(b"n" * 65_535, b"v")])
+    valid("ends_with_key", "The key ends where the frame does: the payload is empty, not null.", key=b"job-4711", payload=b"")
+    valid("ends_with_header_value", "Likewise a header's value.", headers=[(b"n", b"value")], payload=b"")
+    valid("ends_with_null_value", "Likewise a null one.", headers=[(b"n", None)], payload=b"")
+    valid("null_value_before_payload", "What follows a null value is the next field, not the value.",
+          headers=[(b"n", None)], payload=b"\xff\xff\xff\xff")
+    valid("payload_like_headers", "Without bit 1 a payload may look like anything.", payload=b"\0\x01\0\x01n\0\0\0\x01v")
+    valid("payload_one_block", "A frame of exactly 64 bytes.", payload=b"p" * 60)
     valid("payload_null", "A null payload: bit 2, and nothing follows.", payload=None)
     valid("payload_null_with_key_and_headers", "All three flags.", key=b"k", headers=[(b"n", b"v")], payload=None)
     valid("payload_binary", "A payload is bytes, not text.", payload=bytes(range(255, -1, -1)))
@@ -172,8 +199,12 @@ def write_valid():
     valid("customer_256_bytes", "The longest id: its length does not fit one byte.", customer="é" * 128)
     valid("customer_unicode", "Ids are bytes: composed é, then decomposed é, then outside the BMP.",
           customer="é e\u0301 \U0001F512")
+    valid("customer_with_nul", "No character ends an id.", customer="a\0b")
+    valid("customer_tilde_inside", "Only an id that begins with ~ is reserved.", customer="a~quarantine")
     valid("stream_longest", "244 bytes.", stream="s" * 244)
+    valid("stream_unicode", "Streams are bytes too.", stream="j\u00f6bs")
     valid("quarantine_customer_known", "Quarantined under the customer's own slot.", stream="jobs.quarantine")
+    valid("quarantine_stream_longest", "255 bytes.", stream="s" * 244 + ".quarantine")
     valid("quarantine_customer_unknown", "Quarantined under the reserved customer.", customer="~quarantine",
           stream="jobs.quarantine", key=None, headers=[(b"k", b"\xff")], payload=b"\xc3\x28 not UTF-8")
 
@@ -184,13 +215,16 @@ def write_no_envelopes():
     no = "not-an-envelope"
     faulty("empty", no, "No bytes.", lambda r: b"")
     faulty("magic_only", no, "One byte.", lambda r: b"\xe9")
+    faulty("magic_other_suite_unknown", no, "Neither fits: magic comes before suite.",
+           lambda r: b"\xe8\x02" + r.envelope()[2:])
+    faulty("suite_only", no, "Magic and suite of this version, and nothing after them.", lambda r: b"\xe9\x01")
     faulty("header_cut", no, "47 bytes.", lambda r: r.envelope()[:47])
     faulty("header_only", no, "A header and nothing after it.", lambda r: r.envelope()[:48])
+    faulty("frame_of_0_bytes", no, "Authentic, and without a frame: 64 bytes.", lambda r: r.envelope(plaintext=b""))
     faulty("frame_of_3_bytes", no, "Authentic, and one byte too short for a frame: 67 bytes.",
            lambda r: r.envelope(plaintext=b"\0\0\0"))
     faulty("magic_other", no, "0xE8.", lambda r: flipped(r.envelope(), 0))
     faulty("json_in_the_clear", no, "An event that nobody sealed.", lambda r: b'{"customer_id":"acme"}'.ljust(100))
-    faulty("suite_unknown_too_short", no, "Length comes before suite.", lambda r: b"\xe9\x02" + bytes(65))
 
 
 def write_unknown_suites():
@@ -198,6 +232,9 @@ def write_unknown_suites():
                                  ("suite_255", 255, "Unknown to this version.")]:
         faulty(name, "unknown-suite", comment,
                lambda r, suite=suite: r.envelope(header=head(r.commitment[:16], r.nonce, r.hour, r.generation, suite)))
+    faulty("suite_unknown_only", "unknown-suite", "Two bytes: how long such an envelope is, is not this version's to say.",
+           lambda r: b"\xe9\x02")
+    faulty("suite_unknown_too_short", "unknown-suite", "Suite comes before length.", lambda r: b"\xe9\x02" + bytes(65))
 
 
 def write_wrong_keys():
@@ -212,6 +249,8 @@ def write_wrong_keys():
 
     faulty("commitment_flipped", wrong, "The store's row differs in its last bit; key_id is right.",
            store_has(lambda c: flipped(c, 31)))
+    faulty("commitment_flipped_after_key_id", wrong, "The store's row differs in its 17th byte; key_id is right.",
+           store_has(lambda c: flipped(c, 16)))
     faulty("commitment_flipped_in_key_id", wrong, "The store's row differs within its first 16 bytes.",
            store_has(lambda c: flipped(c, 0)))
     faulty("commitment_zero", wrong, "An empty row.", store_has(lambda c: bytes(32)))
@@ -224,13 +263,13 @@ def write_wrong_keys():
 
     def other_customer(record):
         envelope = record.envelope()
-        record.customer = "ajax"
+        record.customer = b"ajax"
         return envelope
     faulty("customer_other", wrong, "Sealed for acme, given to the reader as ajax's.", other_customer)
 
     def decomposed(record):
         envelope = record.envelope()
-        record.customer = "e\u0301"
+        record.customer = "e\u0301".encode()
         return envelope
     faulty("customer_normalised", wrong, "Composed é is another customer than decomposed é.", decomposed, customer="é")
 
@@ -242,6 +281,8 @@ def write_wrong_keys():
     faulty("hour_changed", wrong, "Derived for its own hour, the key is another one.", header_with(hour=HOUR + 1))
     faulty("generation_changed", wrong, "Likewise for the generation.", header_with(generation=GENERATION + 1))
     faulty("key_id_flipped", wrong, "The last bit of key_id.", lambda r: flipped(r.envelope(), 23))
+    faulty("key_id_second_half", wrong, "The commitment's last 16 bytes, and authentic with them.",
+           lambda r: r.envelope(header=head(r.commitment[16:], r.nonce, r.hour, r.generation)))
     faulty("key_id_other", wrong, "An envelope that names another key, and is authentic under this one.",
            lambda r: r.envelope(header=head(bytes_of("key id", 16), r.nonce, r.hour, r.generation)))
 
@@ -258,9 +299,15 @@ def write_tampered():
     tampered("aad_other_stream", "Sealed for another stream.", lambda r: r.envelope(tail=tail(b"acme", b"tasks")))
     tampered("aad_quarantine_stream", "Sealed for the quarantine, given as the stream's.",
              lambda r: r.envelope(tail=tail(b"acme", b"jobs.quarantine")))
+    tampered("aad_not_quarantine", "The stream's, given as the quarantine's.",
+             lambda r: r.envelope(tail=tail(b"acme", b"jobs")), stream="jobs.quarantine")
     tampered("aad_stream_first", "Customer and stream the wrong way round.",
              lambda r: r.envelope(tail=tail(b"jobs", b"acme")))
     tampered("aad_without_lengths", "customer ‖ stream, bare.", lambda r: r.envelope(tail=b"acmejobs"))
+    tampered("aad_lengths_of_4_bytes", "Lengths as wide as a key's.",
+             lambda r: r.envelope(tail=pack(">I", 4) + b"acme" + pack(">I", 4) + b"jobs"))
+    tampered("aad_lengths_little_endian", "Lengths the wrong way round.",
+             lambda r: r.envelope(tail=b"\x04\0acme\x04\0jobs"))
     tampered("aad_border_moved", "A byte of the stream counted to the customer.",
              lambda r: r.envelope(tail=tail(b"acmej", b"obs")))
     tampered("aad_header_only", "Without customer and stream.", lambda r: r.envelope(tail=b""))
@@ -272,11 +319,22 @@ def write_tampered():
     tampered("sealed_with_dek", "The DEK itself is not the seal key.", lambda r: r.envelope(seal_key=r.dek))
     tampered("sealed_with_commitment", "Nor is the commitment.", lambda r: r.envelope(seal_key=r.commitment))
 
+    def by_the_short_nonce(r):
+        header = head(r.commitment[:16], r.nonce, r.hour, r.generation)
+        return header + chacha20_poly1305(r.frame(), header + tail(b"acme", b"jobs"), r.nonce[:12], r.seal_key)
+    tampered("sealed_with_chacha20", "ChaCha20-Poly1305 with half of the nonce.", by_the_short_nonce)
+
     tampered("nonce_flipped", "One bit of the nonce.", lambda r: flipped(r.envelope(), 24))
     tampered("nonce_flipped_last", "One bit of the nonce's last byte.", lambda r: flipped(r.envelope(), 47))
     tampered("ciphertext_flipped", "One bit of the first ciphertext byte.", lambda r: flipped(r.envelope(), 48))
+    tampered("ciphertext_flipped_last", "One bit of the last one.", lambda r: flipped(r.envelope(), -17))
+    tampered("ciphertext_in_the_clear", "The frame itself, under the tag of its ciphertext.",
+             lambda r: r.envelope()[:48] + r.frame() + r.envelope()[-16:])
     tampered("ciphertext_cut", "A byte taken out before the tag.", lambda r: r.envelope()[:-17] + r.envelope()[-16:])
     tampered("tag_flipped", "One bit of the tag.", lambda r: flipped(r.envelope(), -1))
+    tampered("tag_zero", "Sixteen zero bytes.", lambda r: r.envelope()[:-16] + bytes(16))
+    tampered("tag_first", "The tag before the ciphertext.",
+             lambda r: r.envelope()[:48] + r.envelope()[-16:] + r.envelope()[48:-16])
     tampered("tag_truncated", "The last byte is missing.", lambda r: r.envelope()[:-1])
     tampered("byte_appended", "One byte too many.", lambda r: r.envelope() + b"\0")
     tampered("two_envelopes", "One after the other.", lambda r: r.envelope() * 2)
@@ -285,20 +343,102 @@ def write_tampered():
 def write_not_canonical():
     authentic("flag_reserved", b"\x08\0\0\0", "Bit 3, reserved for zstd.")
     authentic("flag_unknown", b"\x10\0\0\0", "Bit 4.")
+    authentic("flag_unknown_bit_5", b"\x20\0\0\0", "Bit 5.")
+    authentic("flag_unknown_bit_6", b"\x40\0\0\0", "Bit 6.")
     authentic("flag_unknown_highest", b"\x80\0\0\0", "Bit 7.")
+    authentic("flag_unknown_beside_null", b"\x0c\0\0\0", "Bit 3 beside a null payload.")
     authentic("milliseconds_too_large", b"\0" + (3_600_000).to_bytes(3, "big"), "The first of the next hour.")
     authentic("milliseconds_largest", b"\0\xff\xff\xff", "All bits of u24.")
+    authentic("key_length_missing", b"\x01\0\0\0", "Flagged, and nothing there.")
     authentic("key_length_cut", b"\x01\0\0\0\0\0\0", "Three bytes of a length.")
-    authentic("key_beyond_end", b"\x01\0\0\0\0\0\0\x02k", "Two bytes said, one there.")
     authentic("key_length_null", b"\x01\0\0\0\xff\xff\xff\xff", "Keys have no null: the flag says that.")
+    authentic("key_length_almost_null", b"\x01\0\0\0\xff\xff\xff\xfekey", "A length of nearly 4 GiB.")
+    authentic("key_length_negative", b"\x01\0\0\0\x80\0\0\0key", "2 GiB, or less than nothing where integers are signed.")
+    authentic("key_length_wraps", b"\x01\0\0\0\xff\xff\xff\xfb" + b"12345678", "8 + length overflows 32 bits, to 3.")
+    authentic("key_beyond_end", b"\x01\0\0\0\0\0\0\x02k", "Two bytes said, one there.")
     authentic("headers_flagged_but_empty", b"\x02\0\0\0\0\0payload", "Count 0.")
+    authentic("headers_flagged_but_empty_null", b"\x06\0\0\0\0\0", "Count 0 and a null payload.")
     authentic("headers_flagged_but_missing", b"\x02\0\0\0", "Not even a count.")
+    authentic("headers_count_cut", b"\x02\0\0\0\0", "One byte of a count.")
+    authentic("headers_count_of_nothing", b"\x02\0\0\0\xff\xff", "65,535 said, nothing there.")
     authentic("headers_fewer_than_count", b"\x02\0\0\0\0\x02\0\x01n\0\0\0\x01v", "Two said, one there.")
+    authentic("header_name_length_missing", b"\x02\0\0\0\0\x01", "One said, nothing there.")
+    authentic("header_name_length_cut", b"\x02\0\0\0\0\x01\0", "One byte of a length.")
     authentic("header_name_beyond_end", b"\x02\0\0\0\0\x01\0\x05n", "Five bytes said, one there.")
+    authentic("header_name_negative", b"\x02\0\0\0\0\x01\xff\xffn\0\0\0\0",
+              "65,535 bytes, or less than nothing where integers are signed.")
+    authentic("header_value_length_missing", b"\x02\0\0\0\0\x01\0\x01n", "A name, and nothing after it.")
     authentic("header_value_length_cut", b"\x02\0\0\0\0\x01\0\x01n\0\0", "Two bytes of a length.")
     authentic("header_value_beyond_end", b"\x02\0\0\0\0\x01\0\x01n\0\0\0\x02v", "Two bytes said, one there.")
     authentic("header_value_almost_null", b"\x02\0\0\0\0\x01\0\x01n\xff\xff\xff\xfe", "A length of nearly 4 GiB.")
+    authentic("header_value_negative", b"\x02\0\0\0\0\x01\0\x01n\x80\0\0\0v", "2 GiB.")
+    authentic("header_value_wraps", b"\x02\0\0\0\0\x01\0\x01n\xff\xff\xff\xf5" + b"12345678",
+              "13 + length overflows 32 bits, to 2.")
     authentic("null_payload_with_bytes", b"\x04\0\0\0{}", "Bit 2, and bytes follow.")
+    authentic("null_payload_with_zero", b"\x04\0\0\0\0", "Bit 2, and a byte follows that looks like nothing.")
+    authentic("null_payload_after_null_value", b"\x06\0\0\0\0\x01\0\x01n\xff\xff\xff\xffv",
+              "Bit 2, and bytes after a null value.")
+    authentic("null_payload_after_key", b"\x05\0\0\0\0\0\0\x01key", "Bit 2, and bytes after the key.")
+    authentic("null_payload_with_header_beyond", b"\x06\0\0\0\0\x01\0\x01n\0\0\0\x02v",
+              "Bit 2 makes no difference to a header's length.")
+
+
+# --- whole records ----------------------------------------------------------------------------------------------------
+
+CUSTOMER = b"hourseal-customer"
+
+
+def write_records():
+    consumed("customer_key", "opened", "The key names the customer.")
+    consumed("customer_header", "opened", "The header does, and the key is the input's.", key=b"job-4711",
+             headers=[(CUSTOMER, b"acme")])
+    consumed("customer_header_key_null", "opened", "The header does, and there is no key.", key=None,
+             headers=[(b"schema", b"3"), (CUSTOMER, b"acme")])
+    consumed("customer_header_before_key", "opened", "The header does, though the key could.", key=b"ajax",
+             headers=[(CUSTOMER, b"acme")])
+    consumed("customer_header_alike", "opened", "Names are bytes: these two are other headers.",
+             headers=[(b"Hourseal-Customer", b"ajax"), (b"hourseal-customer-id", b"ajax"), (b"", None)])
+    consumed("customer_quarantine", "opened", "The reserved id.", key=b"~quarantine", customer="~quarantine",
+             stream="jobs.quarantine", headers=[(b"hourseal-reason", b"no-customer")])
+    consumed("customer_longest", "opened", "256 bytes.", key="é".encode() * 128, customer="é" * 128)
+    consumed("not_the_event", "opened", "Key and headers of the record are not those of the event.",
+             headers=[(b"schema", b"4"), (b"added", b"later")],
+             event={"key": b"job-4711", "headers": [(b"schema", b"3")]})
+
+    def no(name, comment, **parts):
+        consumed(name, "not-an-envelope", comment, **parts)
+
+    twice = [(CUSTOMER, b"acme"), (CUSTOMER, b"ajax")]
+    no("customer_twice", "Two headers, of which the first is right.", headers=twice)
+    no("customer_twice_last_right", "Two headers, of which the last is right.", headers=twice[::-1])
+    no("customer_twice_alike", "Two headers that say the same.", headers=twice[:1] * 2)
+    no("customer_null", "A null header; the key, which is right, does not stand in for it.", headers=[(CUSTOMER, None)])
+    no("customer_null_and_right", "A null header and one that is right.", headers=[(CUSTOMER, None), (CUSTOMER, b"acme")])
+    no("customer_empty", "An empty header; the key does not stand in for it.", headers=[(CUSTOMER, b"")])
+
+    def sealed_for(name, comment, customer):
+        """Sealed for what is no id: only the check of the customer refuses it."""
+        no("customer_" + name, comment, key=None, headers=[(CUSTOMER, customer)], customer=customer)
+        no("key_" + name, comment, key=customer, customer=customer)
+    sealed_for("too_long", "257 bytes.", b"c" * 257)
+    sealed_for("too_long_in_bytes", "129 characters, 258 bytes.", "é".encode() * 129)
+    sealed_for("tilde", "Reserved.", b"~acme")
+    sealed_for("tilde_alone", "Reserved.", b"~")
+    sealed_for("not_utf8", "A byte that UTF-8 never has.", b"acme\xff")
+    sealed_for("not_utf8_overlong", "A slash in two bytes.", b"a\xc0\xaf")
+    sealed_for("not_utf8_surrogate", "Half of a pair, as in CESU-8.", b"\xed\xa0\x80")
+    sealed_for("not_utf8_beyond", "U+110000.", b"\xf4\x90\x80\x80")
+    sealed_for("not_utf8_cut", "The first of two bytes.", b"acme\xc3")
+    no("key_empty", "An empty key names nobody.", key=b"", customer="")
+    no("key_null", "No header and no key.", key=None)
+    no("key_null_suite_unknown", "Neither customer nor suite: the customer comes first.", key=None,
+       change=lambda value: b"\xe9\x02" + value[2:])
+    no("value_null", "A record without a value.", change=lambda value: None)
+    no("value_empty", "A record with an empty one.", change=lambda value: b"")
+    consumed("suite_unknown", "unknown-suite", "The customer is known, the suite is not.",
+             change=lambda value: b"\xe9\x02" + value[2:])
+    consumed("customer_other", "wrong-key", "Passed off as another customer's by the header.", headers=[(CUSTOMER, b"ajax")])
+    consumed("tag_flipped", "tampered", "One bit of the tag.", change=lambda value: flipped(value, -1))
 
 
 # --- wrapped DEKs -----------------------------------------------------------------------------------------------------
@@ -323,9 +463,13 @@ def write_wrapped():
     wrapped("dek_largest", "unwrapped", "The largest hour, generation and customer.", customer="c" * 256, hour=0xFFFF_FFFF,
             generation=0xFFFF)
     wrapped("dek_of_quarantine", "unwrapped", "The reserved customer has slots too.", customer="~quarantine")
+    wrapped("dek_unicode", "unwrapped", "A customer of many bytes.", customer="é e\u0301 \U0001F512")
     wrapped("commitment_not_of_dek", "wrong-key", "Authentic, and the DEK does not derive the commitment.")
     wrapped("version_unknown", "unknown-version", "Version 2.", lambda b: b"\x02" + b[1:])
+    wrapped("version_zero", "unknown-version", "Never given.", lambda b: b"\0" + b[1:])
     wrapped("suite_unknown", "unknown-suite", "Suite 2.", lambda b: b"\x01\x02" + b[2:])
+    wrapped("suite_zero", "unknown-suite", "Never given.", lambda b: b"\x01\0" + b[2:])
+    wrapped("version_and_suite_unknown", "unknown-version", "Version comes before suite.", lambda b: b"\x02\x02" + b[2:])
     wrapped("nonce_flipped", "unauthentic", "One bit.", lambda b: flipped(b, 2))
     wrapped("ciphertext_flipped", "unauthentic", "One bit.", lambda b: flipped(b, 26))
     wrapped("tag_flipped", "unauthentic", "One bit.", lambda b: flipped(b, 73))
@@ -336,7 +480,7 @@ def write_wrapped():
 
 def main():
     for write in (write_valid, write_no_envelopes, write_unknown_suites, write_wrong_keys, write_tampered,
-                  write_not_canonical, write_wrapped):
+                  write_not_canonical, write_records, write_wrapped):
         write()
     if "--check" in sys.argv[1:]:
         there = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}

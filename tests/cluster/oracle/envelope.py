@@ -79,10 +79,12 @@ def derive(dek: bytes, customer: bytes, hour: int, generation: int) -> DerivedKe
 
 
 def read_head(envelope: bytes) -> Head:
-    if len(envelope) < HEAD + TAG + 4 or envelope[0] != MAGIC:
+    if len(envelope) < 2 or envelope[0] != MAGIC:
         raise NotAnEnvelope
     if envelope[1] != SUITE:
         raise UnknownSuite
+    if len(envelope) < HEAD + TAG + 4:
+        raise NotAnEnvelope
     generation, hour = struct.unpack_from(">HI", envelope, 2)
     return Head(generation, hour, envelope[8:24], envelope[24:48])
 
@@ -101,7 +103,7 @@ def open_with(key: DerivedKey, envelope: bytes, customer: bytes, stream: bytes) 
 
 
 def open_envelope(envelope: bytes, customer: bytes, stream: bytes, dek: bytes, commitment: bytes) -> tuple[Head, Frame]:
-    """The whole of "What a reader must do", given the store's row of the slot."""
+    """Steps 2 to 5 of "Opening", given the customer and the store's row of the slot."""
     head = read_head(envelope)
     key = derive(dek, customer, head.hour, head.generation)
     if not hmac.compare_digest(key.commitment, commitment):
