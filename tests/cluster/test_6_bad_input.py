@@ -5,7 +5,7 @@ import hmac
 from collections import Counter
 
 from children import wait_until
-from kinds import BAD, GOOD, MAX_BYTES, Bad
+from kinds import MAX_BYTES, Bad, Kinds
 from oracle.envelope import open_with, read_head
 from oracle.events import HOUR_MS, Event, now_ms, rfc3339
 from oracle.keystore import Slot
@@ -79,13 +79,15 @@ def check_clear(keys, record, kind: Bad):
 
 
 def test_every_bad_kind_is_quarantined_once_with_its_reason_while_the_good_ones_flow(kafka, make_world):
-    assert len(BAD) >= 40
+    kinds = Kinds(now_ms())
+    bad, good = kinds.bad(), kinds.good()
+    assert len(bad) >= 40
     world = make_world(kafka, partitions=2, settings=SETTINGS)
     mixer = Mixer(world)
-    for number, kind in enumerate(BAD):
+    for number, kind in enumerate(bad):
         mixer.put_bad(kind)
         mixer.put(filler(number))
-    for event in GOOD.values():
+    for event in good.values():
         mixer.put(event)
     mixer.finish()
     worker = world.worker(lanes=2)

@@ -181,7 +181,7 @@ fn text(vector: &Value, field: &str) -> String {
     vector[field].as_str().unwrap_or_else(|| panic!("{field} must be a string")).to_owned()
 }
 
-fn bytes(vector: &Value, field: &str) -> Vec<u8> {
+pub fn bytes(vector: &Value, field: &str) -> Vec<u8> {
     hex::decode(text(vector, field)).unwrap_or_else(|_| panic!("{field} must be hex"))
 }
 
@@ -189,6 +189,6 @@ fn optional(hex: &Value) -> Option<Vec<u8>> {
     hex.as_str().map(|digits| hex::decode(digits).expect("hex"))
 }
 
-fn array<const N: usize>(vector: &Value, field: &str) -> [u8; N] {
+pub fn array<const N: usize>(vector: &Value, field: &str) -> [u8; N] {
     bytes(vector, field).try_into().unwrap_or_else(|_| panic!("{field} must be {N} bytes"))
 }

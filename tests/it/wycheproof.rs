@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use hourseal::envelope::{aead_open, aead_seal, hkdf, hkdf_with_salt};
 use serde_json::Value;
 
+use super::vectors::{array, bytes};
+
 #[test]
 fn xchacha20_poly1305_holds_for_every_case() {
     check("xchacha20_poly1305_test.json", |case| {
@@ -59,12 +61,4 @@ fn check(file: &str, holds: impl Fn(&Value) -> bool) {
         ran += 1;
     }
     assert!(ran > 0 && Some(ran) == set["numberOfTests"].as_u64(), "{file}: {ran} cases");
-}
-
-fn bytes(case: &Value, field: &str) -> Vec<u8> {
-    hex::decode(case[field].as_str().expect("text")).expect("hex")
-}
-
-fn array<const N: usize>(case: &Value, field: &str) -> [u8; N] {
-    bytes(case, field).try_into().unwrap_or_else(|_| panic!("{field} must be {N} bytes"))
 }

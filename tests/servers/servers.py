@@ -219,8 +219,7 @@ class Cassandra(_Servers):
 
         `steady`: all of Java's compilers and more room, as where figures are taken; it starts and warms up more slowly."""
         self.steady = steady
-        memtables = "256MiB" if steady else "32MiB"
-        self.settings = {"memtable_heap_space": memtables, "memtable_offheap_space": memtables} | (settings or {})
+        self.settings = settings or {}
         self.disk_mb = disk_mb
         self._disks: list[Path] = []
         super().__init__(nodes, "2g" if steady else heap)
@@ -303,6 +302,7 @@ class Cassandra(_Servers):
         return [self.disk(node) for node in self.nodes]
 
     def _yaml(self, node: int) -> str:
+        memtables = "256MiB" if self.steady else "32MiB"
         lines = {
             "cluster_name": "hourseal",
             "num_tokens": 1,
@@ -324,6 +324,8 @@ class Cassandra(_Servers):
             "disk_failure_policy": "stop",
             "disk_access_mode": "standard",
             "concurrent_compactors": 1,
+            "memtable_heap_space": memtables,
+            "memtable_offheap_space": memtables,
             "file_cache_size": "32MiB",
             "storage_compatibility_mode": "NONE",
             "auto_snapshot": "false",
