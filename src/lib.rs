@@ -13,10 +13,15 @@
 //! | [`reader`] | typed opening of sealed records |
 //! | [`edge`] | the only room that names Kafka, SQLite, files of keys and HTTP |
 //! | [`telemetry`], [`config`], [`app`], [`cli`] | metrics and logs, settings, wiring, the command line |
+//!
+//! `edge`, `app` and `cli` stand behind the feature `edges`; what is left is pure.
 
+#[cfg(feature = "edges")]
 pub mod app;
+#[cfg(feature = "edges")]
 pub mod cli;
 pub mod config;
+#[cfg(feature = "edges")]
 pub mod edge;
 pub mod envelope;
 pub mod forget;

@@ -35,6 +35,14 @@ pub struct Layers {
 impl Layers {
     /// Merges the layers and fills in what is derived from them.
     pub(super) fn merge(&self) -> Result<Figment, ConfigError> {
+        self.merge_with(read)
+    }
+
+    /// The same, told how to come by what the file says.
+    pub(super) fn merge_with(
+        &self,
+        read: impl FnOnce(&Path) -> Result<Dict, ConfigError>,
+    ) -> Result<Figment, ConfigError> {
         let mut figment = Figment::new().merge(Layer::new("default", defaults()));
         if let Some(path) = &self.file {
             figment = figment.merge(Layer::new(format!("file {}", path.display()), read(path)?));
@@ -98,11 +106,15 @@ fn defaults() -> Dict {
     toml::from_str(DEFAULTS).expect("the embedded defaults are TOML, as a test shows")
 }
 
-/// Reads the file. A syntax error names the line and never quotes it: it might hold a secret.
 fn read(path: &Path) -> Result<Dict, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
+    parse(path, &text)
+}
+
+/// What the file says. A syntax error names the line and never quotes it: it might hold a secret.
+pub(super) fn parse(path: &Path, text: &str) -> Result<Dict, ConfigError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let why = error.message().lines().next().unwrap_or_default().to_owned();
         ConfigError::Syntax { path: path.to_owned(), line: before.matches('\n').count() + 1, why }

@@ -75,7 +75,19 @@ impl Config {
 
     /// The same, with every effective value and where it came from.
     pub fn load_with_entries(layers: &Layers) -> Result<(Self, Vec<Entry>), ConfigError> {
-        let figment = layers.merge()?;
+        Self::checked(layers.merge()?)
+    }
+
+    /// The same with the text of the file at hand, which `layers.file` then only names: for the fuzzer.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    #[cfg(feature = "testkit")]
+    pub fn load_text(layers: &Layers, text: &str) -> Result<(Self, Vec<Entry>), ConfigError> {
+        Self::checked(layers.merge_with(|path| layers::parse(path, text))?)
+    }
+
+    fn checked(figment: figment::Figment) -> Result<(Self, Vec<Entry>), ConfigError> {
         let raw: Raw = figment.extract().map_err(|error| show::explain(&figment, error))?;
         let config = Self::try_from(raw).map_err(|error| show::with_origin(&figment, error))?;
         Ok((config, show::entries(&figment)))

@@ -75,12 +75,28 @@ pub fn show_toml(entries: &[Entry]) -> String {
             section = &entry.section;
             let _ = writeln!(text, "\n[{section}]");
         }
-        let plain = entry.key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-        let key = if plain { entry.key.clone() } else { format!("{:?}", entry.key) };
-        let setting = format!("{key} = {}", entry.value);
+        let setting = format!("{} = {}", key_text(&entry.key), entry.value);
         let _ = writeln!(text, "{setting:<46} # {}", entry.origin);
     }
     text
+}
+
+/// A key as TOML: bare where it may be, else a basic string, which escapes control characters otherwise than Rust does.
+fn key_text(key: &str) -> String {
+    if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+        return key.to_owned();
+    }
+    let mut text = String::from('"');
+    for c in key.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            c if c.is_ascii_control() => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
+            c => text.push(c),
+        }
+    }
+    text + "\""
 }
 
 /// One JSON object per line: `key`, `value` (as TOML), `origin`.

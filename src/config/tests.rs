@@ -77,6 +77,17 @@ fn what_show_prints_is_a_configuration_with_the_same_effect() {
     assert_eq!(config.kafka.client(), again.kafka.client());
 }
 
+/// Found by the fuzzer: Rust writes `\0` and `\u{7f}`, which TOML does not know.
+#[test]
+fn what_show_prints_is_toml_whatever_the_keys_are() {
+    let file = "[kafka.client]\n\"a\\u0000\\u007f\\\"\\\\b\\n'\" = 1\n\"\" = 2";
+    let (layers, _file) = layers(file, &[], &[]);
+    let (config, entries) = Config::load_with_entries(&layers).expect("a config");
+    let again = load(&show_toml(&entries)).expect("the printed one");
+    assert_eq!(config.kafka.client(), again.kafka.client());
+    assert_eq!(config.kafka.client()["a\0\u{7f}\"\\b\n'"], "1");
+}
+
 #[test]
 fn librdkafka_settings_reach_their_clients_only() {
     let file = "[kafka.client]\n'client.id' = 'x'\n[kafka.producer]\n'linger.ms' = 5";

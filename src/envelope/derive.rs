@@ -75,6 +75,28 @@ mod tests {
         }
     }
 
+    /// The slot of `tests/vectors/envelope/job_event.json`.
+    #[test]
+    fn the_commitment_is_the_schemas() {
+        let dek = "39b22e82fd87ba726a3dfec38ec9283e4be691d9fc36951e327044800670e368";
+        let mut dek: [u8; 32] = hex::decode(dek).expect("hex").try_into().expect("32 bytes");
+        let acme = CustomerId::parse("acme").expect("a valid id");
+        let key = derive(&Dek::take(&mut dek), &acme, Hour(498_745), Generation(2));
+        assert_eq!(
+            hex::encode(key.commitment()),
+            "be023546dbdd8e4743fc1d701fad1f20169799ba608f783ee0769a5b3d2896cb"
+        );
+    }
+
+    #[test]
+    fn differences_do_not_cancel_each_other() {
+        let acme = key("acme", 494_000, 0);
+        let mut commitment = *acme.commitment();
+        commitment[3] ^= 0x55;
+        commitment[20] ^= 0x55;
+        assert!(!acme.commits_to(&commitment));
+    }
+
     #[test]
     fn one_differing_bit_anywhere_is_a_difference() {
         let acme = key("acme", 494_000, 0);

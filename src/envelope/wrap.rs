@@ -154,6 +154,16 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_customer_has_wrapped_deks_too() {
+        let customer = CustomerId::parse(&"c".repeat(CustomerId::MAX_LEN)).expect("the longest id");
+        let (kek, id, slot) = (kek(1), kek_id("day/2026-11-24"), (Hour(u32::MAX), Generation(u16::MAX)));
+        let dek = Dek::take(&mut [5; 32]);
+        let wrapped = wrap(&dek, &kek, &id, &customer, slot.0, slot.1, &[3; 32], [4; 24]);
+        let dek = unwrap(&wrapped, &kek, &id, &customer, slot.0, slot.1, &[3; 32]);
+        assert_eq!(dek.expect("its own KEK").expose(), &[5; 32]);
+    }
+
+    #[test]
     fn it_unwraps_for_its_own_slot_kek_and_commitment_only() {
         let ajax = CustomerId::parse("ajax").expect("a valid id");
         let id = kek_id("day/2026-11-24");

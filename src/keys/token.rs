@@ -33,6 +33,8 @@ impl TokenKey {
         self.hmac(b"hourseal/1 digest", bytes)
     }
 
+    /// For the stores, which keep it.
+    #[cfg(feature = "edges")]
     pub(crate) fn expose(&self) -> &[u8; 32] {
         &self.0
     }

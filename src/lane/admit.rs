@@ -52,6 +52,25 @@ pub(super) struct Admitted<'v> {
     pub(super) fits_quarantine: bool,
 }
 
+/// What [`Admit`] decided about a record, for the fuzzer.
+#[cfg(feature = "testkit")]
+pub struct Decision<'v> {
+    pub customer: Option<Cow<'v, str>>,
+    pub when: Option<(Hour, Millis)>,
+    pub reason: Option<Reason>,
+    pub size: usize,
+    pub fits_quarantine: bool,
+}
+
+#[cfg(feature = "testkit")]
+impl Admit {
+    /// The decision about a record that is read at `now`.
+    pub fn decision<'v>(&self, input: &Input<'v>, now: Millis) -> Decision<'v> {
+        let Admitted { customer, when, reason, size, fits_quarantine } = self.decide(input, now);
+        Decision { customer, when, reason, size, fits_quarantine }
+    }
+}
+
 impl Admit {
     /// Decides about a record that is read at `now`.
     pub(super) fn decide<'v>(&self, input: &Input<'v>, now: Millis) -> Admitted<'v> {

@@ -17,6 +17,8 @@ mod settings;
 mod step;
 mod time;
 
+#[cfg(feature = "testkit")]
+pub use admit::Decision;
 pub use admit::{Admit, Limits};
 pub use keys::Keys;
 pub use quarantine::Reason;

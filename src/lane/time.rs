@@ -4,40 +4,48 @@ use crate::model::Millis;
 
 static PARSER: jiff::fmt::temporal::DateTimeParser = jiff::fmt::temporal::DateTimeParser::new();
 
+/// Where the digits of a fraction begin.
+const FRACTION: usize = 20;
+/// Digits of a fraction that the parser takes. RFC 3339 has no limit.
+const NANOSECONDS: usize = 9;
+
 /// Parses an RFC 3339 date-time to the millisecond below it; a leap second counts as the second before it.
 pub(super) fn rfc3339(text: &str) -> Option<Millis> {
-    if !has_shape(text.as_bytes()) {
-        return None;
-    }
-    let time = PARSER.parse_timestamp(text).ok()?;
-    Some(Millis(time.as_nanosecond().div_euclid(1_000_000) as i64))
+    let zone = zone(text.as_bytes())?;
+    let time = if zone <= FRACTION + NANOSECONDS {
+        PARSER.parse_timestamp(text)
+    } else {
+        PARSER.parse_timestamp(format!("{}{}", &text[..FRACTION + NANOSECONDS], &text[zone..]))
+    };
+    Some(Millis(time.ok()?.as_nanosecond().div_euclid(1_000_000) as i64))
 }
 
-/// `YYYY-MM-DDThh:mm:ss[.digits](Z|±hh:mm)`: the parser knows more forms than RFC 3339 §5.6 allows.
-fn has_shape(text: &[u8]) -> bool {
+/// Where the zone begins in `YYYY-MM-DDThh:mm:ss[.digits](Z|±hh:mm)`; `None` where the text has another form: the parser knows
+/// more of them than RFC 3339 §5.6 allows.
+fn zone(text: &[u8]) -> Option<usize> {
     let digits = |range: std::ops::Range<usize>| text[range].iter().all(u8::is_ascii_digit);
     if text.len() < 20 || !(digits(0..4) && digits(5..7) && digits(8..10) && digits(11..13) && digits(14..16))
     {
-        return false;
+        return None;
     }
     if text[4] != b'-' || text[7] != b'-' || text[13] != b':' || text[16] != b':' || !digits(17..19) {
-        return false;
+        return None;
     }
     if !matches!(text[10], b'T' | b't') {
-        return false;
+        return None;
     }
-    let after_fraction = match text[19] {
-        b'.' => 20 + text[20..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
+    let zone = match text[19] {
+        b'.' => FRACTION + text[FRACTION..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
         _ => 19,
     };
-    if after_fraction == 20 {
-        return false;
-    }
-    match &text[after_fraction..] {
+    let is_zone = match &text[zone..] {
         [b'Z' | b'z'] => true,
-        [b'+' | b'-', h1, h2, b':', m1, m2] => [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit()),
+        [b'+' | b'-', h1, h2, b':', m1, m2] => {
+            [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit()) && [*h1, *h2] < *b"24"
+        }
         _ => false,
-    }
+    };
+    (is_zone && zone != FRACTION).then_some(zone)
 }
 
 #[cfg(test)]
@@ -49,9 +57,28 @@ mod tests {
         let second = rfc3339("2026-11-24T09:40:00Z").expect("a time").0;
         assert_eq!(rfc3339("2026-11-24T09:40:00.9999Z"), Some(Millis(second + 999)));
         assert_eq!(rfc3339("2026-11-24T11:40:00+02:00"), Some(Millis(second)));
+        assert_eq!(rfc3339("2026-11-24T09:40:00+23:59"), Some(Millis(second - (23 * 60 + 59) * 60_000)));
         assert_eq!(rfc3339("2026-11-24t09:40:00z"), Some(Millis(second)));
         assert_eq!(rfc3339("1969-12-31T23:59:59.9995Z"), Some(Millis(-1)));
         assert_eq!(rfc3339("2016-12-31T23:59:60Z"), rfc3339("2016-12-31T23:59:59Z"), "a leap second");
+    }
+
+    /// Found by the fuzzer: the parser stops at nanoseconds.
+    #[test]
+    fn a_fraction_may_have_any_number_of_digits() {
+        let second = rfc3339("2026-11-24T09:40:00Z").expect("a time").0;
+        for more in ["", "7", "78", "789", &"9".repeat(100)] {
+            assert_eq!(
+                rfc3339(&format!("2026-11-24T09:40:00.123999{more}Z")),
+                Some(Millis(second + 123)),
+                "{more}"
+            );
+            assert_eq!(
+                rfc3339(&format!("2026-11-24T11:40:00.123999{more}+02:00")),
+                Some(Millis(second + 123))
+            );
+        }
+        assert_eq!(rfc3339(&format!("2026-11-24T09:40:00.{}x", "9".repeat(100))), None);
     }
 
     #[test]
@@ -65,6 +92,9 @@ mod tests {
             "2026-11-24T09:40:00,5Z",
             "2026-11-24T09:40:00.Z",
             "2026-11-24T09:40:00+0200",
+            "2026-11-24T09:40:00+24:00", // found by the fuzzer: the parser goes to 25:59
+            "2026-11-24T09:40:00-25:59",
+            "2026-11-24T09:40:00+23:60",
             "2026-11-24T09:40:00Z[UTC]",
             "2026-13-24T09:40:00Z",
             "2026-11-24T25:40:00Z",

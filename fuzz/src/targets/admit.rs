@@ -1,0 +1,191 @@
+//! Admission: any record, read by every way to find its customer and its time. What is admitted is what somebody else reads too.
+
+mod reference;
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use hourseal::lane::{Admit, CustomerFrom, Decision, Limits, Reason, TimeFrom};
+use hourseal::model::{CustomerId, Generation, Hour, Millis};
+use hourseal::stream::Input;
+
+use crate::fields::{Fields, sized};
+use crate::memory::within;
+use reference::{Place, rfc3339};
+
+/// 2026-11-24T10:00:00Z.
+const NOW: Millis = Millis(1_795_514_400_000);
+const YEAR_2000: Millis = Millis(946_684_800_000);
+/// 9999-12-30T22:00:00Z, where the calendar of the crate under test ends.
+const LAST: Millis = Millis(253_402_207_200_000);
+
+const CUSTOMERS: [&str; 6] =
+    ["json:/customer_id", "json:/a/0/b", "json:/", "json:/a~1b/~0", "header:c", "key"];
+/// Some lie where a customer lies, or above it.
+const TIMES: [&str; 6] =
+    ["json:/occurred_at", "json:/a/0/t", "json:/a/0/b", "json:/a", "header:t", "timestamp"];
+
+/// Every pair of the two, with the limits of the defaults and with small ones.
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let pairs = CUSTOMERS.iter().flat_map(|customer| TIMES.map(|time| (*customer, time)));
+    pairs.flat_map(|(customer, time)| [1 << 20, 64].map(|bytes| Rule::of(customer, time, bytes))).collect()
+});
+
+struct Rule {
+    admit: Admit,
+    customer: Place,
+    time: Place,
+}
+
+impl Rule {
+    fn of(customer: &'static str, time: &'static str, bytes: usize) -> Self {
+        let limits = Limits {
+            max_future_ms: 300_000,
+            grace_ms: 300_000,
+            max_event_bytes: bytes,
+            output_bytes: 2 * bytes + 300,
+            quarantine_bytes: 4 * bytes,
+        };
+        let (from, when) = (customer.parse::<CustomerFrom>(), time.parse::<TimeFrom>());
+        let admit = Admit { customer: from.expect("a place"), time: when.expect("a place"), limits };
+        Self { admit, customer: Place::of(customer), time: Place::of(time) }
+    }
+}
+
+/// A record as it is read from the input, and when.
+struct Record<'a> {
+    now: Millis,
+    timestamp: Option<Millis>,
+    key: Option<&'a [u8]>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    value: Option<&'a [u8]>,
+}
+
+/// Which rule ‖ bits ‖ [i64 now] ‖ [i64 timestamp] ‖ [key] ‖ (name ‖ value)* ‖ value.
+pub fn run(data: &[u8]) {
+    let mut fields = Fields::of(data);
+    let rule = &RULES[usize::from(fields.byte()) % RULES.len()];
+    let record = Record::read(fields);
+    let headers: &[(Vec<u8>, Option<Vec<u8>>)] = &record.headers;
+    let input = Input {
+        partition: 0,
+        offset: 0,
+        timestamp: record.timestamp,
+        key: record.key,
+        value: record.value,
+        headers: &headers,
+    };
+    // Found text is copied where it has escapes, by way of a buffer that doubles; a header's value is copied.
+    let decision = within(8 * data.len() + 1024, || rule.admit.decision(&input, record.now));
+    check(rule, &record, &decision);
+}
+
+/// Times at the borders of RFC 3339.
+const BORDERS: [&str; 16] = [
+    "2026-11-24T09:40:00.1234567890123Z",
+    "2026-11-24T09:40:00.9995Z",
+    "2026-11-24T09:40:00-00:00",
+    "2026-11-24T09:40:00+23:59",
+    "2026-11-24T09:40:00+24:00",
+    "2026-11-24T09:40:00+25:59",
+    "2026-11-24T09:40:00+01:60",
+    "2026-11-24T09:40:60.5Z",
+    "2026-11-24T09:40:61Z",
+    "2026-11-24T24:00:00Z",
+    "2026-02-29T00:00:00Z",
+    "2024-02-29T23:59:59-12:00",
+    "2000-01-01T00:00:00+00:01",
+    "0000-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999Z",
+    "2026-11-24t09:40:00z",
+];
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    let border = |time: &str| {
+        let value = format!(r#"{{"customer_id":"acme","occurred_at":"{time}"}}"#);
+        [&[0, 0][..], value.as_bytes()].concat()
+    };
+    let value = br#"{"customer_id":"acme","occurred_at":"2026-11-24T09:40:12.345Z","job_id":"job-000017","payload":{"n":[1,2.5e3,null]}}"#;
+    let deep = br#"{"a":[{"b":"acme","t":"2026-11-24T11:40:00+02:00"}],"":"acme","a/b":{"~":"\u0061jax"},"a":"2016-12-31T23:59:60Z"}"#;
+    let twice = br#"{"customer_id":"acme","customer_id":"ajax","occurred_at":"1999-12-31T23:59:59Z"}"#;
+    let seed = |rule: usize| {
+        let headers = [sized(b"c"), sized(b"acme"), sized(b"t"), sized(b"2026-11-24T09:40:00Z")].concat();
+        let head = [&[rule as u8, 0b0010_1110][..], &NOW.0.to_be_bytes(), &sized(b"acme"), &headers].concat();
+        [&value[..], deep, twice].map(|value| [&head, value].concat())
+    };
+    (0..RULES.len()).flat_map(seed).chain(BORDERS.map(border)).collect()
+}
+
+impl<'a> Record<'a> {
+    fn read(mut fields: Fields<'a>) -> Self {
+        let bits = fields.byte();
+        let now = if bits & 1 == 0 { NOW } else { Millis(fields.i64()) };
+        let timestamp = (bits & 2 != 0).then(|| Millis(fields.i64()));
+        let key = (bits & 4 != 0).then(|| fields.sized());
+        let mut header = |_| (fields.sized().to_vec(), (bits & 8 != 0).then(|| fields.sized().to_vec()));
+        let headers = (0..bits >> 4 & 3).map(&mut header).collect();
+        let value = (bits & 64 == 0).then(|| fields.rest());
+        Self { now, timestamp, key, headers, value }
+    }
+
+    fn size(&self) -> usize {
+        let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let headers = self.headers.iter().map(|(name, value)| 6 + name.len() + len(value.as_deref()));
+        len(self.key) + len(self.value) + headers.sum::<usize>()
+    }
+}
+
+fn check(rule: &Rule, record: &Record<'_>, decision: &Decision<'_>) {
+    assert_eq!(decision.size, record.size());
+    if record.value.is_some_and(reference::is_beyond_a_tree) {
+        return;
+    }
+    if let Some(customer) = &decision.customer {
+        assert!(CustomerId::check(customer).is_ok());
+        assert_eq!(rule.customer.text(record).as_deref(), Some(customer.as_bytes()));
+    }
+    if let Some((hour, time)) = decision.when {
+        may_be_sealed(&rule.admit.limits, record.now, hour, time);
+        assert_eq!(time_by(rule, record), Some(time));
+    }
+    match decision.reason {
+        None => {
+            assert!(decision.customer.is_some() && decision.when.is_some());
+            assert!(decision.size <= rule.admit.limits.max_event_bytes);
+        }
+        Some(reason) => is_right(reason, rule, record, decision),
+    }
+}
+
+fn may_be_sealed(limits: &Limits, now: Millis, hour: Hour, time: Millis) {
+    assert_eq!(Hour::containing(time), Some(hour));
+    assert!(hour.offset_of(time) < 3_600_000);
+    assert!(time >= YEAR_2000 && time <= now.plus(limits.max_future_ms));
+    assert!(Generation::at(hour, now, limits.grace_ms).is_some());
+}
+
+fn time_by(rule: &Rule, record: &Record<'_>) -> Option<Millis> {
+    match rule.time {
+        Place::Beside => record.timestamp,
+        _ => rfc3339(&rule.time.text(record)?),
+    }
+}
+
+/// What is refused could not have been admitted.
+fn is_right(reason: Reason, rule: &Rule, record: &Record<'_>, decision: &Decision<'_>) {
+    let customer = || rule.customer.text(record);
+    let is_id = |id: Cow<'_, [u8]>| std::str::from_utf8(&id).is_ok_and(|id| CustomerId::check(id).is_ok());
+    match reason {
+        Reason::BadCustomer => assert!(!customer().is_some_and(is_id)),
+        Reason::NoCustomer => assert!(customer().is_none()),
+        Reason::BadTime | Reason::NoTime => assert!(time_by(rule, record).is_none_or(|time| time > LAST)),
+        Reason::Future | Reason::Implausible => assert!(time_by(rule, record).is_some()),
+        Reason::NoValue => assert!(record.value.is_none()),
+        Reason::NotJson => assert!(record.value.is_some_and(|value| reference::json(value).is_none())),
+        Reason::TooLarge => assert!(decision.size > 64),
+        Reason::Ambiguous => {}
+        Reason::Erased | Reason::Expired | Reason::Refused | Reason::TooManyHeaders => {
+            panic!("{reason} is not decided here")
+        }
+    }
+}
