@@ -218,3 +218,17 @@ def test_a_refused_protection_is_explained_and_keeps_nobody_from_sealing(world):
     assert "PR_SET_DUMPABLE" in warning and "seccomp" in warning and "can read keys" in warning, warning
     assert limits(worker.pid, "Max core file size") == ("0", "0")
     worker.stop()
+
+    config = world.config("cli")
+    for words in ("keys ls", "open --from-beginning", "quarantine ls"):
+        assert "warning: the system refused PR_SET_DUMPABLE" in complaints(world, *words.split(), "--config", config)
+    assert "warning: the system refused PR_SET_DUMPABLE" in complaints(world, "demo", "--events", "20")
+    assert not complaints(world, "config", "show", "--config", config), "it reads no key"
+
+
+def complaints(world: World, *arguments) -> str:
+    """What a command says on stderr that is denied the same."""
+    command = [world.binary, *arguments]
+    done = subprocess.run(command, preexec_fn=denying_dumpable, capture_output=True, cwd=world.folder, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.decode()
