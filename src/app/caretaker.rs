@@ -1,13 +1,14 @@
-//! What is looked at now and then: the store, its clock, the ring. For metrics and readiness; decides nothing.
+//! What is looked at now and then: the store, its clock, the ring, the keys' memory. For metrics and readiness; decides nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Foundation;
+use crate::envelope::{KeyMemory, key_memory};
 use crate::keys::{KeyStore, Ring, RingStats};
 use crate::model::earliest;
 use crate::stream::Stop;
-use crate::telemetry::{Condition, KeyMetrics, KeyOp, Telemetry};
+use crate::telemetry::{Condition, KeyMetrics, KeyOp, Telemetry, codes, warn};
 
 const LOOK: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
@@ -22,6 +23,8 @@ pub(super) struct Caretaker {
     store: Condition,
     clocks: Condition,
     told: RingStats,
+    /// Whether it was said that keys are in unlocked memory.
+    warned: bool,
 }
 
 impl Caretaker {
@@ -33,6 +36,7 @@ impl Caretaker {
             store: telemetry.readiness.condition("store reachable"),
             clocks: telemetry.readiness.condition("clocks agree"),
             told: RingStats::default(),
+            warned: false,
         }
     }
 
@@ -51,6 +55,7 @@ impl Caretaker {
 
     async fn look(&mut self) {
         self.publish();
+        self.look_at_memory(key_memory());
         match tokio::time::timeout(ANSWER, probe(&*self.foundation.store)).await {
             Ok(Ok(now)) => {
                 self.store.met();
@@ -80,6 +85,18 @@ impl Caretaker {
         self.metrics.did(KeyOp::Adopt, stats.mint.adopted - self.told.mint.adopted);
         self.metrics.refused(KeyOp::Mint, stats.mint.refused - self.told.mint.refused);
         self.told = stats;
+    }
+
+    fn look_at_memory(&mut self, memory: KeyMemory) {
+        self.metrics.occupies(memory.locked, memory.unlocked);
+        if let Some(denied) = memory.denied.filter(|_| !std::mem::replace(&mut self.warned, true)) {
+            warn!(
+                codes::MEMORY_NOT_LOCKED,
+                bytes = memory.unlocked,
+                "keys may be swapped out or dumped ({denied}): for mlock, raise the limit of locked memory (`ulimit -l`, \
+                 LimitMEMLOCK= of systemd, ulimits.memlock of a container) to 1 MiB and 32 bytes for each key"
+            );
+        }
     }
 }
 

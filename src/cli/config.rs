@@ -31,7 +31,7 @@ pub struct Show {
 pub fn run(command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check(check) => {
-            let config = check.settings.load()?;
+            let config = check.settings.read()?;
             output::line(&format!(
                 "{}: instance {}, group {}",
                 output::verdict(true, "ok"),

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output;
+use super::{output, shield};
 use crate::app::{self, DemoOptions};
+use crate::config::Process;
 
 const HELP: &str = "\
 Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one
@@ -28,6 +29,7 @@ pub struct Demo {
 pub fn run(demo: Demo) -> anyhow::Result<()> {
     let keep = demo.keep.then(|| PathBuf::from("hourseal-demo"));
     let options = DemoOptions { keep, events: demo.events.get() };
+    shield::shield(&Process { dumpable: false });
     let mut printed = Ok(());
     app::demo(&options, &mut |line| {
         if printed.is_ok() {

@@ -47,6 +47,14 @@ impl From<SampleError> for Failure {
     }
 }
 
+/// Prints a warning: the command goes on.
+pub fn warn(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let (yellow, plain) = if stderr.is_terminal() { ("\u{1b}[33m", "\u{1b}[0m") } else { ("", "") };
+    // Nothing can be done about a closed stderr.
+    let _ = writeln!(stderr, "{yellow}warning:{plain} {text}");
+}
+
 /// Prints the error and answers the exit code. An error that no command has classified is a bug of ours.
 pub fn report(error: &anyhow::Error) -> u8 {
     let failure = error.downcast_ref::<Failure>();

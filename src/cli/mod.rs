@@ -16,6 +16,7 @@ mod quarantine;
 mod run;
 mod runtime;
 mod settings;
+mod shield;
 mod store;
 mod text;
 mod topics;

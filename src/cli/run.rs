@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Settings;
+use super::shield::shield_and_log;
 use crate::app::{self, RunOptions};
 use crate::telemetry;
 
@@ -35,7 +36,8 @@ pub fn run(mut run: Run) -> anyhow::Result<()> {
     if run.unsigned_commands {
         run.settings.set.push("control.require_signatures=false".to_owned());
     }
-    let config = run.settings.load()?;
+    let config = run.settings.read()?;
     telemetry::start_logging(config.log.format, config.log.level);
+    shield_and_log(&config.process);
     Ok(app::run(&config, RunOptions { accept_gap: run.accept_gap })?)
 }

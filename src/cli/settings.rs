@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::shield::shield;
 use crate::app::Failure;
 use crate::config::{Config, ConfigError, ENV_PREFIX, Entry, Layers};
 
@@ -26,8 +27,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The effective configuration.
+    /// The effective configuration, for a command that may read keys: the process is shielded as it says.
     pub fn load(&self) -> Result<Config, Failure> {
+        let config = self.read()?;
+        shield(&config.process);
+        Ok(config)
+    }
+
+    /// The effective configuration, and nothing done about it.
+    pub fn read(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.layers()?)?)
     }
 

@@ -40,6 +40,7 @@ pub struct Config {
     pub ring: Ring,
     pub retention: Retentions,
     pub control: Control,
+    pub process: Process,
     pub admin: Admin,
     pub log: Log,
 }
@@ -60,6 +61,7 @@ struct Raw {
     ring: Ring,
     retention: Retentions,
     control: Control,
+    process: Process,
     admin: Admin,
     log: Log,
 }
@@ -110,6 +112,7 @@ impl TryFrom<Raw> for Config {
             ring: raw.ring,
             retention: raw.retention,
             control: raw.control,
+            process: raw.process,
             admin: raw.admin,
             log: raw.log,
         };

@@ -166,6 +166,15 @@ pub struct Control {
     pub require_signatures: bool,
 }
 
+/// `[process]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Core dumps and debuggers are allowed: for looking into a process that has no real keys.
+    #[serde(deserialize_with = "units::parsed")]
+    pub dumpable: bool,
+}
+
 /// `[admin]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -42,7 +42,7 @@ fn without_a_file_everything_has_the_documented_default() {
     assert_eq!((config.seal.key, config.seal.partitioner), (OutputKey::Customer, Partitioner::CustomerHour));
     assert_eq!((config.lane.count, config.lane.batch_bytes), (4, 16 << 20));
     assert_eq!(config.retention.default.as_hours(), 720);
-    assert!(config.control.require_signatures);
+    assert!(config.control.require_signatures && !config.process.dumpable);
     assert_eq!((config.ring.lease, config.ring.premint), (Duration::from_secs(60), Duration::from_secs(600)));
 }
 
@@ -65,6 +65,18 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     assert_eq!(origin("batch_events"), "environment HOURSEAL__LANE__BATCH_EVENTS");
     assert!(origin("level").starts_with("file "));
     assert_eq!(origin("batch_time"), "default");
+}
+
+#[test]
+fn a_process_is_dumpable_only_where_that_is_said() {
+    let config = |file| load(file).expect("a config").process;
+    assert!(!config("[process]").dumpable && !config("[process]\ndumpable = false").dumpable);
+    assert!(config("[process]\ndumpable = true").dumpable);
+    let (layers, _file) = layers("", &[("HOURSEAL__PROCESS__DUMPABLE", "true")], &[]);
+    let (config, entries) = Config::load_with_entries(&layers).expect("a config");
+    assert!(config.process.dumpable);
+    assert!(show_toml(&entries).contains("[process]\ndumpable = "));
+    assert!(refusal("[process]\ndumpable = 'maybe'").starts_with("`process.dumpable` is wrong"));
 }
 
 #[test]

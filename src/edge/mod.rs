@@ -5,5 +5,6 @@ pub mod http;
 pub mod kafka;
 pub mod kek;
 mod private;
+pub mod process;
 pub mod scylla;
 pub mod sqlite;

@@ -1,7 +1,7 @@
-//! The wire format of `schemas/envelope.md`, suite 0x01: pure functions over byte slices.
+//! The wire format of `schemas/envelope.md`, suite 0x01: pure functions over byte slices, and the keys that they take.
 //!
 //! Promise: the format never changes with a setting; a reader accepts canonical encodings only, and no input
-//! makes it panic.
+//! makes it panic; a key's bytes are in a [`KeyCell`] and nowhere else.
 //! Not here: where keys come from (`keys`), which event goes where (`lane`).
 //! Start at [`Sealer::append`] and [`open()`]; [`derive()`] and [`wrap()`] make their keys.
 
@@ -10,10 +10,12 @@ mod context;
 mod derive;
 pub mod frame;
 mod hkdf;
+mod locked;
 mod open;
 mod random;
 mod seal;
 mod secret;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod wrap;
@@ -23,10 +25,12 @@ pub use context::{Context, StreamName, StreamNameError};
 pub use derive::{SUITE, derive};
 pub use frame::{Frame, FrameError, Plain};
 pub use hkdf::{hkdf, hkdf_with_salt};
+pub use locked::{Denied, KeyCell, KeyMemory, key_memory};
 pub use open::{Header, OpenError, Opened, open};
 pub use random::{Nonces, random};
 pub use seal::{HEADER_LEN, Sealer, seal_in_place};
 pub use secret::{Dek, Kek, SealKey};
+pub use stack::tidily;
 pub use wrap::{UnwrapError, WRAPPED_LEN, unwrap, wrap};
 
 /// The first byte of every envelope.

@@ -1,4 +1,4 @@
-//! Random bytes: the one thing of this room that is not pure.
+//! Random bytes. These and the keys' memory (`locked`) are what is not pure in this room.
 
 use ring::rand::{SecureRandom, SystemRandom};
 

@@ -1,32 +1,39 @@
-//! Secret bytes: no `Clone`, no `Debug`, wiped when dropped. `expose` is the only door, easy to grep.
+//! Secret bytes: no `Clone`, no `Debug`, in memory of their own, wiped when dropped. `expose` is the only door, easy to grep.
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroize;
 
+use super::KeyCell;
 use crate::model::KeyId;
 
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Zeroize, ZeroizeOnDrop)]
-        pub struct $name([u8; 32]);
+        pub struct $name(KeyCell);
 
         impl $name {
             /// Takes the bytes and wipes where they came from.
             pub fn take(bytes: &mut [u8; 32]) -> Self {
-                let secret = Self(*bytes);
+                let mut cell = KeyCell::zeroed();
+                cell.copy_from_slice(bytes);
                 bytes.zeroize();
-                secret
+                Self(cell)
             }
 
             /// Draws 32 bytes from the system's generator.
             pub fn random() -> Self {
-                let mut secret = Self([0; 32]);
-                super::random(&mut secret.0);
-                secret
+                let mut cell = KeyCell::zeroed();
+                super::random(&mut *cell);
+                Self(cell)
             }
 
             pub(crate) fn expose(&self) -> &[u8; 32] {
                 &self.0
+            }
+        }
+
+        impl From<KeyCell> for $name {
+            fn from(cell: KeyCell) -> Self {
+                Self(cell)
             }
         }
     };
@@ -36,10 +43,8 @@ secret!(/** The hour key as it was drawn: 32 random bytes. */ Dek);
 secret!(/** A key that wraps DEKs: 32 random bytes. */ Kek);
 
 /// What sealing and opening need of a DEK: the derived seal key and the commitment to it.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SealKey {
-    pub(super) seal: [u8; 32],
-    #[zeroize(skip)]
+    pub(super) seal: KeyCell,
     pub(super) commitment: [u8; 32],
 }
 

@@ -6,10 +6,8 @@
 //! aad      = "hourseal/1 wrap" ‖ u16 len ‖ customer ‖ u32 hour ‖ u16 generation ‖ commitment 32
 //! ```
 
-use zeroize::Zeroizing;
-
 use super::derive::{SUITE, u16_len};
-use super::{Dek, Kek, NONCE_LEN, TAG_LEN, aead_open, aead_seal, hkdf};
+use super::{Dek, Kek, KeyCell, NONCE_LEN, TAG_LEN, aead_open, aead_seal, hkdf, tidily};
 use crate::model::{CustomerId, Generation, Hour, KekId};
 
 /// Bytes of a wrapped DEK.
@@ -43,12 +41,13 @@ pub fn wrap(
     nonce: [u8; NONCE_LEN],
 ) -> [u8; WRAPPED_LEN] {
     let aad = Aad::of(customer, hour, generation, commitment);
-    let mut secret = Zeroizing::new(*dek.expose());
-    let tag = aead_seal(&wrap_key(kek, kek_id), &nonce, aad.bytes(), secret.as_mut());
     let mut wrapped = [0; WRAPPED_LEN];
     wrapped[..2].copy_from_slice(&[VERSION, SUITE]);
     wrapped[2..26].copy_from_slice(&nonce);
-    wrapped[26..58].copy_from_slice(secret.as_ref());
+    // Sealed where it will stay, so that no copy of it is left behind.
+    wrapped[26..58].copy_from_slice(dek.expose());
+    let key = wrap_key(kek, kek_id);
+    let tag = tidily(|| aead_seal(&key, &nonce, aad.bytes(), &mut wrapped[26..58]));
     wrapped[58..].copy_from_slice(&tag);
     wrapped
 }
@@ -73,10 +72,12 @@ pub fn unwrap(
     }
     let (nonce, sealed, tag) = parts(wrapped);
     let aad = Aad::of(customer, hour, generation, commitment);
-    let mut secret = Zeroizing::new(*sealed);
-    aead_open(&wrap_key(kek, kek_id), nonce, aad.bytes(), secret.as_mut(), tag)
+    let key = wrap_key(kek, kek_id);
+    let mut dek = KeyCell::zeroed();
+    dek.copy_from_slice(sealed);
+    tidily(|| aead_open(&key, nonce, aad.bytes(), dek.as_mut_slice(), tag))
         .map_err(|_| UnwrapError::Unauthentic)?;
-    Ok(Dek::take(&mut secret))
+    Ok(dek.into())
 }
 
 /// nonce, ciphertext and tag of a wrapped DEK.
@@ -87,11 +88,11 @@ fn parts(wrapped: &[u8; WRAPPED_LEN]) -> (&[u8; NONCE_LEN], &[u8; 32], &[u8; TAG
     (nonce, sealed, rest.try_into().expect(PROOF))
 }
 
-fn wrap_key(kek: &Kek, kek_id: &KekId) -> Zeroizing<[u8; 32]> {
+fn wrap_key(kek: &Kek, kek_id: &KekId) -> KeyCell {
     let id = kek_id.as_str().as_bytes();
     let len = u16::try_from(id.len()).expect("a KEK id is `day/YYYY-MM-DD`").to_be_bytes();
-    let mut key = Zeroizing::new([0; 32]);
-    hkdf(kek.expose(), &[LABEL, &len, id], key.as_mut());
+    let mut key = KeyCell::zeroed();
+    hkdf(kek.expose(), &[LABEL, &len, id], key.as_mut_slice());
     key
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Record;
-use crate::envelope::{Context, Header, OpenError, Opened, StreamName, open};
+use crate::envelope::{Context, Header, OpenError, Opened, StreamName, open, tidily};
 use crate::keys::{Finder, Lookup};
 use crate::model::{CustomerId, Digest, Generation, Hour, KeyId, Slot};
 
@@ -112,9 +112,11 @@ impl Opener {
                 break;
             }
             let context = Context::new(&named.slot.customer, &self.stream);
-            for at in members {
-                readings[at].outcome = outcome(&lookup, records[at].value.unwrap_or_default(), &context);
-            }
+            tidily(|| {
+                for at in members {
+                    readings[at].outcome = outcome(&lookup, records[at].value.unwrap_or_default(), &context);
+                }
+            });
         }
         readings
     }

@@ -45,10 +45,12 @@ codes! {
     GAVE_UP = "HS1006";
     /// A call is stuck while a broker answers.
     WATCHDOG = "HS1007";
-    /// Memory could not be locked.
+    /// Keys are in memory that could not be locked.
     MEMORY_NOT_LOCKED = "HS1008";
     /// Clocks disagree by more than 30 s.
     CLOCKS_DISAGREE = "HS1009";
+    /// Core dumps or debuggers can read keys.
+    EXPOSED = "HS1010";
 
     /// Topics were created.
     TOPICS_CREATED = "HS1101";

@@ -34,6 +34,7 @@ pub struct KeyMetrics {
     operations: IntCounterVec,
     preminted: IntCounterVec,
     cached: IntGauge,
+    memory: IntGaugeVec,
     keys: IntGaugeVec,
 }
 
@@ -51,6 +52,11 @@ impl KeyMetrics {
                 &["outcome"],
             ),
             cached: family.gauge("key_cache_entries", "Keys in memory"),
+            memory: family.gauges(
+                "key_memory_bytes",
+                "Memory for keys, by whether the system keeps it out of swap and core dumps",
+                &["state"],
+            ),
             keys: family.gauges("keys", "Keys in the store, as one process counts them", &["state"]),
         }
     }
@@ -80,6 +86,13 @@ impl KeyMetrics {
     /// The ring holds this many keys.
     pub fn caches(&self, entries: usize) {
         self.cached.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Keys have this many bytes of memory, free cells included.
+    pub fn occupies(&self, locked: u64, unlocked: u64) {
+        for (state, bytes) in [("locked", locked), ("unlocked", unlocked)] {
+            self.memory.with_label_values(&[state]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// A count of the whole store, by one process.

@@ -42,10 +42,10 @@ QUICK_SESSION = {
 class Worker(Child):
     """A `hourseal run` process."""
 
-    def __init__(self, world: "World", instance: str, admin_port: int, command: list, env: dict):
+    def __init__(self, world: "World", instance: str, admin_port: int, command: list, **how):
         self.instance = instance
         self._admin = f"http://127.0.0.1:{admin_port}"
-        super().__init__(command, log=world.folder / f"{instance}.log", env=env, cwd=world.folder)
+        super().__init__(command, log=world.folder / f"{instance}.log", env=world.env, cwd=world.folder, **how)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; status 0 when nobody answers."""
@@ -165,10 +165,11 @@ class World:
         ready: bool = True,
         arguments: Iterable[str] = (),
         settings: dict | None = None,
+        **how,
     ) -> Worker:
         """Starts a worker, or starts one again under its old name; `settings` are its own, over the world's."""
         command = [self.binary, "run", "--config", self.config(instance, lanes, settings), *arguments]
-        worker = Worker(self, instance, self._admin_ports[instance], command, self.env)
+        worker = Worker(self, instance, self._admin_ports[instance], command, **how)
         self._workers.append(worker)
         return worker.await_ready() if ready else worker
 

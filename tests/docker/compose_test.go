@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,19 @@ func TestTheWorkerIsConfined(t *testing.T) {
 		}
 		if core := service.Ulimits["core"]; core == nil || core.Single != 0 || core.Hard != 0 || core.Soft != 0 {
 			t.Errorf("%s may dump keys", name)
+		}
+	}
+}
+
+func TestTheWorkersKeysMayAllBeLocked(t *testing.T) {
+	keys, err := strconv.Atoi(find(t, "src/config/default.toml", `(?m)^capacity = (\d+)`))
+	if err != nil || strings.Contains(read(t, "docker/hourseal.toml"), "capacity") {
+		t.Fatal("another capacity than the default", err)
+	}
+	for _, name := range []string{"worker", "store-init"} {
+		limit := compose(t).Services[name].Ulimits["memlock"]
+		if limit == nil || limit.Single < 32*keys || types.UnitBytes(limit.Single) > compose(t).Services[name].MemLimit {
+			t.Errorf("%s may lock %+v, %d keys take %d", name, limit, keys, 32*keys)
 		}
 	}
 }

@@ -24,7 +24,8 @@ _disks: set[Path] = set()
 class Child:
     """A process with its log in a file and its id in another. Whatever ends the tests ends it too."""
 
-    def __init__(self, command, *, log: Path, env=None, cwd=None):
+    def __init__(self, command, *, log: Path, env=None, cwd=None, before=lambda: None):
+        """`before` runs in the child, before it becomes the command."""
         assert threading.current_thread() is threading.main_thread(), "PDEATHSIG follows the thread that forks"
         self.log = log
         parent = os.getpid()
@@ -37,7 +38,7 @@ class Child:
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),
+                preexec_fn=lambda: (_die_with(parent), before()),
             )
         self.pid = self._process.pid
         log.with_suffix(".pid").write_text(f"{self.pid}\n")

@@ -1,4 +1,4 @@
-//! The few calls that the safe API lacks or makes dear. The only `unsafe` code of the project.
+//! The few calls that the safe API lacks or makes dear. `unsafe` is here and in `envelope/locked.rs` only.
 #![allow(
     unsafe_code,
     reason = "librdkafka calls that rdkafka does not wrap; each block states why it is sound"

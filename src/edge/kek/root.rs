@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::edge::private::{self, PrivateError};
-use crate::envelope::{Kek, NONCE_LEN, TAG_LEN, aead_open, aead_seal, hkdf, random};
+use crate::envelope::{Kek, KeyCell, NONCE_LEN, TAG_LEN, aead_open, aead_seal, hkdf, random, tidily};
 use crate::keys::VaultError;
 use crate::model::{KekId, VaultId};
 
@@ -17,30 +17,30 @@ const VERSION_AND_SUITE: [u8; 2] = [0x01, 0x01];
 const PREFIX: &[u8] = b"hourseal-root-1 ";
 const LINE_LEN: usize = PREFIX.len() + 64;
 
-/// The key above all KEKs of a `file` vault. No `Clone`, no `Debug`, wiped when dropped.
-pub(super) struct RootKey(Zeroizing<[u8; 32]>);
+/// The key above all KEKs of a `file` vault.
+pub(super) struct RootKey(KeyCell);
 
 impl RootKey {
     /// Reads the root key file, or draws a root key and creates it. Whoever is first wins.
     pub(super) fn open_or_create(path: &Path, may_create: bool) -> Result<Self, VaultError> {
         if may_create && !path.exists() {
             private::make_folder(private::parent(path)).map_err(refused)?;
-            private::publish(path, Self::draw().line().as_ref()).map_err(refused)?;
+            private::publish(path, &Self::draw().line()).map_err(refused)?;
         }
         Self::read(path)
     }
 
     fn draw() -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        random(key.as_mut());
+        let mut key = KeyCell::zeroed();
+        random(key.as_mut_slice());
         Self(key)
     }
 
-    /// `hourseal-root-1 `, 64 hex digits, newline.
-    fn line(&self) -> Zeroizing<[u8; LINE_LEN + 1]> {
-        let mut line = Zeroizing::new([b'\n'; LINE_LEN + 1]);
+    /// `hourseal-root-1 `, 64 hex digits, newline. On the heap: an array would leave copies as it moves.
+    fn line(&self) -> Zeroizing<Vec<u8>> {
+        let mut line = Zeroizing::new(vec![b'\n'; LINE_LEN + 1]);
         line[..PREFIX.len()].copy_from_slice(PREFIX);
-        hex::encode_to_slice(self.0.as_ref(), &mut line[PREFIX.len()..LINE_LEN])
+        hex::encode_to_slice(self.0.as_slice(), &mut line[PREFIX.len()..LINE_LEN])
             .expect("32 bytes are 64 hex digits");
         line
     }
@@ -60,8 +60,8 @@ impl RootKey {
     }
 
     fn parse(line: &[u8]) -> Option<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(line.strip_prefix(PREFIX)?, key.as_mut()).ok()?;
+        let mut key = KeyCell::zeroed();
+        hex::decode_to_slice(line.strip_prefix(PREFIX)?, key.as_mut_slice()).ok()?;
         Some(Self(key))
     }
 
@@ -69,12 +69,13 @@ impl RootKey {
     pub(super) fn wrap(&self, kek: &Kek, id: &KekId, vault: VaultId) -> [u8; KEK_FILE_LEN] {
         let mut nonce = [0; NONCE_LEN];
         random(&mut nonce);
-        let mut secret = Zeroizing::new(*kek.expose());
-        let tag = aead_seal(&self.key_for(id), &nonce, &aad(id, vault), secret.as_mut());
         let mut file = [0; KEK_FILE_LEN];
         file[..2].copy_from_slice(&VERSION_AND_SUITE);
         file[2..26].copy_from_slice(&nonce);
-        file[26..58].copy_from_slice(secret.as_ref());
+        // Sealed where it will stay, so that no copy of it is left behind.
+        file[26..58].copy_from_slice(kek.expose());
+        let key = self.key_for(id);
+        let tag = tidily(|| aead_seal(&key, &nonce, &aad(id, vault), &mut file[26..58]));
         file[58..].copy_from_slice(&tag);
         file
     }
@@ -88,18 +89,22 @@ impl RootKey {
         }
         let nonce = file[2..26].try_into().expect("a nonce is 24 bytes");
         let tag = file[58..].try_into().expect("a tag is 16 bytes");
-        let mut secret: [u8; 32] = file[26..58].try_into().expect("a wrapped KEK is 32 bytes");
-        if aead_open(&self.key_for(id), nonce, &aad(id, vault), &mut secret, tag).is_err() {
-            secret.zeroize();
-            return Err("does not open under this root key for this vault and KEK id".to_owned());
-        }
-        Ok(Kek::take(&mut secret))
+        let key = self.key_for(id);
+        let mut kek = KeyCell::zeroed();
+        kek.copy_from_slice(&file[26..58]);
+        tidily(|| aead_open(&key, nonce, &aad(id, vault), kek.as_mut_slice(), tag))
+            .map_err(|_| "does not open under this root key for this vault and KEK id".to_owned())?;
+        Ok(kek.into())
     }
 
     /// key = HKDF-SHA256(ikm = root key, salt = "", info = "hourseal/1 root" ‖ u16 len ‖ kek id, 32 bytes)
-    fn key_for(&self, id: &KekId) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        hkdf(self.0.as_ref(), &[b"hourseal/1 root", &len_of(id), id.as_str().as_bytes()], key.as_mut());
+    fn key_for(&self, id: &KekId) -> KeyCell {
+        let mut key = KeyCell::zeroed();
+        hkdf(
+            self.0.as_slice(),
+            &[b"hourseal/1 root", &len_of(id), id.as_str().as_bytes()],
+            key.as_mut_slice(),
+        );
         key
     }
 }
@@ -128,7 +133,9 @@ mod tests {
     const VAULT: VaultId = VaultId([9; 16]);
 
     fn root(byte: u8) -> RootKey {
-        RootKey(Zeroizing::new([byte; 32]))
+        let mut key = KeyCell::zeroed();
+        key.fill(byte);
+        RootKey(key)
     }
 
     fn day(text: &str) -> KekId {

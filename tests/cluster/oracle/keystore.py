@@ -39,7 +39,7 @@ class KeyStore(ABC):
 
     def __init__(self, vault: Path, root_key_file: Path):
         self.vault = vault
-        self._root_key = _read_root_key(root_key_file)
+        self.root_key = _read_root_key(root_key_file)
         self._derived: dict[Slot, DerivedKey] = {}
         self._keks: dict[str, bytes] = {}
         self._rows: dict[Slot, KeyRow] = {}
@@ -80,21 +80,21 @@ class KeyStore(ABC):
     def key(self, slot: Slot) -> DerivedKey:
         """The seal key of a slot: unwrapped, derived, and its commitment compared with the row's."""
         if slot not in self._derived:
-            row = self.row(slot)
-            self._derived[slot] = derive(self._unwrap(row), *slot)
+            self._derived[slot] = derive(self.dek(slot), *slot)
         return self._derived[slot]
 
-    def _unwrap(self, row: KeyRow) -> bytes:
+    def dek(self, slot: Slot) -> bytes:
+        row = self.row(slot)
         assert row.state == LIVE, f"{row.slot} is erased"
-        return unwrap_dek(self._kek(row.kek), row.kek, row.slot, row.commitment, row.wrapped)
+        return unwrap_dek(self.kek(row.kek), row.kek, row.slot, row.commitment, row.wrapped)
 
-    def _kek(self, kek_id: str) -> bytes:
+    def kek(self, kek_id: str) -> bytes:
         if kek_id not in self._keks:
             name = short(kek_id.encode())
             vault_id = bytes.fromhex((self.vault / "vault").read_text().removesuffix("\n"))
             assert len(vault_id) == 16 and vault_id == self.meta("vault_id"), "the store belongs to another vault"
             sealed = (self.vault / f"{kek_id}.kek").read_bytes()
-            key = hkdf(self._root_key, b"hourseal/1 root" + name, 32)
+            key = hkdf(self.root_key, b"hourseal/1 root" + name, 32)
             kek = _unseal(sealed, b"hourseal/1 kek" + vault_id + name, key)
             expected = self.check_value(kek_id)
             assert hkdf(kek, b"hourseal/1 check" + name, 16) == expected, f"{kek_id}: another check value"
