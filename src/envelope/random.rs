@@ -1,6 +1,9 @@
 //! Random bytes. These and the keys' memory (`locked`) are what is not pure in this room.
 
+use chacha20::ChaCha20;
+use chacha20::cipher::{KeyIvInit, StreamCipher};
 use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
 
@@ -14,9 +17,12 @@ pub fn random(out: &mut [u8]) {
         .expect("getrandom(2) does not fail for a valid buffer once the system is up");
 }
 
-/// Nonces drawn many at a time, because a system call for each costs about as much as sealing a short event.
+/// Nonces drawn many at a time: each pool is the ChaCha20 keystream of a seed of 32 bytes that the system drew for it. A
+/// system call for each nonce costs about as much as sealing a short event, and even the system's bytes by the pool cost
+/// more than expanding a seed here.
 ///
-/// Not `Clone`: a nonce leaves it once. A forked process must make its own.
+/// Not `Clone`: a nonce leaves it once. A forked process must make its own, and a machine that is resumed twice from one image
+/// repeats what was left of the pool, as it would repeat any memory.
 pub struct Nonces {
     pool: Box<[[u8; NONCE_LEN]; Self::POOL]>,
     used: usize,
@@ -33,11 +39,19 @@ impl Nonces {
     /// 24 random bytes that were never given before.
     pub fn draw(&mut self) -> [u8; NONCE_LEN] {
         if self.used == Self::POOL {
-            random(self.pool.as_flattened_mut());
-            self.used = 0;
+            self.refill();
         }
         self.used += 1;
         self.pool[self.used - 1]
+    }
+
+    fn refill(&mut self) {
+        let mut seed = Zeroizing::new([0; 32]);
+        random(seed.as_mut());
+        let pool = self.pool.as_flattened_mut();
+        pool.fill(0);
+        ChaCha20::new((&*seed).into(), &[0; 12].into()).apply_keystream(pool);
+        self.used = 0;
     }
 }
 

@@ -1,0 +1,64 @@
+//! Seal, open, commitment check and wrap at four sizes, libsodium and the bare backends beside them, in one run.
+//!
+//! Everybody does the whole job of a record: its plaintext is copied to where it is sent from, its AAD is put together, its
+//! nonce comes from the same pool. Before the timing, the heap is watched: a sealed event must not touch it.
+
+mod bare;
+mod heap;
+mod record;
+mod sodium;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+use record::{Job, SIZES};
+
+#[global_allocator]
+static HEAP: heap::Counting = heap::Counting;
+
+fn seal(criterion: &mut Criterion) {
+    heap::assert_that_sealing_leaves_it_alone();
+    let mut group = criterion.benchmark_group("seal");
+    for size in SIZES {
+        let mut job = Job::new(size);
+        each(&mut group, size, "hourseal", || job.seal());
+        let mut job = sodium::Job::new(size);
+        each(&mut group, size, "libsodium", || job.seal());
+        let mut job = bare::Ring::new(size);
+        each(&mut group, size, "ring bare", || job.seal());
+        let mut job = bare::AwsLc::new(size);
+        each(&mut group, size, "aws-lc bare", || job.seal());
+        let mut job = bare::RustCrypto::new(size);
+        each(&mut group, size, "rustcrypto", || job.seal());
+    }
+    group.finish();
+}
+
+fn open(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("open");
+    for size in SIZES {
+        let job = Job::new(size).sealed();
+        each(&mut group, size, "hourseal", || job.open());
+        let mut job = sodium::Job::new(size).sealed();
+        each(&mut group, size, "libsodium", || job.open());
+    }
+    group.finish();
+}
+
+fn keys(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("keys");
+    let job = record::Keys::new();
+    group.bench_function("derive", |bencher| bencher.iter(|| job.derive()));
+    group.bench_function("commitment check", |bencher| bencher.iter(|| job.check()));
+    group.bench_function("wrap", |bencher| bencher.iter(|| job.wrap()));
+    group.bench_function("unwrap", |bencher| bencher.iter(|| job.unwrap()));
+    group.finish();
+}
+
+fn each<T>(group: &mut BenchmarkGroup<'_, WallTime>, size: usize, who: &str, mut work: impl FnMut() -> T) {
+    group.throughput(Throughput::Bytes(size as u64));
+    group.bench_function(BenchmarkId::new(who, size), |bencher| bencher.iter(&mut work));
+}
+
+criterion_group!(benches, seal, open, keys);
+criterion_main!(benches);

@@ -1,0 +1,1 @@
+//! The envelope against libsodium: `cargo bench --manifest-path benches/envelope/Cargo.toml`.
