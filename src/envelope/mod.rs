@@ -20,7 +20,7 @@ mod stack;
 mod tests;
 mod wrap;
 
-pub use aead::{NONCE_LEN, TAG_LEN, Unauthentic, aead_open, aead_seal};
+pub use aead::{NONCE_LEN, TAG_LEN, Unauthentic, aead_open, aead_seal, reference_open, reference_seal};
 pub use context::{Context, StreamName, StreamNameError};
 pub use derive::{SUITE, derive};
 pub use frame::{Frame, FrameError, Plain};

@@ -7,7 +7,7 @@
 //! ```
 
 use super::derive::{SUITE, u16_len};
-use super::{Dek, Kek, KeyCell, NONCE_LEN, TAG_LEN, aead_open, aead_seal, hkdf, tidily};
+use super::{Dek, Kek, KeyCell, NONCE_LEN, TAG_LEN, hkdf, reference_open, reference_seal, tidily};
 use crate::model::{CustomerId, Generation, Hour, KekId};
 
 /// Bytes of a wrapped DEK.
@@ -47,17 +47,19 @@ pub fn wrap(
     // Sealed where it will stay, so that no copy of it is left behind.
     wrapped[26..58].copy_from_slice(dek.expose());
     let key = wrap_key(kek, kek_id);
-    let tag = tidily(|| aead_seal(&key, &nonce, aad.bytes(), &mut wrapped[26..58]));
+    let tag = tidily(|| reference_seal(&key, &nonce, aad.bytes(), &mut wrapped[26..58]));
     wrapped[58..].copy_from_slice(&tag);
     wrapped
 }
 
 /// Unwraps what [`wrap`] made. The caller then compares the commitment with the one derived from the DEK.
 ///
+/// Version, then suite, then authenticity: how long another suite's are is not known here. A byte that is missing counts as 0x00.
+///
 /// # Errors
-/// See [`UnwrapError`].
+/// See [`UnwrapError`]. Never panics, whatever the bytes.
 pub fn unwrap(
-    wrapped: &[u8; WRAPPED_LEN],
+    wrapped: &[u8],
     kek: &Kek,
     kek_id: &KekId,
     customer: &CustomerId,
@@ -65,27 +67,27 @@ pub fn unwrap(
     generation: Generation,
     commitment: &[u8; 32],
 ) -> Result<Dek, UnwrapError> {
-    match wrapped[..2] {
+    let byte = |at: usize| wrapped.get(at).copied().unwrap_or(0);
+    match [byte(0), byte(1)] {
         [VERSION, SUITE] => {}
         [VERSION, suite] => return Err(UnwrapError::UnknownSuite(suite)),
-        _ => return Err(UnwrapError::UnknownVersion(wrapped[0])),
+        [version, _] => return Err(UnwrapError::UnknownVersion(version)),
     }
-    let (nonce, sealed, tag) = parts(wrapped);
+    let (nonce, sealed, tag) = parts(wrapped).ok_or(UnwrapError::Unauthentic)?;
     let aad = Aad::of(customer, hour, generation, commitment);
     let key = wrap_key(kek, kek_id);
     let mut dek = KeyCell::zeroed();
     dek.copy_from_slice(sealed);
-    tidily(|| aead_open(&key, nonce, aad.bytes(), dek.as_mut_slice(), tag))
+    tidily(|| reference_open(&key, nonce, aad.bytes(), dek.as_mut_slice(), tag))
         .map_err(|_| UnwrapError::Unauthentic)?;
     Ok(dek.into())
 }
 
-/// nonce, ciphertext and tag of a wrapped DEK.
-fn parts(wrapped: &[u8; WRAPPED_LEN]) -> (&[u8; NONCE_LEN], &[u8; 32], &[u8; TAG_LEN]) {
-    const PROOF: &str = "74 = 2 + 24 + 32 + 16";
-    let (nonce, rest) = wrapped[2..].split_first_chunk().expect(PROOF);
-    let (sealed, rest) = rest.split_first_chunk().expect(PROOF);
-    (nonce, sealed, rest.try_into().expect(PROOF))
+/// nonce, ciphertext and tag of a wrapped DEK of 74 bytes.
+fn parts(wrapped: &[u8]) -> Option<(&[u8; NONCE_LEN], &[u8; 32], &[u8; TAG_LEN])> {
+    let (nonce, rest) = wrapped.get(2..)?.split_first_chunk()?;
+    let (sealed, rest) = rest.split_first_chunk()?;
+    Some((nonce, sealed, rest.try_into().ok()?))
 }
 
 fn wrap_key(kek: &Kek, kek_id: &KekId) -> KeyCell {
@@ -199,6 +201,21 @@ mod tests {
         assert_eq!(unwrap_with(1, 2), UnwrapError::UnknownSuite(2));
         for at in 2..WRAPPED_LEN {
             assert_eq!(unwrap_with(at, wrapped()[at] ^ 1), UnwrapError::Unauthentic, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn one_of_another_length_is_refused() {
+        let unwrap_of = |bytes: &[u8]| {
+            unwrap(bytes, &kek(1), &kek_id("day/2026-11-24"), &acme(), Hour(9), Generation(2), &[3; 32])
+                .err()
+                .expect("another length")
+        };
+        let longer = [&wrapped()[..], &[0]].concat();
+        assert_eq!(unwrap_of(&[]), UnwrapError::UnknownVersion(0));
+        assert_eq!(unwrap_of(&longer[..1]), UnwrapError::UnknownSuite(0));
+        for len in (2..WRAPPED_LEN).chain([WRAPPED_LEN + 1]) {
+            assert_eq!(unwrap_of(&longer[..len]), UnwrapError::Unauthentic, "{len} bytes");
         }
     }
 }

@@ -123,7 +123,7 @@ fn unwrapped(vector: &Value) -> Value {
     let kek_id = KekId::parse(&text(vector, "kek_id")).expect("a KEK id");
     let (customer, hour, generation) = (customer(vector), hour(vector), generation(vector));
     let (kek, commitment) = (Kek::take(&mut array(vector, "kek")), array(vector, "commitment"));
-    let wrapped = array(vector, "wrapped");
+    let wrapped = bytes(vector, "wrapped");
     match unwrap(&wrapped, &kek, &kek_id, &customer, hour, generation, &commitment) {
         Ok(dek) if !derive(&dek, &customer, hour, generation).commits_to(&commitment) => {
             json!({"expect": "wrong-key"})

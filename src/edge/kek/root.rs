@@ -6,7 +6,9 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::edge::private::{self, PrivateError};
-use crate::envelope::{Kek, KeyCell, NONCE_LEN, TAG_LEN, aead_open, aead_seal, hkdf, random, tidily};
+use crate::envelope::{
+    Kek, KeyCell, NONCE_LEN, TAG_LEN, hkdf, random, reference_open, reference_seal, tidily,
+};
 use crate::keys::VaultError;
 use crate::model::{KekId, VaultId};
 
@@ -75,7 +77,7 @@ impl RootKey {
         // Sealed where it will stay, so that no copy of it is left behind.
         file[26..58].copy_from_slice(kek.expose());
         let key = self.key_for(id);
-        let tag = tidily(|| aead_seal(&key, &nonce, &aad(id, vault), &mut file[26..58]));
+        let tag = tidily(|| reference_seal(&key, &nonce, &aad(id, vault), &mut file[26..58]));
         file[58..].copy_from_slice(&tag);
         file
     }
@@ -92,7 +94,7 @@ impl RootKey {
         let key = self.key_for(id);
         let mut kek = KeyCell::zeroed();
         kek.copy_from_slice(&file[26..58]);
-        tidily(|| aead_open(&key, nonce, &aad(id, vault), kek.as_mut_slice(), tag))
+        tidily(|| reference_open(&key, nonce, &aad(id, vault), kek.as_mut_slice(), tag))
             .map_err(|_| "does not open under this root key for this vault and KEK id".to_owned())?;
         Ok(kek.into())
     }

@@ -7,15 +7,14 @@ use libsodium_sys::{
     crypto_aead_xchacha20poly1305_ietf_decrypt, crypto_aead_xchacha20poly1305_ietf_encrypt, sodium_init,
 };
 
+use crate::payload::Payload;
 use crate::record::{customer, stream};
 
 const KEY: [u8; 32] = [7; 32];
 
 pub struct Job {
     nonces: Nonces,
-    payload: Vec<u8>,
-    /// flags and milliseconds ‖ payload
-    frame: Vec<u8>,
+    payload: Payload,
     record: Vec<u8>,
     tail: Vec<u8>,
 }
@@ -26,29 +25,32 @@ impl Job {
         assert!(unsafe { sodium_init() } >= 0);
         let (customer, stream) = (customer(), stream());
         let sized = |text: &str| [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
+        let record = vec![0; HEADER_LEN + 4 + size + TAG_LEN];
         Self {
             nonces: Nonces::new(),
-            payload: vec![0x5a; size],
-            frame: vec![0; 4 + size],
-            record: vec![0; HEADER_LEN + 4 + size + TAG_LEN],
+            payload: Payload::beside(&record, size),
+            record,
             tail: [sized(customer.as_str()), sized(stream.as_str())].concat(),
         }
     }
 
     pub fn seal(&mut self) -> u64 {
         let nonce = self.nonces.draw();
-        self.frame[4..].copy_from_slice(&self.payload);
         let (header, sealed) = self.record.split_at_mut(HEADER_LEN);
         header[HEADER_LEN - NONCE_LEN..].copy_from_slice(&nonce);
+        // Flags and milliseconds, then the payload, encrypted where they lie.
+        sealed[..4].copy_from_slice(&[0, 0, 4, 210]);
+        let plain_len = sealed.len() - TAG_LEN;
+        sealed[4..plain_len].copy_from_slice(self.payload.bytes());
         let (aad, aad_len) = aad(header, &self.tail);
         let mut len = 0;
-        // SAFETY: `sealed` has room for the frame and a tag; all lengths are those of their slices.
+        // SAFETY: `sealed` holds the frame and has room for a tag; source and target may be one; the lengths are their slices'.
         unsafe {
             crypto_aead_xchacha20poly1305_ietf_encrypt(
                 sealed.as_mut_ptr(),
                 &mut len,
-                self.frame.as_ptr(),
-                self.frame.len() as u64,
+                sealed.as_ptr(),
+                plain_len as u64,
                 aad.as_ptr(),
                 aad_len as u64,
                 null(),

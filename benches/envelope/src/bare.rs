@@ -4,30 +4,35 @@
 use chacha20::{R20, hchacha};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hourseal::envelope::{NONCE_LEN, Nonces};
+use hourseal::envelope::{HEADER_LEN, NONCE_LEN, Nonces, random};
+
+use crate::payload::Payload;
 
 const KEY: [u8; 32] = [7; 32];
 const AAD: [u8; 69] = [3; 69];
 
 struct Buffers {
     nonces: Nonces,
-    payload: Vec<u8>,
+    payload: Payload,
     record: Vec<u8>,
 }
 
 impl Buffers {
     fn new(size: usize) -> Self {
-        Self { nonces: Nonces::new(), payload: vec![0x5a; size + 4], record: vec![0; size + 4] }
+        let record = vec![0; HEADER_LEN + 4 + size];
+        Self { nonces: Nonces::new(), payload: Payload::beside(&record, size + 4), record }
     }
 
-    fn next(&mut self) -> [u8; NONCE_LEN] {
-        self.record.copy_from_slice(&self.payload);
-        self.nonces.draw()
+    /// A nonce, and the plaintext where it is to be encrypted.
+    fn next(&mut self) -> ([u8; NONCE_LEN], &mut [u8]) {
+        let frame = &mut self.record[HEADER_LEN..];
+        frame.copy_from_slice(self.payload.bytes());
+        (self.nonces.draw(), frame)
     }
 }
 
 /// The key and nonce of RFC 8439 that an XChaCha20-Poly1305 key and nonce stand for.
-fn inner(nonce: &[u8; NONCE_LEN]) -> ([u8; 32], [u8; 12]) {
+pub fn inner(nonce: &[u8; NONCE_LEN]) -> ([u8; 32], [u8; 12]) {
     let prefix: &[u8; 16] = nonce.first_chunk().expect("24 bytes");
     let mut short = [0; 12];
     short[4..].copy_from_slice(&nonce[16..]);
@@ -43,10 +48,11 @@ impl Ring {
 
     pub fn seal(&mut self) -> [u8; 16] {
         use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-        let (key, nonce) = inner(&self.0.next());
+        let (nonce, frame) = self.0.next();
+        let (key, nonce) = inner(&nonce);
         let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key).expect("32 bytes"));
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(AAD), &mut self.0.record).expect("short");
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(AAD), frame).expect("short");
         tag.as_ref().try_into().expect("16 bytes")
     }
 }
@@ -60,10 +66,11 @@ impl AwsLc {
 
     pub fn seal(&mut self) -> [u8; 16] {
         use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-        let (key, nonce) = inner(&self.0.next());
+        let (nonce, frame) = self.0.next();
+        let (key, nonce) = inner(&nonce);
         let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key).expect("32 bytes"));
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(AAD), &mut self.0.record).expect("short");
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(AAD), frame).expect("short");
         tag.as_ref().try_into().expect("16 bytes")
     }
 }
@@ -76,8 +83,30 @@ impl RustCrypto {
     }
 
     pub fn seal(&mut self) -> [u8; 16] {
-        let nonce = XNonce::from(self.0.next());
+        let (nonce, frame) = self.0.next();
+        let nonce = XNonce::from(nonce);
         let cipher = XChaCha20Poly1305::new(&KEY.into());
-        cipher.encrypt_inout_detached(&nonce, &AAD, self.0.record.as_mut_slice().into()).expect("short").into()
+        cipher.encrypt_inout_detached(&nonce, &AAD, frame.into()).expect("short").into()
+    }
+}
+
+/// A pool as large as [`Nonces`]', all of it from the system.
+pub struct SystemsNonces {
+    pool: Box<[[u8; NONCE_LEN]; 170]>,
+    used: usize,
+}
+
+impl SystemsNonces {
+    pub fn new() -> Self {
+        Self { pool: Box::new([[0; NONCE_LEN]; 170]), used: 170 }
+    }
+
+    pub fn draw(&mut self) -> [u8; NONCE_LEN] {
+        if self.used == self.pool.len() {
+            random(self.pool.as_flattened_mut());
+            self.used = 0;
+        }
+        self.used += 1;
+        self.pool[self.used - 1]
     }
 }

@@ -5,11 +5,15 @@
 
 mod bare;
 mod heap;
+mod pairs;
+mod payload;
 mod record;
 mod sodium;
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group};
+
+use hourseal::envelope::{NONCE_LEN, Nonces};
 
 use record::{Job, SIZES};
 
@@ -17,7 +21,6 @@ use record::{Job, SIZES};
 static HEAP: heap::Counting = heap::Counting;
 
 fn seal(criterion: &mut Criterion) {
-    heap::assert_that_sealing_leaves_it_alone();
     let mut group = criterion.benchmark_group("seal");
     for size in SIZES {
         let mut job = Job::new(size);
@@ -45,9 +48,13 @@ fn open(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What an event costs apart from its bytes, and what a slot costs once in each process.
 fn keys(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("keys");
     let job = record::Keys::new();
+    let mut nonces = Nonces::new();
+    group.bench_function("nonce", |bencher| bencher.iter(|| nonces.draw()));
+    group.bench_function("hchacha20", |bencher| bencher.iter(|| bare::inner(&[9; NONCE_LEN])));
     group.bench_function("derive", |bencher| bencher.iter(|| job.derive()));
     group.bench_function("commitment check", |bencher| bencher.iter(|| job.check()));
     group.bench_function("wrap", |bencher| bencher.iter(|| job.wrap()));
@@ -60,5 +67,32 @@ fn each<T>(group: &mut BenchmarkGroup<'_, WallTime>, size: usize, who: &str, mut
     group.bench_function(BenchmarkId::new(who, size), |bencher| bencher.iter(&mut work));
 }
 
+/// Ours beside libsodium's in one pair after the other: the figures that are claimed.
+fn in_pairs() {
+    println!("                      hourseal     libsodium   ratio");
+    for size in SIZES {
+        let (mut ours, mut theirs) = (Job::new(size), sodium::Job::new(size));
+        pairs::compare("seal", size, || ours.seal(), || theirs.seal());
+    }
+    for size in SIZES {
+        let (ours, mut theirs) = (Job::new(size).sealed(), sodium::Job::new(size).sealed());
+        pairs::compare("open", size, || ours.open(), || theirs.open());
+    }
+    println!("                        seeded      system's   ratio");
+    let (mut seeded, mut systems) = (Nonces::new(), bare::SystemsNonces::new());
+    pairs::compare("nonce", NONCE_LEN, || seeded.draw(), || systems.draw());
+    println!("                          ring        aws-lc   ratio");
+    for size in SIZES {
+        let (mut ring, mut aws_lc) = (bare::Ring::new(size), bare::AwsLc::new(size));
+        pairs::compare("bare", size, || ring.seal(), || aws_lc.seal());
+    }
+}
+
 criterion_group!(benches, seal, open, keys);
-criterion_main!(benches);
+
+fn main() {
+    heap::assert_that_sealing_leaves_it_alone();
+    in_pairs();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

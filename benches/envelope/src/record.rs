@@ -1,10 +1,12 @@
 //! A record as a lane seals it.
 
 use hourseal::envelope::{
-    Context, Dek, Kek, NONCE_LEN, Nonces, Opened, Plain, SealKey, Sealer, StreamName, UnwrapError, WRAPPED_LEN,
-    derive, open, unwrap, wrap,
+    Context, Dek, Kek, NONCE_LEN, Nonces, Opened, Plain, SealKey, Sealer, StreamName, UnwrapError,
+    WRAPPED_LEN, derive, open, unwrap, wrap,
 };
 use hourseal::model::{CustomerId, Generation, Hour, KekId};
+
+use crate::payload::Payload;
 
 pub const SIZES: [usize; 4] = [128, 1 << 10, 4 << 10, 16 << 10];
 const HOUR: Hour = Hour(498_816);
@@ -27,25 +29,26 @@ pub struct Job {
     key: SealKey,
     context: Context,
     nonces: Nonces,
-    payload: Vec<u8>,
+    payload: Payload,
     arena: Vec<u8>,
 }
 
 impl Job {
     pub fn new(size: usize) -> Self {
+        let arena = Vec::with_capacity(size + 128);
         Self {
             key: key(),
             context: Context::new(&customer(), &stream()),
             nonces: Nonces::new(),
-            payload: vec![0x5a; size],
-            arena: Vec::with_capacity(size + 128),
+            payload: Payload::beside(&arena, size),
+            arena,
         }
     }
 
     pub fn seal(&mut self) -> usize {
         self.arena.clear();
         let sealer = Sealer { key: &self.key, context: &self.context, hour: HOUR, generation: ON_TIME };
-        let plain = Plain { milliseconds: 1_234, key: None, payload: Some(&self.payload) };
+        let plain = Plain { milliseconds: 1_234, key: None, payload: Some(self.payload.bytes()) };
         let nonce = self.nonces.draw();
         sealer.append(&mut self.arena, &nonce, &plain, []).expect("it fits").len()
     }
@@ -89,7 +92,8 @@ impl Keys {
     }
 
     pub fn check(&self) -> bool {
-        self.key.commits_to(std::hint::black_box(self.key.commitment())) && self.key.is_named(self.key.key_id())
+        self.key.commits_to(std::hint::black_box(self.key.commitment()))
+            && self.key.is_named(self.key.key_id())
     }
 
     pub fn wrap(&self) -> [u8; WRAPPED_LEN] {

@@ -1,1 +1,0 @@
-//! The envelope against libsodium: `cargo bench --manifest-path benches/envelope/Cargo.toml`.
