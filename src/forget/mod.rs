@@ -12,6 +12,7 @@ mod follow;
 mod follower;
 mod receipt;
 mod restore;
+mod signing;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -23,5 +24,6 @@ pub use execute::Trouble;
 pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
 pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptRecord};
+pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
 pub use verdict::{Ruling, Verdict, Why};
