@@ -19,12 +19,13 @@ impl ExecutorObserver {
     }
 
     fn committed(&self, tally: &Tally) {
-        let of = |outcome| tally.receipts.get(&outcome).copied().unwrap_or(0);
-        for (outcome, count) in &tally.receipts {
-            self.metrics.decided("erase", outcome.code(), *count);
+        let of = |outcome| tally.receipts.get(&("erase", outcome)).copied().unwrap_or(0);
+        for ((kind, outcome), count) in &tally.receipts {
+            self.metrics.decided(kind, outcome.code(), *count);
         }
         self.metrics.decided("unknown", "unreadable", tally.unreadable);
-        self.metrics.decided("erase", "copy", tally.copies);
+        self.metrics.decided("unknown", "unverified", tally.unverified);
+        self.metrics.decided("unknown", "copy", tally.copies);
         self.metrics.erased(of(Outcome::Erased), of(Outcome::Refused), of(Outcome::Incomplete));
     }
 }

@@ -15,6 +15,7 @@ mod process;
 mod run;
 mod starts;
 mod topics;
+mod trust;
 mod watchdog;
 
 pub use build::{Foundation, Opening, client_settings, open_foundation, open_vault, scylla_options};
@@ -22,3 +23,4 @@ pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
 pub use run::{RunOptions, run};
 pub use topics::topic_plan;
+pub use trust::read_trust;

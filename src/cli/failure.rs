@@ -11,6 +11,8 @@ use crate::edge::kafka::scan::ScanError;
 pub const OK: u8 = 0;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
+/// A command was refused, or carried out in part.
+pub const REFUSED: u8 = 65;
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
@@ -53,6 +55,17 @@ pub fn warn(text: &str) {
     let (yellow, plain) = if stderr.is_terminal() { ("\u{1b}[33m", "\u{1b}[0m") } else { ("", "") };
     // Nothing can be done about a closed stderr.
     let _ = writeln!(stderr, "{yellow}warning:{plain} {text}");
+}
+
+/// Says something that is no part of the answer.
+pub fn say(text: &str) {
+    // Nothing can be done about a closed stderr.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// The same on a line that is written over and over.
+pub fn progress(text: &str) {
+    let _ = write!(std::io::stderr().lock(), "\r{text} \u{1b}[K\r");
 }
 
 /// Prints the error and answers the exit code. An error that no command has classified is a bug of ours.

@@ -1,12 +1,17 @@
 //! The command line: one file per command. The only room that prints, and the only one with untyped errors.
 //!
-//! Promise: exit codes 0, 64 usage, 69 dependency, 70 bug, 78 configuration; an error is one line and its hint another.
+//! Promise: exit codes 0, 64 usage, 65 refused, 69 dependency, 70 bug, 78 configuration; an error is one line and its hint another.
 //! Start at [`Cli`]; each command has a `run`.
 
+mod command;
 mod completions;
 mod config;
 mod demo;
+mod erase;
 mod failure;
+mod hold;
+mod issue;
+mod keygen;
 mod keys;
 mod keystore;
 mod open;
@@ -43,7 +48,7 @@ First steps:
   hourseal produce-sample --rate 100              feed it
   hourseal open --topic jobs.sealed --from-beginning
 
-Exit codes: 0 done, 64 usage, 69 a dependency is away, 70 a bug, 78 configuration.";
+Exit codes: 0 done, 64 usage, 65 a command was refused, 69 a dependency is away, 70 a bug, 78 configuration.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -55,6 +60,17 @@ enum Command {
     ProduceSample(produce_sample::ProduceSample),
     /// Open sealed records and print one JSON line each
     Open(open::Open),
+    /// Ask for hours to be forgotten
+    #[command(subcommand)]
+    Erase(erase::Erase),
+    /// Place, lift or list legal holds
+    #[command(subcommand)]
+    Hold(hold::Hold),
+    /// Sign or send a command that was put together before
+    #[command(subcommand)]
+    Command(command::CommandFile),
+    /// Draw a key that signs commands
+    Keygen(keygen::Keygen),
     /// Look at the key store
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -91,6 +107,10 @@ impl Cli {
             Command::Run(run) => run::run(run),
             Command::ProduceSample(sample) => produce_sample::run(sample),
             Command::Open(open) => open::run(open),
+            Command::Erase(erase) => erase::run(erase),
+            Command::Hold(hold) => hold::run(hold),
+            Command::Command(command) => command::run(command),
+            Command::Keygen(keygen) => keygen::run(&keygen),
             Command::Keys(keys) => keys::run(keys),
             Command::Quarantine(quarantine) => quarantine::run(quarantine),
             Command::Store(store) => store::run(store),

@@ -1,6 +1,8 @@
 //! Values as people write them on a command line.
 
-use crate::model::{CustomerId, Hour, Millis};
+use std::time::Duration;
+
+use crate::model::{CustomerId, Hour, Millis, StoreId};
 
 /// A customer's id; for clap.
 pub fn customer(text: &str) -> Result<CustomerId, String> {
@@ -17,6 +19,17 @@ pub fn hour(text: &str) -> Result<Hour, String> {
     hour.ok_or_else(|| {
         "neither an hour number such as 498000 nor a time such as 2026-10-24T00:00:00Z".to_owned()
     })
+}
+
+/// A span such as `90s` or `2h 30m`; for clap.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A key store's id; for clap.
+pub fn store(text: &str) -> Result<StoreId, String> {
+    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(StoreId).ok_or_else(|| "an id is 32 hex digits".to_owned())
 }
 
 #[cfg(test)]

@@ -1,14 +1,20 @@
 //! The decision on a command: facts and now in, verdict with its reason out.
 
-use super::{Reason, Verdict, Why};
+use std::collections::BTreeSet;
+
+use super::{Act, Command, Reason, Right, Terms, Verdict, Why};
+use crate::keys::{Hold, Meta};
 use crate::model::{Due, Millis};
 
 /// All that decides on a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
-    /// `control.require_signatures`; no command is signed in this version.
-    pub signatures_required: bool,
-    pub reason: Reason,
+    pub asks: Asks,
+    pub is_signed: bool,
+    /// What those who stand behind it may ask for.
+    pub granted: BTreeSet<Right>,
+    pub is_for_us: bool,
+    pub window: Window,
     pub customer_is_valid: bool,
     pub range_is_valid: bool,
     /// Another command with this id was decided before.
@@ -17,21 +23,115 @@ pub struct Facts {
     pub held: bool,
     /// The latest due of all hours of the range; `None` while it is not known, which is as good as never.
     pub due: Option<Due>,
+    pub hold: HoldIs,
 }
 
-/// Decides on a command. Whether the customer is known is no fact: an unknown one is fenced all the same.
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asks {
+    Erase(Reason),
+    Hold,
+    Release,
+}
+
+/// Now, beside the times in which a command may be carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Window {
+    Before,
+    Within,
+    After,
+}
+
+/// What the store has under the id of the hold that is asked about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoldIs {
+    Unknown,
+    /// Of this customer; for a hold that is to be placed also of these hours.
+    Same,
+    Other,
+}
+
+impl Facts {
+    /// What a command says by itself. What the store says of it is asked later, of those only that may be carried out.
+    pub(super) fn of(
+        command: &Command,
+        signers: &[String],
+        granted: BTreeSet<Right>,
+        meta: &Meta,
+        now: Millis,
+    ) -> Self {
+        let Terms { deployment, .. } = &command.terms;
+        Self {
+            asks: match command.act {
+                Act::Erase(reason) => Asks::Erase(reason),
+                Act::Hold(_) => Asks::Hold,
+                Act::Release(_) => Asks::Release,
+            },
+            is_signed: !signers.is_empty(),
+            granted,
+            is_for_us: deployment.is_none_or(|deployment| deployment == meta.store),
+            window: Window::of(&command.terms, now),
+            customer_is_valid: command.customer.is_ok(),
+            range_is_valid: command.range_is_valid(),
+            id_is_reused: false,
+            held: false,
+            due: None,
+            hold: HoldIs::Unknown,
+        }
+    }
+}
+
+impl Window {
+    fn of(terms: &Terms, now: Millis) -> Self {
+        match terms {
+            Terms { not_before: Some(from), .. } if now < *from => Self::Before,
+            Terms { expires: Some(to), .. } if now >= *to => Self::After,
+            _ => Self::Within,
+        }
+    }
+}
+
+impl HoldIs {
+    /// What is there under the id, beside what is asked for; a release asks for no hours.
+    pub(super) fn of(there: Option<&Hold>, asked: &Hold, asks: Asks) -> Self {
+        match there {
+            None => Self::Unknown,
+            Some(there) if there == asked => Self::Same,
+            Some(there) if asks == Asks::Release && there.token == asked.token => Self::Same,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
+/// Decides on a command. Whether the customer is known is no fact: an unknown one is fenced, or held, all the same.
 ///
 /// `now` is the [`earliest`](crate::model::earliest) of the clocks, so that no clock destroys data alone.
 pub fn decide(facts: &Facts, now: Millis) -> Verdict {
-    let needs_signature = facts.signatures_required || facts.reason == Reason::Request;
-    match facts.due {
-        _ if needs_signature => Verdict::refused(Why::SignatureRequired),
+    let is_due = facts.due.is_some_and(|due| due.reached(now));
+    let right = match facts.asks {
+        Asks::Erase(Reason::Request) if !is_due => Right::EraseEarly,
+        Asks::Erase(_) => Right::Erase,
+        Asks::Hold => Right::Hold,
+        Asks::Release => Right::Release,
+    };
+    let needs_signature = facts.asks != Asks::Erase(Reason::RetentionEnd);
+    match (facts.asks, facts.due) {
+        _ if !facts.is_for_us => Verdict::refused(Why::OtherDeployment),
+        _ if needs_signature && !facts.is_signed => Verdict::refused(Why::SignatureRequired),
+        _ if !facts.granted.contains(&right) => Verdict::refused(Why::NotAuthorized),
         _ if !facts.customer_is_valid => Verdict::refused(Why::InvalidCustomer),
         _ if !facts.range_is_valid => Verdict::refused(Why::InvalidRange),
         _ if facts.id_is_reused => Verdict::refused(Why::IdReuse),
-        _ if facts.held => Verdict::refused(Why::Held),
-        Some(due) if due.reached(now) => Verdict::Erase { due },
-        due => Verdict::Refused { why: Why::NotDue, due },
+        _ if facts.window == Window::Before => Verdict::refused(Why::NotYet),
+        _ if facts.window == Window::After => Verdict::refused(Why::Expired),
+        (Asks::Erase(_), _) if facts.held => Verdict::refused(Why::Held),
+        (Asks::Erase(Reason::RetentionEnd), due) if !is_due => Verdict::Refused { why: Why::NotDue, due },
+        (Asks::Erase(_), None) => Verdict::refused(Why::NotDue),
+        (Asks::Erase(_), Some(due)) => Verdict::Erase { due },
+        (Asks::Hold, _) if facts.hold == HoldIs::Other => Verdict::refused(Why::HoldIdReuse),
+        (Asks::Hold, _) => Verdict::Hold,
+        (Asks::Release, _) if facts.hold != HoldIs::Same => Verdict::refused(Why::UnknownHold),
+        (Asks::Release, _) => Verdict::Release,
     }
 }
 
@@ -41,50 +141,112 @@ mod tests {
 
     const DUE: Due = Due(500_000);
 
+    const ASKS: [Asks; 4] =
+        [Asks::Erase(Reason::RetentionEnd), Asks::Erase(Reason::Request), Asks::Hold, Asks::Release];
+
+    /// Every combination: what is asked, six yes-or-nos, three windows, three holds, three dues, each set of rights.
+    fn every(mut check: impl FnMut(&Facts, Millis)) {
+        for bits in 0..64_u32 {
+            for rights in 0..16_usize {
+                for (asks, window, hold, due) in choices() {
+                    let bit = |at: u32| bits >> at & 1 == 1;
+                    let has = |at: &usize| rights >> at & 1 == 1;
+                    let facts = Facts {
+                        asks,
+                        window,
+                        hold,
+                        due: due.map(|(due, _)| due),
+                        is_signed: bit(0),
+                        is_for_us: bit(1),
+                        customer_is_valid: bit(2),
+                        range_is_valid: bit(3),
+                        id_is_reused: bit(4),
+                        held: bit(5),
+                        granted: (0..4).filter(has).map(|at| Right::ALL[at]).collect(),
+                    };
+                    check(&facts, due.map_or(DUE.at(), |(_, now)| now));
+                }
+            }
+        }
+    }
+
+    fn choices() -> impl Iterator<Item = (Asks, Window, HoldIs, Option<(Due, Millis)>)> {
+        let dues = [None, Some((DUE, DUE.at())), Some((DUE, DUE.at().plus(-1)))];
+        ASKS.into_iter().flat_map(move |asks| {
+            [Window::Before, Window::Within, Window::After].into_iter().flat_map(move |window| {
+                [HoldIs::Unknown, HoldIs::Same, HoldIs::Other]
+                    .into_iter()
+                    .flat_map(move |hold| dues.map(|due| (asks, window, hold, due)))
+            })
+        })
+    }
+
     /// The first rule that is broken names the reason; the order is the design's.
-    fn expected(facts: &Facts, reached: bool) -> Verdict {
+    fn expected(facts: &Facts, now: Millis) -> Verdict {
+        let due = facts.due.is_some_and(|due| now >= due.at());
+        let erases = matches!(facts.asks, Asks::Erase(_));
+        let retention_end = facts.asks == Asks::Erase(Reason::RetentionEnd);
+        let right = match facts.asks {
+            Asks::Hold => Right::Hold,
+            Asks::Release => Right::Release,
+            _ if retention_end || due => Right::Erase,
+            _ => Right::EraseEarly,
+        };
         let rules = [
-            (facts.signatures_required || facts.reason == Reason::Request, Why::SignatureRequired),
+            (!facts.is_for_us, Why::OtherDeployment),
+            (!facts.is_signed && !retention_end, Why::SignatureRequired),
+            (!facts.granted.contains(&right), Why::NotAuthorized),
             (!facts.customer_is_valid, Why::InvalidCustomer),
             (!facts.range_is_valid, Why::InvalidRange),
             (facts.id_is_reused, Why::IdReuse),
-            (facts.held, Why::Held),
+            (facts.window == Window::Before, Why::NotYet),
+            (facts.window == Window::After, Why::Expired),
+            (erases && facts.held, Why::Held),
+            (retention_end && !due, Why::NotDue),
+            (erases && facts.due.is_none(), Why::NotDue),
+            (facts.asks == Asks::Hold && facts.hold == HoldIs::Other, Why::HoldIdReuse),
+            (facts.asks == Asks::Release && facts.hold != HoldIs::Same, Why::UnknownHold),
         ];
         match rules.iter().find(|(broken, _)| *broken) {
-            Some((_, why)) => Verdict::Refused { why: *why, due: None },
-            None if facts.due.is_some() && reached => Verdict::Erase { due: DUE },
-            None => Verdict::Refused { why: Why::NotDue, due: facts.due },
+            Some((_, why)) => Verdict::Refused { why: *why, due: facts.due.filter(|_| *why == Why::NotDue) },
+            None => match facts.asks {
+                Asks::Erase(_) => Verdict::Erase { due: DUE },
+                Asks::Hold => Verdict::Hold,
+                Asks::Release => Verdict::Release,
+            },
         }
     }
 
     #[test]
     fn every_combination_of_facts_has_its_verdict() {
-        let mut erased = 0;
-        for bits in 0..256_u32 {
-            let bit = |at: u32| bits >> at & 1 == 1;
-            let facts = Facts {
-                signatures_required: bit(0),
-                reason: if bit(1) { Reason::Request } else { Reason::RetentionEnd },
-                customer_is_valid: bit(2),
-                range_is_valid: bit(3),
-                id_is_reused: bit(4),
-                held: bit(5),
-                due: bit(6).then_some(DUE),
-            };
-            let now = if bit(7) { DUE.at() } else { DUE.at().plus(-1) };
-            let verdict = decide(&facts, now);
-            assert_eq!(verdict, expected(&facts, bit(7)), "{facts:?}");
-            erased += u32::from(matches!(verdict, Verdict::Erase { .. }));
-        }
-        assert_eq!(erased, 1, "one combination in 256 destroys anything");
+        let mut seen = 0;
+        every(|facts, now| {
+            assert_eq!(decide(facts, now), expected(facts, now), "{facts:?} at {now}");
+            seen += 1;
+        });
+        assert_eq!(seen, 64 * 16 * 4 * 27);
     }
 
     #[test]
-    fn only_what_needs_no_signature_touches_the_id_table() {
-        assert!(!Verdict::refused(Why::SignatureRequired).is_kept());
-        for why in [Why::InvalidCustomer, Why::InvalidRange, Why::IdReuse, Why::Held, Why::NotDue] {
-            assert!(Verdict::refused(why).is_kept(), "{why:?}");
-        }
-        assert!(Verdict::Erase { due: DUE }.is_kept());
+    fn nothing_is_destroyed_that_is_held_or_neither_due_nor_allowed_to_go_early() {
+        every(|facts, now| {
+            if let Verdict::Erase { due } = decide(facts, now) {
+                let early = facts.asks == Asks::Erase(Reason::Request)
+                    && facts.is_signed
+                    && facts.granted.contains(&Right::EraseEarly);
+                assert!(!facts.held && (due.reached(now) || early), "{facts:?} at {now}");
+                assert!(facts.is_for_us && facts.window == Window::Within && !facts.id_is_reused);
+            }
+        });
+    }
+
+    #[test]
+    fn who_lacks_a_right_takes_no_id() {
+        every(|facts, now| {
+            let verdict = decide(facts, now);
+            if facts.granted.is_empty() || !facts.is_for_us {
+                assert!(!verdict.takes_the_id(), "{facts:?}");
+            }
+        });
     }
 }

@@ -1,15 +1,18 @@
-//! From a command to its receipt: verdict, fence, erase, read back.
+//! From a command to its receipt: who has signed it, verdict, what it asks for, receipt.
 //!
 //! Every part may be done again from the beginning, by this process or by the one that follows it: the verdict is durable
-//! before anything else, and fencing and erasing twice is fencing and erasing once.
+//! before anything else, and all that follows from it can be done twice.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::destroy::{Destroyed, Target, destroy, survey};
 use super::receipt::l3_by;
-use super::{ASSUMPTIONS, Command, ErasedKey, Facts, Outcome, Receipt, Ruling, Verdict, Why, decide};
-use crate::keys::{Erasure, Fence, HourRow, KeyState, KeyStore, Meta, StoreError, Stored};
-use crate::model::{Clock, ClocksApart, Digest, Due, Hour, Millis, Retention, Token, earliest};
+use super::{
+    ASSUMPTIONS, Act, Asks, Authority, Facts, HoldIs, Message, Outcome, Receipt, Right, Ruling, Trust,
+    Verdict, Why, decide,
+};
+use crate::keys::{Hold, KeyStore, Meta, Placed, StoreError, Stored};
+use crate::model::{Clock, ClocksApart, Digest, Millis, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -21,10 +24,11 @@ pub enum Trouble {
     #[error("the verdict stored for command {0} is not of this version")]
     Verdict(Digest),
     #[error(
-        "receipt {0} says erased, but the key store says that its hours are not due: a person has to look"
+        "receipt {0} says erased, but the key store says that its hours are not due, and nobody has signed that they go early: a \
+         person has to look"
     )]
     Premature(Digest),
-    #[error("the erasure of receipt {0} was applied again and is not confirmed by the key store")]
+    #[error("what receipt {0} says was applied again and is not confirmed by the key store")]
     NotRestored(Digest),
     #[error("the task that executes commands ended")]
     Ended,
@@ -35,6 +39,9 @@ pub enum Trouble {
 pub(super) struct Desk {
     pub store: Arc<dyn KeyStore>,
     pub clock: Arc<dyn Clock>,
+    /// Whose signatures count; nobody's where there is none.
+    pub trust: Option<Arc<Trust>>,
+    /// `control.require_signatures`.
     pub signatures_required: bool,
     /// What receipts rest on besides [`ASSUMPTIONS`].
     pub assumptions: Vec<String>,
@@ -44,8 +51,7 @@ pub(super) struct Desk {
 #[derive(Clone)]
 pub(super) struct Request {
     pub offset: i64,
-    pub digest: Digest,
-    pub command: Command,
+    pub message: Message,
     pub requested_at: Option<Millis>,
 }
 
@@ -55,6 +61,8 @@ pub(super) enum Answer {
     Receipt(Box<Receipt>),
     /// The same bytes stand further up in the topic, with their receipt.
     Copy,
+    /// Nobody who is trusted stands behind it: it is counted, and nothing is kept of it.
+    Unverified,
 }
 
 /// Decides on a command, or takes the verdict that is stored, and carries it out.
@@ -64,19 +72,32 @@ pub(super) enum Answer {
 pub(super) async fn execute(desk: &Desk, request: &Request) -> Result<Answer, Trouble> {
     let meta = desk.store.meta().await?;
     let now = time(&*desk.store, &*desk.clock).await?;
-    let ruling = ruling(desk, request, &meta, now).await?;
+    let Some(ruling) = ruling(desk, request, &meta, now).await? else { return Ok(Answer::Unverified) };
     if ruling.offset < request.offset {
         return Ok(Answer::Copy);
     }
-    let receipt = blank(desk, request, &meta, now);
-    let receipt = match (ruling.verdict, target(desk, request)) {
-        (Verdict::Erase { due }, Some(target)) => {
+    let receipt = blank(desk, request, &ruling, &meta, now);
+    let receipt = match ruling.verdict {
+        Verdict::Erase { due } => {
+            let target = target(desk, request).ok_or(Trouble::Verdict(request.message.digest))?;
             let done = destroy(&*desk.store, &target, &meta, now).await?;
             let now = time(&*desk.store, &*desk.clock).await?;
             completed(Receipt { due: Some(due), done_at: now, ..receipt }, desk, &meta, done)
         }
-        (Verdict::Erase { .. }, None) => return Err(Trouble::Verdict(request.digest)),
-        (Verdict::Refused { why, due }, _) => Receipt { why: Some(why), due, ..receipt },
+        Verdict::Hold => {
+            let hold = hold(desk, request).ok_or(Trouble::Verdict(request.message.digest))?;
+            match desk.store.place_hold(&hold).await? {
+                Placed::InForce => Receipt { outcome: Outcome::HoldPlaced, ..receipt },
+                // Another one took the id since this was decided.
+                Placed::IdReuse => Receipt { why: Some(Why::HoldIdReuse), ..receipt },
+            }
+        }
+        Verdict::Release => {
+            let hold = hold(desk, request).ok_or(Trouble::Verdict(request.message.digest))?;
+            desk.store.release_hold(&hold.id).await?;
+            Receipt { outcome: Outcome::HoldReleased, ..receipt }
+        }
+        Verdict::Refused { why, due } => Receipt { why: Some(why), due, ..receipt },
     };
     Ok(Answer::Receipt(Box::new(receipt)))
 }
@@ -87,173 +108,107 @@ pub(super) async fn time(store: &dyn KeyStore, clock: &dyn Clock) -> Result<Mill
     Ok(earliest(clock.now(), of_store)?)
 }
 
-/// The verdict to obey: the stored one, or a new one that is stored before it is used.
-async fn ruling(desk: &Desk, request: &Request, meta: &Meta, now: Millis) -> Result<Ruling, Trouble> {
-    let mut facts = Facts {
-        signatures_required: desk.signatures_required,
-        reason: request.command.reason,
-        customer_is_valid: request.command.customer.is_ok(),
-        range_is_valid: request.command.range_is_valid(),
-        id_is_reused: false,
-        held: false,
-        due: None,
+/// The verdict to obey: the stored one, or a new one that is stored before it is used. `None` for a command that nobody
+/// stands behind.
+///
+/// A stored one is asked for first: who had signed then may not be trusted any more now, and what was begun is finished.
+async fn ruling(desk: &Desk, request: &Request, meta: &Meta, now: Millis) -> Result<Option<Ruling>, Trouble> {
+    let Message { digest, record, .. } = request.message;
+    if let Some(before) = stored(desk, digest).await? {
+        return Ok(Some(before));
+    }
+    let Some(authority) = authority(desk, &request.message, now) else { return Ok(None) };
+    if let Some(before) = stored(desk, record).await? {
+        return Ok(Some(before));
+    }
+    let Authority { signers, granted } = authority;
+    let mut facts = Facts::of(&request.message.command, &signers, granted, meta, now);
+    look(desk, request, meta, &mut facts).await?;
+    let offered = Ruling { offset: request.offset, verdict: decide(&facts, now), signers };
+    keep(desk, request, offered, &mut facts, now).await.map(Some)
+}
+
+/// Stores a ruling, or answers what is stored already.
+async fn keep(
+    desk: &Desk,
+    request: &Request,
+    offered: Ruling,
+    facts: &mut Facts,
+    now: Millis,
+) -> Result<Ruling, Trouble> {
+    let Message { digest, record, command, .. } = &request.message;
+    let (digest, id) = if offered.verdict.takes_the_id() {
+        (*digest, command.id.clone())
+    } else {
+        (*record, format!("~{record}"))
     };
-    let ruling = |facts: &Facts| Ruling { offset: request.offset, verdict: decide(facts, now) };
-    if !ruling(&facts).verdict.is_kept() {
-        return Ok(ruling(&facts));
+    match desk.store.store_verdict(digest, &id, &offered.to_json()).await? {
+        Stored::New => Ok(offered),
+        Stored::Before(body) => Ruling::parse(&body).ok_or(Trouble::Verdict(digest)),
+        Stored::IdReuse => {
+            facts.id_is_reused = true;
+            Ok(Ruling { verdict: decide(facts, now), ..offered })
+        }
     }
-    let kept = |body: &[u8]| Ruling::parse(body).ok_or(Trouble::Verdict(request.digest));
-    if let Some(before) = desk.store.verdict(request.digest).await? {
-        return kept(&before);
+}
+
+async fn stored(desk: &Desk, digest: Digest) -> Result<Option<Ruling>, Trouble> {
+    let body = desk.store.verdict(digest).await?;
+    body.map(|body| Ruling::parse(&body).ok_or(Trouble::Verdict(digest))).transpose()
+}
+
+/// Who stands behind a command. One that is not signed is accepted only where that was chosen, and may erase what is due.
+fn authority(desk: &Desk, message: &Message, now: Millis) -> Option<Authority> {
+    match &message.signed {
+        Some((signed, signatures)) => desk.trust.as_ref()?.authority(signed, signatures, now),
+        None if desk.signatures_required => None,
+        None => Some(Authority { signers: Vec::new(), granted: [Right::Erase].into() }),
     }
-    if let Some(target) = target(desk, request).filter(|_| facts.range_is_valid) {
+}
+
+/// What the store says of what is asked for.
+async fn look(desk: &Desk, request: &Request, meta: &Meta, facts: &mut Facts) -> Result<(), Trouble> {
+    if !facts.range_is_valid {
+        return Ok(());
+    }
+    if let Some(asked) = hold(desk, request) {
+        let there = desk.store.hold(&asked.id).await?;
+        facts.hold = HoldIs::of(there.as_ref(), &asked, facts.asks);
+    } else if let (Asks::Erase(_), Some(target)) = (facts.asks, target(desk, request)) {
         let survey = survey(&*desk.store, &target, meta).await?;
         (facts.held, facts.due) = (survey.held(), survey.latest_due());
     }
-    let offered = ruling(&facts);
-    match desk.store.store_verdict(request.digest, &request.command.id, &offered.to_json()).await? {
-        Stored::New => Ok(offered),
-        Stored::Before(body) => kept(&body),
-        Stored::IdReuse => {
-            facts.id_is_reused = true;
-            Ok(ruling(&facts))
-        }
-    }
-}
-
-/// Hours of one customer that go, and on whose command.
-pub(super) struct Target {
-    pub token: Token,
-    pub from: Hour,
-    pub to: Hour,
-    pub command: Digest,
-}
-
-impl Target {
-    fn hours(&self) -> impl DoubleEndedIterator<Item = Hour> + use<> {
-        (self.from.0..=self.to.0).map(Hour)
-    }
+    Ok(())
 }
 
 fn target(desk: &Desk, request: &Request) -> Option<Target> {
-    let Command { customer, from, to, .. } = &request.command;
-    let token = desk.store.token(customer.as_ref().ok()?);
-    Some(Target { token, from: *from, to: *to, command: request.digest })
+    let Message { digest, command, .. } = &request.message;
+    let token = desk.store.token(command.customer.as_ref().ok()?);
+    Some(Target { token, from: command.from, to: command.to, command: *digest })
 }
 
-/// What the store has of a target.
-pub(super) struct Survey {
-    rows: BTreeMap<Hour, HourRow>,
-    /// For hours without a gate.
-    retention: Retention,
-    range: (Hour, Hour),
-}
-
-pub(super) async fn survey(store: &dyn KeyStore, target: &Target, meta: &Meta) -> Result<Survey, StoreError> {
-    let customer = store.customer(target.token).await?;
-    let retention = customer.and_then(|customer| customer.retention).unwrap_or(meta.default_retention);
-    Ok(Survey { rows: rows(store, target).await?, retention, range: (target.from, target.to) })
-}
-
-async fn rows(store: &dyn KeyStore, target: &Target) -> Result<BTreeMap<Hour, HourRow>, StoreError> {
-    let rows = store.hours(target.token, target.from, target.to).await?;
-    Ok(rows.into_iter().map(|row| (row.hour, row)).collect())
-}
-
-impl Survey {
-    fn held(&self) -> bool {
-        self.rows.values().any(|row| row.gate.hold.is_some())
-    }
-
-    /// The gate's due, or what it would be.
-    fn due(&self, hour: Hour) -> Due {
-        self.rows.get(&hour).map_or(Due::of(hour, self.retention), |row| row.gate.due)
-    }
-
-    /// Hours without a gate fall due in their order, so the last of them is enough.
-    pub(super) fn latest_due(&self) -> Option<Due> {
-        let (from, to) = self.range;
-        let ungated = (from.0..=to.0).rev().map(Hour).find(|hour| !self.rows.contains_key(hour));
-        let gated = self.rows.values().map(|row| row.gate.due);
-        gated.chain(ungated.map(|hour| self.due(hour))).max_by_key(|due| due.0)
-    }
-
-    /// Every hour is fenced and no key is live.
-    pub(super) fn is_forgotten(&self) -> bool {
-        let (from, to) = self.range;
-        (from.0..=to.0).all(|hour| self.rows.get(&Hour(hour)).is_some_and(is_forgotten))
-    }
-}
-
-fn is_forgotten(row: &HourRow) -> bool {
-    row.gate.fenced && row.keys.iter().all(|key| key.state != KeyState::Live)
-}
-
-/// What became of a target.
-pub(super) struct Destroyed {
-    /// A hold was in the way.
-    pub held: bool,
-    /// Read back: every hour is fenced and no key is live.
-    pub confirmed: bool,
-    /// The keys that this command erased, now or in an attempt before.
-    pub keys: Vec<ErasedKey>,
-}
-
-/// Fences each hour, erases every generation of each, and reads back what is there then.
-pub(super) async fn destroy(
-    store: &dyn KeyStore,
-    target: &Target,
-    meta: &Meta,
-    now: Millis,
-) -> Result<Destroyed, StoreError> {
-    let before = survey(store, target, meta).await?;
-    let mut held = false;
-    for hour in target.hours() {
-        // What an attempt before fenced is not fenced again: a long range comes to its end over many attempts.
-        if !before.rows.get(&hour).is_some_and(|row| row.gate.fenced) {
-            let fence = store.fence(target.token, hour, before.due(hour), target.command).await?;
-            held |= matches!(fence, Fence::Held(_));
-        }
-    }
-    // Listed anew, because keys could be minted until the fence stood.
-    for (hour, row) in rows(store, target).await? {
-        if row.gate.fenced && concerns(&row, target.command) {
-            let erasure = store.erase(target.token, hour, target.command, now).await?;
-            held |= matches!(erasure, Erasure::Held(_));
-        }
-    }
-    let after = survey(store, target, meta).await?;
-    let keys = after.rows.values().flat_map(|row| erased_by(row, target.command)).collect();
-    Ok(Destroyed { held, confirmed: after.is_forgotten(), keys })
-}
-
-/// A live key is to be erased; one that this command has erased is erased again, because an attempt before may have ended
-/// before the store cleared its logs of it.
-fn concerns(row: &HourRow, command: Digest) -> bool {
-    row.keys.iter().any(|key| key.state == KeyState::Live || key.command == Some(command))
-}
-
-fn erased_by(row: &HourRow, command: Digest) -> impl Iterator<Item = ErasedKey> + '_ {
-    let erased =
-        move |key: &&crate::keys::KeyRow| key.state == KeyState::Erased && key.command == Some(command);
-    row.keys.iter().filter(erased).map(|key| ErasedKey {
-        hour: row.hour,
-        generation: key.generation,
-        key_id: key.key_id,
-        kek: key.kek.clone(),
-    })
+/// The hold that is asked for or about; a release's has all hours.
+fn hold(desk: &Desk, request: &Request) -> Option<Hold> {
+    let command = &request.message.command;
+    let (Act::Hold(id) | Act::Release(id)) = &command.act else { return None };
+    let token = desk.store.token(command.customer.as_ref().ok()?);
+    Some(Hold { id: id.clone(), token, from: command.from, to: command.to })
 }
 
 /// A receipt that says that nothing was done.
-fn blank(desk: &Desk, request: &Request, meta: &Meta, now: Millis) -> Receipt {
+fn blank(desk: &Desk, request: &Request, ruling: &Ruling, meta: &Meta, now: Millis) -> Receipt {
+    let Message { digest, command, .. } = &request.message;
     Receipt {
-        id: request.digest,
-        command: request.command.id.clone(),
+        id: *digest,
+        command: command.id.clone(),
+        act: command.act.clone(),
+        issuer: command.terms.issuer.clone(),
+        signers: ruling.signers.clone(),
         outcome: Outcome::Refused,
         why: None,
-        token: request.command.customer.as_ref().ok().map(|customer| desk.store.token(customer)),
-        from: request.command.from,
-        to: request.command.to,
+        token: command.customer.as_ref().ok().map(|customer| desk.store.token(customer)),
+        from: command.from,
+        to: command.to,
         keys: Vec::new(),
         key_count: 0,
         requested_at: request.requested_at,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::restore::{Restored, restore};
-use super::{Action, Follower, Gap, NotAReceipt, Receipt, Trouble};
+use super::{Act, Action, Follower, Gap, NotAReceipt, Receipt, Trouble};
 use crate::keys::{KeyStore, Lease, Ring, StoreError};
 use crate::model::{Clock, Hour, Millis, Token};
 use crate::stream::Stop;
@@ -202,7 +202,8 @@ impl Following {
     }
 
     fn apply_receipt(&mut self, offset: i64, receipt: &Receipt, behind: bool) -> Result<(), Setback> {
-        if let Some(token) = receipt.token {
+        let erases = matches!(receipt.act, Act::Erase(_));
+        if let Some(token) = receipt.token.filter(|_| erases) {
             self.cache.evict(token, receipt.from, receipt.to);
         }
         if behind {
@@ -211,7 +212,7 @@ impl Following {
                 Restored::Again => self.observer.note(Followed::Behind { offset, held: false }),
                 Restored::Held => self.observer.note(Followed::Behind { offset, held: true }),
             }
-        } else {
+        } else if erases {
             let took_ms = self.clock.now().0.saturating_sub(receipt.done_at.0);
             self.observer.note(Followed::Applied { offset, done_at: receipt.done_at, took_ms });
         }

@@ -7,6 +7,8 @@
 
 mod command;
 mod decide;
+mod destroy;
+mod dsse;
 mod execute;
 mod follow;
 mod follower;
@@ -16,14 +18,17 @@ mod signing;
 mod step;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod verdict;
 
-pub use command::{Command, MAX_COMMAND_BYTES, NotACommand, Reason, Unverified};
-pub use decide::{Facts, decide};
+pub use command::{Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified};
+pub use decide::{Asks, Facts, HoldIs, Window, decide};
+pub use dsse::{Signature, pae, to_envelope};
 pub use execute::Trouble;
 pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
 pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptRecord};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
+pub use trust::{Authority, NotATrustStore, Right, Trust};
 pub use verdict::{Ruling, Verdict, Why};

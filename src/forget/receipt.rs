@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Why;
+use super::{Act, Reason, Why};
+use crate::keys::HoldId;
 use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token};
 use crate::stream::{Outgoing, Publish, TopicIndex};
 
 /// The version that this program writes; it reads no newer one.
 const VERSION: u32 = 1;
-/// Who answers for an unsigned command.
-const ISSUER: &str = "unsigned";
+/// Who answers for a command that does not say.
+const UNSIGNED: &str = "unsigned";
 const LEVEL: &str = "L1";
 
 /// What every receipt of level L1 rests on, whatever the store and the vault are.
@@ -31,6 +32,10 @@ pub enum Outcome {
     Refused,
     /// Something was in the way: what could be fenced and erased, is.
     Incomplete,
+    /// No hour of the range is erased while the hold is in force.
+    HoldPlaced,
+    /// The hold is lifted.
+    HoldReleased,
 }
 
 impl Outcome {
@@ -41,6 +46,8 @@ impl Outcome {
             Self::NothingToErase => "nothing-to-erase",
             Self::Refused => "refused",
             Self::Incomplete => "incomplete",
+            Self::HoldPlaced => "hold-placed",
+            Self::HoldReleased => "hold-released",
         }
     }
 }
@@ -61,6 +68,12 @@ pub struct Receipt {
     pub id: Digest,
     /// The command's own id.
     pub command: String,
+    /// What it asked for.
+    pub act: Act,
+    /// Who answers for it, as it says itself.
+    pub issuer: Option<String>,
+    /// Names of the keys that had signed it, as the trust store calls them.
+    pub signers: Vec<String>,
     pub outcome: Outcome,
     /// Why it was refused or is incomplete.
     pub why: Option<Why>,
@@ -177,6 +190,12 @@ struct Wire {
     version: u32,
     id: String,
     command: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<String>,
     outcome: Outcome,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     why: Option<Why>,
@@ -187,6 +206,8 @@ struct Wire {
     keys: Vec<WireKey>,
     key_count: u64,
     issuer: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signers: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requested_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,10 +233,18 @@ struct WireKey {
 
 impl From<&Receipt> for Wire {
     fn from(receipt: &Receipt) -> Self {
+        let (reason, hold) = match &receipt.act {
+            Act::Erase(reason) => (Some(*reason), None),
+            Act::Hold(id) | Act::Release(id) => (None, Some(String::from_utf8_lossy(&id.0).into_owned())),
+        };
+        let destroys = matches!(receipt.act, Act::Erase(_)) && receipt.outcome != Outcome::Refused;
         Self {
             version: VERSION,
             id: receipt.id.to_string(),
             command: receipt.command.clone(),
+            kind: receipt.act.code().to_owned(),
+            reason,
+            hold,
             outcome: receipt.outcome,
             why: receipt.why,
             token: receipt.token.map(|token| token.to_string()),
@@ -223,11 +252,12 @@ impl From<&Receipt> for Wire {
             to_hour: receipt.to.0,
             keys: receipt.keys.iter().map(WireKey::from).collect(),
             key_count: receipt.key_count,
-            issuer: ISSUER.to_owned(),
+            issuer: receipt.issuer.clone().unwrap_or_else(|| UNSIGNED.to_owned()),
+            signers: receipt.signers.clone(),
             requested_at: receipt.requested_at.and_then(calendar),
             due: receipt.due.map(|due| due.0),
             done_at: receipt.done_at.to_string(),
-            level: (receipt.outcome != Outcome::Refused).then(|| LEVEL.to_owned()),
+            level: destroys.then(|| LEVEL.to_owned()),
             l3_by: receipt.l3_by.and_then(calendar),
             unusable_after: receipt.unusable_after.and_then(calendar),
             assumptions: receipt.assumptions.clone(),
@@ -247,9 +277,19 @@ impl Wire {
         if self.outcome != Outcome::Refused && (token.is_none() || from > to) {
             return None;
         }
+        let hold = self.hold.map(|hold| HoldId(hold.into_bytes()));
+        let act = match (self.kind.as_str(), self.reason, hold) {
+            ("erase", Some(reason), None) => Act::Erase(reason),
+            ("hold", None, Some(hold)) => Act::Hold(hold),
+            ("release", None, Some(hold)) => Act::Release(hold),
+            _ => return None,
+        };
         Some(Receipt {
             id: Digest(bytes(&self.id)?),
             command: self.command,
+            act,
+            issuer: Some(self.issuer).filter(|issuer| issuer != UNSIGNED),
+            signers: self.signers,
             outcome: self.outcome,
             why: self.why,
             token,
@@ -321,6 +361,9 @@ mod tests {
         Receipt {
             id: Digest([1; 32]),
             command: "c-1".to_owned(),
+            act: Act::Erase(Reason::RetentionEnd),
+            issuer: Some("dpo".to_owned()),
+            signers: vec!["key-1".to_owned()],
             outcome: Outcome::Erased,
             why: None,
             token: Some(Token([2; 16])),
@@ -355,7 +398,10 @@ mod tests {
             assumptions: Vec::new(),
             ..receipt()
         };
-        for receipt in [receipt(), refused] {
+        let unsigned = Receipt { issuer: None, signers: Vec::new(), ..receipt() };
+        let act = Act::Hold(HoldId(b"case-17".to_vec()));
+        let held = Receipt { act, outcome: Outcome::HoldPlaced, keys: Vec::new(), key_count: 0, ..receipt() };
+        for receipt in [receipt(), refused, unsigned, held] {
             assert_eq!(Receipt::parse(&receipt.to_json()), Ok(receipt));
         }
     }

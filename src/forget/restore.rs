@@ -1,13 +1,14 @@
-//! A store that is behind its receipts: what was erased before is erased again.
+//! A store that is behind its receipts: what was erased before is erased again, what was held is held again.
 //!
-//! A backup brings erased keys back. Receipts newer than the store's own mark are therefore carried out once more before
+//! A backup brings erased keys back, and forgets holds. Receipts newer than the store's own mark are therefore carried out once more before
 //! any key is used. In everyday life that finds nothing to do: a process ended before it could move the mark.
 
 use std::collections::BTreeSet;
 
-use super::execute::{Target, Trouble, destroy, survey, time};
-use super::{Outcome, Receipt};
-use crate::keys::{KeyStore, Meta};
+use super::destroy::{Target, destroy, survey};
+use super::execute::{Trouble, time};
+use super::{Act, Outcome, Reason, Receipt};
+use crate::keys::{Hold, KeyStore, Meta, Placed};
 use crate::model::{Clock, Hour};
 
 /// What was found, the worst of it last.
@@ -24,8 +25,8 @@ pub(super) enum Restored {
 /// Makes sure that the store has what the receipt says.
 ///
 /// # Errors
-/// [`Trouble::Premature`] for hours that are not due: in this version nothing is erased before, so either the receipt is not
-/// ours or the store is not, and neither is decided here. All other troubles: ask again.
+/// [`Trouble::Premature`] for hours that are not due and that nobody has signed to go before: either the receipt is not ours or
+/// the store is not, and neither is decided here. All other troubles: ask again.
 pub(super) async fn restore(
     store: &dyn KeyStore,
     clock: &dyn Clock,
@@ -34,13 +35,26 @@ pub(super) async fn restore(
     let Some(token) = receipt.token.filter(|_| receipt.outcome != Outcome::Refused) else {
         return Ok(Restored::Already);
     };
-    let meta = store.meta().await?;
-    let mut restored = Restored::Already;
-    for (from, to) in ranges(receipt) {
-        let target = Target { token, from, to, command: receipt.id };
-        restored = restored.max(restore_range(store, clock, &target, &meta).await?);
+    match &receipt.act {
+        Act::Erase(reason) => {
+            let meta = store.meta().await?;
+            let early = *reason == Reason::Request && !receipt.signers.is_empty();
+            let mut restored = Restored::Already;
+            for (from, to) in ranges(receipt) {
+                let target = Target { token, from, to, command: receipt.id };
+                restored = restored.max(restore_range(store, clock, &target, &meta, early).await?);
+            }
+            Ok(restored)
+        }
+        Act::Hold(id) => {
+            let hold = Hold { id: id.clone(), token, from: receipt.from, to: receipt.to };
+            match store.place_hold(&hold).await? {
+                Placed::InForce => Ok(Restored::Already),
+                Placed::IdReuse => Err(Trouble::NotRestored(receipt.id)),
+            }
+        }
+        Act::Release(id) => Ok(store.release_hold(id).await.map(|()| Restored::Already)?),
     }
-    Ok(restored)
 }
 
 /// What an incomplete erasure did not reach is not reached for now: only the hours of the keys that it names.
@@ -57,13 +71,14 @@ async fn restore_range(
     clock: &dyn Clock,
     target: &Target,
     meta: &Meta,
+    early: bool,
 ) -> Result<Restored, Trouble> {
     let found = survey(store, target, meta).await?;
     if found.is_forgotten() {
         return Ok(Restored::Already);
     }
     let now = time(store, clock).await?;
-    if !found.latest_due().is_some_and(|due| due.reached(now)) {
+    if !early && !found.latest_due().is_some_and(|due| due.reached(now)) {
         return Err(Trouble::Premature(target.command));
     }
     let done = destroy(store, target, meta, now).await?;

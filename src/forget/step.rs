@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::execute::{Answer, Desk, Request, Trouble, execute};
-use super::{NotACommand, Outcome, Receipt, ReceiptRecord, Unverified};
+use super::{NotACommand, Outcome, Receipt, ReceiptRecord, Trust, Unverified};
 use crate::keys::KeyStore;
 use crate::model::Clock;
 use crate::stream::{
@@ -28,7 +28,9 @@ pub struct ExecutorParts {
     pub clock: Arc<dyn Clock>,
     /// Where the store is asked.
     pub runtime: Handle,
-    /// `control.require_signatures`: every command is refused, because none is signed in this version.
+    /// Whose signatures count; nobody's where there is none.
+    pub trust: Option<Arc<Trust>>,
+    /// `control.require_signatures`: a command that is not signed is not verified.
     pub signatures_required: bool,
     /// Longest receipt, in bytes: the receipts topic's `max.message.bytes` less what a record needs.
     pub receipt_bytes: usize,
@@ -45,10 +47,12 @@ pub trait Observer: Send {
 /// What a batch came to.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Tally {
-    /// Commands that ended with a receipt.
-    pub receipts: BTreeMap<Outcome, u64>,
+    /// Commands that ended with a receipt, by what they asked for.
+    pub receipts: BTreeMap<(&'static str, Outcome), u64>,
     /// Records that are no command.
     pub unreadable: u64,
+    /// Commands that nobody who is trusted stands behind.
+    pub unverified: u64,
     /// Copies of commands that have their receipt already.
     pub copies: u64,
 }
@@ -77,6 +81,8 @@ struct Batch {
     /// Of the first of them, in the same order.
     answers: Vec<Answer>,
     unreadable: u64,
+    /// Where the first of those stands, and what is wrong with it.
+    first_unreadable: Option<(i64, NotACommand)>,
 }
 
 impl Batch {
@@ -108,9 +114,9 @@ struct Report {
 
 impl Executor {
     pub fn new(parts: ExecutorParts) -> Self {
-        let ExecutorParts { store, clock, signatures_required, assumptions, .. } = parts;
+        let ExecutorParts { store, clock, trust, signatures_required, assumptions, .. } = parts;
         Self {
-            desk: Desk { store, clock, signatures_required, assumptions },
+            desk: Desk { store, clock, trust, signatures_required, assumptions },
             runtime: parts.runtime,
             receipt_bytes: parts.receipt_bytes,
             observer: parts.observer,
@@ -138,17 +144,15 @@ impl Executor {
         Run { task: task.abort_handle(), report }
     }
 
-    fn count_unreadable(&mut self, input: &Input<'_>, why: NotACommand) {
-        self.batch.unreadable += 1;
-        warn!(codes::COMMAND_UNREADABLE, offset = input.offset, %why, "a control record is no command");
-    }
-
     fn tally(&self) -> Tally {
         let mut tally = Tally { unreadable: self.batch.unreadable, ..Tally::default() };
         for answer in &self.batch.answers {
             match answer {
-                Answer::Receipt(receipt) => *tally.receipts.entry(receipt.outcome).or_default() += 1,
+                Answer::Receipt(receipt) => {
+                    *tally.receipts.entry((receipt.act.code(), receipt.outcome)).or_default() += 1;
+                }
                 Answer::Copy => tally.copies += 1,
+                Answer::Unverified => tally.unverified += 1,
             }
         }
         tally
@@ -163,9 +167,35 @@ impl Executor {
         }
     }
 
+    /// One line per batch, however many they are: whoever may write here could fill the log.
+    fn log_the_rest(&self) {
+        if let Some((offset, why)) = self.batch.first_unreadable {
+            let records = self.batch.unreadable;
+            warn!(codes::COMMAND_UNREADABLE, records, offset, %why, "control records are no commands; the first of them");
+        }
+        let is_unverified = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Unverified);
+        let mut unverified = self
+            .batch
+            .requests
+            .iter()
+            .zip(&self.batch.answers)
+            .filter(is_unverified)
+            .map(|((_, of), _)| of.offset);
+        if let Some(offset) = unverified.next() {
+            let commands = 1 + unverified.count();
+            warn!(
+                codes::COMMAND_UNVERIFIED,
+                commands, offset, "nobody who is trusted has signed them; the first of them"
+            );
+        }
+    }
+
     fn log(&mut self, event: &Event<'_>) {
         match event {
-            Event::Committed { .. } => self.log_receipts(),
+            Event::Committed { .. } => {
+                self.log_receipts();
+                self.log_the_rest();
+            }
             Event::Assigned(0) => info!(codes::EXECUTOR_ENDED, "another process executes commands"),
             Event::Assigned(_) => info!(codes::EXECUTOR_STARTED, "this process executes commands"),
             Event::Waiting(why) => {
@@ -210,13 +240,15 @@ async fn execute_all(desk: &Desk, requests: &[Request]) -> Report {
 impl Step for Executor {
     fn admit(&mut self, input: &Input<'_>) -> Take {
         let unverified = Unverified::new(input.value);
-        match unverified.and_then(|unverified| Ok((unverified.digest(), unverified.parse()?))) {
-            Ok((digest, command)) => {
-                let request =
-                    Request { offset: input.offset, digest, command, requested_at: input.timestamp };
+        match unverified.and_then(Unverified::parse) {
+            Ok(message) => {
+                let request = Request { offset: input.offset, message, requested_at: input.timestamp };
                 self.batch.requests.push((input.partition, request));
             }
-            Err(why) => self.count_unreadable(input, why),
+            Err(why) => {
+                self.batch.unreadable += 1;
+                self.batch.first_unreadable.get_or_insert((input.offset, why));
+            }
         }
         if self.batch.requests.len() < MOST { Take::More } else { Take::Enough }
     }

@@ -2,6 +2,7 @@
 
 mod executing;
 mod following;
+mod signing;
 mod stepping;
 
 use std::collections::{BTreeMap, HashMap};
@@ -43,6 +44,9 @@ pub(super) fn a_receipt(outcome: Outcome) -> Receipt {
     Receipt {
         id: Digest([7; 32]),
         command: "c-1".to_owned(),
+        act: Act::Erase(Reason::RetentionEnd),
+        issuer: None,
+        signers: Vec::new(),
         outcome,
         why: None,
         token: Some(FakeStore::default().token(&acme())),
@@ -86,6 +90,7 @@ struct FakeState {
     hours: BTreeMap<(Token, Hour), HourRow>,
     verdicts: HashMap<Digest, Vec<u8>>,
     ids: HashMap<String, Digest>,
+    holds: Vec<Hold>,
     /// A hold that is seen by fences and erasures only, as one that comes after the decision.
     late_hold: Option<Hour>,
     mark: Option<i64>,
@@ -249,12 +254,35 @@ impl KeyStore for FakeStore {
         Ok(Erasure::Erased(row.keys.clone()))
     }
 
-    async fn place_hold(&self, _hold: &Hold) -> Result<Placed, StoreError> {
-        unreachable!("holds come in a later version")
+    async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
+        let mut state = self.call("place_hold")?;
+        if state.holds.iter().any(|there| there.id == hold.id && there != hold) {
+            return Ok(Placed::IdReuse);
+        }
+        state.holds.retain(|there| there.id != hold.id);
+        state.holds.push(hold.clone());
+        for (_, row) in state.hours.range_mut((hold.token, hold.from)..=(hold.token, hold.to)) {
+            row.gate.hold.get_or_insert(hold.id.clone());
+        }
+        Ok(Placed::InForce)
     }
 
-    async fn release_hold(&self, _id: &HoldId) -> Result<(), StoreError> {
-        unreachable!("holds come in a later version")
+    async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError> {
+        let mut state = self.call("release_hold")?;
+        state.holds.retain(|hold| hold.id != *id);
+        state
+            .hours
+            .values_mut()
+            .for_each(|row| row.gate.hold = row.gate.hold.take().filter(|hold| hold != id));
+        Ok(())
+    }
+
+    async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
+        self.call("hold").map(|state| state.holds.iter().find(|hold| hold.id == *id).cloned())
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        unreachable!("a person asks for it")
     }
 
     async fn set_retention(&self, _: &CustomerId, _: Option<Retention>) -> Result<(), StoreError> {
@@ -323,25 +351,34 @@ fn due_hours(id: &str) -> Vec<u8> {
     bytes(id, "acme", (HOUR.0, HOUR.0 + 2), "retention-end")
 }
 
+fn message(bytes: &[u8]) -> Message {
+    Unverified::new(Some(bytes)).expect("bytes").parse().expect("well formed")
+}
+
 struct World {
     runtime: Runtime,
     store: Arc<FakeStore>,
+    trust: Option<Arc<Trust>>,
     signatures_required: bool,
 }
 
 impl World {
     fn of(store: FakeStore) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Self { runtime: runtime.expect("a runtime"), store: Arc::new(store), signatures_required: false }
+        Self {
+            runtime: runtime.expect("a runtime"),
+            store: Arc::new(store),
+            trust: None,
+            signatures_required: false,
+        }
     }
 
     fn try_execute(&self, offset: i64, bytes: &[u8]) -> Result<Answer, Trouble> {
-        let unverified = Unverified::new(Some(bytes)).expect("bytes");
-        let command = unverified.parse().expect("well formed");
-        let request = Request { offset, digest: unverified.digest(), command, requested_at: Some(Millis(9)) };
+        let request = Request { offset, message: message(bytes), requested_at: Some(Millis(9)) };
         let desk = Desk {
             store: Arc::clone(&self.store) as Arc<dyn KeyStore>,
             clock: Arc::new(FakeClock),
+            trust: self.trust.clone(),
             signatures_required: self.signatures_required,
             assumptions: vec!["the vault is a file".to_owned()],
         };
@@ -351,7 +388,7 @@ impl World {
     fn execute(&self, offset: i64, bytes: &[u8]) -> Receipt {
         match self.try_execute(offset, bytes).expect("no trouble") {
             Answer::Receipt(receipt) => *receipt,
-            Answer::Copy => panic!("a copy"),
+            answer => panic!("{answer:?}"),
         }
     }
 

@@ -8,32 +8,65 @@ use crate::model::Due;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// Unsigned commands are refused, or this one asks for what needs a signature.
+    /// It is meant for another deployment.
+    OtherDeployment,
+    /// It is not signed, and asks for what needs a signature.
     SignatureRequired,
+    /// Too few of the keys that have signed it have the right to ask for that.
+    NotAuthorized,
     /// The customer is empty, too long or reserved.
     InvalidCustomer,
     /// The hours are not in order, or too many.
     InvalidRange,
     /// Another command had this id before.
     IdReuse,
+    /// Its time has not come, or is over.
+    NotYet,
+    Expired,
     /// A legal hold covers an hour.
     Held,
     /// An hour is not due yet.
     NotDue,
+    /// Another hold has this id.
+    HoldIdReuse,
+    /// The customer has no hold of this id.
+    UnknownHold,
     /// The store did not confirm all of it when it was read back.
     NotConfirmed,
 }
 
 impl Why {
+    pub const ALL: [Self; 13] = [
+        Self::OtherDeployment,
+        Self::SignatureRequired,
+        Self::NotAuthorized,
+        Self::InvalidCustomer,
+        Self::InvalidRange,
+        Self::IdReuse,
+        Self::NotYet,
+        Self::Expired,
+        Self::Held,
+        Self::NotDue,
+        Self::HoldIdReuse,
+        Self::UnknownHold,
+        Self::NotConfirmed,
+    ];
+
     /// The word in receipts, metrics and logs.
     pub fn code(self) -> &'static str {
         match self {
+            Self::OtherDeployment => "other-deployment",
             Self::SignatureRequired => "signature-required",
+            Self::NotAuthorized => "not-authorized",
             Self::InvalidCustomer => "invalid-customer",
             Self::InvalidRange => "invalid-range",
             Self::IdReuse => "id-reuse",
+            Self::NotYet => "not-yet",
+            Self::Expired => "expired",
             Self::Held => "held",
             Self::NotDue => "not-due",
+            Self::HoldIdReuse => "hold-id-reuse",
+            Self::UnknownHold => "unknown-hold",
             Self::NotConfirmed => "not-confirmed",
         }
     }
@@ -42,8 +75,13 @@ impl Why {
 /// What is decided on a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Forget every hour of the range. The last of them is due since `due`.
+    /// Forget every hour of the range. `due` is when the last of them is due, which is now or was before, unless it is
+    /// erased early.
     Erase { due: Due },
+    /// Forbid erasure of the range.
+    Hold,
+    /// Lift the hold.
+    Release,
     /// Do nothing. `due` says when the last hour will be due, where that is why.
     Refused { why: Why, due: Option<Due> },
 }
@@ -53,10 +91,11 @@ impl Verdict {
         Self::Refused { why, due: None }
     }
 
-    /// Whether the command counts as verified, so that its id and verdict are stored. A command without the signature
-    /// that it needs never touches the id table: it could take the id of the one that has it.
-    pub fn is_kept(&self) -> bool {
-        !matches!(self, Self::Refused { why: Why::SignatureRequired, .. })
+    /// Whether it says something of the command itself, and so takes its id. What is refused for its signatures, or is meant
+    /// for another deployment, does not: the same command may come again with more of them, or another one with its id.
+    pub fn takes_the_id(&self) -> bool {
+        use Why::{NotAuthorized, OtherDeployment, SignatureRequired};
+        !matches!(self, Self::Refused { why: OtherDeployment | SignatureRequired | NotAuthorized, .. })
     }
 }
 
@@ -64,10 +103,12 @@ impl Verdict {
 ///
 /// The offset tells a redo (the same record again: obey, and write the receipt that was never committed) from a copy of
 /// the command further on in the topic (its receipt is there, or in the same transaction).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ruling {
     pub offset: i64,
     pub verdict: Verdict,
+    /// Names of the keys that had signed the command; none of one that was accepted unsigned.
+    pub signers: Vec<String>,
 }
 
 /// The stored form; version 1.
@@ -81,12 +122,16 @@ struct Stored {
     why: Option<Why>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signers: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
     Erase,
+    Hold,
+    Release,
     Refused,
 }
 
@@ -94,9 +139,12 @@ impl Ruling {
     pub fn to_json(&self) -> Vec<u8> {
         let (verdict, why, due) = match self.verdict {
             Verdict::Erase { due } => (Word::Erase, None, Some(due.0)),
+            Verdict::Hold => (Word::Hold, None, None),
+            Verdict::Release => (Word::Release, None, None),
             Verdict::Refused { why, due } => (Word::Refused, Some(why), due.map(|due| due.0)),
         };
-        let stored = Stored { version: 1, offset: self.offset, verdict, why, due };
+        let signers = self.signers.clone();
+        let stored = Stored { version: 1, offset: self.offset, verdict, why, due, signers };
         serde_json::to_vec(&stored).expect("strings and numbers become JSON")
     }
 
@@ -107,10 +155,12 @@ impl Ruling {
         let due = stored.due.map(Due);
         let verdict = match (stored.verdict, stored.why) {
             (Word::Erase, None) => Verdict::Erase { due: due? },
+            (Word::Hold, None) => Verdict::Hold,
+            (Word::Release, None) => Verdict::Release,
             (Word::Refused, Some(why)) => Verdict::Refused { why, due },
-            (Word::Erase, Some(_)) | (Word::Refused, None) => return None,
+            (Word::Erase | Word::Hold | Word::Release, Some(_)) | (Word::Refused, None) => return None,
         };
-        Some(Self { offset: stored.offset, verdict })
+        Some(Self { offset: stored.offset, verdict, signers: stored.signers })
     }
 }
 
@@ -118,18 +168,30 @@ impl Ruling {
 mod tests {
     use super::*;
 
+    fn ruling(offset: i64, verdict: Verdict, signers: &[&str]) -> Ruling {
+        Ruling { offset, verdict, signers: signers.iter().map(ToString::to_string).collect() }
+    }
+
     #[test]
     fn the_stored_form_is_stable() {
-        let erase = Ruling { offset: 12, verdict: Verdict::Erase { due: Due(498_721) } };
-        assert_eq!(erase.to_json(), br#"{"version":1,"offset":12,"verdict":"erase","due":498721}"#);
-        let refused = Verdict::Refused { why: Why::NotDue, due: Some(Due(9)) };
-        let refused = Ruling { offset: 0, verdict: refused };
-        assert_eq!(
-            refused.to_json(),
-            br#"{"version":1,"offset":0,"verdict":"refused","why":"not-due","due":9}"#
-        );
-        for ruling in [erase, refused, Ruling { offset: 3, verdict: Verdict::refused(Why::Held) }] {
-            assert_eq!(Ruling::parse(&ruling.to_json()), Some(ruling));
+        let not_due = Verdict::Refused { why: Why::NotDue, due: Some(Due(9)) };
+        for (ruling, json) in [
+            (
+                ruling(12, Verdict::Erase { due: Due(498_721) }, &[]),
+                r#"{"version":1,"offset":12,"verdict":"erase","due":498721}"#,
+            ),
+            (
+                ruling(0, not_due, &[]),
+                r#"{"version":1,"offset":0,"verdict":"refused","why":"not-due","due":9}"#,
+            ),
+            (
+                ruling(3, Verdict::Hold, &["dpo", "legal"]),
+                r#"{"version":1,"offset":3,"verdict":"hold","signers":["dpo","legal"]}"#,
+            ),
+            (ruling(4, Verdict::Release, &[]), r#"{"version":1,"offset":4,"verdict":"release"}"#),
+        ] {
+            assert_eq!(String::from_utf8(ruling.to_json()).expect("UTF-8"), json);
+            assert_eq!(Ruling::parse(json.as_bytes()), Some(ruling));
         }
     }
 
@@ -149,15 +211,7 @@ mod tests {
 
     #[test]
     fn the_code_is_the_word_in_json() {
-        for why in [
-            Why::SignatureRequired,
-            Why::InvalidCustomer,
-            Why::InvalidRange,
-            Why::IdReuse,
-            Why::Held,
-            Why::NotDue,
-            Why::NotConfirmed,
-        ] {
+        for why in Why::ALL {
             assert_eq!(serde_json::to_string(&why).expect("a word"), format!("{:?}", why.code()));
         }
     }

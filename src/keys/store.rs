@@ -301,6 +301,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Lifts a hold. Hours that another hold covers too stay held by that one.
     async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError>;
 
+    /// The hold in force under an id.
+    async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError>;
+
+    /// Every hold in force, by id; a deployment has few.
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
+
     /// `None` = the store's default. Existing gates keep their due.
     async fn set_retention(
         &self,

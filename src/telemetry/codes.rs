@@ -115,6 +115,10 @@ codes! {
     EXECUTOR_ENDED = "HS1406";
     /// The store is behind the receipts: erasures are applied again.
     STORE_BEHIND = "HS1407";
+    /// Nobody who is trusted has signed a command.
+    COMMAND_UNVERIFIED = "HS1408";
+    /// Commands are accepted that nobody has signed, or none at all can be.
+    CONTROL_OPEN = "HS1409";
 
     /// The admin port listens.
     ADMIN_LISTENS = "HS1501";

@@ -16,6 +16,7 @@ pub struct Reason {
 #[derive(Clone, Default)]
 pub struct Readiness {
     conditions: Arc<Mutex<BTreeMap<String, Option<String>>>>,
+    notes: Arc<Mutex<Vec<String>>>,
 }
 
 impl Readiness {
@@ -27,6 +28,11 @@ impl Readiness {
         condition
     }
 
+    /// Says something beside every answer that whoever reads it should know, ready or not.
+    pub fn note(&self, text: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+    }
+
     /// The conditions that are not met, by name.
     pub fn reasons(&self) -> Vec<Reason> {
         let unmet = |(name, why): (&String, &Option<String>)| {
@@ -35,11 +41,16 @@ impl Readiness {
         self.lock().iter().filter_map(unmet).collect()
     }
 
-    /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`
+    /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`, and `"notes":[".."]` where there are any.
     pub fn to_json(&self) -> (bool, String) {
         let reasons = self.reasons();
         let ready = reasons.is_empty();
-        (ready, serde_json::json!({ "ready": ready, "reasons": reasons }).to_string())
+        let mut body = serde_json::json!({ "ready": ready, "reasons": reasons });
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !notes.is_empty() {
+            body["notes"] = notes.into();
+        }
+        (ready, body.to_string())
     }
 
     /// A panic elsewhere leaves the map whole: each change is one insertion.
@@ -96,5 +107,7 @@ mod tests {
         assert_eq!(board.reasons()[0].why, "busy for 12 s");
         drop(store);
         assert!(board.reasons().is_empty());
+        board.note("unsigned");
+        assert_eq!(board.to_json().1, r#"{"notes":["unsigned"],"ready":true,"reasons":[]}"#);
     }
 }

@@ -278,6 +278,13 @@ impl KeyStore for Spy {
     async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError> {
         self.there()?.release_hold(id).await
     }
+    async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
+        self.there()?.hold(id).await
+    }
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        self.there()?.holds().await
+    }
+
     async fn set_retention(
         &self,
         customer: &CustomerId,

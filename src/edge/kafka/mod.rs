@@ -6,6 +6,7 @@ mod connector;
 mod ffi;
 pub mod mock;
 mod outage;
+pub mod post;
 pub mod sample;
 pub mod scan;
 mod sink;

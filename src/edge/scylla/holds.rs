@@ -5,6 +5,7 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
+use super::cells::Cells;
 use super::fault::malformed;
 use super::rows::{FENCED, GateRow, HourRows, OPEN, Policy, StoredKey, day, due_day, shard};
 use crate::keys::{Hold, HoldId, KeyState, Placed, StoreError};
@@ -58,18 +59,16 @@ impl ScyllaStore {
         self.until(Goal::Forgotten(id), &self.say.drop_hold, (id.0.as_slice(),)).await
     }
 
-    async fn read_hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
+    pub(super) async fn read_hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
         let row = self.ask.row(StoreOp::SerialRead, &self.say.hold_serial, (id.0.as_slice(),)).await?;
-        row.map(|row| {
-            let token = Token(row.bytes("token")?.ok_or_else(|| malformed("hold"))?);
-            Ok(Hold {
-                id: id.clone(),
-                token,
-                from: Hour(row.need("from_hour")?),
-                to: Hour(row.need("to_hour")?),
-            })
-        })
-        .transpose()
+        row.map(|row| hold(&row)).transpose()
+    }
+
+    pub(super) async fn list_holds(&self) -> Result<Vec<Hold>, StoreError> {
+        let rows = self.ask.rows(StoreOp::List, &self.say.holds, ()).await?;
+        let mut holds: Vec<Hold> = rows.iter().map(hold).collect::<Result<_, _>>()?;
+        holds.sort_by(|one, other| one.id.0.cmp(&other.id.0));
+        Ok(holds)
     }
 
     /// Puts `to` on a gate whose hold is `from`; a gate with another hold stays as it is.
@@ -211,4 +210,13 @@ enum Goal<'a> {
 
 fn fading(seen: &HourRows) -> Option<&StoredKey> {
     seen.keys.iter().find(|stored| stored.key.state == KeyState::Live && stored.fades)
+}
+
+fn hold(row: &Cells) -> Result<Hold, StoreError> {
+    Ok(Hold {
+        id: HoldId(row.blob("id")?.ok_or_else(|| malformed("hold"))?.to_vec()),
+        token: Token(row.bytes("token")?.ok_or_else(|| malformed("hold"))?),
+        from: Hour(row.need("from_hour")?),
+        to: Hour(row.need("to_hour")?),
+    })
 }

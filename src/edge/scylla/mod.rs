@@ -147,6 +147,14 @@ impl KeyStore for ScyllaStore {
         self.release(id).await
     }
 
+    async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
+        self.read_hold(id).await
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        self.list_holds().await
+    }
+
     async fn set_retention(
         &self,
         customer: &CustomerId,

@@ -65,6 +65,7 @@ pub(super) struct Statements {
 
     /// id
     pub(super) hold_serial: PreparedStatement,
+    pub(super) holds: PreparedStatement,
     /// id, token, from, to
     pub(super) place_hold: PreparedStatement,
     /// id
@@ -257,7 +258,8 @@ impl Statements {
                 ))
                 .await?,
             delete_hour: press.cas(&format!("DELETE FROM key WHERE {AT_HOUR} AND generation = ? IF state = ?")).await?,
-            hold_serial: press.serial("SELECT \"token\", from_hour, to_hour FROM hold WHERE id = ?").await?,
+            hold_serial: press.serial("SELECT id, \"token\", from_hour, to_hour FROM hold WHERE id = ?").await?,
+            holds: press.plain("SELECT id, \"token\", from_hour, to_hour FROM hold").await?,
             place_hold: press
                 .cas("INSERT INTO hold (id, \"token\", from_hour, to_hour) VALUES (?, ?, ?, ?) IF NOT EXISTS")
                 .await?,

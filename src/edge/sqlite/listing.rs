@@ -3,7 +3,7 @@
 use rusqlite::{Row, Transaction};
 
 use super::rows::{Reads, customer, gate};
-use crate::keys::{Customer, DueHour, HourRow, StoreError};
+use crate::keys::{Customer, DueHour, Hold, HoldId, HourRow, StoreError};
 use crate::model::{Due, Hour, Token};
 
 pub(super) fn customers(
@@ -63,6 +63,19 @@ pub(super) fn due_hours(
     };
     let rows = statement.query_map((until.0, due, token, hour, row_limit(limit)), read)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn holds(tx: &Transaction<'_>) -> Result<Vec<Hold>, StoreError> {
+    let mut statement = tx.prepare("SELECT id, token, from_hour, to_hour FROM hold ORDER BY id")?;
+    let hold = |row: &Row<'_>| {
+        Ok(Hold {
+            id: HoldId(row.get(0)?),
+            token: Token(row.get(1)?),
+            from: Hour(row.get(2)?),
+            to: Hour(row.get(3)?),
+        })
+    };
+    Ok(statement.query_map((), hold)?.collect::<Result<_, _>>()?)
 }
 
 /// (live, erased, erased by TTL)

@@ -132,6 +132,14 @@ impl KeyStore for SqliteStore {
         self.db.write(move |tx| forget::release_hold(tx, &id)).await
     }
 
+    async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
+        Ok(self.holds().await?.into_iter().find(|hold| hold.id == *id))
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        self.db.read(listing::holds).await
+    }
+
     async fn set_retention(
         &self,
         customer: &CustomerId,

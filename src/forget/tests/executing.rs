@@ -51,7 +51,7 @@ fn what_is_refused_changes_nothing_and_says_why() {
         assert_eq!((receipt.outcome, receipt.why), (Outcome::Refused, Some(why)), "{what}");
         assert_eq!((world.store.live_keys(), world.store.fenced_hours()), (1, 0), "{what}");
         assert_eq!(receipt.token.is_some(), why != Why::InvalidCustomer, "{what}");
-        let id_taken = !world.store.state().ids.is_empty();
+        let id_taken = world.store.state().ids.contains_key("c-1");
         assert_eq!(id_taken, why != Why::SignatureRequired, "{what}");
         let json = String::from_utf8(receipt.to_json()).expect("UTF-8");
         assert!(!json.contains("acme") && !json.contains("quarantine"), "{what}: {json}");
@@ -59,11 +59,10 @@ fn what_is_refused_changes_nothing_and_says_why() {
 }
 
 #[test]
-fn while_signatures_are_required_every_command_is_refused_and_its_id_stays_free() {
+fn while_signatures_are_required_an_unsigned_command_leaves_no_trace() {
     let mut world = World::of(FakeStore::default().with_keys(HOUR, 1));
     world.signatures_required = true;
-    let receipt = world.execute(0, &due_hours("c-1"));
-    assert_eq!(receipt.why, Some(Why::SignatureRequired));
+    assert!(matches!(world.try_execute(0, &due_hours("c-1")), Ok(Answer::Unverified)));
     assert!(world.store.state().ids.is_empty() && world.store.state().verdicts.is_empty());
     world.signatures_required = false;
     assert_eq!(world.execute(1, &due_hours("c-1")).outcome, Outcome::Erased);
@@ -103,8 +102,8 @@ fn a_redo_obeys_the_first_verdict_and_writes_the_same_receipt() {
     world.store.hold(HOUR);
     assert_eq!(world.execute(5, &due_hours("c-1")), first);
     let refused = bytes("c-2", "acme", (HOUR.0, HOUR.0 + 3), "retention-end");
-    let verdict = Ruling { offset: 6, verdict: Verdict::Erase { due: Due(1) } };
-    let digest = Unverified::new(Some(&refused)).expect("bytes").digest();
+    let verdict = Ruling { offset: 6, verdict: Verdict::Erase { due: Due(1) }, signers: Vec::new() };
+    let digest = message(&refused).digest;
     world.store.state().verdicts.insert(digest, verdict.to_json());
     assert_ne!(world.execute(6, &refused).outcome, Outcome::Refused, "stored is stored");
 }
@@ -150,7 +149,7 @@ fn clocks_that_disagree_and_verdicts_of_another_version_wait() {
     let world = World::of(FakeStore { skew_ms: 30_001, ..FakeStore::default() }.with_keys(HOUR, 1));
     assert!(matches!(world.try_execute(0, &due_hours("c-1")), Err(Trouble::Clocks(_))));
     let world = World::of(FakeStore::default().with_keys(HOUR, 1));
-    let digest = Unverified::new(Some(&due_hours("c-1"))).expect("bytes").digest();
+    let digest = message(&due_hours("c-1")).digest;
     world.store.state().verdicts.insert(digest, br#"{"version":2}"#.to_vec());
     assert!(matches!(world.try_execute(0, &due_hours("c-1")), Err(Trouble::Verdict(_))));
     assert_eq!(world.store.live_keys(), 1);

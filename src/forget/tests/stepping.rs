@@ -72,6 +72,7 @@ fn executor(world: &World) -> (Executor, Tallies) {
         store: Arc::clone(&world.store) as Arc<dyn KeyStore>,
         clock: Arc::new(FakeClock),
         runtime: world.runtime.handle().clone(),
+        trust: None,
         signatures_required: false,
         receipt_bytes: 1_000_000,
         assumptions: Vec::new(),
@@ -128,8 +129,9 @@ fn each_command_of_a_batch_has_its_receipt_in_order_and_what_is_none_has_none() 
     let said: Vec<_> = receipts.iter().map(|receipt| (receipt.command.as_str(), receipt.outcome)).collect();
     assert_eq!(said, [("c-1", Outcome::Erased), ("c-2", Outcome::Refused), ("c-3", Outcome::NothingToErase)]);
     committed(&mut executor, 6);
-    let outcomes = [(Outcome::Erased, 1), (Outcome::NothingToErase, 1), (Outcome::Refused, 1)];
-    let tally = Tally { receipts: BTreeMap::from(outcomes), unreadable: 2, copies: 1 };
+    let outcomes =
+        [Outcome::Erased, Outcome::NothingToErase, Outcome::Refused].map(|outcome| (("erase", outcome), 1));
+    let tally = Tally { receipts: BTreeMap::from(outcomes), unreadable: 2, unverified: 0, copies: 1 };
     assert_eq!(*tallies.0.lock().expect("not poisoned"), [tally]);
     assert_eq!(executor.prepare(Instant::now()), Ready::Yes, "an empty batch is ready at once");
 }

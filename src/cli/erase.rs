@@ -1,0 +1,67 @@
+//! `hourseal erase`
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::issue::{Issue, issue};
+use super::text;
+use crate::model::{CustomerId, Hour};
+
+#[derive(Subcommand)]
+pub enum Erase {
+    /// Ask for the erasure of a customer's hours, and follow it to the receipt
+    #[command(after_help = HELP)]
+    Request(Request),
+}
+
+const HELP: &str = "\
+retention-end is refused while an hour is not due. request may come before that, and then takes
+signatures of as many keys with the right `erase-early` as the trust store says (two, unless it
+says otherwise).
+
+Examples:
+  hourseal erase request --customer acme --from 498000 --to 498023 --sign-with dpo.pem
+  hourseal erase request --customer acme --from 2026-11-01T00:00Z --to 2026-11-30T23:00Z \\
+      --reason request --sign-with dpo.pem --save erase.json
+  hourseal command sign erase.json --sign-with legal.pem
+  hourseal command send erase.json
+
+Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
+
+#[derive(Args)]
+pub struct Request {
+    /// Whose hours
+    #[arg(long, value_parser = text::customer)]
+    customer: CustomerId,
+    /// The first hour: a number, or an RFC 3339 time within it
+    #[arg(long, value_parser = text::hour)]
+    from: Hour,
+    /// The last hour, itself included [default: the first]
+    #[arg(long, value_parser = text::hour)]
+    to: Option<Hour>,
+    /// Why
+    #[arg(long, value_enum, default_value_t = Why::RetentionEnd)]
+    reason: Why,
+    #[command(flatten)]
+    issue: Issue,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Why {
+    /// Their retention is over
+    RetentionEnd,
+    /// Somebody asks for it, perhaps before that
+    Request,
+}
+
+pub fn run(command: Erase) -> anyhow::Result<()> {
+    let Erase::Request(request) = command;
+    let reason = match request.reason {
+        Why::RetentionEnd => "retention-end",
+        Why::Request => "request",
+    };
+    let to = request.to.unwrap_or(request.from);
+    let fields = json!({ "type": "erase", "customer": request.customer.as_str(), "from_hour": request.from.0,
+        "to_hour": to.0, "reason": reason });
+    issue(&request.issue, &fields)
+}

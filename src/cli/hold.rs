@@ -1,0 +1,107 @@
+//! `hourseal hold`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::issue::{Issue, issue};
+use super::{Failure, Settings, keystore, output, runtime, text};
+use crate::keys::{Hold as Held, KeyStore};
+use crate::model::{CustomerId, Hour};
+
+#[derive(Subcommand)]
+pub enum Hold {
+    /// Forbid the erasure of a customer's hours, those to come included
+    Place(Place),
+    /// Lift a hold; takes two keys with the right `release`, unless the trust store says otherwise
+    Release(Release),
+    /// List the holds in force
+    Ls(Ls),
+}
+
+#[derive(Args)]
+pub struct Place {
+    /// Whose hours
+    #[arg(long, value_parser = text::customer)]
+    customer: CustomerId,
+    /// The first hour: a number, or an RFC 3339 time within it
+    #[arg(long, value_parser = text::hour)]
+    from: Hour,
+    /// The last hour, itself included
+    #[arg(long, value_parser = text::hour)]
+    to: Hour,
+    /// The hold's id, such as a case's; nothing personal: it stands in receipts
+    #[arg(long)]
+    hold: String,
+    #[command(flatten)]
+    issue: Issue,
+}
+
+#[derive(Args)]
+pub struct Release {
+    /// Whose hold
+    #[arg(long, value_parser = text::customer)]
+    customer: CustomerId,
+    /// The hold's id
+    #[arg(long)]
+    hold: String,
+    #[command(flatten)]
+    issue: Issue,
+}
+
+#[derive(Args)]
+pub struct Ls {
+    /// One JSON object per hold
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub fn run(command: Hold) -> anyhow::Result<()> {
+    match command {
+        Hold::Place(place) => {
+            let (from, to) = (place.from.0, place.to.0);
+            let customer = place.customer.as_str();
+            let fields = json!({ "type": "hold", "customer": customer, "from_hour": from, "to_hour": to,
+                "hold": place.hold });
+            issue(&place.issue, &fields)
+        }
+        Hold::Release(release) => {
+            let fields =
+                json!({ "type": "release", "customer": release.customer.as_str(), "hold": release.hold });
+            issue(&release.issue, &fields)
+        }
+        Hold::Ls(ls) => list(&ls),
+    }
+}
+
+fn list(ls: &Ls) -> anyhow::Result<()> {
+    let config = ls.settings.load()?;
+    let store = keystore::store(&config)?;
+    let mut rows = Vec::new();
+    for hold in runtime::block_on(store.holds())?.map_err(Failure::from)? {
+        let customer = customer(&*store, &hold)?;
+        if ls.json {
+            output::line(&to_json(&hold, customer.as_deref()).to_string())?;
+        } else {
+            let who = customer.unwrap_or_else(|| hold.token.to_string());
+            rows.push(vec![id(&hold), who, hold.from.to_string(), hold.to.to_string()]);
+        }
+    }
+    if ls.json { Ok(()) } else { output::text(&output::table(&["HOLD", "CUSTOMER", "FROM", "TO"], &rows)) }
+}
+
+/// The name of whom it holds; one who has no key yet is known by token only.
+fn customer(store: &dyn KeyStore, hold: &Held) -> anyhow::Result<Option<String>> {
+    let customer = runtime::block_on(store.customer(hold.token))?.map_err(Failure::from)?;
+    Ok(customer.map(|customer| customer.name.as_str().to_owned()))
+}
+
+fn id(hold: &Held) -> String {
+    String::from_utf8_lossy(&hold.id.0).into_owned()
+}
+
+fn to_json(hold: &Held, customer: Option<&str>) -> Value {
+    json!({ "hold": id(hold), "token": hold.token.to_string(), "customer": customer, "from_hour": hold.from.0,
+        "to_hour": hold.to.0 })
+}

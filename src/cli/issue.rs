@@ -1,0 +1,265 @@
+//! How a command is issued: put together, signed, sent, and followed to its receipt.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{Failure, Settings, failure, keystore, output, runtime, text};
+use crate::app::{client_settings, read_trust};
+use crate::config::Config;
+use crate::edge::clock::SystemClock;
+use crate::edge::kafka::ReceiptTail;
+use crate::edge::kafka::post::{PostError, post};
+use crate::edge::keyfile;
+use crate::forget::{Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, to_envelope};
+use crate::model::{Clock, Digest, StoreId};
+
+/// The end of a command line that asks for something.
+#[derive(Args)]
+pub struct Issue {
+    /// The command's own id, never used for another one [default: drawn]
+    #[arg(long)]
+    id: Option<String>,
+
+    /// Who answers for it; it stands in the receipt, which is kept for ever
+    #[arg(long, default_value = "hourseal-cli")]
+    issuer: String,
+
+    /// Sign with this key, repeatable; without one the command is unsigned
+    #[arg(long, value_name = "KEY_FILE")]
+    sign_with: Vec<PathBuf>,
+
+    /// How long the command may be carried out
+    #[arg(long, default_value = "1h", value_parser = text::duration)]
+    valid_for: Duration,
+
+    /// The key store that it is meant for, as 32 hex digits [default: the one of this configuration]
+    #[arg(long, value_parser = text::store)]
+    deployment: Option<StoreId>,
+
+    /// Write the command here instead of sending it: `hourseal command sign` and `send` go on with it
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+
+    #[command(flatten)]
+    follow: Follow,
+}
+
+/// How long somebody waits for the receipt.
+#[derive(Args)]
+pub struct Follow {
+    /// Do not wait for the receipt
+    #[arg(long)]
+    no_wait: bool,
+
+    /// How long to wait for it
+    #[arg(long, default_value = "2m", value_parser = text::duration)]
+    wait: Duration,
+
+    /// Print the receipt as it stands in the topic
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Issues the command whose own fields are `fields`.
+pub fn issue(issue: &Issue, fields: &Value) -> anyhow::Result<()> {
+    let config = issue.follow.settings.load()?;
+    if issue.sign_with.is_empty() && issue.save.is_none() && config.control.require_signatures {
+        let hint =
+            "--sign-with a key of the trust store; or set control.require_signatures = false, everywhere";
+        return Err(Failure::new(failure::USAGE, "an unsigned command is not carried out here")
+            .hint(hint)
+            .into());
+    }
+    let payload = payload(issue, &config, fields)?;
+    let value = match (&*issue.sign_with, &issue.save) {
+        ([], None) => payload,
+        (keys, _) => to_envelope(&payload, &sign(&payload, keys)?),
+    };
+    match &issue.save {
+        None => send(&config, &value, &issue.follow),
+        Some(file) => {
+            std::fs::write(file, &value).map_err(|error| cannot(file, &error))?;
+            output::line(&format!("written to {}, not sent", file.display()))
+        }
+    }
+}
+
+/// The command's bytes.
+fn payload(issue: &Issue, config: &Config, fields: &Value) -> anyhow::Result<Vec<u8>> {
+    let deployment = match issue.deployment {
+        Some(deployment) => deployment,
+        None => {
+            let store = keystore::store(config)?;
+            runtime::block_on(store.meta())?.map_err(Failure::from)?.store
+        }
+    };
+    let now = SystemClock.now();
+    let valid = i64::try_from(issue.valid_for.as_millis()).unwrap_or(i64::MAX);
+    let mut command = Map::new();
+    command.insert("id".to_owned(), issue.id.clone().unwrap_or_else(drawn_id).into());
+    command.extend(fields.as_object().cloned().unwrap_or_default());
+    let terms = json!({
+        "issuer": issue.issuer,
+        "deployment": deployment.to_string(),
+        // Clocks differ by up to a minute or so.
+        "not_before": now.plus(-120_000).to_string(),
+        "expires": now.plus(valid).to_string(),
+    });
+    command.extend(terms.as_object().cloned().unwrap_or_default());
+    let bytes = Value::from(command).to_string().into_bytes();
+    understood(&bytes)?;
+    Ok(bytes)
+}
+
+fn drawn_id() -> String {
+    let mut drawn = [0; 12];
+    crate::envelope::random(&mut drawn);
+    format!("cli-{}", hex::encode(drawn))
+}
+
+/// What a worker would make of it.
+pub fn understood(value: &[u8]) -> Result<Message, Failure> {
+    Unverified::new(Some(value))
+        .and_then(Unverified::parse)
+        .map_err(|why| Failure::new(failure::USAGE, format!("this is no command: {why}")))
+}
+
+/// A signature of each key.
+pub fn sign(payload: &[u8], keys: &[PathBuf]) -> Result<Vec<Signature>, Failure> {
+    let signed = pae(payload);
+    let of = |path: &PathBuf| {
+        let key = keyfile::read(path).map_err(|error| Failure::new(Failure::CONFIG, error.to_string()))?;
+        Ok(Signature { hint: key.public().to_string(), bytes: key.sign(&signed).to_vec() })
+    };
+    keys.iter().map(of).collect()
+}
+
+pub fn cannot(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(failure::USAGE, format!("{}: {error}", file.display()))
+}
+
+/// Sends a record and follows it to its receipt.
+pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()> {
+    let message = understood(value)?;
+    warn_of_signatures(config, &message)?;
+    let client = client_settings(config);
+    let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(away)?;
+    let (_, end) = patiently(|| tail.log()).map_err(away)?;
+    tail.begin(end).map_err(away)?;
+    let offset = post(&client, &config.topics.control, value).map_err(not_posted)?;
+    failure::say(&format!(
+        "command {} stands at offset {offset} of {}",
+        message.command.id, config.topics.control
+    ));
+    if follow.no_wait {
+        return Ok(());
+    }
+    let (json, receipt) = await_receipt(&mut tail, message.digest, follow.wait)?;
+    if follow.json {
+        output::line(&json)?
+    } else {
+        output::text(&told(&receipt))?
+    }
+    match receipt.outcome {
+        Outcome::Refused | Outcome::Incomplete => {
+            let why = receipt.why.map_or("", |why| why.code());
+            Err(Failure::new(failure::REFUSED, format!("{}: {why}", receipt.outcome.code())).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What this process's own trust store says of it, where there is one; the executor's decides.
+fn warn_of_signatures(config: &Config, message: &Message) -> Result<(), Failure> {
+    let (Some(trust), Some((signed, signatures))) = (read_trust(&config.control)?, &message.signed) else {
+        return Ok(());
+    };
+    match trust.authority(signed, signatures, SystemClock.now()) {
+        None => failure::warn(
+            "no key of the trust store has signed it: it will be counted and left alone, without a receipt",
+        ),
+        Some(authority) => failure::say(&format!("signed by {}", authority.signers.join(", "))),
+    }
+    Ok(())
+}
+
+fn await_receipt(tail: &mut ReceiptTail, id: Digest, wait: Duration) -> Result<(String, Receipt), Failure> {
+    let until = Instant::now() + wait;
+    let shows = std::io::stderr().is_terminal();
+    let begun = Instant::now();
+    while Instant::now() < until {
+        if shows {
+            failure::progress(&format!("waiting for the receipt, {} s", begun.elapsed().as_secs()));
+        }
+        let record = match tail.poll(Duration::from_millis(500)) {
+            Ok(record) => record,
+            Err(TailError::Passing(_)) => continue,
+            Err(error) => return Err(away(error)),
+        };
+        let Some(value) = record.and_then(|record| record.value) else { continue };
+        if let Some(receipt) = Receipt::parse(&value).ok().filter(|receipt| receipt.id == id) {
+            return Ok((String::from_utf8_lossy(&value).into_owned(), receipt));
+        }
+    }
+    let hint = "it stands in the control topic and nothing of it is lost: see that a worker executes commands (log code HS1405) and \
+                whether it counted this one as unverified (HS1408)";
+    Err(Failure::new(Failure::DEPENDENCY, format!("no receipt within {} s", wait.as_secs())).hint(hint))
+}
+
+/// A receipt for people.
+fn told(receipt: &Receipt) -> String {
+    let mut lines = vec![format!("outcome         {}", receipt.outcome.code())];
+    let mut line = |name: &str, value: Option<String>| {
+        lines.extend(value.map(|value| format!("{name:<15} {value}")));
+    };
+    line("why", receipt.why.map(|why| why.code().to_owned()));
+    line("signed by", Some(receipt.signers.join(", ")).filter(|signers| !signers.is_empty()));
+    line("keys erased", (receipt.key_count > 0).then(|| receipt.key_count.to_string()));
+    line("due", receipt.due.map(|due| due.at().to_string()));
+    line("done at", Some(receipt.done_at.to_string()));
+    line("unusable after", receipt.unusable_after.map(|time| time.to_string()));
+    line("backups too by", receipt.l3_by.map(|time| time.to_string()));
+    line("receipt", Some(receipt.id.to_string()));
+    lines.join("\n") + "\n"
+}
+
+/// A client that was just made needs a moment to find the broker.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, TailError>) -> Result<T, TailError> {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match ask() {
+            Err(TailError::Passing(_)) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(200))
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn away(error: TailError) -> Failure {
+    Failure::new(Failure::DEPENDENCY, error.to_string())
+        .hint("check that the broker runs, `kafka.bootstrap` names it, and `hourseal topics check`")
+}
+
+fn not_posted(error: PostError) -> Failure {
+    match error {
+        PostError::Client(_) | PostError::Missing(_) => Failure::new(Failure::CONFIG, error.to_string())
+            .hint("`hourseal topics check` lists the topics and what is wrong with them"),
+        PostError::Refused(_) | PostError::Unknown => Failure::new(Failure::DEPENDENCY, error.to_string())
+            .hint("sending it again is harmless: the same command is carried out once"),
+    }
+}
+
+/// For those that send what somebody else has put together.
+pub fn send_file(file: &Path, follow: &Follow) -> anyhow::Result<()> {
+    let config = follow.settings.load()?;
+    let value = std::fs::read(file).map_err(|error| cannot(file, &error))?;
+    send(&config, &value, follow)
+}

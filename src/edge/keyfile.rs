@@ -1,0 +1,75 @@
+//! Files of signing keys: 0600, refused otherwise.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::private::{self, PrivateError};
+use crate::forget::SigningKey;
+
+/// Longer than any key file.
+const MOST: u64 = 4_096;
+
+/// Why a key file is not written or not read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    #[error("{0} is there already: a key is never overwritten")]
+    Exists(String),
+    #[error("{0}")]
+    File(String),
+}
+
+impl From<PrivateError> for KeyFileError {
+    fn from(error: PrivateError) -> Self {
+        Self::File(error.to_string())
+    }
+}
+
+/// Draws a key into a new file.
+///
+/// # Errors
+/// [`KeyFileError`]; a file that is there stays as it is.
+pub fn create(path: &Path) -> Result<SigningKey, KeyFileError> {
+    let pem = SigningKey::generate();
+    if path.exists() {
+        return Err(KeyFileError::Exists(path.display().to_string()));
+    }
+    private::publish(path, pem.as_bytes())?;
+    // Whoever came in between has its own key there.
+    if *read_text(path)? == *pem { read(path) } else { Err(KeyFileError::Exists(path.display().to_string())) }
+}
+
+/// Reads a key.
+///
+/// # Errors
+/// [`KeyFileError::File`], which quotes nothing of it.
+pub fn read(path: &Path) -> Result<SigningKey, KeyFileError> {
+    let text = read_text(path)?;
+    SigningKey::from_pem(&text).map_err(|error| KeyFileError::File(format!("{}: {error}", path.display())))
+}
+
+fn read_text(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let mut text = Zeroizing::new(String::with_capacity(MOST as usize));
+    let file = private::open_file(path)?;
+    file.take(MOST).read_to_string(&mut text).map_err(|error| PrivateError::io(path, error))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_never_overwritten_and_refused_where_others_may_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dpo.pem");
+        let key = create(&path).expect("a new file");
+        assert_eq!(read(&path).expect("its own file").public(), key.public());
+        assert!(matches!(create(&path), Err(KeyFileError::Exists(_))));
+        assert_eq!(read(&path).expect("as it was").public(), key.public());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("our file");
+        assert!(read(&path).is_err());
+    }
+}

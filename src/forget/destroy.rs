@@ -1,0 +1,125 @@
+//! What an erasure does to the store: fence, list, erase every generation, read back.
+//!
+//! It may be done again from the beginning: fencing and erasing twice is fencing and erasing once.
+
+use std::collections::BTreeMap;
+
+use super::ErasedKey;
+use crate::keys::{Erasure, Fence, HourRow, KeyRow, KeyState, KeyStore, Meta, StoreError};
+use crate::model::{Digest, Due, Hour, Millis, Retention, Token};
+
+/// Hours of one customer that go, and on whose command.
+pub(super) struct Target {
+    pub token: Token,
+    pub from: Hour,
+    pub to: Hour,
+    pub command: Digest,
+}
+
+impl Target {
+    fn hours(&self) -> impl DoubleEndedIterator<Item = Hour> + use<> {
+        (self.from.0..=self.to.0).map(Hour)
+    }
+}
+
+/// What the store has of a target.
+pub(super) struct Survey {
+    rows: BTreeMap<Hour, HourRow>,
+    /// For hours without a gate.
+    retention: Retention,
+    range: (Hour, Hour),
+}
+
+pub(super) async fn survey(store: &dyn KeyStore, target: &Target, meta: &Meta) -> Result<Survey, StoreError> {
+    let customer = store.customer(target.token).await?;
+    let retention = customer.and_then(|customer| customer.retention).unwrap_or(meta.default_retention);
+    Ok(Survey { rows: rows(store, target).await?, retention, range: (target.from, target.to) })
+}
+
+async fn rows(store: &dyn KeyStore, target: &Target) -> Result<BTreeMap<Hour, HourRow>, StoreError> {
+    let rows = store.hours(target.token, target.from, target.to).await?;
+    Ok(rows.into_iter().map(|row| (row.hour, row)).collect())
+}
+
+impl Survey {
+    pub(super) fn held(&self) -> bool {
+        self.rows.values().any(|row| row.gate.hold.is_some())
+    }
+
+    /// The gate's due, or what it would be.
+    fn due(&self, hour: Hour) -> Due {
+        self.rows.get(&hour).map_or(Due::of(hour, self.retention), |row| row.gate.due)
+    }
+
+    /// Hours without a gate fall due in their order, so the last of them is enough.
+    pub(super) fn latest_due(&self) -> Option<Due> {
+        let (from, to) = self.range;
+        let ungated = (from.0..=to.0).rev().map(Hour).find(|hour| !self.rows.contains_key(hour));
+        let gated = self.rows.values().map(|row| row.gate.due);
+        gated.chain(ungated.map(|hour| self.due(hour))).max_by_key(|due| due.0)
+    }
+
+    /// Every hour is fenced and no key is live.
+    pub(super) fn is_forgotten(&self) -> bool {
+        let (from, to) = self.range;
+        (from.0..=to.0).all(|hour| self.rows.get(&Hour(hour)).is_some_and(is_forgotten))
+    }
+}
+
+fn is_forgotten(row: &HourRow) -> bool {
+    row.gate.fenced && row.keys.iter().all(|key| key.state != KeyState::Live)
+}
+
+/// What became of a target.
+pub(super) struct Destroyed {
+    /// A hold was in the way.
+    pub held: bool,
+    /// Read back: every hour is fenced and no key is live.
+    pub confirmed: bool,
+    /// The keys that this command erased, now or in an attempt before.
+    pub keys: Vec<ErasedKey>,
+}
+
+/// Fences each hour, erases every generation of each, and reads back what is there then.
+pub(super) async fn destroy(
+    store: &dyn KeyStore,
+    target: &Target,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Destroyed, StoreError> {
+    let before = survey(store, target, meta).await?;
+    let mut held = false;
+    for hour in target.hours() {
+        // What an attempt before fenced is not fenced again: a long range comes to its end over many attempts.
+        if !before.rows.get(&hour).is_some_and(|row| row.gate.fenced) {
+            let fence = store.fence(target.token, hour, before.due(hour), target.command).await?;
+            held |= matches!(fence, Fence::Held(_));
+        }
+    }
+    // Listed anew, because keys could be minted until the fence stood.
+    for (hour, row) in rows(store, target).await? {
+        if row.gate.fenced && concerns(&row, target.command) {
+            let erasure = store.erase(target.token, hour, target.command, now).await?;
+            held |= matches!(erasure, Erasure::Held(_));
+        }
+    }
+    let after = survey(store, target, meta).await?;
+    let keys = after.rows.values().flat_map(|row| erased_by(row, target.command)).collect();
+    Ok(Destroyed { held, confirmed: after.is_forgotten(), keys })
+}
+
+/// A live key is to be erased; one that this command has erased is erased again, because an attempt before may have ended
+/// before the store cleared its logs of it.
+fn concerns(row: &HourRow, command: Digest) -> bool {
+    row.keys.iter().any(|key| key.state == KeyState::Live || key.command == Some(command))
+}
+
+fn erased_by(row: &HourRow, command: Digest) -> impl Iterator<Item = ErasedKey> + '_ {
+    let erased = move |key: &&KeyRow| key.state == KeyState::Erased && key.command == Some(command);
+    row.keys.iter().filter(erased).map(|key| ErasedKey {
+        hour: row.hour,
+        generation: key.generation,
+        key_id: key.key_id,
+        kek: key.kek.clone(),
+    })
+}

@@ -1,0 +1,215 @@
+"""Who may have what forgotten: signed commands, holds, and what nobody who is trusted has signed.
+
+The envelopes of the forger are made here, by PyNaCl and the letter of DSSE, not by our own code."""
+
+import base64
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import Producer
+from nacl.signing import SigningKey
+from oracle.events import HOUR_MS, now_ms
+from test_8_erase import events, outcomes
+from world import World
+
+HOUR = now_ms() // HOUR_MS - 1
+KIND = "application/vnd.hourseal.command+json"
+
+
+@pytest.fixture(params=["file", "cql"])
+def store(request):
+    return request.getfixturevalue("cassandra") if request.param == "cql" else None
+
+
+class Office:
+    """Two people whose keys may do everything together, and a job that may erase what is due."""
+
+    def __init__(self, folder, binary):
+        self.folder, self.binary = folder, binary
+        folder.mkdir()
+        everything = ["erase", "erase-early", "hold", "release"]
+        keys = [self._entry("dpo", everything), self._entry("legal", everything), self._entry("job", ["erase"])]
+        self.trust = folder / "trust.json"
+        self.trust.write_text(json.dumps({"version": 1, "keys": keys}))
+        self.settings = {"control": {"require_signatures": True, "trust_store_file": str(self.trust)}}
+
+    def key(self, name: str) -> str:
+        return str(self.folder / f"{name}.pem")
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run([self.binary, *arguments], capture_output=True, timeout=60)
+        assert done.returncode == code, done.stderr.decode()
+        return done.stdout.decode()
+
+    def _entry(self, name: str, rights: list[str]) -> dict:
+        return {"name": name, "public": json.loads(self.run("keygen", self.key(name)))["public"], "rights": rights}
+
+    def seed(self, name: str) -> SigningKey:
+        """The key as another program reads it: PKCS#8's last 32 bytes."""
+        pem = (self.folder / f"{name}.pem").read_text()
+        return SigningKey(base64.b64decode("".join(pem.splitlines()[1:-1]))[-32:])
+
+
+@pytest.fixture
+def world(kafka, store, make_world, tmp_path) -> World:
+    world = make_world(kafka, store=store)
+    world.office = Office(tmp_path / "office", world.binary)
+    world.feed_some(events(b"acme", HOUR), 20)
+    return world
+
+
+def start(world: World):
+    worker = world.worker(settings=world.office.settings)
+    world.await_drained()
+    return worker
+
+
+def ask(world: World, *arguments: str, code: int = 0, wait: bool = True) -> dict | None:
+    """What `hourseal` says of a command: its receipt."""
+    how = ("--json",) if wait else ("--no-wait",)
+    text = world.cli(*arguments, *how, code=code, settings=world.office.settings)
+    return json.loads(text) if wait else None
+
+
+def erase(world: World, *arguments: str, **how):
+    return ask(world, "erase", "request", "--customer", "acme", "--from", str(HOUR), *arguments, **how)
+
+
+def test_early_erasure_takes_two_people_who_sign_one_after_the_other(world):
+    worker = start(world)
+    office = world.office
+    dpo, legal = office.key("dpo"), office.key("legal")
+    early = erase(world, "--reason", "retention-end", "--sign-with", dpo, "--sign-with", legal, code=65)
+    assert (early["outcome"], early["why"]) == ("refused", "not-due"), "whoever signs it"
+
+    file = str(office.folder / "erase.json")
+    asked = ("--reason", "request", "--issuer", "ticket-9", "--sign-with", dpo)
+    world.cli("erase", "request", "--customer", "acme", "--from", str(HOUR), *asked, "--save", file)
+    alone = ask(world, "command", "send", file, code=65)
+    assert (alone["why"], alone["signers"]) == ("not-authorized", ["dpo"])
+    assert outcomes(world, "acme", HOUR) == {"opened"}
+
+    shown = office.run("command", "sign", file, "--sign-with", legal)
+    assert '"customer":"acme"' in shown, "whoever signs sees what it is"
+    both = ask(world, "command", "send", file)
+    assert (both["outcome"], both["signers"], both["issuer"]) == ("erased", ["dpo", "legal"], "ticket-9")
+    assert both["id"] == alone["id"], "one command, whoever has signed it"
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+    assert "acme" not in json.dumps(world.receipt_bodies())
+    worker.stop()
+
+
+def test_a_hold_is_in_the_way_until_two_people_lift_it(world):
+    worker = start(world)
+    office = world.office
+    hold = ("--customer", "acme", "--hold", "case-17")
+    hours = ("--from", str(HOUR - 5), "--to", str(HOUR + 5))
+    placed = ask(world, "hold", "place", *hold, *hours, "--sign-with", office.key("legal"))
+    assert (placed["outcome"], placed["hold"]) == ("hold-placed", "case-17")
+    (listed,) = world.cli_json("hold", "ls", "--json")
+    assert (listed["hold"], listed["customer"], listed["from_hour"]) == ("case-17", "acme", HOUR - 5)
+
+    both = ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
+    held = erase(world, "--reason", "request", *both, code=65)
+    assert held["why"] == "held"
+    alone = ask(world, "hold", "release", *hold, "--sign-with", office.key("legal"), code=65)
+    assert alone["why"] == "not-authorized"
+    assert ask(world, "hold", "release", *hold, *both)["outcome"] == "hold-released"
+    assert world.cli_json("hold", "ls", "--json") == []
+    assert erase(world, "--reason", "request", *both)["outcome"] == "erased"
+    worker.stop()
+
+
+def enveloped(payload: bytes, *keys: SigningKey, kind: str = KIND) -> bytes:
+    pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
+    signatures = [{"keyid": "x", "sig": base64.b64encode(key.sign(pae).signature).decode()} for key in keys]
+    envelope = {"payloadType": kind, "payload": base64.b64encode(payload).decode(), "signatures": signatures}
+    return json.dumps(envelope).encode()
+
+
+def command(world: World, name: str, **changes) -> bytes:
+    now = datetime.now(UTC)
+    body = {"id": name, "type": "erase", "customer": "acme", "from_hour": HOUR, "to_hour": HOUR, "reason": "request",
+            "issuer": "forger", "deployment": store_of(world), "not_before": (now - timedelta(minutes=5)).isoformat(),
+            "expires": (now + timedelta(minutes=5)).isoformat()}
+    return json.dumps({name: value for name, value in (body | changes).items() if value is not None}).encode()
+
+
+def store_of(world: World) -> str:
+    """The store's id as the worker logs it at its start."""
+    for line in (world.folder / "w0.log").read_text().splitlines():
+        if '"store"' in line and "key store opened" in line:
+            entry = json.loads(line)
+            return entry.get("store") or entry["fields"]["store"]
+    raise AssertionError("the log names no store")
+
+
+def test_no_forgery_has_an_effect_and_what_is_verified_gets_one_refusal(world):
+    worker = start(world)
+    office = world.office
+    dpo, job, stranger = office.seed("dpo"), office.seed("job"), SigningKey.generate()
+    early, due = command(world, "f-1"), {"reason": "retention-end"}
+    flipped = bytearray(enveloped(early, dpo, office.seed("legal")))
+    flipped[flipped.index(b'"sig": "') + 20] ^= 1
+    counted = [
+        early,  # not signed
+        enveloped(early),
+        enveloped(early, stranger),
+        enveloped(early, stranger, stranger),
+        enveloped(early, dpo, kind="application/json"),
+        enveloped(early, dpo)[:-9],  # cut off
+        enveloped(command(world, "f-2", **due, force=True), dpo),
+        enveloped(command(world, "f-3", type="forget"), dpo),
+        enveloped(command(world, "~f-4", **due), dpo),
+        b'{"id":' + b"[" * 50_000,
+        b"x" * ((1 << 20) - 4096),
+        b"",
+    ]
+    refused = {
+        "one key": enveloped(early, dpo),
+        "one key twice": enveloped(early, dpo, dpo),
+        "a bad second one": bytes(flipped),
+        "without the right": enveloped(early, dpo, job),
+        "a hold without the right": enveloped(command(world, "f-5", type="hold", hold="h", reason=None), job),
+        "elsewhere": enveloped(command(world, "f-6", deployment="ee" * 16), dpo, office.seed("legal")),
+        "over": enveloped(command(world, "f-7", expires="2026-01-01T00:00:00Z"), dpo, office.seed("legal")),
+        "to come": enveloped(command(world, "f-8", not_before="2096-01-01T00:00:00Z"), dpo, office.seed("legal")),
+        "not due": enveloped(command(world, "f-9", **due), dpo, office.seed("legal")),
+    }
+    producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "message.max.bytes": 2 << 20, "log_level": 0})
+    for record in counted:
+        producer.produce(world.control, record)
+    for _ in range(100):
+        for record in refused.values():
+            producer.produce(world.control, record)
+    assert producer.flush(30) == 0
+
+    last = erase(world, "--reason", "retention-end", "--sign-with", office.key("job"), "--id", "last", code=65)
+    assert last["why"] == "not-due", "everything before it is decided"
+    receipts = [receipt for receipt in world.receipt_bodies() if receipt["command"] != "last"]
+    assert [receipt["outcome"] for receipt in receipts] == ["refused"] * len(refused)
+    assert [receipt["why"] for receipt in receipts] == ["not-authorized"] * 5 + ["other-deployment", "expired", "not-yet", "not-due"]
+    assert outcomes(world, "acme", HOUR) == {"opened"}
+    figures = worker.figures()
+    left_alone = [figures.sum("control_messages_total", kind="unknown", outcome=what) for what in ("unverified", "unreadable")]
+    assert sum(left_alone) == len(counted), left_alone
+    lines = (world.folder / "w0.log").read_text()
+    assert "forger" not in lines and lines.count("HS1404") + lines.count("HS1408") < 10
+
+    both = ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
+    done = erase(world, "--reason", "request", "--id", "f-1", *both)
+    assert done["outcome"] == "erased", "no forgery has taken its id"
+    worker.stop()
+
+
+def test_a_worker_says_whose_commands_it_takes(kafka, make_world, tmp_path):
+    open_world = make_world(kafka)
+    worker = open_world.worker()
+    assert "nobody has signed" in worker.get("/readyz")[1]
+    worker.stop()
+    office = Office(tmp_path / "office", open_world.binary)
+    office.trust.write_text(office.trust.read_text().replace('"dpo"', '"legal"'))
+    said = open_world.cli("run", code=78, errors=True, settings=office.settings)
+    assert "stands twice" in said
