@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{Settings, output};
+use crate::app::read_trust;
 use crate::config::{show_json, show_toml};
 
 #[derive(Subcommand)]
@@ -32,6 +33,7 @@ pub fn run(command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check(check) => {
             let config = check.settings.read()?;
+            read_trust(&config.control)?;
             output::line(&format!(
                 "{}: instance {}, group {}",
                 output::verdict(true, "ok"),
