@@ -163,9 +163,9 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     }
     let (json, receipt) = await_receipt(&mut tail, message.digest, follow.wait)?;
     if follow.json {
-        output::line(&json)?
+        output::line(&json)?;
     } else {
-        output::text(&told(&receipt))?
+        output::text(&told(&receipt))?;
     }
     match receipt.outcome {
         Outcome::Refused | Outcome::Incomplete => {
@@ -236,7 +236,7 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, TailError>) -> Result<T, Tail
     loop {
         match ask() {
             Err(TailError::Passing(_)) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(200))
+                std::thread::sleep(Duration::from_millis(200));
             }
             answer => return answer,
         }

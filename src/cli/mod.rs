@@ -68,7 +68,8 @@ enum Command {
     Hold(hold::Hold),
     /// Sign or send a command that was put together before
     #[command(subcommand)]
-    Command(command::CommandFile),
+    #[command(name = "command")]
+    File(command::CommandFile),
     /// Draw a key that signs commands
     Keygen(keygen::Keygen),
     /// Look at the key store
@@ -109,7 +110,7 @@ impl Cli {
             Command::Open(open) => open::run(open),
             Command::Erase(erase) => erase::run(erase),
             Command::Hold(hold) => hold::run(hold),
-            Command::Command(command) => command::run(command),
+            Command::File(command) => command::run(command),
             Command::Keygen(keygen) => keygen::run(&keygen),
             Command::Keys(keys) => keys::run(keys),
             Command::Quarantine(quarantine) => quarantine::run(quarantine),

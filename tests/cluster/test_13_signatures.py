@@ -132,7 +132,7 @@ def enveloped(payload: bytes, *keys: SigningKey, kind: str = KIND) -> bytes:
 def command(world: World, name: str, **changes) -> bytes:
     now = datetime.now(UTC)
     body = {"id": name, "type": "erase", "customer": "acme", "from_hour": HOUR, "to_hour": HOUR, "reason": "request",
-            "issuer": "forger", "deployment": store_of(world), "not_before": (now - timedelta(minutes=5)).isoformat(),
+            "issuer": "mallory-9", "deployment": store_of(world), "not_before": (now - timedelta(minutes=5)).isoformat(),
             "expires": (now + timedelta(minutes=5)).isoformat()}
     return json.dumps({name: value for name, value in (body | changes).items() if value is not None}).encode()
 
@@ -196,7 +196,7 @@ def test_no_forgery_has_an_effect_and_what_is_verified_gets_one_refusal(world):
     left_alone = [figures.sum("control_messages_total", kind="unknown", outcome=what) for what in ("unverified", "unreadable")]
     assert sum(left_alone) == len(counted), left_alone
     lines = (world.folder / "w0.log").read_text()
-    assert "forger" not in lines and lines.count("HS1404") + lines.count("HS1408") < 10
+    assert "mallory-9" not in lines and lines.count("HS1404") + lines.count("HS1408") < 10
 
     both = ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
     done = erase(world, "--reason", "request", "--id", "f-1", *both)
