@@ -122,11 +122,12 @@ def unwrap_dek(kek: bytes, kek_id: str, slot: Slot, commitment: bytes, wrapped: 
 
 
 def _unseal(sealed: bytes, aad: bytes, key: bytes) -> bytes:
-    assert len(sealed) == 74
-    if sealed[0] != 1:
+    if sealed[:1] != b"\1":
         raise NotUnwrapped("unknown-version")
-    if sealed[1] != 1:
+    if sealed[1:2] != b"\1":
         raise NotUnwrapped("unknown-suite")
+    if len(sealed) != 74:
+        raise NotUnwrapped("unauthentic")
     try:
         return _exactly(crypto_aead_xchacha20poly1305_ietf_decrypt(sealed[26:], aad, sealed[2:26], key), 32)
     except CryptoError:
