@@ -11,14 +11,14 @@ use crate::payload::Payload;
 const KEY: [u8; 32] = [7; 32];
 const AAD: [u8; 69] = [3; 69];
 
-struct Buffers {
+pub struct Buffers {
     nonces: Nonces,
     payload: Payload,
     record: Vec<u8>,
 }
 
 impl Buffers {
-    fn new(size: usize) -> Self {
+    pub fn new(size: usize) -> Self {
         let record = vec![0; HEADER_LEN + 4 + size];
         Self { nonces: Nonces::new(), payload: Payload::beside(&record, size + 4), record }
     }
@@ -39,55 +39,28 @@ pub fn inner(nonce: &[u8; NONCE_LEN]) -> ([u8; 32], [u8; 12]) {
     (hchacha::<R20>(&KEY.into(), prefix.into()).into(), short)
 }
 
-pub struct Ring(Buffers);
-
-impl Ring {
-    pub fn new(size: usize) -> Self {
-        Self(Buffers::new(size))
-    }
-
-    pub fn seal(&mut self) -> [u8; 16] {
-        use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-        let (nonce, frame) = self.0.next();
-        let (key, nonce) = inner(&nonce);
-        let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key).expect("32 bytes"));
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(AAD), frame).expect("short");
-        tag.as_ref().try_into().expect("16 bytes")
-    }
+/// A backend with `ring`'s interface seals the next record.
+macro_rules! backend {
+    ($name:ident, $library:ident) => {
+        pub fn $name(buffers: &mut Buffers) -> [u8; 16] {
+            use $library::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+            let (nonce, frame) = buffers.next();
+            let (key, nonce) = inner(&nonce);
+            let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key).expect("32 bytes"));
+            let nonce = Nonce::assume_unique_for_key(nonce);
+            let tag = key.seal_in_place_separate_tag(nonce, Aad::from(AAD), frame).expect("short");
+            tag.as_ref().try_into().expect("16 bytes")
+        }
+    };
 }
 
-pub struct AwsLc(Buffers);
+backend!(ring, ring);
+backend!(aws_lc, aws_lc_rs);
 
-impl AwsLc {
-    pub fn new(size: usize) -> Self {
-        Self(Buffers::new(size))
-    }
-
-    pub fn seal(&mut self) -> [u8; 16] {
-        use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-        let (nonce, frame) = self.0.next();
-        let (key, nonce) = inner(&nonce);
-        let key = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key).expect("32 bytes"));
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(AAD), frame).expect("short");
-        tag.as_ref().try_into().expect("16 bytes")
-    }
-}
-
-pub struct RustCrypto(Buffers);
-
-impl RustCrypto {
-    pub fn new(size: usize) -> Self {
-        Self(Buffers::new(size))
-    }
-
-    pub fn seal(&mut self) -> [u8; 16] {
-        let (nonce, frame) = self.0.next();
-        let nonce = XNonce::from(nonce);
-        let cipher = XChaCha20Poly1305::new(&KEY.into());
-        cipher.encrypt_inout_detached(&nonce, &AAD, frame.into()).expect("short").into()
-    }
+pub fn rustcrypto(buffers: &mut Buffers) -> [u8; 16] {
+    let (nonce, frame) = buffers.next();
+    let cipher = XChaCha20Poly1305::new(&KEY.into());
+    cipher.encrypt_inout_detached(&XNonce::from(nonce), &AAD, frame.into()).expect("short").into()
 }
 
 /// A pool as large as [`Nonces`]', all of it from the system.

@@ -27,12 +27,10 @@ fn seal(criterion: &mut Criterion) {
         each(&mut group, size, "hourseal", || job.seal());
         let mut job = sodium::Job::new(size);
         each(&mut group, size, "libsodium", || job.seal());
-        let mut job = bare::Ring::new(size);
-        each(&mut group, size, "ring bare", || job.seal());
-        let mut job = bare::AwsLc::new(size);
-        each(&mut group, size, "aws-lc bare", || job.seal());
-        let mut job = bare::RustCrypto::new(size);
-        each(&mut group, size, "rustcrypto", || job.seal());
+        let mut buffers = bare::Buffers::new(size);
+        each(&mut group, size, "ring bare", || bare::ring(&mut buffers));
+        each(&mut group, size, "aws-lc bare", || bare::aws_lc(&mut buffers));
+        each(&mut group, size, "rustcrypto", || bare::rustcrypto(&mut buffers));
     }
     group.finish();
 }
@@ -83,8 +81,8 @@ fn in_pairs() {
     pairs::compare("nonce", NONCE_LEN, || seeded.draw(), || systems.draw());
     println!("                          ring        aws-lc   ratio");
     for size in SIZES {
-        let (mut ring, mut aws_lc) = (bare::Ring::new(size), bare::AwsLc::new(size));
-        pairs::compare("bare", size, || ring.seal(), || aws_lc.seal());
+        let (mut ours, mut theirs) = (bare::Buffers::new(size), bare::Buffers::new(size));
+        pairs::compare("bare", size, || bare::ring(&mut ours), || bare::aws_lc(&mut theirs));
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Payload {
 }
 
 impl Payload {
-    pub fn beside(record: &Vec<u8>, len: usize) -> Self {
+    pub fn beside(record: &[u8], len: usize) -> Self {
         let room = vec![0x5a; len + ALIAS];
         let start = (record.as_ptr().addr() + ALIAS / 2).wrapping_sub(room.as_ptr().addr()) % ALIAS;
         Self { room, start, len }
