@@ -44,7 +44,7 @@ pub fn run(command: CommandFile) -> anyhow::Result<()> {
 fn add_signatures(of: &Sign) -> anyhow::Result<()> {
     let value = std::fs::read(&of.file).map_err(|error| cannot(&of.file, &error))?;
     let message = understood(&value)?;
-    let Some((_, mut signatures)) = message.signed else {
+    let Some(mut signatures) = message.signatures else {
         return Err(
             Failure::new(failure::USAGE, "the command is not in an envelope: write it with --save").into()
         );

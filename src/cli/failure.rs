@@ -4,8 +4,11 @@ use std::io::{IsTerminal as _, Write as _};
 
 use crate::app::Failure;
 use crate::config::ConfigError;
+use crate::edge::kafka::post::PostError;
 use crate::edge::kafka::sample::SampleError;
 use crate::edge::kafka::scan::ScanError;
+use crate::edge::keyfile::KeyFileError;
+use crate::forget::TailError;
 
 /// Done, or drained.
 pub const OK: u8 = 0;
@@ -49,12 +52,36 @@ impl From<SampleError> for Failure {
     }
 }
 
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        Self::new(Failure::CONFIG, error.to_string())
+    }
+}
+
+impl From<TailError> for Failure {
+    fn from(error: TailError) -> Self {
+        Self::new(Failure::DEPENDENCY, error.to_string())
+            .hint("check that the broker runs, `kafka.bootstrap` names it, and `hourseal topics check`")
+    }
+}
+
+impl From<PostError> for Failure {
+    fn from(error: PostError) -> Self {
+        let (exit, hint) = match &error {
+            PostError::Client(_) | PostError::Missing(_) => {
+                (Failure::CONFIG, "`hourseal topics check` lists the topics and what is wrong with them")
+            }
+            PostError::Refused(_) | PostError::Unknown => {
+                (Failure::DEPENDENCY, "sending it again is harmless: the same command is carried out once")
+            }
+        };
+        Self::new(exit, error.to_string()).hint(hint)
+    }
+}
+
 /// Prints a warning: the command goes on.
 pub fn warn(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    let (yellow, plain) = if stderr.is_terminal() { ("\u{1b}[33m", "\u{1b}[0m") } else { ("", "") };
-    // Nothing can be done about a closed stderr.
-    let _ = writeln!(stderr, "{yellow}warning:{plain} {text}");
+    say(&format!("{} {text}", label(33, "warning:")));
 }
 
 /// Says something that is no part of the answer.
@@ -73,12 +100,14 @@ pub fn report(error: &anyhow::Error) -> u8 {
     let failure = error.downcast_ref::<Failure>();
     let (exit, hint) =
         failure.map_or((Failure::BUG, None), |failure| (failure.exit, failure.hint.as_deref()));
-    let mut stderr = std::io::stderr().lock();
-    let (red, plain) = if stderr.is_terminal() { ("\u{1b}[31m", "\u{1b}[0m") } else { ("", "") };
-    // Nothing can be done about a closed stderr.
-    let _ = writeln!(stderr, "{red}error:{plain} {error:#}");
+    say(&format!("{} {error:#}", label(31, "error:")));
     if let Some(hint) = hint {
-        let _ = writeln!(stderr, "hint:  {hint}");
+        say(&format!("hint:  {hint}"));
     }
     exit
+}
+
+/// In this colour on a terminal, plain elsewhere.
+fn label(colour: u8, word: &str) -> String {
+    if std::io::stderr().is_terminal() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
 }

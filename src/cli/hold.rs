@@ -85,7 +85,7 @@ fn list(ls: &Ls) -> anyhow::Result<()> {
             output::line(&to_json(&hold, customer.as_deref()).to_string())?;
         } else {
             let who = customer.unwrap_or_else(|| hold.token.to_string());
-            rows.push(vec![id(&hold), who, hold.from.to_string(), hold.to.to_string()]);
+            rows.push(vec![hold.id.to_string(), who, hold.from.to_string(), hold.to.to_string()]);
         }
     }
     if ls.json { Ok(()) } else { output::text(&output::table(&["HOLD", "CUSTOMER", "FROM", "TO"], &rows)) }
@@ -97,11 +97,7 @@ fn customer(store: &dyn KeyStore, hold: &Held) -> anyhow::Result<Option<String>>
     Ok(customer.map(|customer| customer.name.as_str().to_owned()))
 }
 
-fn id(hold: &Held) -> String {
-    String::from_utf8_lossy(&hold.id.0).into_owned()
-}
-
 fn to_json(hold: &Held, customer: Option<&str>) -> Value {
-    json!({ "hold": id(hold), "token": hold.token.to_string(), "customer": customer, "from_hour": hold.from.0,
+    json!({ "hold": hold.id.to_string(), "token": hold.token.to_string(), "customer": customer, "from_hour": hold.from.0,
         "to_hour": hold.to.0 })
 }

@@ -12,7 +12,7 @@ use crate::app::{client_settings, read_trust};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ReceiptTail;
-use crate::edge::kafka::post::{PostError, post};
+use crate::edge::kafka::post::post;
 use crate::edge::keyfile;
 use crate::forget::{Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, to_envelope};
 use crate::model::{Clock, Digest, StoreId};
@@ -135,7 +135,7 @@ pub fn understood(value: &[u8]) -> Result<Message, Failure> {
 pub fn sign(payload: &[u8], keys: &[PathBuf]) -> Result<Vec<Signature>, Failure> {
     let signed = pae(payload);
     let of = |path: &PathBuf| {
-        let key = keyfile::read(path).map_err(|error| Failure::new(Failure::CONFIG, error.to_string()))?;
+        let key = keyfile::read(path)?;
         Ok(Signature { hint: key.public().to_string(), bytes: key.sign(&signed).to_vec() })
     };
     keys.iter().map(of).collect()
@@ -150,10 +150,10 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     let message = understood(value)?;
     warn_of_signatures(config, &message)?;
     let client = client_settings(config);
-    let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(away)?;
-    let (_, end) = patiently(|| tail.log()).map_err(away)?;
-    tail.begin(end).map_err(away)?;
-    let offset = post(&client, &config.topics.control, value).map_err(not_posted)?;
+    let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(Failure::from)?;
+    let (_, end) = patiently(|| tail.log()).map_err(Failure::from)?;
+    tail.begin(end).map_err(Failure::from)?;
+    let offset = post(&client, &config.topics.control, value).map_err(Failure::from)?;
     failure::say(&format!(
         "command {} stands at offset {offset} of {}",
         message.command.id, config.topics.control
@@ -178,10 +178,10 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
 
 /// What this process's own trust store says of it, where there is one; the executor's decides.
 fn warn_of_signatures(config: &Config, message: &Message) -> Result<(), Failure> {
-    let (Some(trust), Some((signed, signatures))) = (read_trust(&config.control)?, &message.signed) else {
+    let (Some(trust), Some(signatures)) = (read_trust(&config.control)?, &message.signatures) else {
         return Ok(());
     };
-    match trust.authority(signed, signatures, SystemClock.now()) {
+    match trust.authority(&message.payload, signatures, SystemClock.now()) {
         None => failure::warn(
             "no key of the trust store has signed it: it will be counted and left alone, without a receipt",
         ),
@@ -191,17 +191,16 @@ fn warn_of_signatures(config: &Config, message: &Message) -> Result<(), Failure>
 }
 
 fn await_receipt(tail: &mut ReceiptTail, id: Digest, wait: Duration) -> Result<(String, Receipt), Failure> {
-    let until = Instant::now() + wait;
     let shows = std::io::stderr().is_terminal();
     let begun = Instant::now();
-    while Instant::now() < until {
+    while begun.elapsed() < wait {
         if shows {
             failure::progress(&format!("waiting for the receipt, {} s", begun.elapsed().as_secs()));
         }
         let record = match tail.poll(Duration::from_millis(500)) {
             Ok(record) => record,
             Err(TailError::Passing(_)) => continue,
-            Err(error) => return Err(away(error)),
+            Err(error) => return Err(error.into()),
         };
         let Some(value) = record.and_then(|record| record.value) else { continue };
         if let Some(receipt) = Receipt::parse(&value).ok().filter(|receipt| receipt.id == id) {
@@ -240,20 +239,6 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, TailError>) -> Result<T, Tail
             }
             answer => return answer,
         }
-    }
-}
-
-fn away(error: TailError) -> Failure {
-    Failure::new(Failure::DEPENDENCY, error.to_string())
-        .hint("check that the broker runs, `kafka.bootstrap` names it, and `hourseal topics check`")
-}
-
-fn not_posted(error: PostError) -> Failure {
-    match error {
-        PostError::Client(_) | PostError::Missing(_) => Failure::new(Failure::CONFIG, error.to_string())
-            .hint("`hourseal topics check` lists the topics and what is wrong with them"),
-        PostError::Refused(_) | PostError::Unknown => Failure::new(Failure::DEPENDENCY, error.to_string())
-            .hint("sending it again is harmless: the same command is carried out once"),
     }
 }
 

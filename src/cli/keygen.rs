@@ -27,6 +27,6 @@ goes into the trust store (schemas/trust.schema.json), with a name and rights:
 
 pub fn run(keygen: &Keygen) -> anyhow::Result<()> {
     let key = if keygen.public { keyfile::read(&keygen.file) } else { keyfile::create(&keygen.file) };
-    let key = key.map_err(|error| Failure::new(Failure::CONFIG, error.to_string()))?;
+    let key = key.map_err(Failure::from)?;
     output::line(&json!({ "public": key.public().to_string() }).to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{CustomerId, Hour, Millis, StoreId};
+use crate::model::{CustomerId, Hour, Millis, StoreId, unhex};
 
 /// A customer's id; for clap.
 pub fn customer(text: &str) -> Result<CustomerId, String> {
@@ -14,8 +14,7 @@ pub fn hour(text: &str) -> Result<Hour, String> {
     if let Ok(number) = text.parse() {
         return Ok(Hour(number));
     }
-    let time: Result<jiff::Timestamp, _> = text.parse();
-    let hour = time.ok().and_then(|time| Hour::containing(Millis(time.as_millisecond())));
+    let hour = text.parse::<Millis>().ok().and_then(Hour::containing);
     hour.ok_or_else(|| {
         "neither an hour number such as 498000 nor a time such as 2026-10-24T00:00:00Z".to_owned()
     })
@@ -28,8 +27,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// A key store's id; for clap.
 pub fn store(text: &str) -> Result<StoreId, String> {
-    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(StoreId).ok_or_else(|| "an id is 32 hex digits".to_owned())
+    unhex(text).map(StoreId).ok_or_else(|| "an id is 32 hex digits".to_owned())
 }
 
 #[cfg(test)]

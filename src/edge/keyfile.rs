@@ -31,13 +31,15 @@ impl From<PrivateError> for KeyFileError {
 /// # Errors
 /// [`KeyFileError`]; a file that is there stays as it is.
 pub fn create(path: &Path) -> Result<SigningKey, KeyFileError> {
-    let pem = SigningKey::generate();
+    let exists = || KeyFileError::Exists(path.display().to_string());
     if path.exists() {
-        return Err(KeyFileError::Exists(path.display().to_string()));
+        return Err(exists());
     }
+    let pem = SigningKey::generate();
     private::publish(path, pem.as_bytes())?;
+    let text = read_text(path)?;
     // Whoever came in between has its own key there.
-    if *read_text(path)? == *pem { read(path) } else { Err(KeyFileError::Exists(path.display().to_string())) }
+    if *text == *pem { parse(path, &text) } else { Err(exists()) }
 }
 
 /// Reads a key.
@@ -45,8 +47,11 @@ pub fn create(path: &Path) -> Result<SigningKey, KeyFileError> {
 /// # Errors
 /// [`KeyFileError::File`], which quotes nothing of it.
 pub fn read(path: &Path) -> Result<SigningKey, KeyFileError> {
-    let text = read_text(path)?;
-    SigningKey::from_pem(&text).map_err(|error| KeyFileError::File(format!("{}: {error}", path.display())))
+    parse(path, &read_text(path)?)
+}
+
+fn parse(path: &Path, text: &str) -> Result<SigningKey, KeyFileError> {
+    SigningKey::from_pem(text).map_err(|error| KeyFileError::File(format!("{}: {error}", path.display())))
 }
 
 fn read_text(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {

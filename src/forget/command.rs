@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::dsse::{self, Signature};
 use crate::keys::HoldId;
-use crate::model::{CustomerError, CustomerId, Digest, Hour, Millis, StoreId};
+use crate::model::{CustomerError, CustomerId, Digest, Hour, Millis, StoreId, unhex};
 
 /// Longest record of the control topic, in bytes.
 pub const MAX_COMMAND_BYTES: usize = 64 << 10;
@@ -102,8 +102,8 @@ pub struct Message {
     pub command: Command,
     /// The command's own bytes.
     pub payload: Vec<u8>,
-    /// What was signed, and by whom as they say; `None` for a command that is not signed.
-    pub signed: Option<(Vec<u8>, Vec<Signature>)>,
+    /// What stands under them; `None` for a command without an envelope.
+    pub signatures: Option<Vec<Signature>>,
 }
 
 impl<'a> Unverified<'a> {
@@ -123,23 +123,17 @@ impl<'a> Unverified<'a> {
     /// [`NotACommand`], which quotes nothing of it.
     pub fn parse(self) -> Result<Message, NotACommand> {
         let record = sha_256(&[b"hourseal/1 record", self.0].concat());
-        if !dsse::is_envelope(self.0) {
-            let command = parse(self.0)?;
-            return Ok(Message {
-                digest: sha_256(self.0),
-                record,
-                command,
-                payload: self.0.to_vec(),
-                signed: None,
-            });
-        }
-        let envelope = dsse::parse(self.0)?;
-        let command = parse(&envelope.payload)?;
-        if !command.terms.are_complete() {
+        let (payload, signatures) = if dsse::is_envelope(self.0) {
+            let dsse::Envelope { payload, signatures } = dsse::parse(self.0)?;
+            (payload, Some(signatures))
+        } else {
+            (self.0.to_vec(), None)
+        };
+        let command = parse(&payload)?;
+        if signatures.is_some() && !command.terms.are_complete() {
             return Err(NotACommand::Terms);
         }
-        let signed = Some((dsse::pae(&envelope.payload), envelope.signatures));
-        Ok(Message { digest: sha_256(&envelope.payload), record, command, payload: envelope.payload, signed })
+        Ok(Message { digest: sha_256(&payload), record, command, payload, signatures })
     }
 }
 
@@ -256,9 +250,9 @@ impl Raw {
         };
         let terms = Terms {
             issuer: self.issuer.map(|issuer| id(&issuer).map(|()| issuer)).transpose()?,
-            deployment: field(self.deployment, store_id)?,
-            not_before: field(self.not_before, time)?,
-            expires: field(self.expires, time)?,
+            deployment: field(self.deployment, |text| unhex(text).map(StoreId))?,
+            not_before: field(self.not_before, |text| text.parse().ok())?,
+            expires: field(self.expires, |text| text.parse().ok())?,
         };
         id(&self.id)?;
         Ok(Command { id: self.id, act, customer: CustomerId::parse(&self.customer), from, to, terms })
@@ -277,15 +271,6 @@ fn hold_id(text: &str) -> Result<HoldId, NotACommand> {
 
 fn field<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, NotACommand> {
     text.map(|text| read(&text).ok_or(NotACommand::Fields)).transpose()
-}
-
-fn store_id(text: &str) -> Option<StoreId> {
-    hex::decode(text).ok()?.try_into().ok().map(StoreId)
-}
-
-/// RFC 3339.
-fn time(text: &str) -> Option<Millis> {
-    text.parse().ok().map(|time: jiff::Timestamp| Millis(time.as_millisecond()))
 }
 
 #[cfg(test)]
@@ -327,7 +312,7 @@ mod tests {
         let message = message(ERASE).expect("well formed");
         assert_eq!(message.digest, sha_256(ERASE.as_bytes()));
         assert_ne!(message.record, message.digest);
-        assert!(message.signed.is_none());
+        assert!(message.signatures.is_none());
     }
 
     #[test]

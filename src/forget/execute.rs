@@ -159,8 +159,8 @@ async fn stored(desk: &Desk, digest: Digest) -> Result<Option<Ruling>, Trouble> 
 
 /// Who stands behind a command. One that is not signed is accepted only where that was chosen, and may erase what is due.
 fn authority(desk: &Desk, message: &Message, now: Millis) -> Option<Authority> {
-    match &message.signed {
-        Some((signed, signatures)) => desk.trust.as_ref()?.authority(signed, signatures, now),
+    match &message.signatures {
+        Some(signatures) => desk.trust.as_ref()?.authority(&message.payload, signatures, now),
         None if desk.signatures_required => None,
         None => Some(Authority { signers: Vec::new(), granted: [Right::Erase].into() }),
     }

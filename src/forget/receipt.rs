@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Act, Reason, Why};
 use crate::keys::HoldId;
-use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token};
+use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token, unhex};
 use crate::stream::{Outgoing, Publish, TopicIndex};
 
 /// The version that this program writes; it reads no newer one.
@@ -235,7 +235,7 @@ impl From<&Receipt> for Wire {
     fn from(receipt: &Receipt) -> Self {
         let (reason, hold) = match &receipt.act {
             Act::Erase(reason) => (Some(*reason), None),
-            Act::Hold(id) | Act::Release(id) => (None, Some(String::from_utf8_lossy(&id.0).into_owned())),
+            Act::Hold(id) | Act::Release(id) => (None, Some(id.to_string())),
         };
         let destroys = matches!(receipt.act, Act::Erase(_)) && receipt.outcome != Outcome::Refused;
         Self {
@@ -271,7 +271,7 @@ impl Wire {
     fn into_receipt(self) -> Option<Receipt> {
         let (from, to) = (Hour(self.from_hour), Hour(self.to_hour));
         let token = match self.token {
-            Some(token) => Some(Token(bytes(&token)?)),
+            Some(token) => Some(Token(unhex(&token)?)),
             None => None,
         };
         if self.outcome != Outcome::Refused && (token.is_none() || from > to) {
@@ -285,7 +285,7 @@ impl Wire {
             _ => return None,
         };
         Some(Receipt {
-            id: Digest(bytes(&self.id)?),
+            id: Digest(unhex(&self.id)?),
             command: self.command,
             act,
             issuer: Some(self.issuer).filter(|issuer| issuer != UNSIGNED),
@@ -303,7 +303,7 @@ impl Wire {
             l3_by: time(self.l3_by)?,
             unusable_after: time(self.unusable_after)?,
             assumptions: self.assumptions,
-            store: StoreId(bytes(&self.store)?),
+            store: StoreId(unhex(&self.store)?),
         })
     }
 }
@@ -324,7 +324,7 @@ impl WireKey {
         Some(ErasedKey {
             hour: Hour(self.hour),
             generation: Generation(self.generation),
-            key_id: KeyId(bytes(&self.key_id)?),
+            key_id: KeyId(unhex(&self.key_id)?),
             kek: KekId::parse(&self.kek)?,
         })
     }
@@ -338,11 +338,7 @@ fn calendar(time: Millis) -> Option<String> {
 /// `None` = there is a text that is no time.
 fn time(text: Option<String>) -> Option<Option<Millis>> {
     let Some(text) = text else { return Some(None) };
-    text.parse::<jiff::Timestamp>().ok().map(|time| Some(Millis(time.as_millisecond())))
-}
-
-fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    hex::decode(text).ok()?.try_into().ok()
+    text.parse().ok().map(Some)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::PublicKey;
-use super::dsse::Signature;
+use super::dsse::{Signature, pae};
 use crate::model::Millis;
 
 /// What a signature may allow.
@@ -141,11 +141,12 @@ impl Trust {
         Ok(self)
     }
 
-    /// Who has signed, of those that are trusted at `now`; `None` where nobody has. A key counts once, however often it
-    /// signed.
-    pub fn authority(&self, signed: &[u8], signatures: &[Signature], now: Millis) -> Option<Authority> {
+    /// Who has signed a command, of those that are trusted at `now`; `None` where nobody has. A key counts once, however often
+    /// it signed.
+    pub fn authority(&self, payload: &[u8], signatures: &[Signature], now: Millis) -> Option<Authority> {
+        let signed = pae(payload);
         let has_signed = |key: &&Key| {
-            key.counts_at(now) && signatures.iter().any(|of| key.public.has_signed(signed, &of.bytes))
+            key.counts_at(now) && signatures.iter().any(|of| key.public.has_signed(&signed, &of.bytes))
         };
         let signers: Vec<&Key> = self.keys.iter().filter(has_signed).collect();
         let enough = |right: &Right| {
@@ -178,7 +179,7 @@ impl RawKey {
 }
 
 fn time(text: Option<String>) -> Result<Option<Millis>, jiff::Error> {
-    text.map(|text| text.parse().map(|time: jiff::Timestamp| Millis(time.as_millisecond()))).transpose()
+    text.map(|text| text.parse()).transpose()
 }
 
 #[cfg(test)]
@@ -204,8 +205,9 @@ mod tests {
         Trust::parse(&json!({"version": 1, "keys": entries}).to_string())
     }
 
-    fn by(signers: &[&SigningKey], signed: &[u8]) -> Vec<Signature> {
-        let of = |key: &&SigningKey| Signature { hint: String::new(), bytes: key.sign(signed).to_vec() };
+    fn by(signers: &[&SigningKey], payload: &[u8]) -> Vec<Signature> {
+        let of =
+            |key: &&SigningKey| Signature { hint: String::new(), bytes: key.sign(&pae(payload)).to_vec() };
         signers.iter().map(of).collect()
     }
 

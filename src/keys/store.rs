@@ -59,6 +59,13 @@ pub struct KeyRow {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct HoldId(pub Vec<u8>);
 
+/// As people write it. Ids come from commands, which are UTF-8.
+impl std::fmt::Display for HoldId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
 /// A legal hold: forbids fencing and erasing of the hours `from ..= to`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hold {

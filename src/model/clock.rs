@@ -22,6 +22,15 @@ impl fmt::Display for Millis {
     }
 }
 
+/// Reads RFC 3339, whole milliseconds of it.
+impl std::str::FromStr for Millis {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(|time: jiff::Timestamp| Self(time.as_millisecond()))
+    }
+}
+
 /// Where "now" comes from. Pure code takes a [`Millis`]; loops take a `&dyn Clock`; the system's clock lives in `edge`.
 pub trait Clock: Send + Sync + 'static {
     /// Wall-clock time.

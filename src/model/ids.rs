@@ -31,6 +31,11 @@ macro_rules! byte_id {
     };
 }
 
+/// The bytes of an id as it is shown, in hex; `None` for anything else.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    hex::decode(text).ok()?.try_into().ok()
+}
+
 byte_id!(/** A DEK's public name: the first 16 bytes of its commitment. */ KeyId, 16);
 byte_id!(/** A key store's own id, drawn when it is created. */ StoreId, 16);
 byte_id!(/** A KEK vault's own id, drawn when it is created. */ VaultId, 16);

@@ -1,7 +1,7 @@
 //! Commands of the control topic: what is taken for one is one by the schema, and what the schema allows is taken.
 
 use hourseal::forget::{
-    Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified, to_envelope,
+    Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified, pae, to_envelope,
 };
 use hourseal::keys::HoldId;
 use hourseal::model::{CustomerId, Hour};
@@ -67,12 +67,12 @@ fn parse(bytes: &[u8]) -> Result<Message, NotACommand> {
 }
 
 fn is_by_the_schema(data: &[u8], message: &Message) {
-    let Message { command, payload, signed, .. } = message;
+    let Message { command, payload, signatures, .. } = message;
     let value = object(payload).expect("a command is an object");
     assert!(agrees(by_the_schema(&value).as_ref(), command), "{value}");
-    assert_eq!(signed.is_some(), payload != data);
-    if let Some((bytes, signatures)) = signed {
-        assert!(bytes.ends_with(payload) && signatures.len() <= 16);
+    assert_eq!(signatures.is_some(), payload != data);
+    if let Some(signatures) = signatures {
+        assert!(pae(payload).ends_with(payload) && signatures.len() <= 16);
         assert!(
             TERMS.iter().all(|term| value[term].is_string()),
             "a signed command says who, where and when"
