@@ -10,6 +10,7 @@ mod decide;
 mod execute;
 mod follow;
 mod follower;
+pub mod log;
 mod receipt;
 mod restore;
 mod signing;

@@ -34,7 +34,7 @@ impl SigningKey {
         let mut der = Zeroizing::new([0; PKCS8.len() + 32]);
         der[..PKCS8.len()].copy_from_slice(&PKCS8);
         random(&mut der[PKCS8.len()..]);
-        let mut body = STANDARD.encode(&*der);
+        let mut body = STANDARD.encode(der.as_slice());
         let pem = Zeroizing::new(format!("{BEGIN}\n{body}\n{END}\n"));
         body.zeroize();
         pem
