@@ -4,6 +4,7 @@ pub mod clock;
 pub mod http;
 pub mod kafka;
 pub mod kek;
+pub mod keyfile;
 mod private;
 pub mod process;
 pub mod scylla;

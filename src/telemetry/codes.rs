@@ -115,6 +115,14 @@ codes! {
     EXECUTOR_ENDED = "HS1406";
     /// The store is behind the receipts: erasures are applied again.
     STORE_BEHIND = "HS1407";
+    /// This process signs the log of receipts, under this verifier key.
+    LOG_KEPT = "HS1451";
+    /// A checkpoint of the log of receipts is published.
+    CHECKPOINT_PUBLISHED = "HS1452";
+    /// The receipts topic contradicts a published checkpoint: nothing is signed.
+    LOG_REFUSED = "HS1453";
+    /// The log of receipts cannot be read or signed for now.
+    LOG_WAITS = "HS1454";
 
     /// The admin port listens.
     ADMIN_LISTENS = "HS1501";

@@ -6,6 +6,7 @@ mod connector;
 mod ffi;
 pub mod mock;
 mod outage;
+mod post;
 pub mod sample;
 pub mod scan;
 mod sink;
@@ -14,4 +15,5 @@ mod tail;
 
 pub use client::{ClientSettings, Properties, answers};
 pub use connector::{LaneConnector, LaneIdentity};
+pub use post::CheckpointPost;
 pub use tail::ReceiptTail;
