@@ -1,6 +1,6 @@
 //! The command line: one file per command. The only room that prints, and the only one with untyped errors.
 //!
-//! Promise: exit codes 0, 64 usage, 69 dependency, 70 bug, 78 configuration; an error is one line and its hint another.
+//! Promise: exit codes 0, 64 usage, 65 refused, 69 dependency, 70 bug, 78 configuration; an error is one line and its hint another.
 //! Start at [`Cli`]; each command has a `run`.
 
 mod completions;
@@ -13,6 +13,7 @@ mod open;
 mod output;
 mod produce_sample;
 mod quarantine;
+mod receipts;
 mod run;
 mod runtime;
 mod settings;
@@ -43,7 +44,7 @@ First steps:
   hourseal produce-sample --rate 100              feed it
   hourseal open --topic jobs.sealed --from-beginning
 
-Exit codes: 0 done, 64 usage, 69 a dependency is away, 70 a bug, 78 configuration.";
+Exit codes: 0 done, 64 usage, 65 a proof or certificate is refused, 69 a dependency is away, 70 a bug, 78 configuration.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -61,6 +62,9 @@ enum Command {
     /// Look at records that could not be sealed as asked
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Look at receipts, prove them to others, verify such proofs
+    #[command(subcommand)]
+    Receipts(receipts::Receipts),
     /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra
     #[command(subcommand)]
     Store(store::Store),
@@ -93,6 +97,7 @@ impl Cli {
             Command::Open(open) => open::run(open),
             Command::Keys(keys) => keys::run(keys),
             Command::Quarantine(quarantine) => quarantine::run(quarantine),
+            Command::Receipts(receipts) => receipts::run(receipts),
             Command::Store(store) => store::run(store),
             Command::Topics(topics) => topics::run(topics),
             Command::Config(config) => config::run(config),

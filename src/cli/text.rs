@@ -19,6 +19,13 @@ pub fn hour(text: &str) -> Result<Hour, String> {
     })
 }
 
+/// An RFC 3339 time; for clap.
+pub fn time(text: &str) -> Result<Millis, String> {
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(|time| Millis(time.as_millisecond()))
+        .map_err(|_| "not a time such as 2026-10-24T00:00:00Z".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,8 @@
 //!
 //! Only Ed25519 (type 0x01) is made and verified. What is read here is canonical: writing it again gives the same bytes.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
@@ -114,7 +116,9 @@ impl Note {
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(NotANote::Form)?;
         let lines = signatures.strip_suffix('\n').ok_or(NotANote::Form)?.split('\n');
         let signatures: Vec<_> = lines.map(Signature::parse).collect::<Option<_>>().ok_or(NotANote::Form)?;
-        if signatures.len() > MAX_SIGNATURES {
+        // One place for each key: libraries differ in what they do about a second signature.
+        let keys: HashSet<_> = signatures.iter().map(|signature| (&signature.name, signature.id)).collect();
+        if keys.len() != signatures.len() || signatures.len() > MAX_SIGNATURES {
             return Err(NotANote::Form);
         }
         Ok(Self { text: format!("{text}\n"), signatures })
@@ -123,14 +127,13 @@ impl Note {
     /// Whether the key has signed the text. Signatures of other keys are left alone.
     ///
     /// # Errors
-    /// [`NotANote::Signature`] where one that says to be of this key is not.
+    /// [`NotANote::UnknownKey`], or [`NotANote::Signature`] where one that says to be of this key is not.
     pub fn verify(&self, key: &VerifierKey) -> Result<(), NotANote> {
         let id = key.id();
-        let mut by_key =
-            self.signatures.iter().filter(|signature| signature.name == key.name && signature.id == id);
-        let first = by_key.next().ok_or(NotANote::UnknownKey)?;
-        let good = |signature: &Signature| key.public.has_signed(self.text.as_bytes(), &signature.signature);
-        if good(first) && by_key.all(good) { Ok(()) } else { Err(NotANote::Signature) }
+        let ours = self.signatures.iter().find(|signature| signature.name == key.name && signature.id == id);
+        let ours = ours.ok_or(NotANote::UnknownKey)?;
+        let is_good = key.public.has_signed(self.text.as_bytes(), &ours.signature);
+        if is_good { Ok(()) } else { Err(NotANote::Signature) }
     }
 }
 

@@ -224,7 +224,8 @@ fn signatures_of_others_are_left_alone_and_a_wrong_one_of_ours_is_not() {
     };
     assert_eq!(read(&format!("{foreign}{signature}")), Ok(Ok(())));
     assert_eq!(read(foreign), Ok(Err(NotANote::UnknownKey.into())));
-    assert_eq!(read(&format!("{signature}{wrong}")), Ok(Err(NotANote::Signature.into())));
+    assert_eq!(read(&format!("{signature}{wrong}")), Err(NotANote::Form.into()), "two of one key");
+    assert_eq!(read(&format!("{foreign}{wrong}")), Ok(Err(NotANote::Signature.into())));
     assert_eq!(read(""), Err(NotANote::Form.into()));
     let same_name = Checkpoint::sign(&origin(), head_of(3), &other_key());
     assert_eq!(same_name.verify(&verifier()), Err(NotANote::UnknownKey.into()));
