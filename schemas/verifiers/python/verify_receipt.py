@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 from nacl.signing import VerifyKey
 
 MOST_BYTES, MOST_NOTE_BYTES, MOST_SIGNATURES, MOST_PATH = 16 << 20, 64 << 10, 64, 63
-NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]+")
+NAME = re.compile(r"[^\s+\x00-\x1f]+")
 DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 

@@ -28,8 +28,8 @@ pub struct Certificate {
 }
 
 const HELP: &str = "\
-Only for what was erased, or had no key: a receipt `refused` or `incomplete` gets no certificate, with exit code 65.
-The proof at its end is a file of its own for `hourseal receipts verify`.";
+Only for what was erased, or had no key: a receipt `refused` or `incomplete` gets no certificate,
+and exit code 65. The proof at its end is a file of its own for `hourseal receipts verify`.";
 
 pub fn run(flags: &Certificate) -> anyhow::Result<()> {
     let config = flags.settings.load()?;

@@ -27,8 +27,8 @@ pub struct Export {
 
 const HELP: &str = "\
 Each file INDEX.tlog-proof holds a receipt and proves itself to whoever has the log's verifier key
-(schemas/receipt-log.md). Beside them the folder gets that key (log.vkey) and the checkpoint (checkpoint).
-Receipts that no checkpoint covers yet are left out, and counted.";
+(schemas/receipt-log.md). Beside them the folder gets that key (log.vkey) and the checkpoint
+(checkpoint). Receipts that no checkpoint covers yet are left out, and counted.";
 
 pub fn run(export: &Export) -> anyhow::Result<()> {
     let config = export.settings.load()?;

@@ -66,9 +66,9 @@ impl std::fmt::Display for VerifierKey {
     }
 }
 
-/// Neither empty, nor with a Unicode space, a plus or a control character.
+/// Neither empty, nor with a Unicode space, a plus or an ASCII control character below the space.
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c < ' ' || c == '+')
 }
 
 /// A note as it was read: its signatures are not verified yet.
