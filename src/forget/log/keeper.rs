@@ -17,6 +17,8 @@ pub enum Refusal {
     NoStart(i64),
     #[error("a checkpoint of {published} receipts is published, and the receipts topic has {found}")]
     Shrunk { published: u64, found: u64 },
+    #[error("the receipts topic ends at offset {end}, and was read to offset {read}: it is another one")]
+    Replaced { read: i64, end: i64 },
     #[error(
         "a checkpoint of {0} receipts is published with another root: they are not those of the receipts topic"
     )]

@@ -100,7 +100,7 @@ impl Logging {
         while !stop.requested() {
             let Err(setback) = self.read(&mut connect, stop) else { continue };
             let pause = match &setback {
-                Setback::Refused(refusal) => {
+                Setback::Refused(refusal) if !matches!(refusal, Refusal::Late(_)) => {
                     self.observer.note(Logged::Refused(refusal));
                     BACKOFF.1
                 }
@@ -147,6 +147,10 @@ impl Logging {
         let (start, end) = desk.receipts.log().map_err(Setback::Receipts)?;
         if start != 0 {
             return Err(Refusal::NoStart(start).into());
+        }
+        let read = desk.receipts.position().map_err(Setback::Receipts)?;
+        if read > end {
+            return Err(Refusal::Replaced { read, end }.into());
         }
         while desk.receipts.position().map_err(Setback::Receipts)? < end {
             if stop.requested() {

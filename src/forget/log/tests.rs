@@ -357,12 +357,18 @@ fn a_tree_that_is_not_the_published_one_is_not_signed() {
 #[derive(Clone, Default)]
 struct Topic {
     start: i64,
+    /// It has no records any more once they were read.
+    is_emptied: bool,
     values: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
 }
 
 impl Topic {
     fn of(values: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        Self { start: 0, values: Arc::new(Mutex::new(values.into_iter().map(Some).collect())) }
+        Self {
+            start: 0,
+            is_emptied: false,
+            values: Arc::new(Mutex::new(values.into_iter().map(Some).collect())),
+        }
     }
 
     fn put(&self, value: Option<Vec<u8>>) {
@@ -379,6 +385,9 @@ struct Reader(Topic, i64);
 
 impl Tail for Reader {
     fn log(&mut self) -> Result<(i64, i64), TailError> {
+        if self.0.is_emptied && self.1 > 0 {
+            return Ok((0, 0));
+        }
         Ok((self.0.start, self.0.values.lock().expect("not poisoned").len() as i64))
     }
 
@@ -387,7 +396,10 @@ impl Tail for Reader {
         Ok(())
     }
 
-    fn poll(&mut self, _wait: Duration) -> Result<Option<TailRecord>, TailError> {
+    fn poll(&mut self, wait: Duration) -> Result<Option<TailRecord>, TailError> {
+        if self.1 as usize >= self.0.values.lock().expect("not poisoned").len() {
+            std::thread::sleep(wait);
+        }
         let values = self.0.values.lock().expect("not poisoned");
         let record = values.get(self.1 as usize).map(|value| TailRecord {
             offset: self.1,
@@ -480,6 +492,9 @@ fn a_topic_that_was_cut_or_replaced_is_not_signed() {
         keep(&cut, &checkpoints, 1),
         ["the receipts topic begins at offset 1: the log's first receipts are gone"]
     );
+    let emptied = Topic { is_emptied: true, ..Topic::of((0..3).map(value)) };
+    let told = keep(&emptied, &checkpoints, 3);
+    assert_eq!(told.last(), Some(&Refusal::Replaced { read: 3, end: 0 }.to_string()));
     assert_eq!(checkpoints.texts().len(), 1, "nothing more is signed");
 }
 
