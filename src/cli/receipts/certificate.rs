@@ -138,7 +138,8 @@ fn how_far_it_reaches(config: &Config, receipt: &Receipt) -> Vec<(&'static str, 
         ("level", "L1".into()),
         (
             "level_means",
-            "erased in the key store; copies of the key store made before are covered from L3 on".into(),
+            "erased in the key store; copies of the key store made before are covered when what wrapped the keys is \
+             destroyed, which is due at l3_by and is not confirmed here".into(),
         ),
         ("l3_by", receipt.l3_by.map(|at| at.to_string()).into()),
         ("covers", covers.into()),
