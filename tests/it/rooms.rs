@@ -79,7 +79,7 @@ const ONLY_IN: [(&str, &[&str]); 28] = [
     ("rustix::mm", &["envelope/locked.rs"]),
     ("rustix::process", &["edge/process.rs"]),
     ("tokio", &["keys", "forget", "edge", "app", "cli", "testkit", "reader"]),
-    ("BaseRecord", &["edge/kafka/sample", "edge/kafka/post.rs"]),
+    ("BaseRecord", &["edge/kafka/sample", "edge/kafka/post.rs", "edge/kafka/mock.rs"]),
     ("Post for", &["edge/kafka/post.rs", "forget/log/tests.rs"]),
     ("Publish for", &["lane/sealed.rs", "forget", "stream/tests.rs"]),
     ("async fn", &["keys", "reader", "forget", "edge", "app", "cli", "testkit"]),
