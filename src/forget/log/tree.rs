@@ -96,7 +96,7 @@ impl Tree {
         }
     }
 
-    /// PATH(index, D[size]) of RFC 6962 §2.1.1, from the leaf's sibling upwards; `None` unless `index < size <=` the tree's.
+    /// `PATH(index, D[size])` of RFC 6962 §2.1.1, from the leaf's sibling upwards; `None` unless `index < size <=` the tree's.
     pub fn inclusion_path(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
         if index >= size || size > self.size() {
             return None;
@@ -116,7 +116,7 @@ impl Tree {
         Some(path)
     }
 
-    /// PROOF(old, D[new]) of RFC 6962 §2.1.2; `None` unless `old <= new <=` the tree's size. Empty where `old` is 0 or `new`.
+    /// `PROOF(old, D[new])` of RFC 6962 §2.1.2; `None` unless `old <= new <=` the tree's size. Empty where `old` is 0 or `new`.
     pub fn consistency_path(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
         if old > new || new > self.size() {
             return None;
