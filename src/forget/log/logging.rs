@@ -16,6 +16,8 @@ use crate::stream::Stop;
 const WAIT: Duration = Duration::from_millis(200);
 /// At most one checkpoint in this time.
 const PACE: Duration = Duration::from_secs(1);
+/// Longest silence before an end that the broker has told; an open transaction delays it less.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often topics are looked at where nothing comes.
 const IDLE: Duration = Duration::from_secs(5);
 /// Pause before the topics are read anew: after an error, and after a refusal, which only a person ends.
@@ -63,7 +65,7 @@ pub trait LogObserver: Send {
 #[derive(Debug, thiserror::Error)]
 enum Setback {
     #[error(transparent)]
-    Receipts(TailError),
+    Receipts(#[from] TailError),
     #[error("the checkpoints topic cannot be read: {0}")]
     Checkpoints(String),
     #[error(transparent)]
@@ -121,17 +123,20 @@ impl Logging {
         connect: &mut impl FnMut() -> Result<Desk<T, P>, TailError>,
         stop: &Stop,
     ) -> Result<(), Setback> {
-        let mut desk = connect().map_err(Setback::Receipts)?;
+        let mut desk = connect()?;
         let mut reading = Reading::default();
         let (start, _) = desk.checkpoints.log().map_err(of_checkpoints)?;
         desk.checkpoints.begin(start).map_err(of_checkpoints)?;
-        desk.receipts.begin(0).map_err(Setback::Receipts)?;
+        desk.receipts.begin(0)?;
         while !stop.requested() {
             let since = Instant::now();
             self.round(&mut desk, &mut reading, stop)?;
             let mut grew = false;
             while !(stop.requested() || since.elapsed() >= IDLE || (grew && since.elapsed() >= PACE)) {
-                grew |= take(&mut desk.receipts, &mut reading.keeper)?;
+                if let Some(record) = poll(&mut desk.receipts)? {
+                    append(&mut reading.keeper, &record)?;
+                    grew = true;
+                }
             }
         }
         Ok(())
@@ -144,19 +149,17 @@ impl Logging {
         stop: &Stop,
     ) -> Result<(), Setback> {
         self.hear(&mut desk.checkpoints, reading, stop)?;
-        let (start, end) = desk.receipts.log().map_err(Setback::Receipts)?;
+        let (start, end) = desk.receipts.log()?;
         if start != 0 {
             return Err(Refusal::NoStart(start).into());
         }
-        let read = desk.receipts.position().map_err(Setback::Receipts)?;
+        let read = desk.receipts.position()?;
         if read > end {
             return Err(Refusal::Replaced { read, end }.into());
         }
-        while desk.receipts.position().map_err(Setback::Receipts)? < end {
-            if stop.requested() {
-                return Ok(());
-            }
-            take(&mut desk.receipts, &mut reading.keeper)?;
+        read_to(&mut desk.receipts, end, stop, |record| append(&mut reading.keeper, &record))?;
+        if stop.requested() {
+            return Ok(());
         }
         let head = reading.keeper.at_end()?;
         self.observer.note(Logged::Read(head));
@@ -176,12 +179,12 @@ impl Logging {
     /// Reads what was published since the last time; all of it at first.
     fn hear(&self, checkpoints: &mut impl Tail, reading: &mut Reading, stop: &Stop) -> Result<(), Setback> {
         let (_, end) = checkpoints.log().map_err(of_checkpoints)?;
-        while checkpoints.position().map_err(of_checkpoints)? < end && !stop.requested() {
-            if let Some(record) = checkpoints.poll(WAIT).map_err(of_checkpoints)? {
-                self.judge(&record, reading)?;
-            }
-        }
-        Ok(())
+        read_to(checkpoints, end, stop, |record| self.judge(&record, reading)).map_err(
+            |setback| match setback {
+                Setback::Receipts(error) => of_checkpoints(error),
+                other => other,
+            },
+        )
     }
 
     /// A checkpoint of this log is compared whoever has signed it, because a key may have changed; it counts if ours has.
@@ -202,11 +205,40 @@ impl Logging {
     }
 }
 
-/// Appends the next value, if there is one. A record without a value is no leaf.
-fn take(receipts: &mut impl Tail, keeper: &mut Keeper) -> Result<bool, Setback> {
-    match receipts.poll(WAIT).map_err(Setback::Receipts)? {
-        Some(TailRecord { value: Some(value), .. }) => Ok(keeper.append(&value).map(|()| true)?),
-        _ => Ok(false),
+/// A record without a value is no leaf.
+fn append(keeper: &mut Keeper, record: &TailRecord) -> Result<(), Refusal> {
+    record.value.as_deref().map_or(Ok(()), |value| keeper.append(value))
+}
+
+/// Hands over every record before `end`, until the stop is requested.
+fn read_to(
+    tail: &mut impl Tail,
+    end: i64,
+    stop: &Stop,
+    mut hear: impl FnMut(TailRecord) -> Result<(), Refusal>,
+) -> Result<(), Setback> {
+    let mut heard = Instant::now();
+    while tail.position()? < end && !stop.requested() {
+        if let Some(record) = poll(tail)? {
+            heard = Instant::now();
+            hear(record)?;
+        }
+        if heard.elapsed() > PATIENCE {
+            let why = format!("no record for {} s, and none of offset {end} yet", PATIENCE.as_secs());
+            return Err(TailError::Passing(why).into());
+        }
+    }
+    Ok(())
+}
+
+/// Nothing, for what the client mends by itself: a question for the end tells when it does not.
+fn poll(tail: &mut impl Tail) -> Result<Option<TailRecord>, TailError> {
+    match tail.poll(WAIT) {
+        Err(TailError::Passing(_)) => {
+            std::thread::sleep(WAIT);
+            Ok(None)
+        }
+        answer => answer,
     }
 }
 
