@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use super::Failure;
 use crate::config::Config;
 use crate::edge::kafka::{CheckpointPost, ClientSettings, ReceiptTail};
-use crate::edge::keyfile::signing_key;
+use crate::edge::keyfile;
 use crate::forget::TailError;
 use crate::forget::log::{Desk, LogObserver, Logged, Logging, NotPosted, Origin, VerifierKey};
 use crate::model::{Clock, StoreId};
@@ -26,7 +26,7 @@ pub(super) fn start_logging(
     stop: &Stop,
 ) -> Result<Option<JoinHandle<()>>, Failure> {
     let Some(path) = &config.receipts.signing_key_file else { return Ok(None) };
-    let key = signing_key(path).map_err(unusable)?;
+    let key = keyfile::read(path).map_err(unusable)?;
     let origin = Origin::new(store, &config.topics.receipts);
     let verifier = VerifierKey::new(origin.as_str(), key.public()).map_err(unusable)?;
     info!(codes::LOG_KEPT, key = %verifier, "the log of receipts is signed");

@@ -20,7 +20,7 @@ pub struct KeyFileError(String);
 ///
 /// # Errors
 /// [`KeyFileError`] where it is not there, can be read by others, or is no key; it quotes nothing of it.
-pub fn signing_key(path: &Path) -> Result<SigningKey, KeyFileError> {
+pub fn read(path: &Path) -> Result<SigningKey, KeyFileError> {
     let failed = |error: PrivateError| KeyFileError(error.to_string());
     let file = private::open_file(path).map_err(failed)?;
     let mut text = Zeroizing::new(String::with_capacity(LONGEST as usize));

@@ -115,6 +115,7 @@ codes! {
     EXECUTOR_ENDED = "HS1406";
     /// The store is behind the receipts: erasures are applied again.
     STORE_BEHIND = "HS1407";
+
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";
     /// A checkpoint of the log of receipts is published.

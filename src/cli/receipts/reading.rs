@@ -6,7 +6,7 @@ use super::{Failure, keystore, output, runtime};
 use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
-use crate::edge::keyfile::signing_key;
+use crate::edge::keyfile;
 use crate::forget::Receipt;
 use crate::forget::log::{Checkpoint, Origin, Proof, Tree, VerifierKey, leaf_hash};
 
@@ -106,7 +106,7 @@ fn own_key(config: &Config) -> anyhow::Result<VerifierKey> {
             "give `--key`, or `receipts.signing_key_file`; a worker logs the key when it starts (HS1451)",
         )
     })?;
-    let key = signing_key(path).map_err(|error| refused(error.to_string()))?;
+    let key = keyfile::read(path).map_err(|error| refused(error.to_string()))?;
     let meta = runtime::block_on(keystore::store(config)?.meta())?.map_err(Failure::from)?;
     let origin = Origin::new(meta.store, &config.topics.receipts);
     Ok(VerifierKey::new(origin.as_str(), key.public()).map_err(|error| refused(error.to_string()))?)

@@ -1,19 +1,19 @@
 //! Kafka, by librdkafka: the only room that says `rdkafka`.
 
 pub mod admin;
+mod checkpoints;
 mod client;
 mod connector;
 mod ffi;
 pub mod mock;
 mod outage;
-mod post;
 pub mod sample;
 pub mod scan;
 mod sink;
 mod source;
 mod tail;
 
+pub use checkpoints::CheckpointPost;
 pub use client::{ClientSettings, Properties, answers};
 pub use connector::{LaneConnector, LaneIdentity};
-pub use post::CheckpointPost;
 pub use tail::ReceiptTail;
