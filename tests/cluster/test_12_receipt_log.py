@@ -1,4 +1,4 @@
-"""The receipts topic is a log: signed after commit, provable outside, continued after a crash, and silent when it was tampered with."""
+"""The receipts topic is a log: signed after commit, proven outside, continued by a restart; one that was cut is not signed."""
 
 import base64
 import json
@@ -39,7 +39,11 @@ def erase(world: World, hour: int) -> str:
     command = f"c-{next(NUMBERS)}"
     body = {"type": "erase", "customer": "acme", "from_hour": hour, "to_hour": hour, "reason": "retention-end"}
     world.command(id=command, **body)
-    wait_until(lambda: command in [receipt["command"] for receipt in world.receipt_bodies()], 30, f"{command}'s receipt")
+
+    def done():
+        return command in [receipt["command"] for receipt in world.receipt_bodies()]
+
+    wait_until(done, 30, f"{command}'s receipt")
     return command
 
 

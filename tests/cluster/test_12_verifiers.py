@@ -46,7 +46,8 @@ def test_every_verifier_accepts_each_of_1000_receipts_at_its_place(verifiers):
 
 def test_every_verifier_refuses_each_single_bit_that_is_altered(verifiers):
     log, sizes = log_of(1_000), [1, 2, 3, 7, 8]
-    proofs = [log.proof(index) for index in (0, 1, 499, 510, 511, 512, 998, 999, *random.Random(7).sample(range(1_000), 7))]
+    drawn = random.Random(7).sample(range(1_000), 7)
+    proofs = [log.proof(index) for index in (0, 1, 499, 510, 511, 512, 998, 999, *drawn)]
     proofs += [log_of(size).proof(size - 1) for size in sizes]
     assert len(proofs) == 20
     steps = set()
@@ -73,7 +74,7 @@ def test_each_step_refuses_what_is_its_own(verifiers):
     log = log_of(5)
     good, text = log.proof(3), log.checkpoint()
     signed, foreign = text.split("\n\n")[0] + "\n", "— witness.example/w AAAAAAAA\n"
-    other_key, other_log = Log(ORIGIN, SigningKey(bytes(32)), log.values), Log("elsewhere", KEY, log.values)
+    other_key = Log(ORIGIN, SigningKey(bytes(32)), log.values)
     cases = {
         "ok 3 of 5": [good, log.proof(3, text + foreign), log.proof(3, log.note(signed + "an extension\n"))],
         "refused form": [
@@ -96,6 +97,5 @@ def test_each_step_refuses_what_is_its_own(verifiers):
         "refused origin": [log.proof(3, log.note(signed.replace(ORIGIN, "elsewhere")))],
         "refused inclusion": [log.proof(3).replace(b"\nindex 3", b"\nindex 2"), log_of(4).proof(3, text)],
     }
-    assert other_log.vkey() != log.vkey()
     for expected, proofs in cases.items():
         assert verifiers.of_bytes(log.vkey(), proofs) == [expected] * len(proofs)

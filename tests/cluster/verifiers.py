@@ -37,7 +37,7 @@ class Verifiers:
 
         with ThreadPoolExecutor() as pool:
             answers = dict(zip(self._commands, pool.map(ask, self._commands.values())))
-        first, *others = answers.values()
-        disputed = {name: [answer[name] for answer in answers.values()] for name in first if any(first[name] != other[name] for other in others)}
-        assert not disputed, f"{list(answers)} disagree on {len(disputed)}, as {next(iter(disputed.items()))}"
-        return list(first.values())
+        said = {name: [answer[name] for answer in answers.values()] for name in names}
+        disputed = [f"{name}: {each}" for name, each in said.items() if len(set(each)) > 1]
+        assert not disputed, f"{list(answers)} disagree on {len(disputed)}, as on {disputed[0]}"
+        return list(answers["rust"].values())

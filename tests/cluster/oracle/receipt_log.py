@@ -1,5 +1,5 @@
-"""A log of receipts of its own: tree, checkpoint and proofs by the written forms (schemas/receipt-log.md), recursion for recursion
-as in RFC 6962, sharing no code with the worker or the verifiers."""
+"""A log of receipts of its own: tree, checkpoint and proofs by the written forms (schemas/receipt-log.md), by the recursion
+of RFC 6962, sharing no code with the worker or the verifiers."""
 
 import base64
 import hashlib
