@@ -4,7 +4,7 @@ use crate::edge::kafka::admin::AdminError;
 use crate::keys::{StoreError, VaultError};
 use crate::stream::Halt;
 
-/// An error with its exit code: 64 usage, 69 dependency, 70 bug, 78 config.
+/// An error with its exit code: 64 usage, 65 refused, 69 dependency, 70 bug, 78 config.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -14,6 +14,8 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What was to be proven does not hold.
+    pub const REFUSED: u8 = 65;
     pub const DEPENDENCY: u8 = 69;
     pub const BUG: u8 = 70;
     pub const CONFIG: u8 = 78;

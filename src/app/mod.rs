@@ -9,6 +9,7 @@ mod demo;
 mod failure;
 mod forgetting;
 mod lanes;
+mod logging;
 mod observer;
 mod preminting;
 mod process;

@@ -12,6 +12,7 @@ use super::barrier::Barrier;
 use super::caretaker::Caretaker;
 use super::forgetting::{ExecutorObserver, FollowingObserver};
 use super::lanes::{self, LaneThread, TopicSizes};
+use super::logging::start_logging;
 use super::observer::LaneObserver;
 use super::preminting::Preminting;
 use super::run::RunOptions;
@@ -140,6 +141,7 @@ impl Process {
         }
         handles.push(self.start_watchdog(pulses)?);
         handles.push(self.start_following(runtime, &keys.ring, lease)?);
+        handles.extend(self.start_logging()?);
         if !self.config.ring.premint.is_zero() {
             handles.push(self.start_preminting(&keys.ring)?);
         }
@@ -247,6 +249,11 @@ impl Process {
             (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());
         let follow = move || following.run(|| ReceiptTail::connect(&client, &topic), &stop);
         std::thread::Builder::new().name("receipts".to_owned()).spawn(follow).map_err(no_thread)
+    }
+
+    fn start_logging(&self) -> Result<Option<JoinHandle<()>>, Failure> {
+        let clock = Arc::clone(&self.foundation.clock);
+        start_logging(&self.config, self.meta.store, &self.client, clock, &self.telemetry, &self.stop)
     }
 
     fn start_preminting(&self, ring: &Ring) -> Result<JoinHandle<()>, Failure> {

@@ -20,8 +20,10 @@ pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
         (Role::Control, &topics.control),
         (Role::Receipts, &topics.receipts),
     ];
+    let checkpoints =
+        config.receipts.signing_key_file.as_ref().map(|_| (Role::Checkpoints, &topics.checkpoints));
     TopicPlan {
-        names: names.into_iter().map(|(role, name)| (role, name.clone())).collect(),
+        names: names.into_iter().chain(checkpoints).map(|(role, name)| (role, name.clone())).collect(),
         longest,
         partition_as_input: config.seal.partitioner == Partitioner::Input,
     }

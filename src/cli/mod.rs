@@ -18,6 +18,7 @@ mod open;
 mod output;
 mod produce_sample;
 mod quarantine;
+mod receipts;
 mod run;
 mod runtime;
 mod settings;
@@ -48,7 +49,7 @@ First steps:
   hourseal produce-sample --rate 100              feed it
   hourseal open --topic jobs.sealed --from-beginning
 
-Exit codes: 0 done, 64 usage, 65 a command was refused, 69 a dependency is away, 70 a bug, 78 configuration.";
+Exit codes: 0 done, 64 usage, 65 a command or a proof is refused, 69 a dependency is away, 70 a bug, 78 configuration.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -78,6 +79,9 @@ enum Command {
     /// Look at records that could not be sealed as asked
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Look at receipts, prove them to others, verify such proofs
+    #[command(subcommand)]
+    Receipts(receipts::Receipts),
     /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra
     #[command(subcommand)]
     Store(store::Store),
@@ -114,6 +118,7 @@ impl Cli {
             Command::Keygen(keygen) => keygen::run(&keygen),
             Command::Keys(keys) => keys::run(keys),
             Command::Quarantine(quarantine) => quarantine::run(quarantine),
+            Command::Receipts(receipts) => receipts::run(receipts),
             Command::Store(store) => store::run(store),
             Command::Topics(topics) => topics::run(topics),
             Command::Config(config) => config::run(config),

@@ -1,6 +1,7 @@
 //! What a command prints: whole lines on stdout.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
 
 /// stdout is closed: whoever read it has seen enough (`hourseal open | head`). No error for a person.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,62 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         cells.join("  ").trim_end().to_owned() + "\n"
     };
     std::iter::once(&head).chain(rows).map(line).collect()
+}
+
+/// One line per field, lists and objects below their name.
+pub fn fields(rows: &[(&str, serde_json::Value)]) -> String {
+    use serde_json::Value;
+    let plain = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.replace(|c: char| c.is_control(), "\u{fffd}"),
+        Value::Object(fields) => {
+            let words: Vec<_> = fields.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            words.join("  ").replace('"', "")
+        }
+        other => other.to_string(),
+    };
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let line = |(name, value): &(&str, Value)| match value {
+        Value::Array(items) => {
+            let items: String = items.iter().map(|item| format!("  - {}\n", plain(item))).collect();
+            format!("{name}\n{items}")
+        }
+        value => format!("{name:<width$}  {}\n", plain(value)),
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Tells on a terminal how far a long work is, a few times a second; its line goes with it.
+pub struct Progress {
+    what: &'static str,
+    told: Option<Instant>,
+    tells: bool,
+}
+
+impl Progress {
+    const PACE: Duration = Duration::from_millis(500);
+
+    pub fn new(what: &'static str) -> Self {
+        Self { what, told: None, tells: io::stderr().is_terminal() }
+    }
+
+    pub fn at(&mut self, count: u64) {
+        // The first look is free of a line: most works end before.
+        let told = *self.told.get_or_insert_with(Instant::now);
+        if self.tells && told.elapsed() >= Self::PACE {
+            self.told = Some(Instant::now());
+            // Nothing can be done about a closed stderr.
+            let _ = write!(io::stderr().lock(), "\r{count} {} ", self.what);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.tells {
+            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
+        }
+    }
 }
 
 fn written(result: io::Result<()>) -> anyhow::Result<()> {

@@ -9,6 +9,13 @@ pub fn customer(text: &str) -> Result<CustomerId, String> {
     CustomerId::parse(text).map_err(|error| error.to_string())
 }
 
+/// An RFC 3339 time; for clap.
+pub fn time(text: &str) -> Result<Millis, String> {
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(|time| Millis(time.as_millisecond()))
+        .map_err(|_| "not a time such as 2026-10-24T00:00:00Z".to_owned())
+}
+
 /// An hour: its number since the epoch, or any RFC 3339 time within it; for clap.
 pub fn hour(text: &str) -> Result<Hour, String> {
     if let Ok(number) = text.parse() {

@@ -10,7 +10,7 @@ use crate::edge::kafka::admin::{AdminError, Inspection, Role, TopicAdmin, TopicF
 
 #[derive(Subcommand)]
 pub enum Topics {
-    /// Check that the five topics are there and as they must be: exit code 78 when not
+    /// Check that the topics are there and as they must be: exit code 78 when not
     Check(Check),
     /// Create the topics that are missing, with the right settings; what exists is never changed
     Create(Create),
@@ -70,7 +70,7 @@ fn accept(inspection: Inspection, plan: &TopicPlan) -> anyhow::Result<()> {
 }
 
 fn print_json(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
-    for role in Role::ALL {
+    for role in plan.roles() {
         let facts = inspection.facts.get(&role);
         output::line(
             &json!({
@@ -112,7 +112,7 @@ fn print_table(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> 
         };
         vec![role.to_string(), plan.name(role).to_owned(), partitions, bytes, state]
     };
-    let rows: Vec<_> = Role::ALL.into_iter().map(row).collect();
+    let rows: Vec<_> = plan.roles().map(row).collect();
     output::text(&output::table(&["ROLE", "TOPIC", "PARTITIONS", "MAX BYTES", "STATE"], &rows))?;
     inspection.findings.iter().try_for_each(|finding| output::line(&finding.to_string()))
 }

@@ -52,10 +52,7 @@ fn topics(topics: &Topics) -> Result<(), ConfigError> {
         name(&format!("topics.{key}"), topic)?;
         if let Some((twin, _)) = named[..index].iter().find(|(_, other)| other == topic) {
             let why = format!("`topics.{key}` and `topics.{twin}` are both `{topic}`");
-            return Err(ConfigError::Contradiction {
-                why,
-                hint: "each of the five topics needs its own name",
-            });
+            return Err(ConfigError::Contradiction { why, hint: "each topic needs a name of its own" });
         }
     }
     Ok(())

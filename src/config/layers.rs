@@ -70,7 +70,7 @@ impl Layers {
             "[kafka]\ngroup = {:?}\n[seal]\nstream = {input:?}\n[topics]\n",
             format!("hourseal.{input}")
         );
-        for topic in ["sealed", "quarantine", "control", "receipts"] {
+        for topic in ["sealed", "quarantine", "control", "receipts", "checkpoints"] {
             let key = if topic == "sealed" { "output" } else { topic };
             let _ = writeln!(derived, "{key} = {:?}", format!("{input}.{topic}"));
         }

@@ -26,6 +26,8 @@ pub struct Topics {
     pub control: String,
     #[serde(deserialize_with = "units::parsed")]
     pub receipts: String,
+    #[serde(deserialize_with = "units::parsed")]
+    pub checkpoints: String,
     /// Create at start what is missing.
     #[serde(deserialize_with = "units::parsed")]
     pub create: bool,
@@ -33,13 +35,14 @@ pub struct Topics {
 
 impl Topics {
     /// Key and name of each.
-    pub fn named(&self) -> [(&'static str, &str); 5] {
+    pub fn named(&self) -> [(&'static str, &str); 6] {
         [
             ("input", &self.input),
             ("output", &self.output),
             ("quarantine", &self.quarantine),
             ("control", &self.control),
             ("receipts", &self.receipts),
+            ("checkpoints", &self.checkpoints),
         ]
     }
 }
@@ -164,6 +167,14 @@ pub struct Control {
     pub execute: bool,
     #[serde(deserialize_with = "units::parsed")]
     pub require_signatures: bool,
+}
+
+/// `[receipts]`: their log (`schemas/receipt-log.md`).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipts {
+    /// Whose key signs checkpoints; without it this process signs none.
+    pub signing_key_file: Option<PathBuf>,
 }
 
 /// `[process]`

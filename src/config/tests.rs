@@ -37,7 +37,9 @@ fn without_a_file_everything_has_the_documented_default() {
     assert_eq!(config.instance, "worker-7");
     assert_eq!(config.kafka.group, "hourseal.jobs");
     let topics = config.topics.named().map(|(_, name)| name);
-    assert_eq!(topics, ["jobs", "jobs.sealed", "jobs.quarantine", "jobs.control", "jobs.receipts"]);
+    assert_eq!(topics[..4], ["jobs", "jobs.sealed", "jobs.quarantine", "jobs.control"]);
+    assert_eq!(topics[4..], ["jobs.receipts", "jobs.checkpoints"]);
+    assert_eq!(config.receipts.signing_key_file, None);
     assert_eq!(config.seal.stream.as_str(), "jobs");
     assert_eq!((config.seal.key, config.seal.partitioner), (OutputKey::Customer, Partitioner::CustomerHour));
     assert_eq!((config.lane.count, config.lane.batch_bytes), (4, 16 << 20));

@@ -53,6 +53,8 @@ impl Prove for Lease {
 /// A record of the receipts topic.
 pub struct TailRecord {
     pub offset: i64,
+    /// The record's timestamp, where it has one.
+    pub at: Option<Millis>,
     pub value: Option<Vec<u8>>,
 }
 

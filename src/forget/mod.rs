@@ -12,6 +12,7 @@ mod dsse;
 mod execute;
 mod follow;
 mod follower;
+pub mod log;
 mod receipt;
 mod restore;
 mod signing;

@@ -120,6 +120,15 @@ codes! {
     /// Commands are accepted that nobody has signed, or none at all can be.
     CONTROL_OPEN = "HS1409";
 
+    /// This process signs the log of receipts, under this verifier key.
+    LOG_KEPT = "HS1451";
+    /// A checkpoint of the log of receipts is published.
+    CHECKPOINT_PUBLISHED = "HS1452";
+    /// The receipts topic contradicts a published checkpoint: nothing is signed.
+    LOG_REFUSED = "HS1453";
+    /// The log of receipts cannot be read or signed for now.
+    LOG_WAITS = "HS1454";
+
     /// The admin port listens.
     ADMIN_LISTENS = "HS1501";
     /// A connection of the admin port failed.

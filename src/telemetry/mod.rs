@@ -10,6 +10,7 @@ mod keys;
 mod lane;
 mod log;
 mod readiness;
+mod receipts;
 mod registry;
 mod store;
 
@@ -20,5 +21,6 @@ pub use keys::{KeyMetrics, KeyOp};
 pub use lane::{LaneMetrics, Transaction, Wait};
 pub use log::{LogFormat, LogLevel, start as start_logging};
 pub use readiness::{Condition, Readiness, Reason};
+pub use receipts::ReceiptMetrics;
 pub use registry::Telemetry;
 pub use store::{Outcome, Settled, StoreMetrics, StoreOp};

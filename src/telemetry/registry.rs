@@ -6,7 +6,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::{ForgetMetrics, KeyMetrics, LaneMetrics, Readiness, StoreMetrics};
+use super::{ForgetMetrics, KeyMetrics, LaneMetrics, Readiness, ReceiptMetrics, StoreMetrics};
 
 /// What the process tells about itself. Clones share everything.
 #[derive(Clone)]
@@ -16,6 +16,7 @@ pub struct Telemetry {
     keys: KeyMetrics,
     store: StoreMetrics,
     forget: ForgetMetrics,
+    receipts: ReceiptMetrics,
     /// What `/readyz` says.
     pub readiness: Readiness,
 }
@@ -35,6 +36,7 @@ impl Telemetry {
             keys: KeyMetrics::register(&family),
             store: StoreMetrics::register(&family),
             forget: ForgetMetrics::register(&family),
+            receipts: ReceiptMetrics::register(&family),
             readiness: Readiness::default(),
             registry,
         }
@@ -55,6 +57,10 @@ impl Telemetry {
 
     pub fn forget(&self) -> ForgetMetrics {
         self.forget.clone()
+    }
+
+    pub fn receipts(&self) -> ReceiptMetrics {
+        self.receipts.clone()
     }
 
     /// Prometheus' text format.

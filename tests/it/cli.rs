@@ -2,6 +2,10 @@
 
 use std::process::{Command, Output};
 
+use hourseal::forget::SigningKey;
+use hourseal::forget::log::{Checkpoint, Head, Origin, Proof, Tree, VerifierKey, leaf_hash};
+use hourseal::model::StoreId;
+
 /// Runs the binary in a fresh folder, without our variables around it.
 fn hourseal(arguments: &[&str]) -> Output {
     hourseal_with(arguments, &[])
@@ -38,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["demo"],
     &["run"],
@@ -49,6 +53,12 @@ const COMMANDS: [&[&str]; 17] = [
     &["keys", "show"],
     &["quarantine"],
     &["quarantine", "ls"],
+    &["receipts"],
+    &["receipts", "ls"],
+    &["receipts", "show"],
+    &["receipts", "verify"],
+    &["receipts", "certificate"],
+    &["receipts", "export"],
     &["store", "init"],
     &["store", "check"],
     &["topics", "check"],
@@ -76,6 +86,10 @@ fn reading_commands_offer_json() {
         &["keys", "ls"][..],
         &["keys", "show"],
         &["quarantine", "ls"],
+        &["receipts", "ls"],
+        &["receipts", "show"],
+        &["receipts", "verify"],
+        &["receipts", "certificate"],
         &["store", "init"],
         &["store", "check"],
         &["topics", "check"],
@@ -97,11 +111,41 @@ fn a_wrong_command_line_is_64() {
         &["open", "--customer", "~quarantine"],
         &["open", "--file", "x", "--from-beginning"],
         &["produce-sample", "--customers", "0"],
+        &["receipts", "ls", "--outcome", "forgotten"],
+        &["receipts", "verify", "proof", "--key", "hourseal/x/jobs.receipts"],
     ] {
         let output = hourseal(wrong);
         assert_eq!((code(&output), stdout(&output).as_str()), (64, ""), "{wrong:?}");
         assert!(!stderr(&output).is_empty(), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_proof_is_verified_without_configuration_and_a_refused_one_is_65() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = SigningKey::from_pem(&SigningKey::generate()).expect("a key");
+    let origin = Origin::new(StoreId([7; 16]), "jobs.receipts");
+    let (value, mut tree) = (b"a receipt".to_vec(), Tree::default());
+    tree.append(leaf_hash(&value));
+    let head = Head { size: 1, root: tree.root_at(1).expect("a leaf") };
+    let proof =
+        Proof { value, index: 0, path: Vec::new(), checkpoint: Checkpoint::sign(&origin, head, &key) };
+    let verifier = VerifierKey::new(origin.as_str(), key.public()).expect("a name").to_string();
+    let file = folder.path().join("0.tlog-proof").display().to_string();
+    std::fs::write(&file, proof.to_string()).expect("written");
+    let verify =
+        |more: &[&str]| hourseal(&[&["receipts", "verify", &file, "--key", &verifier], more].concat());
+    let good = verify(&[]);
+    assert_eq!((code(&good), stdout(&good)), (0, format!("{file}: ok 0 of 1\n")));
+    assert!(stdout(&verify(&["--json"])).contains(r#""ok":true"#));
+
+    std::fs::write(&file, proof.to_string().replace("index 0", "index 1")).expect("written");
+    let bad = verify(&[]);
+    let said = format!(
+        "{file}: refused inclusion: the receipt is not in the log: the proof does not lead to the root\n"
+    );
+    assert_eq!((code(&bad), stdout(&bad)), (65, said));
+    assert_eq!(stderr(&bad), "error: 1 proof(s) refused\n");
 }
 
 #[test]

@@ -8,5 +8,6 @@ pub mod frame;
 pub mod open;
 pub mod planted;
 pub mod planted_memory;
+pub mod proof;
 pub mod receipt;
 pub mod wrapped;

@@ -1,7 +1,7 @@
-//! The admin port: `/metrics`, `/livez`, `/readyz`.
+//! The admin port: `/metrics`, `/livez`, `/readyz`, `/checkpoint`.
 //!
 //! Promise: `/livez` says only that this process answers; it never asks Kafka or the store. `/readyz` is 200 only
-//! while every condition is met, and says why when not.
+//! while every condition is met, and says why when not. `/checkpoint` is the newest one that the log's key has signed.
 //! Not here: what is measured (`telemetry`).
 
 use std::convert::Infallible;
@@ -109,6 +109,10 @@ fn answer(request: &Request<Incoming>, telemetry: &Telemetry) -> Response<Full<B
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             typed(status, "application/json", body + "\n")
         }
+        "/checkpoint" => match telemetry.receipts().checkpoint() {
+            Some(checkpoint) => typed(StatusCode::OK, "text/plain; charset=utf-8", checkpoint),
+            None => plain(StatusCode::NOT_FOUND, "no checkpoint is known to this process\n"),
+        },
         _ => plain(StatusCode::NOT_FOUND, "not found\n"),
     }
 }

@@ -76,3 +76,12 @@ fn anything_else_is_404_or_405() {
     let statuses: Vec<_> = answers.iter().map(|answer| &answer[9..12]).collect();
     assert_eq!(statuses, ["404", "404", "405", "405"]);
 }
+
+#[test]
+fn the_newest_checkpoint_is_served_as_it_was_signed() {
+    let telemetry = Telemetry::new();
+    assert_eq!(&ask(&telemetry, &["GET /checkpoint"])[0][9..12], "404");
+    telemetry.receipts().published("a log\n1\n", 1, 1_795_500_000.0);
+    let answer = ask(&telemetry, &["GET /checkpoint"]).remove(0);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\na log\n1\n"), "{answer}");
+}

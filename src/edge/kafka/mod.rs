@@ -1,6 +1,7 @@
 //! Kafka, by librdkafka: the only room that says `rdkafka`.
 
 pub mod admin;
+mod checkpoints;
 mod client;
 mod connector;
 mod ffi;
@@ -13,6 +14,7 @@ mod sink;
 mod source;
 mod tail;
 
+pub use checkpoints::CheckpointPost;
 pub use client::{ClientSettings, Properties, answers};
 pub use connector::{LaneConnector, LaneIdentity};
 pub use tail::ReceiptTail;

@@ -1,4 +1,4 @@
-//! A reader of the receipts topic: by `assign`, read_committed, nothing committed, no group joined.
+//! A reader of the receipts topic, and of the checkpoints: by `assign`, read_committed, nothing committed, no group joined.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{ClientSettings, is_outage, log_line};
 use crate::forget::{Tail, TailError, TailRecord};
+use crate::model::Millis;
 
 /// librdkafka wants a group's name, also where none is joined.
 const GROUP: &str = "hourseal.receipts";
@@ -74,7 +75,8 @@ impl Tail for ReceiptTail {
         match self.reader.poll(wait) {
             Some(Ok(message)) => {
                 let value = message.payload().map(<[u8]>::to_vec);
-                Ok(Some(TailRecord { offset: message.offset(), value }))
+                let at = message.timestamp().to_millis().map(Millis);
+                Ok(Some(TailRecord { offset: message.offset(), at, value }))
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
             Some(Err(error)) => Err(judge(error)),

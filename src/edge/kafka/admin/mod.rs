@@ -68,7 +68,7 @@ impl TopicAdmin {
         let counts = self.partition_counts().await?;
         let mut inspection = Inspection { facts: BTreeMap::new(), missing: Vec::new(), findings: Vec::new() };
         let mut denied = Vec::new();
-        for role in Role::ALL {
+        for role in plan.roles() {
             let name = plan.name(role);
             let Some(&partitions) = counts.get(name) else {
                 inspection.missing.push(role);
@@ -207,8 +207,7 @@ fn new_topic<'a>(
     settings: &'a [(&'static str, String)],
     partitions: usize,
 ) -> NewTopic<'a> {
-    let single = matches!(role, Role::Control | Role::Receipts);
-    let partitions = if single { 1 } else { i32::try_from(partitions).unwrap_or(i32::MAX) };
+    let partitions = if role.is_single() { 1 } else { i32::try_from(partitions).unwrap_or(i32::MAX) };
     // -1: as many replicas as the broker's default says.
     let topic = NewTopic::new(plan.name(role), partitions, TopicReplication::Fixed(-1));
     settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))

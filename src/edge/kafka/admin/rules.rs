@@ -20,10 +20,17 @@ pub enum Role {
     Quarantine,
     Control,
     Receipts,
+    Checkpoints,
 }
 
 impl Role {
-    pub const ALL: [Self; 5] = [Self::Input, Self::Output, Self::Quarantine, Self::Control, Self::Receipts];
+    pub const ALL: [Self; 6] =
+        [Self::Input, Self::Output, Self::Quarantine, Self::Control, Self::Receipts, Self::Checkpoints];
+
+    /// Whether the topic has one partition.
+    pub(super) fn is_single(self) -> bool {
+        matches!(self, Self::Control | Self::Receipts | Self::Checkpoints)
+    }
 }
 
 impl fmt::Display for Role {
@@ -34,6 +41,7 @@ impl fmt::Display for Role {
             Self::Quarantine => "quarantine",
             Self::Control => "control",
             Self::Receipts => "receipts",
+            Self::Checkpoints => "checkpoints",
         })
     }
 }
@@ -41,6 +49,7 @@ impl fmt::Display for Role {
 /// The topics that are wanted.
 #[derive(Clone, Debug)]
 pub struct TopicPlan {
+    /// Roles without a name are not needed.
     pub names: BTreeMap<Role, String>,
     /// The longest retention that any customer has.
     pub longest: Retention,
@@ -49,6 +58,11 @@ pub struct TopicPlan {
 }
 
 impl TopicPlan {
+    /// The roles that are needed.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        self.names.keys().copied()
+    }
+
     pub fn name(&self, role: Role) -> &str {
         self.names.get(&role).map_or("", String::as_str)
     }
@@ -107,7 +121,10 @@ pub fn findings(plan: &TopicPlan, facts: &BTreeMap<Role, TopicFacts>) -> Vec<Fin
     findings.sizes();
     findings.single_partition(Role::Control, "its partition's owner is the one that executes commands");
     findings.single_partition(Role::Receipts, "receipts are one sequence, followed by every process");
+    findings.single_partition(Role::Checkpoints, "checkpoints are one sequence");
     findings.receipts();
+    let newest = "the newest checkpoint is kept for ever, older ones need not be";
+    findings.expect(Role::Checkpoints, "cleanup.policy", "compact", newest);
     findings.found
 }
 
@@ -220,6 +237,10 @@ pub fn settings_for(role: Role, input: u64) -> Vec<(&'static str, String)> {
         }
         Role::Control => vec![delete],
         Role::Receipts => vec![delete, stamped("LogAppendTime"), forever, unlimited],
+        // An hour's checkpoints at most wait for the cleaner.
+        Role::Checkpoints => {
+            vec![("cleanup.policy", "compact".to_owned()), ("segment.ms", "3600000".to_owned())]
+        }
     }
 }
 
@@ -245,7 +266,7 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect();
             settings.entry("max.message.bytes".to_owned()).or_insert(INPUT_BYTES.to_string());
-            let partitions = if matches!(role, Role::Control | Role::Receipts) { 1 } else { 8 };
+            let partitions = if role.is_single() { 1 } else { 8 };
             (role, TopicFacts { partitions, settings })
         };
         Role::ALL.map(facts).into()
@@ -275,6 +296,7 @@ mod tests {
             (Role::Receipts, "cleanup.policy", "compact"),
             (Role::Receipts, "retention.ms", "604800000"),
             (Role::Receipts, "message.timestamp.type", "CreateTime"),
+            (Role::Checkpoints, "cleanup.policy", "compact,delete"),
         ];
         for (role, setting, value) in broken {
             let found = with(role, setting, value);

@@ -1,0 +1,112 @@
+//! The log of receipts: its key read, its thread started, what it does told to metrics, readiness and the log.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::Failure;
+use crate::config::Config;
+use crate::edge::kafka::{CheckpointPost, ClientSettings, ReceiptTail};
+use crate::edge::keyfile;
+use crate::forget::TailError;
+use crate::forget::log::{Desk, LogObserver, Logged, Logging, NotPosted, Origin, VerifierKey};
+use crate::model::{Clock, StoreId};
+use crate::stream::Stop;
+use crate::telemetry::{Condition, ReceiptMetrics, Telemetry, codes, debug, error, info, warn};
+
+/// Starts the thread that signs, where the configuration names a key.
+///
+/// # Errors
+/// 78 where the key cannot be used.
+pub(super) fn start_logging(
+    config: &Config,
+    store: StoreId,
+    client: &ClientSettings,
+    clock: Arc<dyn Clock>,
+    telemetry: &Telemetry,
+    stop: &Stop,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(path) = &config.receipts.signing_key_file else { return Ok(None) };
+    let key = keyfile::read(path).map_err(unusable)?;
+    let origin = Origin::new(store, &config.topics.receipts);
+    let verifier = VerifierKey::new(origin.as_str(), key.public()).map_err(unusable)?;
+    info!(codes::LOG_KEPT, key = %verifier, "the log of receipts is signed");
+    let observer = Box::new(LoggingObserver {
+        metrics: telemetry.receipts(),
+        condition: telemetry.readiness.condition("receipts signed"),
+        signed: 0,
+        trouble: None,
+    });
+    let logging = Logging { origin, key, clock, observer };
+    let (client, topics, stop) = (client.clone(), config.topics.clone(), stop.clone());
+    let desk = move || {
+        let tail = |topic: &str| ReceiptTail::connect(&client, topic);
+        let post = CheckpointPost::connect(&client, &topics.checkpoints);
+        Ok(Desk {
+            receipts: tail(&topics.receipts)?,
+            checkpoints: tail(&topics.checkpoints)?,
+            post: post.map_err(|NotPosted(why)| TailError::Broken(why))?,
+        })
+    };
+    let run = move || logging.run(desk, &stop);
+    let thread = std::thread::Builder::new().name("receipt log".to_owned()).spawn(run);
+    thread
+        .map(Some)
+        .map_err(|error| Failure::new(Failure::DEPENDENCY, format!("cannot start a thread: {error}")))
+}
+
+fn unusable(error: impl std::error::Error) -> Failure {
+    Failure::new(Failure::CONFIG, format!("receipts.signing_key_file: {error}"))
+}
+
+/// The log's voice.
+struct LoggingObserver {
+    metrics: ReceiptMetrics,
+    condition: Condition,
+    /// Leaves under the newest checkpoint.
+    signed: u64,
+    /// What was told last, while it lasts.
+    trouble: Option<String>,
+}
+
+impl LoggingObserver {
+    /// Once per trouble: what lasts is met again and again.
+    fn is_new(&mut self, why: &str) -> bool {
+        self.condition.unmet(why);
+        self.trouble.replace(why.to_owned()).as_deref() != Some(why)
+    }
+
+    fn works(&mut self) {
+        self.trouble = None;
+        self.condition.met();
+    }
+}
+
+impl LogObserver for LoggingObserver {
+    fn note(&mut self, event: Logged<'_>) {
+        match event {
+            Logged::Read(head) => {
+                self.metrics.read(head.size);
+                if head.size == self.signed {
+                    self.works();
+                }
+            }
+            Logged::Published { checkpoint, at } => {
+                self.signed = checkpoint.head().size;
+                self.metrics.published(&checkpoint.to_string(), self.signed, at.0 as f64 / 1_000.0);
+                debug!(codes::CHECKPOINT_PUBLISHED, size = self.signed, "checkpoint published");
+                self.works();
+            }
+            Logged::Refused(refusal) => {
+                self.metrics.halted();
+                if self.is_new(&refusal.to_string()) {
+                    error!(codes::LOG_REFUSED, "{refusal}: no checkpoint is signed");
+                }
+            }
+            Logged::Waiting(why) => {
+                if self.is_new(why) {
+                    warn!(codes::LOG_WAITS, why, "the log of receipts waits");
+                }
+            }
+        }
+    }
+}

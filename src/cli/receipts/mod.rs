@@ -1,0 +1,93 @@
+//! `hourseal receipts`: what was forgotten, and the proof of it for others.
+//!
+//! Promise: what is proven or certified was verified here first; `verify` needs neither Kafka nor a configuration.
+//! Start at [`Receipts`]; the topic is read in `reading.rs`, the forms stand in `schemas/receipt-log.md`.
+
+mod certificate;
+mod export;
+mod ls;
+mod reading;
+mod verify;
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, Settings, keystore, output, runtime, text};
+use crate::config::Config;
+use crate::forget::log::VerifierKey;
+use crate::forget::{Outcome, Receipt};
+use crate::model::{CustomerId, Millis, Token};
+
+#[derive(Subcommand)]
+pub enum Receipts {
+    /// List receipts: one line each
+    Ls(ls::Ls),
+    /// Show one command's receipt
+    Show(ls::Show),
+    /// Verify proofs of receipts offline: exit code 65 when one is refused
+    Verify(verify::Verify),
+    /// Print the certificate of an erasure, with its proof
+    Certificate(certificate::Certificate),
+    /// Write receipts as files that prove themselves
+    Export(export::Export),
+}
+
+pub fn run(command: Receipts) -> anyhow::Result<()> {
+    match command {
+        Receipts::Ls(ls) => ls::run_ls(&ls),
+        Receipts::Show(show) => ls::run_show(&show),
+        Receipts::Verify(verify) => verify::run(&verify),
+        Receipts::Certificate(certificate) => certificate::run(&certificate),
+        Receipts::Export(export) => export::run(&export),
+    }
+}
+
+/// Which receipts are wanted; all of them without a flag.
+#[derive(Args)]
+struct Filter {
+    /// Only this customer's
+    #[arg(long, value_parser = text::customer)]
+    customer: Option<CustomerId>,
+    /// Only those done at or after this RFC 3339 time
+    #[arg(long, value_name = "TIME", value_parser = text::time)]
+    since: Option<Millis>,
+    /// Only those that ended so: erased, nothing-to-erase, refused or incomplete
+    #[arg(long, value_parser = outcome)]
+    outcome: Option<Outcome>,
+}
+
+impl Filter {
+    /// What says whether a receipt is wanted. A customer's name becomes a token in the key store only.
+    fn wanted(&self, config: &Config) -> anyhow::Result<impl Fn(&Receipt) -> bool + use<>> {
+        let token: Option<Token> = match &self.customer {
+            Some(customer) => Some(keystore::store(config)?.token(customer)),
+            None => None,
+        };
+        let (since, outcome) = (self.since, self.outcome);
+        Ok(move |receipt: &Receipt| {
+            token.is_none_or(|token| receipt.token == Some(token))
+                && since.is_none_or(|since| receipt.done_at >= since)
+                && outcome.is_none_or(|outcome| receipt.outcome == outcome)
+        })
+    }
+}
+
+fn outcome(text: &str) -> Result<Outcome, String> {
+    let all = [Outcome::Erased, Outcome::NothingToErase, Outcome::Refused, Outcome::Incomplete];
+    let found = all.into_iter().find(|outcome| outcome.code() == text);
+    found.ok_or_else(|| format!("none of {}", all.map(Outcome::code).join(", ")))
+}
+
+/// Whether a receipt is that of a command, named by its own id or by its digest.
+fn is_of(receipt: &Receipt, id: &str) -> bool {
+    receipt.command == id || receipt.id.to_string() == id
+}
+
+fn none_of(id: &str) -> Failure {
+    Failure::new(Failure::CONFIG, format!("no receipt is of a command `{id}`"))
+        .hint("`hourseal receipts ls` lists commands and digests")
+}
+
+/// A verifier key; for clap.
+fn verifier_key(text: &str) -> Result<VerifierKey, String> {
+    VerifierKey::parse(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,125 @@
+//! The receipts topic, read from its first record to its end, and the checkpoint that covers it.
+
+use std::time::Duration;
+
+use super::{Failure, keystore, output, runtime};
+use crate::app::client_settings;
+use crate::config::Config;
+use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
+use crate::edge::keyfile;
+use crate::forget::Receipt;
+use crate::forget::log::{Checkpoint, Origin, Proof, Tree, VerifierKey, leaf_hash};
+
+/// A receipt and its place in the log.
+pub struct Entry {
+    pub index: u64,
+    /// The record's value, byte for byte.
+    pub value: Vec<u8>,
+    pub receipt: Receipt,
+}
+
+/// The log as the topic has it.
+pub struct Log {
+    tree: Tree,
+    /// What was wanted of it, in its order.
+    pub entries: Vec<Entry>,
+    /// Leaves that this program cannot read.
+    pub unreadable: u64,
+}
+
+/// The same under a signed checkpoint.
+pub struct SignedLog {
+    pub log: Log,
+    pub key: VerifierKey,
+    pub checkpoint: Checkpoint,
+}
+
+/// Reads the whole topic and keeps the receipts that are wanted.
+pub fn read(config: &Config, wanted: impl Fn(&Receipt) -> bool) -> anyhow::Result<Log> {
+    let mut log = Log { tree: Tree::default(), entries: Vec::new(), unreadable: 0 };
+    let mut progress = output::Progress::new("receipts read");
+    each_value(config, &config.topics.receipts, |value| {
+        let index = log.tree.size();
+        log.tree.append(leaf_hash(&value));
+        match Receipt::parse(&value) {
+            Ok(receipt) if wanted(&receipt) => log.entries.push(Entry { index, value, receipt }),
+            Ok(_) => {}
+            Err(_) => log.unreadable += 1,
+        }
+        progress.at(index + 1);
+    })?;
+    Ok(log)
+}
+
+/// The same, and the newest checkpoint of the log whose key is given, or else is in the configuration.
+pub fn read_signed(
+    config: &Config,
+    key: Option<&VerifierKey>,
+    wanted: impl Fn(&Receipt) -> bool,
+) -> anyhow::Result<SignedLog> {
+    let key = key.cloned().map_or_else(|| own_key(config), Ok)?;
+    let mut newest: Option<Checkpoint> = None;
+    each_value(config, &config.topics.checkpoints, |value| {
+        let checkpoint = str::from_utf8(&value).ok().and_then(|text| Checkpoint::parse(text).ok());
+        let checkpoint = checkpoint.filter(|checkpoint| checkpoint.verify(&key).is_ok());
+        let size = newest.as_ref().map_or(0, |newest| newest.head().size);
+        newest = checkpoint.filter(|checkpoint| checkpoint.head().size >= size).or(newest.take());
+    })?;
+    let checkpoint = newest.ok_or_else(|| {
+        Failure::new(Failure::CONFIG, "no checkpoint of this log is published")
+            .hint("a worker with `receipts.signing_key_file` publishes them; `--key` must be its key")
+    })?;
+    let log = read(config, wanted)?;
+    let head = checkpoint.head();
+    if log.tree.root_at(head.size) != Some(head.root) {
+        let message = format!("the receipts topic does not lead to the signed checkpoint of {}", head.size);
+        return Err(Failure::new(Failure::REFUSED, message)
+            .hint("receipts are missing, or are others than those that were signed: nothing is proven")
+            .into());
+    }
+    Ok(SignedLog { log, key, checkpoint })
+}
+
+impl SignedLog {
+    /// The proof of one receipt, verified.
+    ///
+    /// # Errors
+    /// 69 for a receipt that no checkpoint covers yet.
+    pub fn proof(&self, entry: &Entry) -> Result<Proof, Failure> {
+        let size = self.checkpoint.head().size;
+        let path = self.log.tree.inclusion_path(entry.index, size).ok_or_else(|| {
+            let message = format!("receipt {} is newer than the newest checkpoint, of {size}", entry.index);
+            Failure::new(Failure::DEPENDENCY, message).hint("a worker signs within seconds: try again")
+        })?;
+        let (value, checkpoint) = (entry.value.clone(), self.checkpoint.clone());
+        let proof = Proof { value, index: entry.index, path, checkpoint };
+        proof.verify(&self.key).map_err(|error| Failure::new(Failure::BUG, error.to_string()))?;
+        Ok(proof)
+    }
+}
+
+/// The verifier key of the configuration's signing key and store.
+fn own_key(config: &Config) -> anyhow::Result<VerifierKey> {
+    let refused = |why: String| Failure::new(Failure::CONFIG, why);
+    let path = config.receipts.signing_key_file.as_ref().ok_or_else(|| {
+        refused("the log's verifier key is not known".to_owned()).hint(
+            "give `--key`, or `receipts.signing_key_file`; a worker logs the key when it starts (HS1451)",
+        )
+    })?;
+    let key = keyfile::read(path).map_err(|error| refused(error.to_string()))?;
+    let meta = runtime::block_on(keystore::store(config)?.meta())?.map_err(Failure::from)?;
+    let origin = Origin::new(meta.store, &config.topics.receipts);
+    Ok(VerifierKey::new(origin.as_str(), key.public()).map_err(|error| refused(error.to_string()))?)
+}
+
+/// Every committed value of a topic of one partition, as it stands there now.
+fn each_value(config: &Config, topic: &str, mut hear: impl FnMut(Vec<u8>)) -> anyhow::Result<()> {
+    let mut scan = Scan::begin(&client_settings(config), topic, Range::Existing).map_err(Failure::from)?;
+    loop {
+        match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
+            Next::Record(Scanned { value: Some(value), .. }) => hear(value),
+            Next::Record(_) | Next::Idle => {}
+            Next::End => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `hourseal receipts verify`: offline, with nothing but files and a key.
+
+use std::io::{BufRead as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, output, verifier_key};
+use crate::forget::log::{MAX_PROOF_BYTES, NoProof, Proof, VerifierKey};
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Verify {
+    /// Files of proofs; `-` reads the base64 of one proof from each line of stdin
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The log's verifier key: name+id+key
+    #[arg(long, value_name = "VKEY", value_parser = verifier_key)]
+    key: VerifierKey,
+    /// One JSON object per proof
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = "\
+Prints `ok` with the receipt's place in the log, or `refused` with the step that failed: form, key,
+signature, origin or inclusion (schemas/receipt-log.md). Get the key from the log's operator, not
+from where the proofs are.";
+
+pub fn run(verify: &Verify) -> anyhow::Result<()> {
+    let mut refused = 0_u64;
+    for file in &verify.files {
+        if file == Path::new("-") {
+            for (number, line) in std::io::stdin().lock().lines().enumerate() {
+                let line = line.map_err(|why| unreadable(file, &why))?;
+                // What is no base64 is no proof either.
+                let bytes = STANDARD.decode(line.trim_end()).unwrap_or_default();
+                refused += u64::from(!judge(verify, &(number + 1).to_string(), &bytes)?);
+            }
+        } else {
+            let bytes = read(file).map_err(|why| unreadable(file, &why))?;
+            refused += u64::from(!judge(verify, &file.display().to_string(), &bytes)?);
+        }
+    }
+    if refused == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(Failure::REFUSED, format!("{refused} proof(s) refused")).into())
+}
+
+/// Not more than a proof may have, and one byte more to notice it.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(MAX_PROOF_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(file: &Path, why: &std::io::Error) -> Failure {
+    Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", file.display()))
+}
+
+/// Prints the verdict on one proof; false where it is refused.
+fn judge(verify: &Verify, name: &str, bytes: &[u8]) -> anyhow::Result<bool> {
+    let verdict = Proof::parse(bytes).and_then(|proof| proof.verify(&verify.key).map(|()| proof));
+    let line = if verify.json { to_json(name, &verdict) } else { to_text(name, &verdict) };
+    output::line(&line)?;
+    Ok(verdict.is_ok())
+}
+
+fn to_text(name: &str, verdict: &Result<Proof, NoProof>) -> String {
+    match verdict {
+        Ok(proof) => {
+            let (index, size) = (proof.index, proof.checkpoint.head().size);
+            format!("{name}: {} {index} of {size}", output::verdict(true, "ok"))
+        }
+        Err(why) => format!("{name}: {} {}: {why}", output::verdict(false, "refused"), why.code()),
+    }
+}
+
+fn to_json(name: &str, verdict: &Result<Proof, NoProof>) -> String {
+    let fields = match verdict {
+        Ok(proof) => {
+            let receipt: Option<serde_json::Value> = serde_json::from_slice(&proof.value).ok();
+            let (origin, size) = (proof.checkpoint.origin(), proof.checkpoint.head().size);
+            json!({ "file": name, "ok": true, "index": proof.index, "size": size, "log": origin, "receipt": receipt })
+        }
+        Err(why) => json!({ "file": name, "ok": false, "refused": why.code(), "why": why.to_string() }),
+    };
+    fields.to_string()
+}

@@ -1,0 +1,75 @@
+//! The writer of the checkpoints topic: one record at a time, outside any transaction.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
+
+use super::client::{ClientSettings, log_line};
+use crate::forget::log::{Checkpoint, NotPosted, Post};
+
+/// How long the broker may take; librdkafka gives up before.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Tells how each delivery ended.
+struct Deliveries;
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log_line(level, facility, text);
+    }
+
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<SyncSender<Result<(), KafkaError>>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, tell: Self::DeliveryOpaque) {
+        let outcome = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // Nobody listens any more when the patience ran out.
+        let _ = tell.send(outcome);
+    }
+}
+
+/// Publishes checkpoints.
+pub struct CheckpointPost {
+    producer: ThreadedProducer<Deliveries>,
+    topic: String,
+}
+
+impl CheckpointPost {
+    /// # Errors
+    /// When librdkafka refuses a setting; the broker is not asked yet.
+    pub fn connect(settings: &ClientSettings, topic: &str) -> Result<Self, NotPosted> {
+        let mut config = settings.producer();
+        config.set("delivery.report.only.error", "false").set("message.timeout.ms", "10000");
+        let producer = ThreadedProducer::from_config_and_context(&config, Deliveries).map_err(not_posted)?;
+        Ok(Self { producer, topic: topic.to_owned() })
+    }
+}
+
+impl Post for CheckpointPost {
+    fn post(&mut self, checkpoint: &Checkpoint) -> Result<(), NotPosted> {
+        let (tell, outcome): (_, Receiver<Result<(), KafkaError>>) = sync_channel(1);
+        let text = checkpoint.to_string();
+        let record = BaseRecord::with_opaque_to(&self.topic, Box::new(tell));
+        let record = record.partition(0).key(checkpoint.origin()).payload(&text);
+        self.producer.send(record).map_err(|(error, _)| not_posted(error))?;
+        match outcome.recv_timeout(PATIENCE) {
+            Ok(outcome) => outcome.map_err(not_posted),
+            Err(_) => Err(NotPosted(format!("no answer for {} s", PATIENCE.as_secs()))),
+        }
+    }
+}
+
+fn not_posted(error: KafkaError) -> NotPosted {
+    NotPosted(error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}")))
+}

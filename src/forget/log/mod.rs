@@ -1,0 +1,24 @@
+//! The receipts as a transparency log: a Merkle tree over the committed values, its signed heads, and proofs against them.
+//!
+//! Promise: a head is signed only for what was read as committed, and never beside one that it contradicts; what verifies here
+//! is of one form only, so that no bit of a proof is free; no input of others costs more than its length.
+//! Not here: Kafka (`edge::kafka`), files (`cli::receipts`). The forms stand in `schemas/receipt-log.md`.
+//! Start at [`Frontier`]; [`Keeper`] decides what may be signed, [`Logging`] acts, [`Proof`] is what leaves the house.
+
+mod checkpoint;
+mod keeper;
+mod logging;
+mod note;
+mod proof;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use checkpoint::{Checkpoint, Head, NotACheckpoint, Origin};
+pub use keeper::{Keeper, Refusal};
+pub use logging::{Desk, LogObserver, Logged, Logging, NotPosted, Post};
+pub use note::{NotAKey, NotANote, Note, VerifierKey};
+pub use proof::{MAX_PROOF_BYTES, NoProof, Proof};
+pub use tree::{
+    Frontier, Hash, NotConsistent, NotIncluded, Tree, leaf_hash, verify_consistency, verify_inclusion,
+};
