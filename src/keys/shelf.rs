@@ -190,6 +190,21 @@ mod tests {
     }
 
     #[test]
+    fn idle_keys_leave_one_after_the_other() {
+        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0), slot(1, 3, 0)]);
+        (4..7).for_each(|hour| shelf.insert(slot(1, hour, 0), acme(), key()));
+        assert!((1..4).all(|hour| shelf.get(&slot(1, hour, 0)).is_none()));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_customer_without_keys() {
+        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(2, 1, 0)]);
+        shelf.remove(&slot(1, 1, 0));
+        shelf.evict(Token([2; 16]), Hour(0), Hour(9));
+        assert!(shelf.places.is_empty());
+    }
+
+    #[test]
     fn a_receipt_evicts_every_generation_of_its_hours_and_nothing_else() {
         let gone = [slot(1, 5, 0), slot(1, 5, 7), slot(1, 6, u16::MAX)];
         let kept = [slot(1, 4, 9), slot(1, 7, 0), slot(2, 5, 0)];

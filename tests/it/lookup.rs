@@ -87,6 +87,8 @@ async fn what_is_below_the_floor_is_gone() {
     assert_eq!(found(&world, &slot, key_id).await, "erased", "while the marker stands");
     world.store().expire_markers().await.expect("it answers");
     assert_eq!(found(&world, &slot, key_id).await, "gone");
+    let at_the_floor = Slot { hour: HOUR.plus(1), ..slot };
+    assert_eq!(found(&world, &at_the_floor, SLOT_KEY_UNKNOWN).await, "no such key");
 }
 
 #[tokio::test]

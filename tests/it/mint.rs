@@ -253,3 +253,31 @@ async fn a_store_that_is_away_is_an_error_and_not_an_answer() {
     assert!(matches!(error, KeysError::Store(StoreError::Unavailable(_))), "{error}");
     assert!(!format!("{error} {error:?}").contains("Jane"));
 }
+
+#[tokio::test]
+async fn an_hour_that_was_due_when_somebody_else_opened_it_gets_no_key() {
+    let world = World::new();
+    let due = Due(HOUR.0);
+    let forestaller = candidate(world.store(), "acme", HOUR, 7);
+    let forestaller = Candidate { due, kek: KekId::of_due(due), ..forestaller };
+    *world.spy.forestalled_by.lock().expect("not poisoned") = Some(forestaller);
+    assert!(matches!(obtain(&world, &world.mint(), &slot("acme", HOUR, 0)).await, Obtained::Expired));
+}
+
+#[tokio::test]
+async fn a_kek_is_asked_for_once() {
+    let world = World::new();
+    let mint = world.mint();
+    for hour in 0..5 {
+        obtain(&world, &mint, &slot("acme", HOUR.plus(hour), 0)).await;
+    }
+    assert_eq!(world.spy.keks.load(Ordering::SeqCst), 1, "they are due on one day");
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_cannot_be_written_to() {
+    let world = World::new();
+    world.spy.check_writable().await.expect("it answers");
+    world.spy.away.store(true, Ordering::SeqCst);
+    assert!(world.spy.check_writable().await.is_err());
+}

@@ -201,3 +201,36 @@ fn a_receipt_evicts_what_was_pre_minted() {
     ringed.ring.evict(ringed.world.place(&slot).token, NEXT, NEXT);
     assert!(matches!(ringed.obtain(&slot), Obtained::Erased));
 }
+
+#[test]
+fn who_is_wanting_is_listed_every_five_seconds() {
+    let ringed = before_next(20, 1_000, &slots(1, HOUR));
+    let mut premint = premint(&ringed);
+    while premint.tick(soon()).ready == 0 {
+        ringed.advance(SECOND);
+    }
+    ringed.advance(5 * SECOND);
+    premint.tick(soon());
+    ringed.ring.obtain(&[slot("newcomer", HOUR, 0)], soon()).expect("it answers");
+    ringed.advance(5 * SECOND - 1);
+    assert_eq!(premint.tick(soon()).ready, 0, "the list is not old enough");
+    ringed.advance(1);
+    assert_eq!(premint.tick(soon()).ready, 1);
+}
+
+#[test]
+fn keys_on_their_way_have_their_place() {
+    let ringed = before_next(1, 14, &slots(10, HOUR));
+    let hindrance = ringed.runtime.block_on(ringed.world.spy.held_up.write());
+    let others: Vec<_> = (0..3).map(|n| slot(&format!("other {n}"), HOUR, 0)).collect();
+    std::thread::scope(|scope| {
+        let lane = scope.spawn(|| ringed.ring.obtain(&others, soon()).map(drop));
+        while ringed.ring.stats().misses < 13 {
+            std::thread::yield_now();
+        }
+        let tick = premint(&ringed).tick(std::time::Instant::now());
+        assert_eq!((tick.ready, tick.waiting), (0, 1), "14 less 10 that are here and 3 on their way");
+        drop(hindrance);
+        lane.join().expect("it ends").expect("it answers");
+    });
+}

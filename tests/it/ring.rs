@@ -368,3 +368,14 @@ fn without_a_lease_a_call_is_one_flight_for_those_that_come_again() {
     ringed.ring.obtain(&slots, soon()).expect("it answers");
     assert_eq!(*ringed.world.spy.fetches.lock().expect("not poisoned"), [2 * FLIGHT]);
 }
+
+#[test]
+fn a_customers_token_is_computed_once() {
+    let ringed = Ringed::leased();
+    for hour in 0..3 {
+        ringed.ring.obtain(&slots(4, HOUR.plus(hour)), soon()).expect("it answers");
+    }
+    let before = ringed.world.spy.tokens.load(Ordering::SeqCst);
+    ringed.ring.obtain(&slots(4, HOUR), soon()).expect("from memory");
+    assert_eq!(ringed.world.spy.tokens.load(Ordering::SeqCst), before);
+}

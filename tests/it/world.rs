@@ -148,6 +148,9 @@ pub struct Spy {
     flying: AtomicU64,
     most_flying: AtomicU64,
     pub minted: AtomicU64,
+    /// Customers whose token was computed, and KEKs that were asked for.
+    pub tokens: AtomicU64,
+    pub keks: AtomicU64,
     pub away: AtomicBool,
     /// Awaited by each fetch after the store has answered it, before the answer is passed on.
     pub held_up: tokio::sync::RwLock<()>,
@@ -166,6 +169,8 @@ impl Spy {
             flying: AtomicU64::new(0),
             most_flying: AtomicU64::new(0),
             minted: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+            keks: AtomicU64::new(0),
             away: AtomicBool::new(false),
             held_up: tokio::sync::RwLock::new(()),
             passes: Semaphore::new(Semaphore::MAX_PERMITS),
@@ -206,6 +211,7 @@ impl KeyStore for Spy {
         self.there()?.meta().await
     }
     fn token(&self, customer: &CustomerId) -> Token {
+        self.tokens.fetch_add(1, Ordering::SeqCst);
         self.store.token(customer)
     }
     fn digest(&self, bytes: &[u8]) -> [u8; 16] {
@@ -234,6 +240,7 @@ impl KeyStore for Spy {
         self.there()?.register_kek(id, check).await
     }
     async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
+        self.keks.fetch_add(1, Ordering::SeqCst);
         self.there()?.kek(id).await
     }
     async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
