@@ -23,7 +23,7 @@ use super::watchdog::Watchdog;
 use super::{Failure, Foundation, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
-use crate::forget::{Executor, ExecutorParts, Following};
+use crate::forget::{Executor, ExecutorParts, Following, VAULT_FILES};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer};
 use crate::stream::{Halt, Pace, Pulse, Stop};
@@ -31,9 +31,6 @@ use crate::telemetry::{Telemetry, codes, error, info};
 
 /// How long batches at hand may take to settle after the stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
-
-/// What a receipt rests on where KEKs are files.
-const FILE_VAULT_ASSUMPTION: &str = "no copy was made of the KEK vault's files and its root key";
 
 /// Everything that the threads share.
 pub(super) struct Process {
@@ -206,7 +203,7 @@ impl Process {
             trust: trust.map(Arc::new),
             signatures_required: self.config.control.require_signatures,
             receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
-            assumptions: vec![FILE_VAULT_ASSUMPTION.to_owned()],
+            assumptions: vec![VAULT_FILES.code.to_owned()],
             observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition)),
         });
         let topics = &self.config.topics;

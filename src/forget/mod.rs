@@ -5,6 +5,7 @@
 //! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches themselves (`keys`).
 //! Start at [`decide()`]; [`Executor`] carries out what it says, [`Following`] tells every process.
 
+mod assumption;
 mod command;
 mod decide;
 mod destroy;
@@ -22,6 +23,7 @@ mod tests;
 mod trust;
 mod verdict;
 
+pub use assumption::{Assumption, STORE_COPIES, VAULT_FILES, assumption};
 pub use command::{Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified};
 pub use decide::{Asks, Facts, HoldIs, Window, decide};
 pub use dsse::{Signature, pae, to_envelope};

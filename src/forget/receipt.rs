@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::assumption::STORE_COPIES;
 use super::{Act, Reason, Why};
 use crate::keys::HoldId;
 use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token, unhex};
@@ -13,12 +14,8 @@ const VERSION: u32 = 1;
 const UNSIGNED: &str = "unsigned";
 const LEVEL: &str = "L1";
 
-/// What every receipt of level L1 rests on, whatever the store and the vault are.
-pub const ASSUMPTIONS: &[&str] = &[
-    "L1 covers the key store as it was read back: copies of it made before are covered by l3_by only, when the keys that \
-     wrapped these are destroyed",
-    "unusable_after counts the longest lease from done_at; where this record's own timestamp is later, count from that",
-];
+/// What every receipt of level L1 rests on, whatever the store and the vault are: numbers of SECURITY.md.
+pub const ASSUMPTIONS: &[&str] = &[STORE_COPIES.code];
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::{Failure, Settings, is_of, none_of, output, verifier_key};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::forget::log::VerifierKey;
-use crate::forget::{Outcome, Receipt};
+use crate::forget::{Outcome, Receipt, assumption};
 use crate::lane::OutputKey;
 use crate::model::{Clock as _, Hour, Millis};
 
@@ -145,8 +145,13 @@ fn how_far_it_reaches(config: &Config, receipt: &Receipt) -> Vec<(&'static str, 
         ("covers", covers.into()),
         ("does_not_cover", json!([plaintext, "what was opened before and kept elsewhere"])),
         ("stays_visible", json!(visible)),
-        ("assumptions", json!(receipt.assumptions)),
+        ("assumptions", receipt.assumptions.iter().map(|code| assumed(code)).collect()),
     ]
+}
+
+/// With its number in SECURITY.md.
+fn assumed(code: &str) -> Value {
+    assumption(code).map_or_else(|| code.into(), |known| format!("{code}: {}", known.text).into())
 }
 
 fn hour(hour: Hour) -> Value {
