@@ -197,6 +197,23 @@ fn proof(size: u64, index: u64) -> Proof {
     Proof { value: value(index), index, path, checkpoint: Checkpoint::sign(&origin(), head_of(size), &key()) }
 }
 
+/// For a receipt of one key; the topic's name is the default.
+#[test]
+fn in_a_log_of_260_000_receipts_a_proof_is_below_2_kb() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../schemas/receipt.schema.json")).expect("JSON");
+    let size = 1 << 18;
+    let head = Head { size, root: leaf_hash(b"any") };
+    let proof = Proof {
+        value: schema["examples"][0].to_string().into_bytes(),
+        index: size - 1,
+        path: vec![leaf_hash(b"any"); 18],
+        checkpoint: Checkpoint::sign(&Origin::new(StoreId([9; 16]), "jobs.receipts"), head, &key()),
+    };
+    let bytes = proof.to_string().len();
+    assert!(bytes < 2_048, "{bytes}");
+}
+
 #[test]
 fn the_specifications_note_is_verified_by_the_specifications_key() {
     let key = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
