@@ -218,6 +218,13 @@ mod tests {
     }
 
     #[test]
+    fn the_processs_keys_are_counted() {
+        let _key = KeyCell::zeroed();
+        let KeyMemory { locked, unlocked, .. } = key_memory();
+        assert!(locked + unlocked >= SLAB as u64);
+    }
+
+    #[test]
     fn every_cell_is_its_own_also_beyond_one_slab() {
         let (pool, count) = (pool(), 3 * cells_of_a_slab() + 1);
         let cells: Vec<_> = (0..count).map(|number| numbered(pool, number)).collect();

@@ -78,6 +78,7 @@ macro_rules! conformance {
             an_hour_under_two_holds_stays_held_until_both_are_released
             a_holds_id_is_not_used_for_another
             a_hold_covers_its_own_customer_and_hours_only
+            holds_in_force_are_listed_and_found_by_id
             an_open_hour_is_not_erased
             erasing_overwrites_every_generation_and_leaves_markers
             erasing_again_changes_nothing

@@ -176,6 +176,22 @@ pub async fn a_holds_id_is_not_used_for_another(subject: &impl Subject) {
     assert_eq!(fence(&*store, token, HOUR.plus(9)).await, Fence::Fenced, "nothing was changed");
 }
 
+pub async fn holds_in_force_are_listed_and_found_by_id(subject: &impl Subject) {
+    let store = subject.open().await;
+    let (first, second) =
+        (hold(&*store, b"case 7", "acme", 3, 5), hold(&*store, b"case 8", "ajax", 0, u32::MAX - HOUR.0));
+    for held in [&second, &first] {
+        assert_eq!(store.hold(&held.id).await.expect("it answers"), None);
+        store.place_hold(held).await.expect("it answers");
+    }
+    let store = subject.open().await;
+    assert_eq!(store.hold(&second.id).await.expect("it answers"), Some(second.clone()));
+    assert_eq!(store.holds().await.expect("it answers"), [first.clone(), second.clone()], "by id");
+    store.release_hold(&first.id).await.expect("it answers");
+    assert_eq!(store.hold(&first.id).await.expect("it answers"), None);
+    assert_eq!(store.holds().await.expect("it answers"), [second]);
+}
+
 pub async fn a_hold_covers_its_own_customer_and_hours_only(subject: &impl Subject) {
     let store = subject.open().await;
     for hour in 0..4 {
