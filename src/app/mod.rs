@@ -6,6 +6,7 @@ mod barrier;
 mod build;
 mod caretaker;
 mod demo;
+mod failsafe;
 mod failure;
 mod forgetting;
 mod lanes;

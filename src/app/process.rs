@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::barrier::Barrier;
 use super::caretaker::Caretaker;
+use super::failsafe::FailSafe;
 use super::forgetting::{ExecutorObserver, FollowingObserver};
 use super::lanes::{self, LaneThread, TopicSizes};
 use super::logging::start_logging;
@@ -52,7 +53,7 @@ pub(super) type Ended = (String, Result<(), Halt>);
 /// The threads of a process.
 pub(super) struct Threads {
     handles: Vec<JoinHandle<()>>,
-    caretaker: AbortHandle,
+    tasks: Vec<AbortHandle>,
     pub(super) endings: mpsc::UnboundedReceiver<Ended>,
 }
 
@@ -143,8 +144,13 @@ impl Process {
             handles.push(self.start_preminting(&keys.ring)?);
         }
         let caretaker = Caretaker::new(&self.foundation, keys.ring, &self.telemetry);
-        let caretaker = runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle();
-        Ok(Threads { handles, caretaker, endings })
+        let mut tasks = vec![runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle()];
+        if self.config.control.execute {
+            let (foundation, barrier) = (self.foundation.clone(), self.barrier.clone());
+            let failsafe = FailSafe { foundation, metrics: self.telemetry.keys(), barrier };
+            tasks.push(runtime.spawn(failsafe.watch(self.stop.clone())).abort_handle());
+        }
+        Ok(Threads { handles, tasks, endings })
     }
 
     fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
@@ -305,7 +311,7 @@ fn no_thread(error: std::io::Error) -> Failure {
 impl Threads {
     /// Waits for the threads to end after the stop; false when some did not within the limit.
     pub(super) fn settle(self) -> bool {
-        self.caretaker.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
         let until = Instant::now() + SHUTDOWN_LIMIT;
         while self.handles.iter().any(|thread| !thread.is_finished()) {
             if Instant::now() >= until {

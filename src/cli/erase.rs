@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::issue::{Issue, issue};
+use super::plan::{self, Plan};
 use super::text;
 use crate::model::{CustomerId, Hour};
 
@@ -12,6 +13,8 @@ pub enum Erase {
     /// Ask for the erasure of a customer's hours, and follow it to the receipt
     #[command(after_help = HELP)]
     Request(Request),
+    /// Say what an erasure would destroy, what is in its way, and what it takes; changes nothing
+    Plan(Plan),
 }
 
 const HELP: &str = "\
@@ -55,7 +58,10 @@ enum Why {
 }
 
 pub fn run(command: Erase) -> anyhow::Result<()> {
-    let Erase::Request(request) = command;
+    let request = match command {
+        Erase::Request(request) => request,
+        Erase::Plan(plan) => return plan::run(&plan),
+    };
     let reason = match request.reason {
         Why::RetentionEnd => "retention-end",
         Why::Request => "request",

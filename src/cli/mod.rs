@@ -16,6 +16,7 @@ mod keys;
 mod keystore;
 mod open;
 mod output;
+mod plan;
 mod produce_sample;
 mod quarantine;
 mod receipts;

@@ -161,10 +161,10 @@ async fn open_batch(
     batch.iter().zip(&readings).try_for_each(|(scanned, reading)| print(scanned, reading))
 }
 
-fn borrowed<'a>(scanned: &'a Scanned, headers: &'a [EventHeader<'a>]) -> Record<'a> {
+pub(super) fn borrowed<'a>(scanned: &'a Scanned, headers: &'a [EventHeader<'a>]) -> Record<'a> {
     Record { key: scanned.key.as_deref(), value: scanned.value.as_deref(), headers }
 }
 
-fn borrowed_headers(scanned: &Scanned) -> Vec<EventHeader<'_>> {
+pub(super) fn borrowed_headers(scanned: &Scanned) -> Vec<EventHeader<'_>> {
     scanned.headers.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect()
 }

@@ -42,6 +42,19 @@ pub struct KeyMemory {
     pub denied: Option<Denied>,
 }
 
+impl KeyMemory {
+    /// A slab of `len` bytes, and whether it is protected.
+    fn add(&mut self, len: usize, protected: Result<(), Denied>) {
+        match protected {
+            Ok(()) => self.locked += len as u64,
+            Err(denied) => {
+                self.unlocked += len as u64;
+                self.denied.get_or_insert(denied);
+            }
+        }
+    }
+}
+
 /// A call by which a slab would have been protected, and how the system answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{call}: {answer}")]
@@ -143,13 +156,7 @@ impl State {
         let Ok(slab) = map(len) else {
             handle_alloc_error(Layout::from_size_align(len, 1).expect("a slab is small"));
         };
-        match protect(slab, len) {
-            Ok(()) => self.memory.locked += len as u64,
-            Err(denied) => {
-                self.memory.unlocked += len as u64;
-                self.memory.denied.get_or_insert(denied);
-            }
-        }
+        self.memory.add(len, protect(slab, len));
         self.cells += len / CELL;
         self.free.reserve(self.cells - self.free.len());
         // SAFETY: each cell lies within the slab, which has `len` bytes.
@@ -215,6 +222,16 @@ mod tests {
 
     fn has_number(cell: &KeyCell, number: usize) -> bool {
         cell[..8] == number.to_le_bytes() && cell[24..] == number.to_le_bytes()
+    }
+
+    #[test]
+    fn what_the_system_refuses_to_lock_is_counted_apart_with_its_first_answer() {
+        let denied = |call| Denied { call, answer: Errno::NOMEM };
+        let mut memory = KeyMemory::default();
+        for protected in [Ok(()), Err(denied("mlock")), Ok(()), Err(denied("madvise(MADV_DONTDUMP)"))] {
+            memory.add(100, protected);
+        }
+        assert_eq!(memory, KeyMemory { locked: 200, unlocked: 200, denied: Some(denied("mlock")) });
     }
 
     #[test]

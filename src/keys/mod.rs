@@ -6,6 +6,7 @@
 //! Start at [`Ring::obtain`]; everything else serves it.
 
 mod error;
+mod failsafe;
 mod flight;
 mod keks;
 mod lease;
@@ -21,6 +22,7 @@ mod vault;
 
 pub use crate::envelope::WRAPPED_LEN;
 pub use error::KeysError;
+pub use failsafe::{FAILSAFE_MS, expire_overdue};
 pub use flight::{Cause, Waiting};
 pub use keks::{Keks, check_value};
 pub use lease::Lease;

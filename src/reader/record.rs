@@ -19,7 +19,7 @@ impl Record<'_> {
     /// key.
     ///
     /// `None` when there are two such headers, or when what there is is no id: sealing makes no such record.
-    pub(super) fn customer(&self) -> Option<CustomerId> {
+    pub fn customer(&self) -> Option<CustomerId> {
         let mut named = self.headers.iter().filter(|(name, _)| *name == CUSTOMER_HEADER);
         match (named.next(), named.next()) {
             (None, _) => parse(self.key?),

@@ -100,6 +100,10 @@ codes! {
     LEASE_BACK = "HS1308";
     /// The next hour's keys cannot be obtained for now; lanes are not kept by it.
     PREMINT_WAITS = "HS1310";
+    /// Keys were overdue for a week, and the fail-safe overwrote them: nobody sweeps.
+    KEYS_EXPIRED = "HS1311";
+    /// The fail-safe cannot look for overdue keys for now.
+    FAILSAFE_WAITS = "HS1312";
 
     /// A command was decided.
     COMMAND_DECIDED = "HS1401";

@@ -9,6 +9,7 @@ use super::registry::Family;
 pub enum KeyOp {
     Adopt,
     Evict,
+    Expire,
     Fetch,
     Mint,
     Prove,
@@ -20,6 +21,7 @@ impl KeyOp {
         match self {
             Self::Adopt => "adopt",
             Self::Evict => "evict",
+            Self::Expire => "expire",
             Self::Fetch => "fetch",
             Self::Mint => "mint",
             Self::Prove => "prove",
@@ -43,7 +45,7 @@ impl KeyMetrics {
         Self {
             operations: family.counters(
                 "key_operations_total",
-                "Keys minted, adopted, fetched, unwrapped, evicted; leases proved",
+                "Keys minted, adopted, fetched, unwrapped, evicted, expired; leases proved",
                 &["op", "outcome"],
             ),
             preminted: family.counters(

@@ -159,6 +159,46 @@ def test_a_quarantined_record_is_erased_with_its_customers_hour(sealed_world):
     worker.stop()
 
 
+def test_a_plan_says_what_an_erasure_would_meet_and_changes_nothing(sealed_world):
+    world = sealed_world
+    worker = world.worker()
+    world.await_drained()
+    rows = world.keys().rows()
+    plan = ["erase", "plan", "--customer", "acme", "--from", str(HOUR), "--to", str(HOUR + 1), "--json"]
+    (before,) = world.cli_json(*plan)
+    assert before["live_keys"] == sum(slot.customer == b"acme" for slot in rows)
+    assert sum(part["records"] for part in before["records"]) == 51
+    assert (before["is_due"], before["holds_in_the_way"]) == (False, [])
+    world.set_clock(hours=5)
+    (after,) = world.cli_json(*plan)
+    assert after["is_due"] and "retention-end" in after["takes"]
+    assert world.keys().rows() == rows, "nothing was changed"
+    worker.stop()
+
+
+WEEK = 7 * 24
+
+
+def test_what_nobody_sweeps_goes_a_week_after_its_due(sealed_world):
+    world = sealed_world
+    worker = world.worker()
+    world.await_drained()
+    worker.stop()
+    world.set_clock(hours=0.5 + WEEK)
+    before = world.worker()
+    assert outcomes(world, "acme", HOUR) == {"opened"}, "it is due, and not yet overdue"
+    before.stop()
+    wrapped = [row.wrapped for slot, row in world.keys().rows().items() if slot.hour == HOUR]
+    world.set_clock(hours=5 + WEEK)
+    worker = world.worker()
+    wait_until(lambda: outcomes(world, "acme", HOUR) == {"erased-by-ttl"}, 30, "the fail-safe has come by")
+    assert worker.figures().sum("key_operations_total", op="expire", outcome="ok") >= len(wrapped) > 0
+    if not isinstance(world.store, Keyspace):
+        content = b"".join(file.read_bytes() for file in world.store.path.parent.iterdir())
+        assert not any(secret in content for secret in wrapped), "a file still holds an expired key"
+    worker.stop()
+
+
 def test_an_hour_that_is_not_due_is_refused_with_a_receipt_and_stays(world):
     world.feed_some(events(b"acme", HOUR), 50)
     worker = world.worker()

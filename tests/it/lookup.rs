@@ -135,3 +135,22 @@ async fn what_is_not_known_for_now_is_unavailable() {
     world.spy.away.store(true, Ordering::SeqCst);
     assert_eq!(found(&world, &slot, key_id).await, "unavailable", "the store is away");
 }
+
+#[tokio::test]
+async fn the_fail_safe_goes_by_the_earliest_clock_and_by_none_when_they_are_apart() {
+    let world = World::new();
+    let slot = slot("acme", HOUR, 0);
+    let key_id = minted(&world, &slot).await;
+    let overdue = 25 * MILLIS_PER_HOUR + FAILSAFE_MS;
+    let expire = || expire_overdue(&*world.spy, &*world.clock);
+    world.clock.advance(overdue);
+    assert!(matches!(expire().await, Err(KeysError::ClocksApart(_))), "the store's clock does not say so");
+    world.store_clock.advance(overdue - 1);
+    assert_eq!(expire().await.expect("it answers"), 0, "a millisecond is missing");
+    assert_eq!(found(&world, &slot, key_id).await, "key");
+    world.store_clock.advance(1);
+    assert_eq!(expire().await.expect("it answers"), 1);
+    assert_eq!(found(&world, &slot, key_id).await, "erased by ttl");
+    world.spy.away.store(true, Ordering::SeqCst);
+    assert!(matches!(expire().await, Err(KeysError::Store(_))));
+}

@@ -1,5 +1,6 @@
 //! How long cells live: pure arithmetic on due and now (`schemas/keystore.cql`).
 
+use crate::keys::FAILSAFE_MS;
 use crate::model::{Due, Millis};
 
 const DAY: i64 = 86_400;
@@ -20,7 +21,7 @@ pub struct Lifetimes {
 impl Default for Lifetimes {
     /// 7 days, and 90 days more.
     fn default() -> Self {
-        Self { failsafe_s: 7 * DAY as u32, marker_s: 90 * DAY as u32 }
+        Self { failsafe_s: (FAILSAFE_MS / 1_000) as u32, marker_s: 90 * DAY as u32 }
     }
 }
 

@@ -1,0 +1,307 @@
+//! `hourseal erase plan`: what an erasure would meet, before anybody asks for it. Changes nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::open::{borrowed, borrowed_headers};
+use super::{Failure, Settings, keystore, output, runtime, text};
+use crate::app::client_settings;
+use crate::config::Config;
+use crate::edge::clock::SystemClock;
+use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
+use crate::envelope::Header;
+use crate::keys::{Hold, HourRow, KeyState, KeyStore, StoreError};
+use crate::model::{Clock as _, CustomerId, Due, Hour, KekId, Millis, Retention, earliest};
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Plan {
+    /// Whose hours
+    #[arg(long, value_parser = text::customer)]
+    customer: CustomerId,
+    /// The first hour: a number, or an RFC 3339 time within it
+    #[arg(long, value_parser = text::hour)]
+    from: Hour,
+    /// The last hour, itself included [default: the first]
+    #[arg(long, value_parser = text::hour)]
+    to: Option<Hour>,
+    /// Do not read the output topic: no records are counted
+    #[arg(long)]
+    without_records: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const HELP: &str = "\
+Says which keys an erasure of these hours would destroy, what is in its way, what it takes, and when
+it reaches the key store (L1) and every copy of it (L3). The records that it makes unreadable are
+counted by reading the output topic once, from its first record.
+
+Examples:
+  hourseal erase plan --customer acme --from 498000 --to 498023
+  hourseal erase plan --customer acme --from 2026-11-01T00:00Z --to 2026-11-30T23:00Z --json";
+
+pub fn run(flags: &Plan) -> anyhow::Result<()> {
+    let config = flags.settings.load()?;
+    let (from, to) = (flags.from, flags.to.unwrap_or(flags.from));
+    if from > to {
+        return Err(Failure::new(Failure::CONFIG, "the last hour is before the first").into());
+    }
+    let store = keystore::store(&config)?;
+    let (facts, now) =
+        runtime::block_on(facts(&*store, &flags.customer, from, to))?.map_err(Failure::from)?;
+    let now = earliest(SystemClock.now(), now)
+        .map_err(|apart| Failure::new(Failure::DEPENDENCY, apart.to_string()))?;
+    let mut rows = rows(&flags.customer, &facts, now);
+    if !flags.without_records {
+        rows.push(("records", records(&config, &flags.customer, from, to)?));
+    }
+    if flags.json {
+        let fields = rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        return output::line(&Value::Object(fields).to_string());
+    }
+    output::text(&output::fields(&rows))
+}
+
+/// What the store knows of the hours.
+struct Facts {
+    from: Hour,
+    to: Hour,
+    hours: Vec<HourRow>,
+    holds: Vec<Hold>,
+    /// The customer's, for hours without a gate.
+    retention: Retention,
+    max_lease_ms: u64,
+}
+
+/// The store's clock with them.
+async fn facts(
+    store: &dyn KeyStore,
+    customer: &CustomerId,
+    from: Hour,
+    to: Hour,
+) -> Result<(Facts, Millis), StoreError> {
+    let token = store.token(customer);
+    let meta = store.meta().await?;
+    let known = store.customer(token).await?;
+    let covers = |hold: &Hold| hold.token == token && hold.from <= to && hold.to >= from;
+    let facts = Facts {
+        from,
+        to,
+        hours: store.hours(token, from, to).await?,
+        holds: store.holds().await?.into_iter().filter(covers).collect(),
+        retention: known.and_then(|known| known.retention).unwrap_or(meta.default_retention),
+        max_lease_ms: meta.max_lease_ms,
+    };
+    Ok((facts, store.now().await?))
+}
+
+impl Facts {
+    /// When the last of the hours is due. Those without a gate fall due in their order, by the retention of now.
+    fn due(&self) -> Due {
+        let has_gate = |hour: Hour| self.hours.binary_search_by_key(&hour, |row| row.hour).is_ok();
+        let ungated = (self.from.0..=self.to.0).rev().map(Hour).find(|hour| !has_gate(*hour));
+        let gated = self.hours.iter().map(|row| row.gate.due);
+        let all = gated.chain(ungated.map(|hour| Due::of(hour, self.retention)));
+        all.max_by_key(|due| due.0).unwrap_or(Due::of(self.to, self.retention))
+    }
+
+    fn live(&self) -> impl Iterator<Item = &KekId> {
+        let keys = self.hours.iter().flat_map(|row| &row.keys);
+        keys.filter(|key| key.state == KeyState::Live).map(|key| &key.kek)
+    }
+
+    fn hours_with_live_keys(&self) -> usize {
+        let is_live = |row: &&HourRow| row.keys.iter().any(|key| key.state == KeyState::Live);
+        self.hours.iter().filter(is_live).count()
+    }
+}
+
+/// The plan's fields in their order, but for the records.
+fn rows(customer: &CustomerId, facts: &Facts, now: Millis) -> Vec<(&'static str, Value)> {
+    let due = facts.due();
+    let is_due = due.reached(now);
+    let takes = match (facts.holds.is_empty(), is_due) {
+        (false, _) => "nothing can: release the holds first",
+        (true, true) => "a command `retention-end`, or `request`",
+        (true, false) => "a command `request` with the right `erase-early`, or to wait until due_at",
+    };
+    let hold = |hold: &Hold| json!(format!("{}: {} to {}", hold.id, hold.from, hold.to));
+    let l3 = facts.live().max().map(|kek| format!("when {kek} is destroyed, after the end of its day"));
+    vec![
+        ("customer", customer.as_str().into()),
+        ("first_hour", hour(facts.from)),
+        ("last_hour", hour(facts.to)),
+        ("live_keys", facts.live().count().into()),
+        ("hours_with_live_keys", facts.hours_with_live_keys().into()),
+        ("hours_fenced_before", facts.hours.iter().filter(|row| row.gate.fenced).count().into()),
+        ("holds_in_the_way", facts.holds.iter().map(hold).collect()),
+        ("due_at", due.at().to_string().into()),
+        ("is_due", is_due.into()),
+        ("takes", takes.into()),
+        (
+            "level_l1",
+            format!("with the receipt; cached keys {} s later at most", facts.max_lease_ms / 1_000).into(),
+        ),
+        ("level_l3", l3.into()),
+    ]
+}
+
+fn hour(hour: Hour) -> Value {
+    json!(format!("{} ({hour})", hour.0))
+}
+
+/// Records of one partition that the erasure makes unreadable.
+#[derive(Default)]
+struct Part {
+    count: u64,
+    bytes: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Part {
+    fn add(&mut self, offset: i64, bytes: usize) {
+        if self.count == 0 {
+            self.first = offset;
+        }
+        self.last = offset;
+        self.count += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+/// Reads the output topic from its first record to the end that it has now.
+fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyhow::Result<Value> {
+    let mut scan = Scan::begin(&client_settings(config), &config.topics.output, Range::Existing)
+        .map_err(Failure::from)?;
+    let mut parts: BTreeMap<i32, Part> = BTreeMap::new();
+    let (mut progress, mut read) = (output::Progress::new("records read"), 0);
+    loop {
+        match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
+            Next::Record(record) => {
+                read += 1;
+                progress.at(read);
+                if concerns(&record, customer, from, to) {
+                    let bytes = record.value.as_ref().map_or(0, Vec::len);
+                    parts.entry(record.partition).or_default().add(record.offset, bytes);
+                }
+            }
+            Next::Idle => {}
+            Next::End => {
+                return Ok(parts.iter().map(|(partition, part)| part_json(*partition, part)).collect());
+            }
+        }
+    }
+}
+
+/// What the record says of itself, unproven: its customer and its hour.
+fn concerns(record: &Scanned, customer: &CustomerId, from: Hour, to: Hour) -> bool {
+    let headers = borrowed_headers(record);
+    let header = record.value.as_deref().and_then(|value| Header::parse(value).ok());
+    header.is_some_and(|header| (from..=to).contains(&header.hour))
+        && borrowed(record, &headers).customer().as_ref() == Some(customer)
+}
+
+fn part_json(partition: i32, part: &Part) -> Value {
+    json!({ "partition": partition, "records": part.count, "bytes": part.bytes, "first_offset": part.first,
+        "last_offset": part.last })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{Gate, HoldId, KeyRow};
+    use crate::model::{Generation, KeyId, Token};
+
+    const FIRST: Hour = Hour(498_000);
+    const DAY: Retention = Retention::hours(24).expect("not zero");
+
+    fn row(hour: Hour, due: Due, state: KeyState) -> HourRow {
+        let kek = KekId::of_due(due);
+        let key = KeyRow {
+            generation: Generation(0),
+            state,
+            key_id: KeyId([1; 16]),
+            commitment: [1; 32],
+            kek: kek.clone(),
+            wrapped: None,
+            minted_at: Millis(0),
+            erased_at: None,
+            command: None,
+        };
+        let fenced = state != KeyState::Live;
+        let gate = Gate { due, kek: Some(kek), fenced, hold: None, command: None };
+        HourRow { token: Token([1; 16]), hour, gate, keys: vec![key] }
+    }
+
+    fn facts(hours: Vec<HourRow>, holds: Vec<Hold>) -> Facts {
+        Facts { from: FIRST, to: FIRST.plus(3), hours, holds, retention: DAY, max_lease_ms: 60_000 }
+    }
+
+    fn field(facts: &Facts, now: Millis, name: &str) -> Value {
+        let acme = CustomerId::parse("acme").expect("a valid id");
+        let rows = rows(&acme, facts, now);
+        rows.into_iter().find(|(of, _)| *of == name).map(|(_, value)| value).expect("a field")
+    }
+
+    #[test]
+    fn the_last_due_decides_also_of_an_hour_that_has_no_key() {
+        let late = Due(FIRST.0 + 500);
+        let gated = facts(vec![row(FIRST, late, KeyState::Live)], Vec::new());
+        assert_eq!(gated.due(), late);
+        assert_eq!(facts(Vec::new(), Vec::new()).due(), Due(FIRST.0 + 3 + 25));
+        let short = row(FIRST.plus(3), Due(FIRST.0 + 9), KeyState::Live);
+        assert_eq!(
+            facts(vec![short], Vec::new()).due(),
+            Due(FIRST.0 + 2 + 25),
+            "its gate is what counts there"
+        );
+    }
+
+    #[test]
+    fn live_keys_are_counted_and_their_latest_kek_named() {
+        let hours = vec![
+            row(FIRST, Due(FIRST.0 + 25), KeyState::Erased),
+            row(FIRST.plus(1), Due(FIRST.0 + 26), KeyState::Live),
+            row(FIRST.plus(2), Due(FIRST.0 + 99), KeyState::Live),
+        ];
+        let facts = facts(hours, Vec::new());
+        let at = |name| field(&facts, FIRST.start(), name);
+        assert_eq!(
+            (at("live_keys"), at("hours_with_live_keys"), at("hours_fenced_before")),
+            (2.into(), 2.into(), 1.into())
+        );
+        let kek = KekId::of_due(Due(FIRST.0 + 99));
+        assert!(at("level_l3").as_str().expect("text").contains(kek.as_str()));
+    }
+
+    #[test]
+    fn what_it_takes_depends_on_holds_and_due() {
+        let hold = Hold { id: HoldId(b"case-17".to_vec()), token: Token([1; 16]), from: FIRST, to: FIRST };
+        let (before, after) = (FIRST.start(), FIRST.plus(40).start());
+        let takes = |holds: &[Hold], now| {
+            let takes = field(&facts(Vec::new(), holds.to_vec()), now, "takes");
+            takes.as_str().expect("text").to_owned()
+        };
+        assert!(takes(&[], before).contains("erase-early"));
+        assert!(takes(&[], after).contains("retention-end"));
+        assert!(takes(&[hold], after).contains("release"));
+    }
+
+    #[test]
+    fn a_partitions_records_are_counted_from_the_first_to_the_last() {
+        let mut part = Part::default();
+        [(7, 100), (9, 50)].iter().for_each(|(offset, bytes)| part.add(*offset, *bytes));
+        assert_eq!(
+            part_json(2, &part),
+            json!({ "partition": 2, "records": 2, "bytes": 150, "first_offset": 7, "last_offset": 9 })
+        );
+    }
+}
