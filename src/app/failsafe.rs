@@ -8,8 +8,8 @@ use crate::keys::expire_overdue;
 use crate::stream::Stop;
 use crate::telemetry::{KeyMetrics, KeyOp, codes, warn};
 
-/// Time from one look to the next. A week's grace makes it no hurry.
-const EVERY: Duration = Duration::from_secs(600);
+/// Time from one look to the next. A week's grace makes it no hurry, and on CQL each look reads what is overdue.
+const EVERY: Duration = Duration::from_secs(3_600);
 
 pub(super) struct FailSafe {
     pub(super) foundation: Foundation,
@@ -19,7 +19,7 @@ pub(super) struct FailSafe {
 }
 
 impl FailSafe {
-    /// Looks when the barrier opens, and from then on every ten minutes, until the task is dropped.
+    /// Looks when the barrier opens, and from then on every hour, until the task is dropped.
     pub(super) async fn watch(self, stop: Stop) {
         let barrier = self.barrier.clone();
         if !matches!(tokio::task::spawn_blocking(move || barrier.wait(&stop)).await, Ok(true)) {

@@ -19,7 +19,7 @@ use super::preminting::Preminting;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
 use super::topics::ready_topics;
-use super::trust::{announce, read_trust};
+use super::trust::{announce, trust_source};
 use super::watchdog::Watchdog;
 use super::{Failure, Foundation, build};
 use crate::config::Config;
@@ -200,13 +200,13 @@ impl Process {
         ended: mpsc::UnboundedSender<Ended>,
     ) -> Result<JoinHandle<()>, Failure> {
         let condition = self.telemetry.readiness.condition("executor");
-        let trust = read_trust(&self.config.control)?;
-        announce(&self.config.control, trust.is_some(), &self.telemetry.readiness);
+        let trust = trust_source(&self.config.control)?;
+        announce(&self.config.control, &self.telemetry.readiness);
         let executor = Executor::new(ExecutorParts {
             store: Arc::clone(&self.foundation.store),
             clock: Arc::clone(&self.foundation.clock),
             runtime: runtime.handle().clone(),
-            trust: trust.map(Arc::new),
+            trust,
             signatures_required: self.config.control.require_signatures,
             receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
             assumptions: vec![VAULT_FILES.code.to_owned()],

@@ -30,6 +30,8 @@ pub enum Trouble {
     Premature(Digest),
     #[error("what receipt {0} says was applied again and is not confirmed by the key store")]
     NotRestored(Digest),
+    #[error("{0}")]
+    Trust(String),
     #[error("the task that executes commands ended")]
     Ended,
 }

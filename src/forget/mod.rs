@@ -33,5 +33,5 @@ pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptRecord};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
-pub use trust::{Authority, NotATrustStore, Right, Trust};
+pub use trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
 pub use verdict::{Ruling, Verdict, Why};

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::execute::{Answer, Desk, Request, Trouble, execute};
-use super::{NotACommand, Outcome, Receipt, ReceiptRecord, Trust, Unverified};
+use super::{NotACommand, Outcome, Receipt, ReceiptRecord, TrustSource, Unverified};
 use crate::keys::KeyStore;
 use crate::model::Clock;
 use crate::stream::{
@@ -28,8 +28,7 @@ pub struct ExecutorParts {
     pub clock: Arc<dyn Clock>,
     /// Where the store is asked.
     pub runtime: Handle,
-    /// Whose signatures count; nobody's where there is none.
-    pub trust: Option<Arc<Trust>>,
+    pub trust: Arc<dyn TrustSource>,
     /// `control.require_signatures`: a command that is not signed is not verified.
     pub signatures_required: bool,
     /// Longest receipt, in bytes: the receipts topic's `max.message.bytes` less what a record needs.
@@ -60,6 +59,7 @@ pub struct Tally {
 /// Executes commands. One process of a deployment does it: the owner of the control topic's partition.
 pub struct Executor {
     desk: Desk,
+    trust: Arc<dyn TrustSource>,
     runtime: Handle,
     receipt_bytes: usize,
     observer: Box<dyn Observer>,
@@ -116,7 +116,8 @@ impl Executor {
     pub fn new(parts: ExecutorParts) -> Self {
         let ExecutorParts { store, clock, trust, signatures_required, assumptions, .. } = parts;
         Self {
-            desk: Desk { store, clock, trust, signatures_required, assumptions },
+            desk: Desk { store, clock, trust: None, signatures_required, assumptions },
+            trust,
             runtime: parts.runtime,
             receipt_bytes: parts.receipt_bytes,
             observer: parts.observer,
@@ -133,13 +134,16 @@ impl Executor {
     fn start(&self) -> Run {
         let pause = if self.trouble.is_some() { self.retry } else { Duration::ZERO };
         let open = self.batch.requests[self.batch.answers.len()..].iter();
-        let (desk, requests): (_, Vec<Request>) =
-            (self.desk.clone(), open.map(|(_, request)| request.clone()).collect());
+        let requests: Vec<Request> = open.map(|(_, request)| request.clone()).collect();
+        let (desk, source) = (self.desk.clone(), Arc::clone(&self.trust));
         let (tell, report) = mpsc::sync_channel(1);
         let task = self.runtime.spawn(async move {
             tokio::time::sleep(pause).await;
             // Nobody listens any more when the batch was dropped.
-            let _ = tell.send(execute_all(&desk, &requests).await);
+            let _ = tell.send(match source.trust() {
+                Ok(trust) => execute_all(&Desk { trust, ..desk }, &requests).await,
+                Err(why) => Report { answers: Vec::new(), trouble: Some(Trouble::Trust(why)) },
+            });
         });
         Run { task: task.abort_handle(), report }
     }

@@ -1,6 +1,7 @@
 //! The trust store: whose signature allows what (`schemas/trust.schema.json`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -98,6 +99,22 @@ struct RawKey {
     not_after: Option<String>,
     #[serde(default)]
     revoked: bool,
+}
+
+/// Where the trust store of now is had from. It is asked before each batch of commands, so that a revoked key counts no more.
+pub trait TrustSource: Send + Sync + 'static {
+    /// Whose signatures count from here on; nobody's where there is no trust store.
+    ///
+    /// # Errors
+    /// Why that is not known: commands wait.
+    fn trust(&self) -> Result<Option<Arc<Trust>>, String>;
+}
+
+/// One that never changes.
+impl TrustSource for Option<Arc<Trust>> {
+    fn trust(&self) -> Result<Option<Arc<Trust>>, String> {
+        Ok(self.clone())
+    }
 }
 
 impl Trust {

@@ -123,6 +123,8 @@ codes! {
     COMMAND_UNVERIFIED = "HS1408";
     /// Commands are accepted that nobody has signed, or none at all can be.
     CONTROL_OPEN = "HS1409";
+    /// The trust store was changed, and counts as it is now.
+    TRUST_READ = "HS1410";
 
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";

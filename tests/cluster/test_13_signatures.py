@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from children import wait_until
 from confluent_kafka import Producer
 from nacl.signing import SigningKey
 from oracle.events import HOUR_MS, now_ms
@@ -30,7 +31,7 @@ class Office:
         self.folder, self.binary = folder, binary
         folder.mkdir()
         everything = ["erase", "erase-early", "hold", "release"]
-        keys = [self._entry("dpo", everything), self._entry("legal", everything), self._entry("job", ["erase"])]
+        keys = [self.entry("dpo", everything), self.entry("legal", everything), self.entry("job", ["erase"])]
         self.trust = folder / "trust.json"
         self.trust.write_text(json.dumps({"version": 1, "keys": keys}))
         self.settings = {"control": {"require_signatures": True, "trust_store_file": str(self.trust)}}
@@ -43,7 +44,7 @@ class Office:
         assert done.returncode == code, done.stderr.decode()
         return done.stdout.decode()
 
-    def _entry(self, name: str, rights: list[str]) -> dict:
+    def entry(self, name: str, rights: list[str]) -> dict:
         return {"name": name, "public": json.loads(self.run("keygen", self.key(name)))["public"], "rights": rights}
 
     def seed(self, name: str) -> SigningKey:
@@ -202,6 +203,38 @@ def test_no_forgery_has_an_effect_and_what_is_verified_gets_one_refusal(world):
     done = erase(world, "--reason", "request", "--id", "f-1", *both)
     assert done["outcome"] == "erased", "no forgery has taken its id"
     worker.stop()
+
+
+def test_a_revoked_key_counts_no_more_and_while_the_trust_store_is_unreadable_commands_wait(world):
+    office, worker = world.office, start(world)
+    hold = ["hold", "place", "--customer", "acme", "--from", str(HOUR), "--to", str(HOUR), "--sign-with", office.key("legal")]
+    assert ask(world, *hold, "--hold", "before")["outcome"] == "hold-placed"
+
+    def send(name: str):
+        """From a machine that has no trust store of its own."""
+        world.cli(*hold, "--hold", name, "--no-wait", settings={"control": {"require_signatures": True}})
+
+    trusted = office.trust.read_text()
+    office.trust.write_text(trusted[:-20])
+    send("meanwhile")
+    wait_until(lambda: "cannot be used" in (worker.why_not_ready() or ""), 30, "it says why commands wait")
+    office.trust.write_text(trusted)
+    wait_until(lambda: holds(world) == {"before", "meanwhile"}, 30, "what waited is done")
+
+    store = json.loads(trusted)
+    for key in store["keys"]:
+        key["revoked"] = key["name"] == "legal"
+    store["keys"].append(office.entry("successor", ["erase", "erase-early", "hold", "release"]))
+    office.trust.write_text(json.dumps(store))
+    send("after")
+    figures = {"kind": "unknown", "outcome": "unverified"}
+    wait_until(lambda: worker.figures().sum("control_messages_total", **figures) == 1, 30, "nobody stands behind it")
+    assert holds(world) == {"before", "meanwhile"}
+    worker.stop()
+
+
+def holds(world: World) -> set[str]:
+    return {hold["hold"] for hold in world.cli_json("hold", "ls", "--json")}
 
 
 def test_a_worker_says_whose_commands_it_takes(kafka, make_world, tmp_path):

@@ -1,5 +1,6 @@
 //! The executor as the engine drives it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -67,12 +68,16 @@ impl Observer for Tallies {
 }
 
 fn executor(world: &World) -> (Executor, Tallies) {
+    executor_that_trusts(world, Arc::new(None))
+}
+
+fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -> (Executor, Tallies) {
     let tallies = Tallies::default();
     let executor = Executor::new(ExecutorParts {
         store: Arc::clone(&world.store) as Arc<dyn KeyStore>,
         clock: Arc::new(FakeClock),
         runtime: world.runtime.handle().clone(),
-        trust: None,
+        trust,
         signatures_required: false,
         receipt_bytes: 1_000_000,
         assumptions: Vec::new(),
@@ -161,6 +166,27 @@ fn while_the_store_is_away_it_waits_with_the_reason_and_then_goes_on() {
     world.store.state().answers = None;
     ready(&mut executor);
     assert_eq!(emit(&mut executor, usize::MAX).expect("sent").len(), 2);
+}
+
+/// A trust store that can be read from the second time on.
+#[derive(Default)]
+struct Mended(AtomicBool);
+
+impl TrustSource for Mended {
+    fn trust(&self) -> Result<Option<Arc<Trust>>, String> {
+        if self.0.swap(true, Ordering::SeqCst) { Ok(None) } else { Err("malformed".to_owned()) }
+    }
+}
+
+#[test]
+fn while_nobody_knows_whom_to_trust_commands_wait() {
+    let world = World::of(FakeStore::default().with_keys(HOUR, 1));
+    let (mut executor, _) = executor_that_trusts(&world, Arc::new(Mended::default()));
+    admit(&mut executor, 0, 0, Some(&due_hours("c-1")));
+    let why = executor.prepare(Instant::now() + Duration::from_secs(10));
+    assert_eq!(why, Ready::Wait("malformed".to_owned()));
+    ready(&mut executor);
+    assert_eq!(emit(&mut executor, usize::MAX).expect("sent").len(), 1);
 }
 
 #[test]
