@@ -12,7 +12,7 @@ CREATE TABLE meta (
 -- token = HMAC-SHA256(token_key, "hourseal/1 token" ‖ customer)[0..16]: what stands for the customer everywhere else.
 CREATE TABLE customer (
   token     BLOB PRIMARY KEY,
-  name      BLOB NOT NULL,
+  name      BLOB NOT NULL,                 -- empty while only its token is known, from a receipt
   retention INTEGER,                       -- hours; NULL = the store's default
   floor     INTEGER,                       -- every hour below it is forgotten for good
   status    INTEGER NOT NULL DEFAULT 0     -- 0 = active, 1 = being forgotten: nothing is minted

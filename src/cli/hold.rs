@@ -94,7 +94,7 @@ fn list(ls: &Ls) -> anyhow::Result<()> {
 /// The name of whom it holds; one who has no key yet is known by token only.
 fn customer(store: &dyn KeyStore, hold: &Held) -> anyhow::Result<Option<String>> {
     let customer = runtime::block_on(store.customer(hold.token))?.map_err(Failure::from)?;
-    Ok(customer.map(|customer| customer.name.as_str().to_owned()))
+    Ok(customer.and_then(|customer| customer.name).map(|name| name.as_str().to_owned()))
 }
 
 fn to_json(hold: &Held, customer: Option<&str>) -> Value {

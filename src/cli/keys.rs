@@ -96,9 +96,14 @@ async fn customers(
 
 const HEAD: [&str; 8] = ["CUSTOMER", "HOUR", "GENERATION", "STATE", "KEY", "KEK", "MINTED", "DUE"];
 
+/// The customer's name; one that is known from receipts only has a token.
+fn who(customer: &Customer, hour: &HourRow) -> String {
+    customer.name.as_ref().map_or_else(|| hour.token.to_string(), |name| name.as_str().to_owned())
+}
+
 fn cells(customer: &Customer, hour: &HourRow, key: &KeyRow) -> Vec<String> {
     vec![
-        customer.name.as_str().to_owned(),
+        who(customer, hour),
         format!("{} {}", hour.hour.0, hour.hour),
         key.generation.0.to_string(),
         state(key.state).to_owned(),
@@ -111,7 +116,7 @@ fn cells(customer: &Customer, hour: &HourRow, key: &KeyRow) -> Vec<String> {
 
 fn key_json(customer: &Customer, hour: &HourRow, key: &KeyRow) -> Value {
     json!({
-        "customer": customer.name.as_str(),
+        "customer": customer.name.as_ref().map(CustomerId::as_str),
         "token": hour.token.to_string(),
         "hour": hour.hour.0,
         "hour_start": hour.hour.to_string(),
@@ -157,7 +162,7 @@ fn nothing(what: &str) -> Failure {
 fn hour_json(customer: &Customer, hour: &HourRow) -> Value {
     let Gate { due, kek, fenced, hold, command } = &hour.gate;
     json!({
-        "customer": customer.name.as_str(),
+        "customer": customer.name.as_ref().map(CustomerId::as_str),
         "token": hour.token.to_string(),
         "retention_hours": customer.retention.map(Retention::as_hours),
         "floor": customer.floor.map(|floor| floor.0),
@@ -184,7 +189,7 @@ fn describe(customer: &Customer, hour: &HourRow) -> String {
     let rows: Vec<_> = hour.keys.iter().map(|key| cells(customer, hour, key)).collect();
     format!(
         "customer  {}\ntoken     {}\nhour      {} {}\ngate      {fence}\nhold      {hold}\ndue       {}\n\n{}",
-        customer.name.as_str(),
+        who(customer, hour),
         hour.token,
         hour.hour.0,
         hour.hour,

@@ -289,11 +289,11 @@ impl KeyStore for FakeStore {
         unreachable!("forgetting changes no policy yet")
     }
 
-    async fn raise_floor(&self, _: &CustomerId, _: Hour) -> Result<(), StoreError> {
+    async fn raise_floor(&self, _: Token, _: Hour) -> Result<(), StoreError> {
         unreachable!("forgetting raises no floor yet")
     }
 
-    async fn close_customer(&self, _: &CustomerId) -> Result<(), StoreError> {
+    async fn close_customer(&self, _: Token) -> Result<(), StoreError> {
         unreachable!("forgetting closes no customer yet")
     }
 

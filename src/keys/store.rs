@@ -90,7 +90,8 @@ pub struct Gate {
 /// What is known of a customer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Customer {
-    pub name: CustomerId,
+    /// `None` for one that was closed, or got a floor, before this store minted a key for it.
+    pub name: Option<CustomerId>,
     /// `None` = the store's default.
     pub retention: Option<Retention>,
     /// Every hour below it is forgotten for good.
@@ -321,11 +322,12 @@ pub trait KeyStore: Send + Sync + 'static {
         retention: Option<Retention>,
     ) -> Result<(), StoreError>;
 
-    /// Moves the customer's floor up to `floor`; never down. Survives the expiry of the hours' rows.
-    async fn raise_floor(&self, customer: &CustomerId, floor: Hour) -> Result<(), StoreError>;
+    /// Moves the customer's floor up to `floor`; never down. Survives the expiry of the hours' rows. By token, because a
+    /// receipt names nothing else: a customer that the store does not know gets it too, and keeps it when its name comes.
+    async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError>;
 
-    /// Marks the customer as being forgotten: nothing is minted any more.
-    async fn close_customer(&self, customer: &CustomerId) -> Result<(), StoreError>;
+    /// Marks the customer as being forgotten: nothing is minted any more. By token, as [`KeyStore::raise_floor`].
+    async fn close_customer(&self, token: Token) -> Result<(), StoreError>;
 
     /// Drops gates and keys of hours below each customer's floor, and answers how many hours (the SQLite counterpart of
     /// the marker's TTL). Kept: what is held, not fenced, or still has a live key.

@@ -89,6 +89,8 @@ macro_rules! conformance {
             the_floor_outlives_the_rows
             markers_that_still_matter_do_not_expire
             a_closed_customer_gets_no_key
+            a_token_without_a_name_is_closed_and_stays_so_when_its_name_comes
+            a_token_without_a_name_gets_it_from_its_first_key
             the_fail_safe_overwrites_what_is_due_and_not_held
             what_the_fail_safe_took_stays_so
         );

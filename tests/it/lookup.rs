@@ -83,7 +83,7 @@ async fn what_is_below_the_floor_is_gone() {
     let slot = slot("acme", HOUR, 0);
     let key_id = minted(&world, &slot).await;
     world.erase(&slot, command(5)).await;
-    world.store().raise_floor(&slot.customer, HOUR.plus(1)).await.expect("it answers");
+    world.store().raise_floor(world.store().token(&slot.customer), HOUR.plus(1)).await.expect("it answers");
     assert_eq!(found(&world, &slot, key_id).await, "erased", "while the marker stands");
     world.store().expire_markers().await.expect("it answers");
     assert_eq!(found(&world, &slot, key_id).await, "gone");
@@ -98,7 +98,7 @@ async fn a_slot_of_a_fenced_hour_or_a_closed_customer_without_a_row_is_gone() {
     let token = world.place(&fenced).token;
     world.store().fence(token, HOUR, Due(0), command(1)).await.expect("it answers");
     assert_eq!(found(&world, &fenced, SLOT_KEY_UNKNOWN).await, "gone");
-    world.store().close_customer(&customer("ajax")).await.expect("it answers");
+    world.store().close_customer(world.store().token(&customer("ajax"))).await.expect("it answers");
     assert_eq!(found(&world, &slot("ajax", HOUR, 0), SLOT_KEY_UNKNOWN).await, "gone");
 }
 

@@ -156,8 +156,8 @@ async fn what_was_forgotten_gets_no_key() {
     world.erase(&erased, command(1)).await;
     let token = world.place(&fenced).token;
     world.store().fence(token, fenced.hour, Due(0), command(1)).await.expect("it answers");
-    world.store().raise_floor(&below.customer, HOUR.plus(1)).await.expect("it answers");
-    world.store().close_customer(&customer("zeta")).await.expect("it answers");
+    world.store().raise_floor(world.store().token(&below.customer), HOUR.plus(1)).await.expect("it answers");
+    world.store().close_customer(world.store().token(&customer("zeta"))).await.expect("it answers");
     let late = slot("acme", HOUR, 9);
     for slot in [erased, late, fenced, below, slot("zeta", HOUR, 0)] {
         assert!(matches!(obtain(&world, &mint, &slot).await, Obtained::Erased), "{slot:?}");

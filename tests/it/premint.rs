@@ -185,7 +185,10 @@ fn it_is_bounded_per_tick() {
 fn who_is_forgotten_gets_no_key_and_is_asked_for_once() {
     let ringed = before_next(60, 1_000, &slots(5, HOUR));
     let gone = customer("customer 3");
-    ringed.runtime.block_on(ringed.world.store().close_customer(&gone)).expect("it answers");
+    ringed
+        .runtime
+        .block_on(ringed.world.store().close_customer(ringed.world.store().token(&gone)))
+        .expect("it answers");
     let fetched = ringed.world.spy.fetched();
     let tick = tick(&ringed, &mut premint(&ringed), 60);
     assert_eq!((tick.ready, tick.refused), (4, 1));

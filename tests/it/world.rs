@@ -299,11 +299,11 @@ impl KeyStore for Spy {
     ) -> Result<(), StoreError> {
         self.there()?.set_retention(customer, retention).await
     }
-    async fn raise_floor(&self, customer: &CustomerId, floor: Hour) -> Result<(), StoreError> {
-        self.there()?.raise_floor(customer, floor).await
+    async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
+        self.there()?.raise_floor(token, floor).await
     }
-    async fn close_customer(&self, customer: &CustomerId) -> Result<(), StoreError> {
-        self.there()?.close_customer(customer).await
+    async fn close_customer(&self, token: Token) -> Result<(), StoreError> {
+        self.there()?.close_customer(token).await
     }
     async fn expire_markers(&self) -> Result<u64, StoreError> {
         self.there()?.expire_markers().await

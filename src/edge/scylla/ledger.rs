@@ -102,9 +102,7 @@ impl ScyllaStore {
         }
     }
 
-    pub(super) async fn write_floor(&self, customer: &CustomerId, floor: Hour) -> Result<(), StoreError> {
-        let token = self.token_key.token(customer);
-        self.name_customer(token, customer).await?;
+    pub(super) async fn write_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         loop {
             let now = self.policy_serial(token).await?.floor;
@@ -121,9 +119,7 @@ impl ScyllaStore {
         }
     }
 
-    pub(super) async fn write_closed(&self, customer: &CustomerId) -> Result<(), StoreError> {
-        let token = self.token_key.token(customer);
-        self.name_customer(token, customer).await?;
+    pub(super) async fn write_closed(&self, token: Token) -> Result<(), StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         while !self.policy_serial(token).await?.closed {
             attempts.settle(Settled::None);

@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::cells::Cells;
 use super::fault::malformed;
+use super::mint::known;
 use super::rows::{GATE, HourRows, customer_name, day, due_day};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{Customer, DueHour, HourRow, StoreError};
@@ -34,16 +35,16 @@ impl ScyllaStore {
             };
             let Some(last) = rows.last() else { break };
             after = Some(token(last)?);
-            let named: Vec<_> =
-                rows.iter().filter_map(|row| named(row).transpose()).collect::<Result<_, _>>()?;
+            let named: Vec<_> = rows.iter().map(named).collect::<Result<_, _>>()?;
             let page: Vec<_> = stream::iter(named)
                 .map(|(token, name)| async move {
-                    Ok::<_, StoreError>((token, self.read_policy(token).await?.of(name)))
+                    let customer = known(name, self.read_policy(token).await?);
+                    Ok::<_, StoreError>(customer.map(|customer| (token, customer)))
                 })
                 .buffered(AT_ONCE)
                 .try_collect()
                 .await?;
-            customers.extend(page);
+            customers.extend(page.into_iter().flatten());
         }
         Ok(customers)
     }
@@ -193,9 +194,8 @@ fn token(row: &Cells) -> Result<Token, StoreError> {
     Ok(Token(row.bytes("token")?.ok_or_else(|| malformed("token"))?))
 }
 
-fn named(row: &Cells) -> Result<Option<(Token, crate::model::CustomerId)>, StoreError> {
-    let name = row.blob("name")?.map(customer_name).transpose()?;
-    name.map(|name| Ok((token(row)?, name))).transpose()
+fn named(row: &Cells) -> Result<(Token, Option<crate::model::CustomerId>), StoreError> {
+    Ok((token(row)?, row.blob("name")?.map(customer_name).transpose()?))
 }
 
 fn due_hour(row: &Cells) -> Result<DueHour, StoreError> {

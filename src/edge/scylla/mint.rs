@@ -6,7 +6,6 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{Attempts, Cas};
 use super::cells::{big, blob, bound, flag, int, text};
-use super::fault::malformed;
 use super::lifetime::KEPT;
 use super::rows::{HourRows, Policy, customer_name, day, due_day, shard};
 use super::{AT_ONCE, ScyllaStore};
@@ -91,7 +90,7 @@ impl ScyllaStore {
             if key.is_none() {
                 self.recent.saw(slot.token, slot.hour, policy, rows);
             }
-            let customer = known(name.clone(), policy.clone())?;
+            let customer = known(name.clone(), policy.clone());
             Ok(Found { customer, gate: rows.gate.as_ref().map(|row| row.gate.clone()), key })
         };
         slots.iter().map(found).collect()
@@ -251,7 +250,7 @@ impl ScyllaStore {
 
     pub(super) async fn read_customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
         let (name, policy) = tokio::try_join!(self.read_name(token), self.read_policy(token))?;
-        known(name, policy)
+        Ok(known(name, policy))
     }
 
     async fn read_name(&self, token: Token) -> Result<Option<CustomerId>, StoreError> {
@@ -270,11 +269,9 @@ impl ScyllaStore {
     }
 }
 
-/// A customer is whoever has a name; a policy is never written before it.
-fn known(name: Option<CustomerId>, policy: Policy) -> Result<Option<Customer>, StoreError> {
-    match name {
-        Some(name) => Ok(Some(policy.of(name))),
-        None if policy == Policy::default() => Ok(None),
-        None => Err(malformed("customer: a policy without a name")),
-    }
+/// A customer is whoever has a name, or of whom a receipt told: that names tokens only. Holds make no customer.
+pub(super) fn known(name: Option<CustomerId>, policy: Policy) -> Option<Customer> {
+    let customer = policy.of(name);
+    let says = customer.retention.is_some() || customer.floor.is_some() || customer.closed;
+    (customer.name.is_some() || says).then_some(customer)
 }

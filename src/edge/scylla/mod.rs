@@ -163,12 +163,12 @@ impl KeyStore for ScyllaStore {
         self.write_retention(customer, retention).await
     }
 
-    async fn raise_floor(&self, customer: &CustomerId, floor: Hour) -> Result<(), StoreError> {
-        self.write_floor(customer, floor).await
+    async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
+        self.write_floor(token, floor).await
     }
 
-    async fn close_customer(&self, customer: &CustomerId) -> Result<(), StoreError> {
-        self.write_closed(customer).await
+    async fn close_customer(&self, token: Token) -> Result<(), StoreError> {
+        self.write_closed(token).await
     }
 
     /// Also deletes what its TTL would take later.

@@ -174,7 +174,7 @@ impl Policy {
         self.holds.iter().find(|hold| (hold.from..=hold.to).contains(&hour)).map(|hold| &hold.id)
     }
 
-    pub(super) fn of(self, name: CustomerId) -> Customer {
+    pub(super) fn of(self, name: Option<CustomerId>) -> Customer {
         Customer { name, retention: self.retention, floor: self.floor, closed: self.closed }
     }
 }

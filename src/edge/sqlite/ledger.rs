@@ -32,8 +32,14 @@ pub(super) fn advance_kek(
 
 /// A customer whose policy is set before its first key.
 fn name_customer(tx: &Transaction<'_>, token: Token, customer: &CustomerId) -> Result<(), StoreError> {
-    let sql = "INSERT INTO customer (token, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    tx.execute(sql, (token.0, customer.as_bytes()))?;
+    tx.execute(rows::NAME_CUSTOMER, (token.0, customer.as_bytes()))?;
+    Ok(())
+}
+
+/// A customer of whom a receipt tells: its name is not known yet, and may never be.
+fn list_customer(tx: &Transaction<'_>, token: Token) -> Result<(), StoreError> {
+    let sql = "INSERT INTO customer (token, name) VALUES (?1, x'') ON CONFLICT DO NOTHING";
+    tx.execute(sql, [token.0])?;
     Ok(())
 }
 
@@ -49,13 +55,8 @@ pub(super) fn set_retention(
     Ok(())
 }
 
-pub(super) fn raise_floor(
-    tx: &Transaction<'_>,
-    token: Token,
-    customer: &CustomerId,
-    floor: Hour,
-) -> Result<(), StoreError> {
-    name_customer(tx, token, customer)?;
+pub(super) fn raise_floor(tx: &Transaction<'_>, token: Token, floor: Hour) -> Result<(), StoreError> {
+    list_customer(tx, token)?;
     tx.execute(
         "UPDATE customer SET floor = max(coalesce(floor, 0), ?2) WHERE token = ?1",
         (token.0, floor.0),
@@ -63,12 +64,8 @@ pub(super) fn raise_floor(
     Ok(())
 }
 
-pub(super) fn close_customer(
-    tx: &Transaction<'_>,
-    token: Token,
-    customer: &CustomerId,
-) -> Result<(), StoreError> {
-    name_customer(tx, token, customer)?;
+pub(super) fn close_customer(tx: &Transaction<'_>, token: Token) -> Result<(), StoreError> {
+    list_customer(tx, token)?;
     tx.execute("UPDATE customer SET status = 1 WHERE token = ?1", [token.0])?;
     Ok(())
 }

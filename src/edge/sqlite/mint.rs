@@ -2,7 +2,7 @@
 
 use rusqlite::{Statement, Transaction};
 
-use super::rows::Reads;
+use super::rows::{NAME_CUSTOMER, Reads};
 use crate::keys::{Candidate, Found, Minted, SlotRef, StoreError};
 use crate::model::Millis;
 
@@ -49,7 +49,7 @@ impl<'c> Desk<'c> {
     fn new(tx: &'c Transaction<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             reads: Reads::new(tx)?,
-            customer: tx.prepare("INSERT INTO customer (token, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?,
+            customer: tx.prepare(NAME_CUSTOMER)?,
             gate: tx.prepare("INSERT INTO gate (token, hour, due, kek, state, hold) VALUES (?1, ?2, ?3, ?4, 1, ?5)")?,
             key: tx.prepare(
                 "INSERT INTO key (token, hour, generation, state, key_id, commitment, kek, wrapped, minted_at)

@@ -149,14 +149,12 @@ impl KeyStore for SqliteStore {
         self.db.write(move |tx| ledger::set_retention(tx, token, &customer, retention)).await
     }
 
-    async fn raise_floor(&self, customer: &CustomerId, floor: Hour) -> Result<(), StoreError> {
-        let (token, customer) = (self.token(customer), customer.clone());
-        self.db.write(move |tx| ledger::raise_floor(tx, token, &customer, floor)).await
+    async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
+        self.db.write(move |tx| ledger::raise_floor(tx, token, floor)).await
     }
 
-    async fn close_customer(&self, customer: &CustomerId) -> Result<(), StoreError> {
-        let (token, customer) = (self.token(customer), customer.clone());
-        self.db.write(move |tx| ledger::close_customer(tx, token, &customer)).await
+    async fn close_customer(&self, token: Token) -> Result<(), StoreError> {
+        self.db.write(move |tx| ledger::close_customer(tx, token)).await
     }
 
     async fn expire_markers(&self) -> Result<u64, StoreError> {

@@ -17,6 +17,10 @@ pub(super) struct Reads<'c> {
     hold: Statement<'c>,
 }
 
+/// token, name: gives a customer its name, whose policy may be there already.
+pub(super) const NAME_CUSTOMER: &str = "INSERT INTO customer (token, name) VALUES (?1, ?2)
+     ON CONFLICT (token) DO UPDATE SET name = excluded.name WHERE name = x''";
+
 const KEY_COLUMNS: &str =
     "generation, state, key_id, commitment, kek, wrapped, minted_at, erased_at, command FROM key";
 
@@ -74,8 +78,9 @@ impl<'c> Reads<'c> {
 pub(super) fn customer(row: &Row<'_>, at: usize) -> Result<Customer, StoreError> {
     let name = String::from_utf8(row.get(at)?).map_err(|_| malformed("customer name"))?;
     let name = match name.as_str() {
-        QUARANTINE_CUSTOMER => CustomerId::quarantine(),
-        name => CustomerId::parse(name).map_err(|_| malformed("customer name"))?,
+        "" => None,
+        QUARANTINE_CUSTOMER => Some(CustomerId::quarantine()),
+        name => Some(CustomerId::parse(name).map_err(|_| malformed("customer name"))?),
     };
     let retention: Option<u16> = row.get(at + 1)?;
     let retention =

@@ -260,7 +260,7 @@ pub async fn an_erased_slot_stays_erased_after_reopening(subject: &impl Subject)
 pub async fn below_the_floor_nothing_is_minted(subject: &impl Subject) {
     let store = subject.open().await;
     let floor = HOUR.plus(2);
-    store.raise_floor(&customer("acme"), floor).await.expect("it answers");
+    store.raise_floor(store.token(&customer("acme")), floor).await.expect("it answers");
     for hour in [0, 1] {
         let minted = mint_one(&*store, &candidate(&*store, "acme", HOUR.plus(hour), 0)).await;
         assert_eq!(minted, Minted::BelowFloor(floor));
@@ -273,7 +273,7 @@ pub async fn the_floor_never_goes_down(subject: &impl Subject) {
     let store = subject.open().await;
     let acme = customer("acme");
     for (raised, floor) in [(5, 5), (2, 5), (7, 7)] {
-        store.raise_floor(&acme, HOUR.plus(raised)).await.expect("it answers");
+        store.raise_floor(store.token(&acme), HOUR.plus(raised)).await.expect("it answers");
         let known = store.customer(store.token(&acme)).await.expect("it answers").expect("a customer");
         assert_eq!(known.floor, Some(HOUR.plus(floor)));
     }
@@ -284,7 +284,7 @@ pub async fn the_floor_outlives_the_rows(subject: &impl Subject) {
     let slot = won(&*store, "acme", HOUR, 0).await.slot;
     won(&*store, "acme", HOUR.plus(1), 0).await;
     forget(&*store, slot.token, HOUR).await;
-    store.raise_floor(&customer("acme"), HOUR.plus(1)).await.expect("it answers");
+    store.raise_floor(store.token(&customer("acme")), HOUR.plus(1)).await.expect("it answers");
     assert_eq!(store.expire_markers().await.expect("it answers"), 1);
     let store = subject.open().await;
     let there = found(&*store, slot).await;
@@ -304,7 +304,7 @@ pub async fn markers_that_still_matter_do_not_expire(subject: &impl Subject) {
     forget(&*store, token, HOUR.plus(3)).await; // may go
     forget(&*store, token, HOUR.plus(4)).await; // not below the floor
     store.place_hold(&hold(&*store, b"case 7", "acme", 0, 0)).await.expect("it answers");
-    store.raise_floor(&customer("acme"), HOUR.plus(4)).await.expect("it answers");
+    store.raise_floor(store.token(&customer("acme")), HOUR.plus(4)).await.expect("it answers");
     assert_eq!(store.expire_markers().await.expect("it answers"), 1);
     let left = store.hours(token, Hour(0), Hour(u32::MAX)).await.expect("it answers");
     let left: Vec<u32> = left.iter().map(|row| row.hour.0 - HOUR.0).collect();
@@ -314,13 +314,39 @@ pub async fn markers_that_still_matter_do_not_expire(subject: &impl Subject) {
 pub async fn a_closed_customer_gets_no_key(subject: &impl Subject) {
     let store = subject.open().await;
     let slot = won(&*store, "acme", HOUR, 0).await.slot;
-    store.close_customer(&customer("acme")).await.expect("it answers");
+    store.close_customer(store.token(&customer("acme"))).await.expect("it answers");
     for (hour, generation) in [(0, 0), (0, 1), (5, 0)] {
         let candidate = candidate(&*store, "acme", HOUR.plus(hour), generation);
         assert_eq!(mint_one(&*store, &candidate).await, Minted::Closed);
     }
     assert!(found(&*subject.open().await, slot).await.customer.expect("a customer").closed);
     won(&*store, "ajax", HOUR, 0).await;
+}
+
+pub async fn a_token_without_a_name_is_closed_and_stays_so_when_its_name_comes(subject: &impl Subject) {
+    let store = subject.open().await;
+    let (acme, floor) = (customer("acme"), HOUR.plus(2));
+    let token = store.token(&acme);
+    store.raise_floor(token, floor).await.expect("it answers");
+    store.close_customer(token).await.expect("it answers");
+    let known = async || store.customer(token).await.expect("it answers").expect("a customer");
+    let nameless = Customer { name: None, retention: None, floor: Some(floor), closed: true };
+    assert_eq!(known().await, nameless);
+    assert_eq!(mint_one(&*store, &candidate(&*store, "acme", floor, 0)).await, Minted::Closed);
+    assert_eq!(known().await, nameless, "a refused mint leaves nothing behind");
+    store.set_retention(&acme, Retention::hours(168)).await.expect("it answers");
+    let named = Customer { name: Some(acme.clone()), retention: Retention::hours(168), ..nameless };
+    assert_eq!(known().await, named);
+    assert_eq!(mint_one(&*store, &candidate(&*store, "acme", floor, 0)).await, Minted::Closed);
+}
+
+pub async fn a_token_without_a_name_gets_it_from_its_first_key(subject: &impl Subject) {
+    let store = subject.open().await;
+    let token = store.token(&customer("acme"));
+    store.raise_floor(token, HOUR).await.expect("it answers");
+    won(&*store, "acme", HOUR, 0).await;
+    let known = subject.open().await.customer(token).await.expect("it answers").expect("a customer");
+    assert_eq!((known.name, known.floor), (Some(customer("acme")), Some(HOUR)));
 }
 
 pub async fn the_fail_safe_overwrites_what_is_due_and_not_held(subject: &impl Subject) {

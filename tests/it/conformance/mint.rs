@@ -53,7 +53,7 @@ pub async fn what_was_minted_is_there_for_everybody(subject: &impl Subject) {
     assert_eq!((key.minted_at, key.erased_at, key.command), (HOUR.start(), None, None));
     let gate = there.gate.expect("a gate");
     assert_eq!((gate.due, gate.kek, gate.fenced), (dek.due, Some(dek.kek), false));
-    assert_eq!(there.customer.expect("a customer").name, dek.customer);
+    assert_eq!(there.customer.expect("a customer").name, Some(dek.customer));
 }
 
 pub async fn a_slot_twice_in_one_batch_is_minted_once(subject: &impl Subject) {

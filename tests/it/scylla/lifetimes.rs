@@ -107,7 +107,7 @@ async fn the_floor_outlives_the_marker_and_blocks_minting_for_good() {
     let subject = Cql::fresh().await;
     let store = subject.fading(1, 2).await;
     let [below, above] = [won_at_due(&store, "acme").await, won_at_due(&store, "ajax").await];
-    store.raise_floor(&below.customer, HOUR.plus(1)).await.expect("it answers");
+    store.raise_floor(store.token(&below.customer), HOUR.plus(1)).await.expect("it answers");
     for slot in [below.slot, above.slot] {
         until("the marker is gone", 30, async || found(&store, slot).await.gate.is_none()).await;
     }
