@@ -31,17 +31,30 @@ Examples:
 
 Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
 
+/// What is to be erased.
 #[derive(Args)]
-pub struct Request {
+pub struct Hours {
     /// Whose hours
     #[arg(long, value_parser = text::customer)]
-    customer: CustomerId,
+    pub customer: CustomerId,
     /// The first hour: a number, or an RFC 3339 time within it
     #[arg(long, value_parser = text::hour)]
-    from: Hour,
+    pub from: Hour,
     /// The last hour, itself included [default: the first]
     #[arg(long, value_parser = text::hour)]
     to: Option<Hour>,
+}
+
+impl Hours {
+    pub fn to(&self) -> Hour {
+        self.to.unwrap_or(self.from)
+    }
+}
+
+#[derive(Args)]
+pub struct Request {
+    #[command(flatten)]
+    hours: Hours,
     /// Why
     #[arg(long, value_enum, default_value_t = Why::RetentionEnd)]
     reason: Why,
@@ -66,8 +79,8 @@ pub fn run(command: Erase) -> anyhow::Result<()> {
         Why::RetentionEnd => "retention-end",
         Why::Request => "request",
     };
-    let to = request.to.unwrap_or(request.from);
-    let fields = json!({ "type": "erase", "customer": request.customer.as_str(), "from_hour": request.from.0,
-        "to_hour": to.0, "reason": reason });
+    let Hours { customer, from, .. } = &request.hours;
+    let fields = json!({ "type": "erase", "customer": customer.as_str(), "from_hour": from.0,
+        "to_hour": request.hours.to().0, "reason": reason });
     issue(&request.issue, &fields)
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::erase::Hours;
 use super::open::{borrowed, borrowed_headers};
-use super::{Failure, Settings, keystore, output, runtime, text};
+use super::{Failure, Settings, keystore, output, runtime};
 use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
@@ -19,15 +20,8 @@ use crate::model::{Clock as _, CustomerId, Due, Hour, KekId, Millis, Retention, 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Plan {
-    /// Whose hours
-    #[arg(long, value_parser = text::customer)]
-    customer: CustomerId,
-    /// The first hour: a number, or an RFC 3339 time within it
-    #[arg(long, value_parser = text::hour)]
-    from: Hour,
-    /// The last hour, itself included [default: the first]
-    #[arg(long, value_parser = text::hour)]
-    to: Option<Hour>,
+    #[command(flatten)]
+    hours: Hours,
     /// Do not read the output topic: no records are counted
     #[arg(long)]
     without_records: bool,
@@ -49,18 +43,17 @@ Examples:
 
 pub fn run(flags: &Plan) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
-    let (from, to) = (flags.from, flags.to.unwrap_or(flags.from));
+    let (customer, from, to) = (&flags.hours.customer, flags.hours.from, flags.hours.to());
     if from > to {
         return Err(Failure::new(Failure::CONFIG, "the last hour is before the first").into());
     }
     let store = keystore::store(&config)?;
-    let (facts, now) =
-        runtime::block_on(facts(&*store, &flags.customer, from, to))?.map_err(Failure::from)?;
+    let (facts, now) = runtime::block_on(facts(&*store, customer, from, to))?.map_err(Failure::from)?;
     let now = earliest(SystemClock.now(), now)
         .map_err(|apart| Failure::new(Failure::DEPENDENCY, apart.to_string()))?;
-    let mut rows = rows(&flags.customer, &facts, now);
+    let mut rows = rows(customer, &facts, now);
     if !flags.without_records {
-        rows.push(("records", records(&config, &flags.customer, from, to)?));
+        rows.push(("records", records(&config, customer, from, to)?));
     }
     if flags.json {
         let fields = rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
