@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["demo"],
     &["run"],
@@ -54,6 +54,14 @@ const COMMANDS: [&[&str]; 23] = [
     &["quarantine"],
     &["quarantine", "ls"],
     &["receipts"],
+    &["erase", "plan"],
+    &["erase", "request"],
+    &["hold", "place"],
+    &["hold", "release"],
+    &["hold", "ls"],
+    &["command", "sign"],
+    &["command", "send"],
+    &["keygen"],
     &["receipts", "ls"],
     &["receipts", "show"],
     &["receipts", "verify"],
@@ -86,6 +94,8 @@ fn reading_commands_offer_json() {
         &["keys", "ls"][..],
         &["keys", "show"],
         &["quarantine", "ls"],
+        &["erase", "plan"],
+        &["hold", "ls"],
         &["receipts", "ls"],
         &["receipts", "show"],
         &["receipts", "verify"],
