@@ -23,18 +23,3 @@ pub const STORE_COPIES: Assumption = Assumption {
 pub fn assumption(code: &str) -> Option<Assumption> {
     [VAULT_FILES, STORE_COPIES].into_iter().find(|known| known.code == code)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_number_stands_in_the_threat_model() {
-        let papers = include_str!("../../SECURITY.md");
-        for Assumption { code, .. } in [VAULT_FILES, STORE_COPIES] {
-            assert!(papers.contains(&format!("| {code} |")), "{code}");
-            assert_eq!(assumption(code).map(|known| known.code), Some(code));
-        }
-        assert_eq!(assumption("A0"), None);
-    }
-}

@@ -353,3 +353,14 @@ fn what_is_no_violation_is_not_caught() {
         assert_eq!(planted(path, text), 0, "{path}: {text}");
     }
 }
+
+#[test]
+fn each_assumption_of_a_receipt_stands_by_its_number_in_the_threat_model() {
+    use hourseal::forget::{STORE_COPIES, VAULT_FILES, assumption};
+    let papers = std::fs::read_to_string("SECURITY.md").expect("the threat model");
+    for known in [VAULT_FILES, STORE_COPIES] {
+        assert!(papers.contains(&format!("\n| {} |", known.code)), "{}", known.code);
+        assert_eq!(assumption(known.code), Some(known));
+    }
+    assert_eq!(assumption("A0"), None);
+}
