@@ -31,6 +31,7 @@ mod tests {
 
     #[test]
     fn a_due_is_overdue_after_a_week_to_the_millisecond() {
+        assert_eq!(FAILSAFE_MS, 604_800_000);
         let due = Due(500_000);
         let a_week_later = due.at().plus(FAILSAFE_MS);
         assert_eq!(overdue(a_week_later), Some(due));
