@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::Failure;
+use super::process::no_thread;
 use crate::config::Config;
 use crate::edge::kafka::{CheckpointPost, ClientSettings, ReceiptTail};
 use crate::edge::keyfile;
@@ -49,9 +50,7 @@ pub(super) fn start_logging(
     };
     let run = move || logging.run(desk, &stop);
     let thread = std::thread::Builder::new().name("receipt log".to_owned()).spawn(run);
-    thread
-        .map(Some)
-        .map_err(|error| Failure::new(Failure::DEPENDENCY, format!("cannot start a thread: {error}")))
+    thread.map(Some).map_err(no_thread)
 }
 
 fn unusable(error: impl std::error::Error) -> Failure {

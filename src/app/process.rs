@@ -304,7 +304,7 @@ impl Process {
     }
 }
 
-fn no_thread(error: std::io::Error) -> Failure {
+pub(super) fn no_thread(error: std::io::Error) -> Failure {
     Failure::new(Failure::DEPENDENCY, format!("cannot start a thread: {error}"))
 }
 

@@ -22,8 +22,15 @@ pub fn read_trust(control: &Control) -> Result<Option<Trust>, Failure> {
 }
 
 fn read(path: &Path) -> Result<Trust, Failure> {
+    Ok(read_both(path)?.1)
+}
+
+/// The text and what it says.
+fn read_both(path: &Path) -> Result<(String, Trust), Failure> {
     let failed = |why| Failure::new(Failure::CONFIG, why);
-    parse(path, &read_text(path).map_err(failed)?).map_err(failed)
+    let text = read_text(path).map_err(failed)?;
+    let trust = parse(path, &text).map_err(failed)?;
+    Ok((text, trust))
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
@@ -49,10 +56,8 @@ impl TrustFile {
     /// # Errors
     /// A [`Failure`] of configuration: a process does not start with a file that it cannot use.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |why| Failure::new(Failure::CONFIG, why);
-        let text = read_text(path).map_err(failed)?;
-        let trust = Arc::new(parse(path, &text).map_err(failed)?);
-        Ok(Self { path: path.to_owned(), last: Mutex::new((text, trust)) })
+        let (text, trust) = read_both(path)?;
+        Ok(Self { path: path.to_owned(), last: Mutex::new((text, Arc::new(trust))) })
     }
 }
 
@@ -68,10 +73,10 @@ impl TrustSource for TrustFile {
     }
 }
 
-/// The same, for a process that executes.
+/// Where a process that executes has its trust store from.
 ///
 /// # Errors
-/// As above.
+/// As [`TrustFile::open`].
 pub(super) fn trust_source(control: &Control) -> Result<Arc<dyn TrustSource>, Failure> {
     Ok(match &control.trust_store_file {
         Some(path) => Arc::new(TrustFile::open(path)?),

@@ -14,8 +14,9 @@ use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::envelope::Header;
+use crate::forget::Survey;
 use crate::keys::{Hold, HourRow, KeyState, KeyStore, StoreError};
-use crate::model::{Clock as _, CustomerId, Due, Hour, KekId, Millis, Retention, earliest};
+use crate::model::{Clock as _, CustomerId, Hour, KekId, Millis, earliest};
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -66,10 +67,8 @@ pub fn run(flags: &Plan) -> anyhow::Result<()> {
 struct Facts {
     from: Hour,
     to: Hour,
-    hours: Vec<HourRow>,
+    survey: Survey,
     holds: Vec<Hold>,
-    /// The customer's, for hours without a gate.
-    retention: Retention,
     max_lease_ms: u64,
 }
 
@@ -82,44 +81,33 @@ async fn facts(
 ) -> Result<(Facts, Millis), StoreError> {
     let token = store.token(customer);
     let meta = store.meta().await?;
-    let known = store.customer(token).await?;
     let covers = |hold: &Hold| hold.token == token && hold.from <= to && hold.to >= from;
     let facts = Facts {
         from,
         to,
-        hours: store.hours(token, from, to).await?,
+        survey: Survey::read(store, token, (from, to), &meta).await?,
         holds: store.holds().await?.into_iter().filter(covers).collect(),
-        retention: known.and_then(|known| known.retention).unwrap_or(meta.default_retention),
         max_lease_ms: meta.max_lease_ms,
     };
     Ok((facts, store.now().await?))
 }
 
 impl Facts {
-    /// When the last of the hours is due. Those without a gate fall due in their order, by the retention of now.
-    fn due(&self) -> Due {
-        let has_gate = |hour: Hour| self.hours.binary_search_by_key(&hour, |row| row.hour).is_ok();
-        let ungated = (self.from.0..=self.to.0).rev().map(Hour).find(|hour| !has_gate(*hour));
-        let gated = self.hours.iter().map(|row| row.gate.due);
-        let all = gated.chain(ungated.map(|hour| Due::of(hour, self.retention)));
-        all.max_by_key(|due| due.0).unwrap_or(Due::of(self.to, self.retention))
-    }
-
     fn live(&self) -> impl Iterator<Item = &KekId> {
-        let keys = self.hours.iter().flat_map(|row| &row.keys);
+        let keys = self.survey.hours().flat_map(|row| &row.keys);
         keys.filter(|key| key.state == KeyState::Live).map(|key| &key.kek)
     }
 
     fn hours_with_live_keys(&self) -> usize {
         let is_live = |row: &&HourRow| row.keys.iter().any(|key| key.state == KeyState::Live);
-        self.hours.iter().filter(is_live).count()
+        self.survey.hours().filter(is_live).count()
     }
 }
 
 /// The plan's fields in their order, but for the records.
 fn rows(customer: &CustomerId, facts: &Facts, now: Millis) -> Vec<(&'static str, Value)> {
-    let due = facts.due();
-    let is_due = due.reached(now);
+    let due = facts.survey.latest_due();
+    let is_due = due.is_some_and(|due| due.reached(now));
     let takes = match (facts.holds.is_empty(), is_due) {
         (false, _) => "nothing can: release the holds first",
         (true, true) => "a command `retention-end`, or `request`",
@@ -133,9 +121,9 @@ fn rows(customer: &CustomerId, facts: &Facts, now: Millis) -> Vec<(&'static str,
         ("last_hour", hour(facts.to)),
         ("live_keys", facts.live().count().into()),
         ("hours_with_live_keys", facts.hours_with_live_keys().into()),
-        ("hours_fenced_before", facts.hours.iter().filter(|row| row.gate.fenced).count().into()),
+        ("hours_fenced_before", facts.survey.hours().filter(|row| row.gate.fenced).count().into()),
         ("holds_in_the_way", facts.holds.iter().map(hold).collect()),
-        ("due_at", due.at().to_string().into()),
+        ("due_at", due.map(|due| due.at().to_string()).into()),
         ("is_due", is_due.into()),
         ("takes", takes.into()),
         (
@@ -196,10 +184,9 @@ fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyh
 
 /// What the record says of itself, unproven: its customer and its hour.
 fn concerns(record: &Scanned, customer: &CustomerId, from: Hour, to: Hour) -> bool {
-    let headers = borrowed_headers(record);
     let header = record.value.as_deref().and_then(|value| Header::parse(value).ok());
     header.is_some_and(|header| (from..=to).contains(&header.hour))
-        && borrowed(record, &headers).customer().as_ref() == Some(customer)
+        && borrowed(record, &borrowed_headers(record)).customer().as_ref() == Some(customer)
 }
 
 fn part_json(partition: i32, part: &Part) -> Value {
@@ -211,7 +198,7 @@ fn part_json(partition: i32, part: &Part) -> Value {
 mod tests {
     use super::*;
     use crate::keys::{Gate, HoldId, KeyRow};
-    use crate::model::{Generation, KeyId, Token};
+    use crate::model::{Due, Generation, KeyId, Retention, Token};
 
     const FIRST: Hour = Hour(498_000);
     const DAY: Retention = Retention::hours(24).expect("not zero");
@@ -235,7 +222,8 @@ mod tests {
     }
 
     fn facts(hours: Vec<HourRow>, holds: Vec<Hold>) -> Facts {
-        Facts { from: FIRST, to: FIRST.plus(3), hours, holds, retention: DAY, max_lease_ms: 60_000 }
+        let (from, to) = (FIRST, FIRST.plus(3));
+        Facts { from, to, survey: Survey::of(hours, DAY, (from, to)), holds, max_lease_ms: 60_000 }
     }
 
     fn field(facts: &Facts, now: Millis, name: &str) -> Value {
@@ -248,12 +236,12 @@ mod tests {
     fn the_last_due_decides_also_of_an_hour_that_has_no_key() {
         let late = Due(FIRST.0 + 500);
         let gated = facts(vec![row(FIRST, late, KeyState::Live)], Vec::new());
-        assert_eq!(gated.due(), late);
-        assert_eq!(facts(Vec::new(), Vec::new()).due(), Due(FIRST.0 + 3 + 25));
+        assert_eq!(gated.survey.latest_due(), Some(late));
+        assert_eq!(facts(Vec::new(), Vec::new()).survey.latest_due(), Some(Due(FIRST.0 + 3 + 25)));
         let short = row(FIRST.plus(3), Due(FIRST.0 + 9), KeyState::Live);
         assert_eq!(
-            facts(vec![short], Vec::new()).due(),
-            Due(FIRST.0 + 2 + 25),
+            facts(vec![short], Vec::new()).survey.latest_due(),
+            Some(Due(FIRST.0 + 2 + 25)),
             "its gate is what counts there"
         );
     }

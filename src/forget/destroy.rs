@@ -22,8 +22,8 @@ impl Target {
     }
 }
 
-/// What the store has of a target.
-pub(super) struct Survey {
+/// What the store has of a customer's hours.
+pub struct Survey {
     rows: BTreeMap<Hour, HourRow>,
     /// For hours without a gate.
     retention: Retention,
@@ -31,9 +31,7 @@ pub(super) struct Survey {
 }
 
 pub(super) async fn survey(store: &dyn KeyStore, target: &Target, meta: &Meta) -> Result<Survey, StoreError> {
-    let customer = store.customer(target.token).await?;
-    let retention = customer.and_then(|customer| customer.retention).unwrap_or(meta.default_retention);
-    Ok(Survey { rows: rows(store, target).await?, retention, range: (target.from, target.to) })
+    Survey::read(store, target.token, (target.from, target.to), meta).await
 }
 
 async fn rows(store: &dyn KeyStore, target: &Target) -> Result<BTreeMap<Hour, HourRow>, StoreError> {
@@ -42,6 +40,31 @@ async fn rows(store: &dyn KeyStore, target: &Target) -> Result<BTreeMap<Hour, Ho
 }
 
 impl Survey {
+    /// Asks the store for the hours `from ..= to`.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn read(
+        store: &dyn KeyStore,
+        token: Token,
+        (from, to): (Hour, Hour),
+        meta: &Meta,
+    ) -> Result<Self, StoreError> {
+        let customer = store.customer(token).await?;
+        let retention = customer.and_then(|customer| customer.retention).unwrap_or(meta.default_retention);
+        Ok(Self::of(store.hours(token, from, to).await?, retention, (from, to)))
+    }
+
+    /// Of the hours of a range that have a gate; `retention` is for those that have none.
+    pub fn of(hours: Vec<HourRow>, retention: Retention, range: (Hour, Hour)) -> Self {
+        Self { rows: hours.into_iter().map(|row| (row.hour, row)).collect(), retention, range }
+    }
+
+    /// The hours that have a gate, in order.
+    pub fn hours(&self) -> impl Iterator<Item = &HourRow> {
+        self.rows.values()
+    }
+
     pub(super) fn held(&self) -> bool {
         self.rows.values().any(|row| row.gate.hold.is_some())
     }
@@ -52,7 +75,7 @@ impl Survey {
     }
 
     /// Hours without a gate fall due in their order, so the last of them is enough.
-    pub(super) fn latest_due(&self) -> Option<Due> {
+    pub fn latest_due(&self) -> Option<Due> {
         let (from, to) = self.range;
         let ungated = (from.0..=to.0).rev().map(Hour).find(|hour| !self.rows.contains_key(hour));
         let gated = self.rows.values().map(|row| row.gate.due);

@@ -26,6 +26,7 @@ mod verdict;
 pub use assumption::{Assumption, STORE_COPIES, VAULT_FILES, assumption};
 pub use command::{Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified};
 pub use decide::{Asks, Facts, HoldIs, Window, decide};
+pub use destroy::Survey;
 pub use dsse::{Signature, pae, to_envelope};
 pub use execute::Trouble;
 pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
