@@ -1,6 +1,8 @@
 """Where a world keeps its keys: in a SQLite file of its own, or in a keyspace of its own on a CQL server."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from cql import Cql
@@ -20,6 +22,16 @@ class SqliteFile:
 
     def layers(self) -> dict:
         return {"store": {"kind": "sqlite", "path": str(self.path)}}
+
+    def is_writable(self) -> bool:
+        """Whether nobody holds the lock of a write transaction."""
+        with closing(sqlite3.connect(self.path, timeout=0.5, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            database.execute("ROLLBACK")
+            return True
 
     def reader(self, vault: Path, root_key_file: Path) -> KeyStore:
         return SqliteKeyStore(self.path, vault, root_key_file)

@@ -41,7 +41,7 @@ def test_a_worker_frozen_beyond_its_session_commits_nothing_when_it_wakes(kafka,
     events = job_events(seeded())
     with world.load(events, 5_000):
         time.sleep(2)  # the load has reached both
-        zombie.pause()
+        freeze(world, zombie)
         wait_until(lambda: instances(world) == {"heir.0", "heir.1"}, 30, "the zombie's session has ended")
     world.await_drained()
     wait_until(lambda: no_transaction_hangs(world), 30, "the zombie's transaction is aborted")
@@ -61,6 +61,17 @@ def test_a_worker_frozen_beyond_its_session_commits_nothing_when_it_wakes(kafka,
         if worker.alive:
             worker.stop()
     world.findings().assert_exactly_once()
+
+
+def freeze(world, worker):
+    """Where it holds no lock of the store: a process frozen in a write transaction keeps SQLite's lock, and everybody waits."""
+    for _ in range(100):
+        worker.pause()
+        if world.store.is_writable():
+            return
+        worker.resume()
+        time.sleep(0.01)
+    raise AssertionError("it is always writing")
 
 
 def instances(world) -> set[str]:

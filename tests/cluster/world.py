@@ -239,7 +239,22 @@ class World:
         return sum(end - committed.get(partition, 0) for partition, end in ends.items())
 
     def await_drained(self, seconds: float = 90):
-        wait_until(lambda: self.lag() == 0, seconds, "all of the input is committed", every=0.2)
+        try:
+            wait_until(lambda: self.lag() == 0, seconds, "all of the input is committed", every=0.2)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.state()}") from None
+
+    def state(self) -> str:
+        """What a person would look at first when nothing moves on."""
+        try:
+            committed = self.topics.committed(self.group, self.input)
+        except KafkaException as error:
+            committed = f"not told: {error}"
+        lines = [f"input {self.topics.ends(self.input)}", f"committed {committed}"]
+        for worker in self._workers:
+            code = "alive" if worker.alive else f"exit {worker.exit_code}"
+            lines.append(f"{worker.instance}: {code}, {worker.get('/readyz')!r:.600}\n{worker.tail()}")
+        return "\n".join(lines)
 
     def keys(self) -> KeyStore:
         return self.store.reader(self.vault, self.root_key_file)
