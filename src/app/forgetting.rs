@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::barrier::Barrier;
+use super::sweeping::Seat;
 use crate::forget::{FollowObserver, Followed, Observer, Outcome, Tally};
 use crate::stream::Event;
 use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};
@@ -11,11 +12,12 @@ use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};
 pub(super) struct ExecutorObserver {
     metrics: ForgetMetrics,
     condition: Condition,
+    seat: Seat,
 }
 
 impl ExecutorObserver {
-    pub(super) fn new(metrics: ForgetMetrics, condition: Condition) -> Self {
-        Self { metrics, condition }
+    pub(super) fn new(metrics: ForgetMetrics, condition: Condition, seat: Seat) -> Self {
+        Self { metrics, condition, seat }
     }
 
     fn committed(&self, tally: &Tally) {
@@ -26,6 +28,11 @@ impl ExecutorObserver {
         self.metrics.decided("unknown", "unreadable", tally.unreadable);
         self.metrics.decided("unknown", "unverified", tally.unverified);
         self.metrics.decided("unknown", "copy", tally.copies);
+        self.metrics.decided("sweep", "nothing-due", tally.idle_sweeps);
+        self.metrics.swept(tally.swept_hours);
+        if tally.swept_hours > 0 {
+            self.seat.swept();
+        }
         self.metrics.erased(of(Outcome::Erased), of(Outcome::Refused), of(Outcome::Incomplete));
     }
 }
@@ -34,7 +41,11 @@ impl Observer for ExecutorObserver {
     fn note(&mut self, event: &Event<'_>, tally: &Tally) {
         match event {
             Event::Committed { .. } => self.committed(tally),
-            Event::Assigned(_) | Event::Resumed => self.condition.met(),
+            Event::Assigned(partitions) => {
+                self.seat.taken(*partitions > 0);
+                self.condition.met();
+            }
+            Event::Resumed => self.condition.met(),
             Event::Waiting(why) => self.condition.unmet(*why),
             Event::Aborted(_) => {}
             Event::Reincarnated(why, _) => self.condition.unmet(format!("the producer is made anew: {why}")),

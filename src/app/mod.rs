@@ -16,6 +16,7 @@ mod preminting;
 mod process;
 mod run;
 mod starts;
+mod sweeping;
 mod topics;
 mod trust;
 mod watchdog;

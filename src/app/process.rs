@@ -18,6 +18,7 @@ use super::observer::LaneObserver;
 use super::preminting::Preminting;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
+use super::sweeping::{Seat, Sweeping};
 use super::topics::ready_topics;
 use super::trust::{announce, trust_source};
 use super::watchdog::Watchdog;
@@ -125,6 +126,7 @@ impl Process {
     ) -> Result<Threads, Failure> {
         let (ended, endings) = mpsc::unbounded_channel();
         let (keys, lease) = self.keys(runtime);
+        let seat = Seat::default();
         let mut handles = Vec::new();
         let mut pulses = Vec::new();
         for lane in 0..self.config.lane.count {
@@ -135,7 +137,7 @@ impl Process {
         if self.config.control.execute {
             let pulse = Pulse::default();
             pulses.push(("the executor".to_owned(), pulse.clone()));
-            handles.push(self.start_executor(runtime, pulse, ended)?);
+            handles.push(self.start_executor(runtime, seat.clone(), pulse, ended)?);
         }
         handles.push(self.start_watchdog(pulses)?);
         handles.push(self.start_following(runtime, &keys.ring, lease)?);
@@ -149,6 +151,9 @@ impl Process {
             let (foundation, barrier) = (self.foundation.clone(), self.barrier.clone());
             let failsafe = FailSafe { foundation, metrics: self.telemetry.keys(), barrier };
             tasks.push(runtime.spawn(failsafe.watch(self.stop.clone())).abort_handle());
+        }
+        if self.config.control.execute && !self.config.retention.sweep.is_zero() {
+            tasks.push(runtime.spawn(self.sweeping(seat).watch(self.stop.clone())).abort_handle());
         }
         Ok(Threads { handles, tasks, endings })
     }
@@ -192,10 +197,23 @@ impl Process {
         self.thread(runtime, identity, pace, pulse).spawn(step, tell).map_err(no_thread)
     }
 
+    fn sweeping(&self, seat: Seat) -> Sweeping {
+        Sweeping {
+            foundation: self.foundation.clone(),
+            metrics: self.telemetry.forget(),
+            client: self.client.clone(),
+            topic: self.config.topics.control.clone(),
+            every: self.config.retention.sweep,
+            seat,
+            barrier: self.barrier.clone(),
+        }
+    }
+
     /// The owner of the control topic's partition executes; the other processes' executors stand by.
     fn start_executor(
         &self,
         runtime: &Runtime,
+        seat: Seat,
         pulse: Pulse,
         ended: mpsc::UnboundedSender<Ended>,
     ) -> Result<JoinHandle<()>, Failure> {
@@ -210,7 +228,7 @@ impl Process {
             signatures_required: self.config.control.require_signatures,
             receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
             assumptions: vec![VAULT_FILES.code.to_owned()],
-            observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition)),
+            observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition, seat)),
         });
         let topics = &self.config.topics;
         let identity = LaneIdentity {

@@ -20,6 +20,7 @@ mod plan;
 mod produce_sample;
 mod quarantine;
 mod receipts;
+mod retention;
 mod run;
 mod runtime;
 mod settings;
@@ -83,6 +84,9 @@ enum Command {
     /// Look at receipts, prove them to others, verify such proofs
     #[command(subcommand)]
     Receipts(receipts::Receipts),
+    /// Look at what the clock has made due
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra
     #[command(subcommand)]
     Store(store::Store),
@@ -120,6 +124,7 @@ impl Cli {
             Command::Keys(keys) => keys::run(keys),
             Command::Quarantine(quarantine) => quarantine::run(quarantine),
             Command::Receipts(receipts) => receipts::run(receipts),
+            Command::Retention(retention) => retention::run(retention),
             Command::Store(store) => store::run(store),
             Command::Topics(topics) => topics::run(topics),
             Command::Config(config) => config::run(config),

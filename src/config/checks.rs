@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, ConfigError, Event, Lane, Ring, Seal, Store, Topics};
+use super::{Config, ConfigError, Event, Lane, Retentions, Ring, Seal, Store, Topics};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -13,6 +13,7 @@ pub(super) fn all(config: &Config) -> Result<(), ConfigError> {
     seal(&config.seal)?;
     lane(&config.lane, config.event.max_bytes)?;
     ring(&config.ring)?;
+    retention(&config.retention)?;
     fleet(config)
 }
 
@@ -100,6 +101,10 @@ fn ring(ring: &Ring) -> Result<(), ConfigError> {
     within("ring.capacity", ring.capacity as u64, 1, 100_000_000)?;
     // Who is active in an hour shows in its first minutes.
     at_most("ring.premint", ring.premint, Duration::from_secs(55 * 60))
+}
+
+fn retention(retention: &Retentions) -> Result<(), ConfigError> {
+    at_most("retention.sweep", retention.sweep, HOUR)
 }
 
 fn within(key: &str, number: u64, least: u64, most: u64) -> Result<(), ConfigError> {

@@ -155,6 +155,9 @@ pub struct Retentions {
     /// Of quarantined records whose customer is not known.
     #[serde(deserialize_with = "units::retention")]
     pub quarantine: Retention,
+    /// How often a process that executes looks for what is due; zero = never.
+    #[serde(deserialize_with = "units::duration")]
+    pub sweep: Duration,
 }
 
 /// `[control]`

@@ -152,6 +152,8 @@ fn refusals_name_the_key_and_the_rule() {
     assert!(wrong.contains("(file "), "{wrong}");
     let early = refusal("[ring]\npremint = '56m'");
     assert!(early.starts_with("`ring.premint` is 56m, more than 55m"), "{early}");
+    let seldom = refusal("[retention]\nsweep = '61m'");
+    assert!(seldom.starts_with("`retention.sweep` is 1h 1m, more than 1h"), "{seldom}");
     let twins = refusal("[topics]\noutput = 'jobs'");
     assert_eq!(twins, "`topics.output` and `topics.input` are both `jobs`");
     let small = refusal("[lane]\nbatch_bytes = '64KiB'");

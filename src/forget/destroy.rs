@@ -97,10 +97,21 @@ fn is_forgotten(row: &HourRow) -> bool {
 pub(super) struct Destroyed {
     /// A hold was in the way.
     pub held: bool,
-    /// Read back: every hour is fenced and no key is live.
-    pub confirmed: bool,
-    /// The keys that this command erased, now or in an attempt before.
-    pub keys: Vec<ErasedKey>,
+    /// What was read back.
+    pub after: Survey,
+    command: Digest,
+}
+
+impl Destroyed {
+    /// Every hour is fenced and no key is live.
+    pub fn confirmed(&self) -> bool {
+        self.after.is_forgotten()
+    }
+
+    /// The keys that the command erased, now or in an attempt before.
+    pub fn keys(&self) -> Vec<ErasedKey> {
+        self.after.hours().flat_map(|row| erased_by(row, self.command)).collect()
+    }
 }
 
 /// Fences each hour, erases every generation of each, and reads back what is there then.
@@ -127,8 +138,7 @@ pub(super) async fn destroy(
         }
     }
     let after = survey(store, target, meta).await?;
-    let keys = after.rows.values().flat_map(|row| erased_by(row, target.command)).collect();
-    Ok(Destroyed { held, confirmed: after.is_forgotten(), keys })
+    Ok(Destroyed { held, after, command: target.command })
 }
 
 /// A live key is to be erased; one that this command has erased is erased again, because an attempt before may have ended
@@ -139,10 +149,5 @@ fn concerns(row: &HourRow, command: Digest) -> bool {
 
 fn erased_by(row: &HourRow, command: Digest) -> impl Iterator<Item = ErasedKey> + '_ {
     let erased = move |key: &&KeyRow| key.state == KeyState::Erased && key.command == Some(command);
-    row.keys.iter().filter(erased).map(|key| ErasedKey {
-        hour: row.hour,
-        generation: key.generation,
-        key_id: key.key_id,
-        kek: key.kek.clone(),
-    })
+    row.keys.iter().filter(erased).map(|key| ErasedKey::of(row.hour, key))
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::destroy::{Destroyed, Target, destroy, survey};
 use super::receipt::l3_by;
+use super::sweep::{Sweep, SweepCall, Swept, sweep};
 use super::{
-    ASSUMPTIONS, Act, Asks, Authority, Facts, HoldIs, Message, Outcome, Receipt, Right, Ruling, Trust,
+    ASSUMPTIONS, Act, Asks, Authority, Deed, Facts, HoldIs, Message, Outcome, Receipt, Right, Ruling, Trust,
     Verdict, Why, decide,
 };
 use crate::keys::{Hold, KeyStore, Meta, Placed, StoreError, Stored};
-use crate::model::{Clock, ClocksApart, Digest, Millis, earliest};
+use crate::model::{Clock, ClocksApart, Digest, KekId, Millis, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -57,21 +58,61 @@ pub(super) struct Request {
     pub requested_at: Option<Millis>,
 }
 
-/// What a command comes to.
+/// A record of the control topic that asks for something.
+#[derive(Clone)]
+pub(super) enum Job {
+    Command(Box<Request>),
+    Sweep(SweepRequest),
+}
+
+/// A call to sweep and the record that it stood in.
+#[derive(Clone)]
+pub(super) struct SweepRequest {
+    pub offset: i64,
+    pub call: SweepCall,
+    pub requested_at: Option<Millis>,
+}
+
+impl Job {
+    pub fn offset(&self) -> i64 {
+        match self {
+            Self::Command(request) => request.offset,
+            Self::Sweep(request) => request.offset,
+        }
+    }
+}
+
+/// What a job comes to.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Receipt(Box<Receipt>),
+    Swept(Box<Sweep>),
+    /// Nothing is due.
+    NothingDue,
     /// The same bytes stand further up in the topic, with their receipt.
     Copy,
     /// Nobody who is trusted stands behind it: it is counted, and nothing is kept of it.
     Unverified,
 }
 
-/// Decides on a command, or takes the verdict that is stored, and carries it out.
+/// Decides on a job, or takes the verdict that is stored, and carries it out.
 ///
 /// # Errors
 /// [`Trouble`]: ask again later.
-pub(super) async fn execute(desk: &Desk, request: &Request) -> Result<Answer, Trouble> {
+pub(super) async fn execute(desk: &Desk, job: &Job) -> Result<Answer, Trouble> {
+    match job {
+        Job::Command(request) => command(desk, request).await,
+        Job::Sweep(SweepRequest { offset, call, requested_at }) => {
+            Ok(match sweep(desk, call, *offset, *requested_at).await? {
+                Swept::Done(sweep) => Answer::Swept(sweep),
+                Swept::Nothing => Answer::NothingDue,
+                Swept::Copy => Answer::Copy,
+            })
+        }
+    }
+}
+
+async fn command(desk: &Desk, request: &Request) -> Result<Answer, Trouble> {
     let meta = desk.store.meta().await?;
     let now = time(&*desk.store, &*desk.clock).await?;
     let Some(ruling) = ruling(desk, request, &meta, now).await? else { return Ok(Answer::Unverified) };
@@ -203,7 +244,7 @@ fn blank(desk: &Desk, request: &Request, ruling: &Ruling, meta: &Meta, now: Mill
     Receipt {
         id: *digest,
         command: command.id.clone(),
-        act: command.act.clone(),
+        deed: Deed::Command(command.act.clone()),
         issuer: command.terms.issuer.clone(),
         signers: ruling.signers.clone(),
         outcome: Outcome::Refused,
@@ -225,20 +266,28 @@ fn blank(desk: &Desk, request: &Request, ruling: &Ruling, meta: &Meta, now: Mill
 
 /// What was read back decides the outcome, not what the calls answered.
 fn completed(receipt: Receipt, desk: &Desk, meta: &Meta, done: Destroyed) -> Receipt {
-    let (outcome, why) = match (done.confirmed, done.held) {
-        (true, _) if done.keys.is_empty() => (Outcome::NothingToErase, None),
+    let keys = done.keys();
+    let (outcome, why) = match (done.confirmed(), done.held) {
+        (true, _) if keys.is_empty() => (Outcome::NothingToErase, None),
         (true, _) => (Outcome::Erased, None),
         (false, true) => (Outcome::Incomplete, Some(Why::Held)),
         (false, false) => (Outcome::Incomplete, Some(Why::NotConfirmed)),
     };
+    let receipt = promises(receipt, desk, meta, keys.iter().map(|key| &key.kek));
+    Receipt { outcome, why, key_count: keys.len() as u64, keys, ..receipt }
+}
+
+/// What a receipt says of the time to come, and what that rests on.
+pub(super) fn promises<'a>(
+    receipt: Receipt,
+    desk: &Desk,
+    meta: &Meta,
+    keks: impl Iterator<Item = &'a KekId>,
+) -> Receipt {
     let lease = i64::try_from(meta.max_lease_ms).unwrap_or(i64::MAX);
     let general = ASSUMPTIONS.iter().map(ToString::to_string);
     Receipt {
-        outcome,
-        why,
-        key_count: done.keys.len() as u64,
-        l3_by: l3_by(done.keys.iter().map(|key| &key.kek)),
-        keys: done.keys,
+        l3_by: l3_by(keks),
         unusable_after: Some(receipt.done_at.plus(lease)),
         assumptions: general.chain(desk.assumptions.iter().cloned()).collect(),
         ..receipt

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::restore::{Restored, restore};
-use super::{Act, Action, Follower, Gap, NotAReceipt, Receipt, Trouble};
+use super::{Action, Follower, Gap, NotAReceipt, Receipt, SweptHour, Trouble};
 use crate::keys::{KeyStore, Lease, Ring, StoreError};
 use crate::model::{Clock, Hour, Millis, Token};
 use crate::stream::Stop;
@@ -56,6 +56,8 @@ pub struct TailRecord {
     /// The record's timestamp, where it has one.
     pub at: Option<Millis>,
     pub value: Option<Vec<u8>>,
+    /// The first header of the name [`super::SWEPT_HEADER`].
+    pub swept: Option<Vec<u8>>,
 }
 
 /// A reader of the receipts topic's only partition, as `read_committed` shows it.
@@ -190,9 +192,11 @@ impl Following {
 
     fn apply(&mut self, follower: &mut Follower, record: &TailRecord) -> Result<(), Setback> {
         let offset = record.offset;
-        match follower.heard(offset, record.value.as_deref()) {
+        match follower.heard(record) {
             Action::Pass => {}
-            Action::Apply { receipt, restore } => self.apply_receipt(offset, &receipt, restore)?,
+            Action::Apply { receipt, swept, restore } => {
+                self.apply_receipt(offset, &receipt, &swept, restore)?;
+            }
             Action::Doubt { why, stop: true } => return Err(Setback::Unknown { offset, why }),
             Action::Doubt { why, stop: false } => {
                 self.cache.evict_all();
@@ -203,13 +207,20 @@ impl Following {
         Ok(())
     }
 
-    fn apply_receipt(&mut self, offset: i64, receipt: &Receipt, behind: bool) -> Result<(), Setback> {
-        let erases = matches!(receipt.act, Act::Erase(_));
+    fn apply_receipt(
+        &mut self,
+        offset: i64,
+        receipt: &Receipt,
+        swept: &[SweptHour],
+        behind: bool,
+    ) -> Result<(), Setback> {
+        let erases = receipt.deed.erases();
         if let Some(token) = receipt.token.filter(|_| erases) {
             self.cache.evict(token, receipt.from, receipt.to);
         }
+        swept.iter().for_each(|SweptHour { token, hour, .. }| self.cache.evict(*token, *hour, *hour));
         if behind {
-            match self.runtime.block_on(restore(&*self.store, &*self.clock, receipt))? {
+            match self.runtime.block_on(restore(&*self.store, &*self.clock, receipt, swept))? {
                 Restored::Already => {}
                 Restored::Again => self.observer.note(Followed::Behind { offset, held: false }),
                 Restored::Held => self.observer.note(Followed::Behind { offset, held: true }),

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{NotAReceipt, Outcome, Receipt};
+use super::{Deed, NotAReceipt, Outcome, Receipt, SweptHour, TailRecord};
 use crate::keys::Meta;
 use crate::model::StoreId;
 
@@ -17,8 +17,9 @@ const PROOFS: usize = 8;
 /// What a record of the receipts topic asks of a process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Forget the cached keys of the receipt's hours. `restore`: the store may not have the erasure; make sure first.
-    Apply { receipt: Box<Receipt>, restore: bool },
+    /// Forget the cached keys of the receipt's hours, which are those of `swept` where it tells of a sweep. `restore`: the
+    /// store may not have the erasure; make sure first.
+    Apply { receipt: Box<Receipt>, swept: Vec<SweptHour>, restore: bool },
     /// Nothing was erased, or in another key store.
     Pass,
     /// It cannot be read, so it may concern any key: forget all that is cached. `stop`: the store may lack what it says,
@@ -125,13 +126,16 @@ impl Follower {
     }
 
     /// What to do about a record.
-    pub fn heard(&self, offset: i64, value: Option<&[u8]>) -> Action {
-        let behind = offset < self.opens_at;
-        match value.ok_or(NotAReceipt::Malformed).and_then(Receipt::parse) {
+    pub fn heard(&self, record: &TailRecord) -> Action {
+        let behind = record.offset < self.opens_at;
+        let doubt = |why| Action::Doubt { why, stop: behind && why != NotAReceipt::Malformed };
+        match record.value.as_deref().ok_or(NotAReceipt::Malformed).and_then(Receipt::parse) {
             Ok(receipt) if receipt.outcome == Outcome::Refused || receipt.store != self.store => Action::Pass,
-            Ok(receipt) => Action::Apply { receipt: Box::new(receipt), restore: behind },
-            Err(why @ NotAReceipt::Newer(_)) => Action::Doubt { why, stop: behind },
-            Err(why @ NotAReceipt::Malformed) => Action::Doubt { why, stop: false },
+            Ok(receipt) => match hours(&receipt, record.swept.as_deref()) {
+                Ok(swept) => Action::Apply { receipt: Box::new(receipt), swept, restore: behind },
+                Err(why) => doubt(why),
+            },
+            Err(why) => doubt(why),
         }
     }
 
@@ -166,10 +170,23 @@ impl Follower {
     }
 }
 
+/// The hours of a sweep. Without them it is not known what was forgotten.
+fn hours(receipt: &Receipt, header: Option<&[u8]>) -> Result<Vec<SweptHour>, NotAReceipt> {
+    match receipt.deed {
+        Deed::Command(_) => Ok(Vec::new()),
+        Deed::Sweep(batch) => batch.read(header).map_err(NotAReceipt::Hours),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forget::tests::{a_receipt, meta};
+    use crate::forget::tests::{a_receipt, a_sweep, meta};
+    use crate::forget::{NotSwept, SweptBatch};
+
+    fn record(offset: i64, value: Option<&[u8]>) -> TailRecord {
+        TailRecord { offset, at: None, value: value.map(<[u8]>::to_vec), swept: None }
+    }
 
     fn follower(last_receipt: Option<i64>, log: (i64, i64)) -> Follower {
         Follower::begin(&meta(last_receipt), log, 1_000, 15_000, false).expect("no gap")
@@ -253,9 +270,28 @@ mod tests {
     fn a_receipt_is_applied_and_one_that_the_store_may_lack_is_made_sure_of() {
         let follower = follower(Some(10), (0, 40));
         let receipt = a_receipt(Outcome::Erased);
-        let apply = |restore| Action::Apply { receipt: Box::new(receipt.clone()), restore };
-        assert_eq!(follower.heard(39, Some(&receipt.to_json())), apply(true));
-        assert_eq!(follower.heard(40, Some(&receipt.to_json())), apply(false));
+        let apply =
+            |restore| Action::Apply { receipt: Box::new(receipt.clone()), swept: Vec::new(), restore };
+        assert_eq!(follower.heard(&record(39, Some(&receipt.to_json()))), apply(true));
+        assert_eq!(follower.heard(&record(40, Some(&receipt.to_json()))), apply(false));
+    }
+
+    #[test]
+    fn a_sweep_is_applied_hour_by_hour_and_without_its_own_hours_it_is_a_doubt() {
+        let follower = follower(Some(10), (0, 40));
+        let (receipt, swept) = a_sweep(2);
+        let (value, header) = (receipt.to_json(), SweptBatch::header(&swept));
+        let heard = |offset, header: Option<&[u8]>| {
+            follower.heard(&TailRecord { swept: header.map(<[u8]>::to_vec), ..record(offset, Some(&value)) })
+        };
+        let apply = Action::Apply { receipt: Box::new(receipt), swept, restore: true };
+        assert_eq!(heard(39, Some(&header)), apply);
+        let (_, others) = a_sweep(3);
+        for header in [None, Some(SweptBatch::header(&others))] {
+            let doubt = |stop| Action::Doubt { why: NotAReceipt::Hours(NotSwept), stop };
+            assert_eq!(heard(39, header.as_deref()), doubt(true));
+            assert_eq!(heard(40, header.as_deref()), doubt(false));
+        }
     }
 
     #[test]
@@ -264,7 +300,7 @@ mod tests {
         let refused = a_receipt(Outcome::Refused);
         let other = Receipt { store: StoreId([0xEE; 16]), ..a_receipt(Outcome::Erased) };
         for receipt in [refused, other] {
-            assert_eq!(follower.heard(3, Some(&receipt.to_json())), Action::Pass);
+            assert_eq!(follower.heard(&record(3, Some(&receipt.to_json()))), Action::Pass);
         }
     }
 
@@ -272,11 +308,11 @@ mod tests {
     fn what_cannot_be_read_may_concern_everything() {
         let follower = follower(None, (0, 5));
         let malformed = |stop| Action::Doubt { why: NotAReceipt::Malformed, stop };
-        assert_eq!(follower.heard(3, None), malformed(false));
-        assert_eq!(follower.heard(3, Some(b"{}")), malformed(false));
+        assert_eq!(follower.heard(&record(3, None)), malformed(false));
+        assert_eq!(follower.heard(&record(3, Some(b"{}"))), malformed(false));
         let newer = |stop| Action::Doubt { why: NotAReceipt::Newer(2), stop };
-        assert_eq!(follower.heard(4, Some(br#"{"version":2}"#)), newer(true));
-        assert_eq!(follower.heard(5, Some(br#"{"version":2}"#)), newer(false));
+        assert_eq!(follower.heard(&record(4, Some(br#"{"version":2}"#))), newer(true));
+        assert_eq!(follower.heard(&record(5, Some(br#"{"version":2}"#))), newer(false));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more than what was
 //! read back from the store; every process applies every receipt, or its cached keys run out.
 //! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches themselves (`keys`).
-//! Start at [`decide()`]; [`Executor`] carries out what it says, [`Following`] tells every process.
+//! Start at [`decide()`]; [`Executor`] carries out what it says, [`SweepCall`] asks for what the clock has made due,
+//! [`Following`] tells every process.
 
 mod assumption;
 mod command;
@@ -18,6 +19,7 @@ mod receipt;
 mod restore;
 mod signing;
 mod step;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -31,8 +33,9 @@ pub use dsse::{Signature, pae, to_envelope};
 pub use execute::Trouble;
 pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
 pub use follower::{Action, Follower, Gap};
-pub use receipt::{ASSUMPTIONS, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptRecord};
+pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
+pub use sweep::{NotSwept, Pending, PendingHour, SWEPT_HEADER, SweepCall, SweptBatch, SweptHour, pending};
 pub use trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
 pub use verdict::{Ruling, Verdict, Why};

@@ -1,10 +1,13 @@
 //! Receipts: the record of what was done (`schemas/receipt.schema.json`).
 
+use std::ffi::CStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::assumption::STORE_COPIES;
-use super::{Act, Reason, Why};
-use crate::keys::HoldId;
+use super::log::Hash;
+use super::{Act, NotSwept, Reason, SWEPT_HEADER, SweptBatch, SweptHour, Why};
+use crate::keys::{HoldId, KeyRow};
 use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token, unhex};
 use crate::stream::{Outgoing, Publish, TopicIndex};
 
@@ -12,6 +15,8 @@ use crate::stream::{Outgoing, Publish, TopicIndex};
 const VERSION: u32 = 1;
 /// Who answers for a command that does not say.
 const UNSIGNED: &str = "unsigned";
+/// Who answers for a sweep.
+const CLOCK: &str = "clock";
 const LEVEL: &str = "L1";
 
 /// What every receipt of level L1 rests on, whatever the store and the vault are: numbers of SECURITY.md.
@@ -58,15 +63,44 @@ pub struct ErasedKey {
     pub kek: KekId,
 }
 
-/// The record of what was done on one command. It names tokens, never a customer.
+impl ErasedKey {
+    pub(super) fn of(hour: Hour, key: &KeyRow) -> Self {
+        Self { hour, generation: key.generation, key_id: key.key_id, kek: key.kek.clone() }
+    }
+}
+
+/// What a receipt tells of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// What a command asked for.
+    Command(Act),
+    /// The clock forgot what was due.
+    Sweep(SweptBatch),
+}
+
+impl Deed {
+    /// The word in receipts and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Command(act) => act.code(),
+            Self::Sweep(_) => "sweep",
+        }
+    }
+
+    /// Whether it makes keys unusable.
+    pub fn erases(&self) -> bool {
+        matches!(self, Self::Command(Act::Erase(_)) | Self::Sweep(_))
+    }
+}
+
+/// The record of what was done on one command, or on a call to sweep. It names tokens, never a customer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
-    /// The command's digest.
+    /// The command's digest, or the call's.
     pub id: Digest,
-    /// The command's own id.
+    /// The command's own id, or the call's.
     pub command: String,
-    /// What it asked for.
-    pub act: Act,
+    pub deed: Deed,
     /// Who answers for it, as it says itself.
     pub issuer: Option<String>,
     /// Names of the keys that had signed it, as the trust store calls them.
@@ -74,11 +108,11 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// Why it was refused or is incomplete.
     pub why: Option<Why>,
-    /// `None` where the command named no valid customer.
+    /// `None` where the command named no valid customer, and of a sweep.
     pub token: Option<Token>,
     pub from: Hour,
     pub to: Hour,
-    /// The keys erased, or none of them where the list would be too long for a record.
+    /// The keys erased, or none of them where the list would be too long for a record. A sweep's are in its header.
     pub keys: Vec<ErasedKey>,
     pub key_count: u64,
     /// The control record's timestamp.
@@ -135,6 +169,8 @@ pub enum NotAReceipt {
     Malformed,
     #[error("it is a receipt of version {0}, which this program does not know")]
     Newer(u32),
+    #[error(transparent)]
+    Hours(NotSwept),
 }
 
 /// When what wrapped these keys is due to be destroyed: the end of the latest KEK's day.
@@ -144,14 +180,16 @@ pub(super) fn l3_by<'a>(keks: impl Iterator<Item = &'a KekId>) -> Option<Millis>
     Some(Millis(midnight.as_millisecond()))
 }
 
-/// A receipt on its way to the receipts topic, which has one partition: readers assign that and no other.
-pub struct ReceiptRecord {
+/// A receipt as the bytes of a record.
+pub struct ReceiptBytes {
     key: Option<String>,
     value: Vec<u8>,
+    /// The hours of a sweep.
+    swept: Option<Vec<u8>>,
     at: Millis,
 }
 
-impl ReceiptRecord {
+impl ReceiptBytes {
     /// The receipt as a record of at most `limit` bytes, without its list of keys where that makes it longer.
     pub fn new(receipt: Receipt, limit: usize) -> Self {
         let key = receipt.token.map(|token| token.to_string());
@@ -159,19 +197,42 @@ impl ReceiptRecord {
         if value.len() > limit {
             value = receipt.without_keys().to_json();
         }
-        Self { key, value, at }
+        Self { key, value, swept: None, at }
+    }
+
+    /// The receipt of a sweep with its hours. Where they make the record longer than `limit`, none of them lists its keys.
+    pub fn of_sweep(receipt: Receipt, hours: Vec<SweptHour>, limit: usize) -> Self {
+        let (value, swept) = (receipt.to_json(), SweptBatch::header(&hours));
+        let is_short = value.len() + swept.len() <= limit;
+        if is_short || hours.iter().all(|hour| hour.keys.is_empty()) {
+            return Self { key: None, value, swept: Some(swept), at: receipt.done_at };
+        }
+        let hours: Vec<SweptHour> = hours.into_iter().map(SweptHour::without_keys).collect();
+        Self::of_sweep(Receipt { deed: Deed::Sweep(SweptBatch::of(&hours)), ..receipt }, hours, limit)
     }
 }
 
-impl Publish for ReceiptRecord {
+/// A receipt on its way to the receipts topic, which has one partition: readers assign that and no other.
+pub struct ReceiptRecord<'a> {
+    bytes: &'a ReceiptBytes,
+    swept: Option<(&'static CStr, &'a [u8])>,
+}
+
+impl<'a> ReceiptRecord<'a> {
+    pub fn of(bytes: &'a ReceiptBytes) -> Self {
+        Self { bytes, swept: bytes.swept.as_deref().map(|swept| (SWEPT_HEADER, swept)) }
+    }
+}
+
+impl Publish for ReceiptRecord<'_> {
     fn outgoing(&self) -> Outgoing<'_> {
         Outgoing {
             topic: TopicIndex(0),
             partition: Some(0),
-            timestamp: self.at,
-            key: self.key.as_deref().map(str::as_bytes),
-            value: Some(&self.value),
-            headers: &[],
+            timestamp: self.bytes.at,
+            key: self.bytes.key.as_deref().map(str::as_bytes),
+            value: Some(&self.bytes.value),
+            headers: self.swept.as_slice(),
         }
     }
 }
@@ -198,6 +259,8 @@ struct Wire {
     why: Option<Why>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    swept: Option<WireSwept>,
     from_hour: u32,
     to_hour: u32,
     keys: Vec<WireKey>,
@@ -221,6 +284,12 @@ struct Wire {
 }
 
 #[derive(Serialize, Deserialize)]
+struct WireSwept {
+    hours: u32,
+    root: String,
+}
+
+#[derive(Serialize, Deserialize)]
 struct WireKey {
     hour: u32,
     generation: u16,
@@ -230,26 +299,30 @@ struct WireKey {
 
 impl From<&Receipt> for Wire {
     fn from(receipt: &Receipt) -> Self {
-        let (reason, hold) = match &receipt.act {
-            Act::Erase(reason) => (Some(*reason), None),
-            Act::Hold(id) | Act::Release(id) => (None, Some(id.to_string())),
+        let (reason, hold, swept) = match &receipt.deed {
+            Deed::Command(Act::Erase(reason)) => (Some(*reason), None, None),
+            Deed::Command(Act::Hold(id) | Act::Release(id)) => (None, Some(id.to_string()), None),
+            Deed::Sweep(SweptBatch { hours, root }) => {
+                (None, None, Some(WireSwept { hours: *hours, root: hex::encode(root.0) }))
+            }
         };
-        let destroys = matches!(receipt.act, Act::Erase(_)) && receipt.outcome != Outcome::Refused;
+        let destroys = receipt.deed.erases() && receipt.outcome != Outcome::Refused;
         Self {
             version: VERSION,
             id: receipt.id.to_string(),
             command: receipt.command.clone(),
-            kind: receipt.act.code().to_owned(),
+            kind: receipt.deed.code().to_owned(),
             reason,
             hold,
             outcome: receipt.outcome,
             why: receipt.why,
             token: receipt.token.map(|token| token.to_string()),
+            swept,
             from_hour: receipt.from.0,
             to_hour: receipt.to.0,
             keys: receipt.keys.iter().map(WireKey::from).collect(),
             key_count: receipt.key_count,
-            issuer: receipt.issuer.clone().unwrap_or_else(|| UNSIGNED.to_owned()),
+            issuer: receipt.issuer.clone().unwrap_or_else(|| nobody(&receipt.deed).to_owned()),
             signers: receipt.signers.clone(),
             requested_at: receipt.requested_at.and_then(calendar),
             due: receipt.due.map(|due| due.0),
@@ -271,21 +344,32 @@ impl Wire {
             Some(token) => Some(Token(unhex(&token)?)),
             None => None,
         };
-        if self.outcome != Outcome::Refused && (token.is_none() || from > to) {
-            return None;
-        }
         let hold = self.hold.map(|hold| HoldId(hold.into_bytes()));
-        let act = match (self.kind.as_str(), self.reason, hold) {
-            ("erase", Some(reason), None) => Act::Erase(reason),
-            ("hold", None, Some(hold)) => Act::Hold(hold),
-            ("release", None, Some(hold)) => Act::Release(hold),
+        let swept = match self.swept {
+            Some(WireSwept { hours, root }) => Some(SweptBatch { hours, root: Hash(unhex(&root)?) }),
+            None => None,
+        };
+        let deed = match (self.kind.as_str(), self.reason, hold, swept) {
+            ("erase", Some(reason), None, None) => Deed::Command(Act::Erase(reason)),
+            ("hold", None, Some(hold), None) => Deed::Command(Act::Hold(hold)),
+            ("release", None, Some(hold), None) => Deed::Command(Act::Release(hold)),
+            ("sweep", None, None, Some(batch)) => Deed::Sweep(batch),
             _ => return None,
         };
+        let is_done = self.outcome != Outcome::Refused;
+        let is_whole = match deed {
+            Deed::Command(_) => !is_done || (token.is_some() && from <= to),
+            // Never refused, and its hours have their own customers.
+            Deed::Sweep(_) => is_done && token.is_none() && from <= to,
+        };
+        if !is_whole {
+            return None;
+        }
         Some(Receipt {
             id: Digest(unhex(&self.id)?),
             command: self.command,
-            act,
-            issuer: Some(self.issuer).filter(|issuer| issuer != UNSIGNED),
+            issuer: Some(self.issuer).filter(|issuer| issuer != nobody(&deed)),
+            deed,
             signers: self.signers,
             outcome: self.outcome,
             why: self.why,
@@ -302,6 +386,14 @@ impl Wire {
             assumptions: self.assumptions,
             store: StoreId(unhex(&self.store)?),
         })
+    }
+}
+
+/// Who answers where nobody says so.
+fn nobody(deed: &Deed) -> &'static str {
+    match deed {
+        Deed::Command(_) => UNSIGNED,
+        Deed::Sweep(_) => CLOCK,
     }
 }
 
@@ -354,7 +446,7 @@ mod tests {
         Receipt {
             id: Digest([1; 32]),
             command: "c-1".to_owned(),
-            act: Act::Erase(Reason::RetentionEnd),
+            deed: Deed::Command(Act::Erase(Reason::RetentionEnd)),
             issuer: Some("dpo".to_owned()),
             signers: vec!["key-1".to_owned()],
             outcome: Outcome::Erased,
@@ -371,6 +463,24 @@ mod tests {
             unusable_after: Some(Millis(1_795_500_061_234)),
             assumptions: ASSUMPTIONS.iter().map(ToString::to_string).collect(),
             store: StoreId([3; 16]),
+        }
+    }
+
+    fn hours() -> Vec<SweptHour> {
+        let key = receipt().keys.remove(0);
+        let hour = SweptHour { token: Token([2; 16]), hour: key.hour, key_count: 1, keys: vec![key] };
+        vec![hour.clone(), SweptHour { token: Token([3; 16]), ..hour }]
+    }
+
+    fn swept(hours: &[SweptHour]) -> Receipt {
+        Receipt {
+            command: "~sweep/498722/0000000000000001".to_owned(),
+            deed: Deed::Sweep(SweptBatch::of(hours)),
+            issuer: None,
+            signers: Vec::new(),
+            token: None,
+            keys: Vec::new(),
+            ..receipt()
         }
     }
 
@@ -392,23 +502,61 @@ mod tests {
             ..receipt()
         };
         let unsigned = Receipt { issuer: None, signers: Vec::new(), ..receipt() };
-        let act = Act::Hold(HoldId(b"case-17".to_vec()));
-        let held = Receipt { act, outcome: Outcome::HoldPlaced, keys: Vec::new(), key_count: 0, ..receipt() };
-        for receipt in [receipt(), refused, unsigned, held] {
+        let deed = Deed::Command(Act::Hold(HoldId(b"case-17".to_vec())));
+        let held =
+            Receipt { deed, outcome: Outcome::HoldPlaced, keys: Vec::new(), key_count: 0, ..receipt() };
+        for receipt in [receipt(), refused, unsigned, held, swept(&hours())] {
             assert_eq!(Receipt::parse(&receipt.to_json()), Ok(receipt));
         }
     }
 
     #[test]
-    fn the_schemas_example_is_a_receipt_to_the_letter() {
+    fn the_schemas_examples_are_receipts_to_the_letter() {
         let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-        let example = &schema["examples"][0];
-        let receipt = Receipt::parse(example.to_string().as_bytes()).expect("a receipt");
-        let written: serde_json::Value = serde_json::from_slice(&receipt.to_json()).expect("JSON");
-        assert_eq!(&written, example);
         let known = schema["properties"].as_object().expect("properties");
-        for field in written.as_object().expect("an object").keys() {
-            assert!(known.contains_key(field), "{field} is in the schema");
+        let examples = schema["examples"].as_array().expect("examples");
+        assert_eq!(examples.len(), 2, "of a command and of a sweep");
+        for example in examples {
+            let receipt = Receipt::parse(example.to_string().as_bytes()).expect("a receipt");
+            let written: serde_json::Value = serde_json::from_slice(&receipt.to_json()).expect("JSON");
+            assert_eq!(&written, example);
+            for field in written.as_object().expect("an object").keys() {
+                assert!(known.contains_key(field), "{field} is in the schema");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sweeps_receipt_carries_its_hours_and_drops_their_keys_where_they_are_too_many() {
+        let receipt = swept(&hours());
+        let (value, header) = (receipt.to_json(), SweptBatch::header(&hours()));
+        let whole = ReceiptBytes::of_sweep(receipt.clone(), hours(), value.len() + header.len());
+        assert_eq!(ReceiptRecord::of(&whole).outgoing().headers, [(SWEPT_HEADER, header.as_slice())]);
+        assert_eq!((ReceiptRecord::of(&whole).outgoing().key, &whole.value), (None, &value));
+
+        let short = ReceiptBytes::of_sweep(receipt, hours(), value.len() + header.len() - 1);
+        let Deed::Sweep(batch) = Receipt::parse(&short.value).expect("a receipt").deed else {
+            panic!("a sweep")
+        };
+        let read = batch.read(short.swept.as_deref()).expect("its own hours");
+        assert_eq!(read, hours().into_iter().map(SweptHour::without_keys).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_sweep_names_no_customer_and_is_never_refused() {
+        let json = String::from_utf8(swept(&hours()).to_json()).expect("UTF-8");
+        let with = |from: &str, to: &str| {
+            assert!(json.contains(from), "{from}");
+            Receipt::parse(json.replace(from, to).as_bytes())
+        };
+        let named = format!(r#""token":"{}","swept":{{"#, "02".repeat(16));
+        for (from, to) in [
+            (r#""outcome":"erased""#, r#""outcome":"refused""#),
+            (r#""swept":{"#, named.as_str()),
+            (r#""type":"sweep""#, r#""type":"erase","reason":"request""#),
+            (r#""root":""#, r#""root":"0"#),
+        ] {
+            assert_eq!(with(from, to), Err(NotAReceipt::Malformed), "{to}");
         }
     }
 
@@ -423,12 +571,13 @@ mod tests {
     #[test]
     fn a_receipt_too_long_for_a_record_keeps_its_counts() {
         let (whole, limit) = (receipt().to_json(), receipt().to_json().len());
-        let record = |limit| ReceiptRecord::new(receipt(), limit);
-        assert_eq!(record(limit).outgoing().value, Some(whole.as_slice()));
-        let short = Receipt::parse(&record(limit - 1).value).expect("a receipt");
+        let short = Receipt::parse(&ReceiptBytes::new(receipt(), limit - 1).value).expect("a receipt");
         assert_eq!((short.keys.len(), short.key_count), (0, 2));
-        assert_eq!(record(limit).outgoing().key, Some("02".repeat(16).as_bytes()));
-        assert_eq!(record(limit).outgoing().partition, Some(0));
+        let bytes = ReceiptBytes::new(receipt(), limit);
+        let record = ReceiptRecord::of(&bytes);
+        let Outgoing { key, value, partition, headers, .. } = record.outgoing();
+        assert_eq!((value, partition, headers.len()), (Some(whole.as_slice()), Some(0), 0));
+        assert_eq!(key, Some("02".repeat(16).as_bytes()));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use super::destroy::{Target, destroy, survey};
 use super::execute::{Trouble, time};
-use super::{Act, Outcome, Reason, Receipt};
+use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour};
 use crate::keys::{Hold, KeyStore, Meta, Placed};
-use crate::model::{Clock, Hour};
+use crate::model::{Clock, Hour, Token};
 
 /// What was found, the worst of it last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -22,7 +22,7 @@ pub(super) enum Restored {
     Held,
 }
 
-/// Makes sure that the store has what the receipt says.
+/// Makes sure that the store has what the receipt says, and what the hours of a sweep do.
 ///
 /// # Errors
 /// [`Trouble::Premature`] for hours that are not due and that nobody has signed to go before: either the receipt is not ours or
@@ -31,20 +31,24 @@ pub(super) async fn restore(
     store: &dyn KeyStore,
     clock: &dyn Clock,
     receipt: &Receipt,
+    swept: &[SweptHour],
 ) -> Result<Restored, Trouble> {
-    let Some(token) = receipt.token.filter(|_| receipt.outcome != Outcome::Refused) else {
+    if receipt.outcome == Outcome::Refused {
         return Ok(Restored::Already);
+    }
+    let act = match &receipt.deed {
+        Deed::Sweep(_) => {
+            let hours = swept.iter().map(|of| (of.token, of.hour, of.hour));
+            return restore_all(store, clock, receipt, hours, false).await;
+        }
+        Deed::Command(act) => act,
     };
-    match &receipt.act {
+    let Some(token) = receipt.token else { return Ok(Restored::Already) };
+    match act {
         Act::Erase(reason) => {
-            let meta = store.meta().await?;
             let early = *reason == Reason::Request && !receipt.signers.is_empty();
-            let mut restored = Restored::Already;
-            for (from, to) in ranges(receipt) {
-                let target = Target { token, from, to, command: receipt.id };
-                restored = restored.max(restore_range(store, clock, &target, &meta, early).await?);
-            }
-            Ok(restored)
+            let hours = ranges(receipt).into_iter().map(|(from, to)| (token, from, to));
+            restore_all(store, clock, receipt, hours, early).await
         }
         Act::Hold(id) => {
             let hold = Hold { id: id.clone(), token, from: receipt.from, to: receipt.to };
@@ -66,6 +70,22 @@ fn ranges(receipt: &Receipt) -> Vec<(Hour, Hour)> {
     hours.into_iter().map(|hour| (hour, hour)).collect()
 }
 
+async fn restore_all(
+    store: &dyn KeyStore,
+    clock: &dyn Clock,
+    receipt: &Receipt,
+    hours: impl Iterator<Item = (Token, Hour, Hour)>,
+    early: bool,
+) -> Result<Restored, Trouble> {
+    let meta = store.meta().await?;
+    let mut restored = Restored::Already;
+    for (token, from, to) in hours {
+        let target = Target { token, from, to, command: receipt.id };
+        restored = restored.max(restore_range(store, clock, &target, &meta, early).await?);
+    }
+    Ok(restored)
+}
+
 async fn restore_range(
     store: &dyn KeyStore,
     clock: &dyn Clock,
@@ -82,7 +102,7 @@ async fn restore_range(
         return Err(Trouble::Premature(target.command));
     }
     let done = destroy(store, target, meta, now).await?;
-    match (done.confirmed, done.held) {
+    match (done.confirmed(), done.held) {
         (true, _) => Ok(Restored::Again),
         (false, true) => Ok(Restored::Held),
         (false, false) => Err(Trouble::NotRestored(target.command)),

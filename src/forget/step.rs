@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::execute::{Answer, Desk, Request, Trouble, execute};
-use super::{NotACommand, Outcome, Receipt, ReceiptRecord, TrustSource, Unverified};
+use super::execute::{Answer, Desk, Job, Request, SweepRequest, Trouble, execute};
+use super::{NotACommand, Outcome, Receipt, ReceiptBytes, ReceiptRecord, SweepCall, TrustSource, Unverified};
 use crate::keys::KeyStore;
 use crate::model::Clock;
 use crate::stream::{
@@ -17,7 +17,7 @@ use crate::stream::{
 };
 use crate::telemetry::{codes, info, warn};
 
-/// Most commands of one transaction.
+/// Most jobs of one transaction.
 const MOST: usize = 1_000;
 /// Pause before a batch that met a trouble goes on.
 const RETRY: Duration = Duration::from_millis(500);
@@ -46,17 +46,27 @@ pub trait Observer: Send {
 /// What a batch came to.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Tally {
-    /// Commands that ended with a receipt, by what they asked for.
+    /// Commands and sweeps that ended with a receipt, by what they are.
     pub receipts: BTreeMap<(&'static str, Outcome), u64>,
     /// Records that are no command.
     pub unreadable: u64,
     /// Commands that nobody who is trusted stands behind.
     pub unverified: u64,
-    /// Copies of commands that have their receipt already.
+    /// Copies of records that have their receipt already.
     pub copies: u64,
+    /// Hours that sweeps have forgotten.
+    pub swept_hours: u64,
+    /// Calls to sweep that found nothing to forget.
+    pub idle_sweeps: u64,
 }
 
-/// Executes commands. One process of a deployment does it: the owner of the control topic's partition.
+impl Tally {
+    fn add(&mut self, receipt: &Receipt) {
+        *self.receipts.entry((receipt.deed.code(), receipt.outcome)).or_default() += 1;
+    }
+}
+
+/// Executes commands and sweeps. One process of a deployment does it: the owner of the control topic's partition.
 pub struct Executor {
     desk: Desk,
     trust: Arc<dyn TrustSource>,
@@ -77,7 +87,7 @@ pub struct Executor {
 #[derive(Default)]
 struct Batch {
     /// In the order of the topic.
-    requests: Vec<(i32, Request)>,
+    jobs: Vec<(i32, Job)>,
     /// Of the first of them, in the same order.
     answers: Vec<Answer>,
     unreadable: u64,
@@ -87,20 +97,20 @@ struct Batch {
 
 impl Batch {
     fn is_answered(&self) -> bool {
-        self.answers.len() == self.requests.len()
+        self.answers.len() == self.jobs.len()
     }
 
-    /// Keeps each answer beside its request.
+    /// Keeps each answer beside its job.
     fn drop_partitions(&mut self, partitions: &[i32]) {
         let stays: Vec<bool> =
-            self.requests.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
-        let (mut of_request, mut of_answer) = (stays.iter(), stays.iter());
-        self.requests.retain(|_| of_request.next() == Some(&true));
+            self.jobs.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
+        let (mut of_job, mut of_answer) = (stays.iter(), stays.iter());
+        self.jobs.retain(|_| of_job.next() == Some(&true));
         self.answers.retain(|_| of_answer.next() == Some(&true));
     }
 }
 
-/// A task that executes the batch's open commands. Dropping it abandons it: a redo obeys what it stored.
+/// A task that executes the batch's open jobs. Dropping it abandons it: a redo obeys what it stored.
 struct Run {
     task: AbortHandle,
     report: Receiver<Report>,
@@ -130,18 +140,18 @@ impl Executor {
         }
     }
 
-    /// Starts the open commands; after a trouble with a pause.
+    /// Starts the open jobs; after a trouble with a pause.
     fn start(&self) -> Run {
         let pause = if self.trouble.is_some() { self.retry } else { Duration::ZERO };
-        let open = self.batch.requests[self.batch.answers.len()..].iter();
-        let requests: Vec<Request> = open.map(|(_, request)| request.clone()).collect();
+        let open = self.batch.jobs[self.batch.answers.len()..].iter();
+        let jobs: Vec<Job> = open.map(|(_, job)| job.clone()).collect();
         let (desk, source) = (self.desk.clone(), Arc::clone(&self.trust));
         let (tell, report) = mpsc::sync_channel(1);
         let task = self.runtime.spawn(async move {
             tokio::time::sleep(pause).await;
             // Nobody listens any more when the batch was dropped.
             let _ = tell.send(match source.trust() {
-                Ok(trust) => execute_all(&Desk { trust, ..desk }, &requests).await,
+                Ok(trust) => execute_all(&Desk { trust, ..desk }, &jobs).await,
                 Err(why) => Report { answers: Vec::new(), trouble: Some(Trouble::Trust(why)) },
             });
         });
@@ -152,9 +162,12 @@ impl Executor {
         let mut tally = Tally { unreadable: self.batch.unreadable, ..Tally::default() };
         for answer in &self.batch.answers {
             match answer {
-                Answer::Receipt(receipt) => {
-                    *tally.receipts.entry((receipt.act.code(), receipt.outcome)).or_default() += 1;
+                Answer::Receipt(receipt) => tally.add(receipt),
+                Answer::Swept(sweep) => {
+                    tally.add(&sweep.receipt);
+                    tally.swept_hours += sweep.hours.len() as u64;
                 }
+                Answer::NothingDue => tally.idle_sweeps += 1,
                 Answer::Copy => tally.copies += 1,
                 Answer::Unverified => tally.unverified += 1,
             }
@@ -164,10 +177,21 @@ impl Executor {
 
     fn log_receipts(&self) {
         for answer in &self.batch.answers {
-            let Answer::Receipt(receipt) = answer else { continue };
+            let (receipt, hours) = match answer {
+                Answer::Receipt(receipt) => (&**receipt, None),
+                Answer::Swept(sweep) => (&sweep.receipt, Some(sweep.hours.len())),
+                Answer::NothingDue | Answer::Copy | Answer::Unverified => continue,
+            };
             let (outcome, keys) = (receipt.outcome.code(), receipt.key_count);
-            let why = receipt.why.map_or("", |why| why.code());
-            info!(codes::RECEIPT_PUBLISHED, receipt = %receipt.id, outcome, why, keys, "receipt published");
+            match hours {
+                None => {
+                    let why = receipt.why.map_or("", |why| why.code());
+                    info!(codes::RECEIPT_PUBLISHED, receipt = %receipt.id, outcome, why, keys, "receipt published");
+                }
+                Some(hours) => {
+                    info!(codes::SWEPT, receipt = %receipt.id, hours, keys, "due hours swept, receipt published");
+                }
+            }
         }
     }
 
@@ -180,11 +204,11 @@ impl Executor {
         let is_unverified = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Unverified);
         let mut unverified = self
             .batch
-            .requests
+            .jobs
             .iter()
             .zip(&self.batch.answers)
             .filter(is_unverified)
-            .map(|((_, of), _)| of.offset);
+            .map(|((_, job), _)| job.offset());
         if let Some(offset) = unverified.next() {
             let commands = 1 + unverified.count();
             warn!(
@@ -230,10 +254,20 @@ impl Executor {
     }
 }
 
-async fn execute_all(desk: &Desk, requests: &[Request]) -> Report {
-    let mut answers = Vec::with_capacity(requests.len());
-    for request in requests {
-        match execute(desk, request).await {
+/// What a record of the control topic asks for.
+fn job(input: &Input<'_>) -> Result<Job, NotACommand> {
+    let (offset, requested_at) = (input.offset, input.timestamp);
+    if let Some(call) = input.value.and_then(SweepCall::parse) {
+        return Ok(Job::Sweep(SweepRequest { offset, call, requested_at }));
+    }
+    let message = Unverified::new(input.value)?.parse()?;
+    Ok(Job::Command(Box::new(Request { offset, message, requested_at })))
+}
+
+async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
+    let mut answers = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        match execute(desk, job).await {
             Ok(answer) => answers.push(answer),
             Err(trouble) => return Report { answers, trouble: Some(trouble) },
         }
@@ -243,18 +277,14 @@ async fn execute_all(desk: &Desk, requests: &[Request]) -> Report {
 
 impl Step for Executor {
     fn admit(&mut self, input: &Input<'_>) -> Take {
-        let unverified = Unverified::new(input.value);
-        match unverified.and_then(Unverified::parse) {
-            Ok(message) => {
-                let request = Request { offset: input.offset, message, requested_at: input.timestamp };
-                self.batch.requests.push((input.partition, request));
-            }
+        match job(input) {
+            Ok(job) => self.batch.jobs.push((input.partition, job)),
             Err(why) => {
                 self.batch.unreadable += 1;
                 self.batch.first_unreadable.get_or_insert((input.offset, why));
             }
         }
-        if self.batch.requests.len() < MOST { Take::More } else { Take::Enough }
+        if self.batch.jobs.len() < MOST { Take::More } else { Take::Enough }
     }
 
     fn prepare(&mut self, deadline: Instant) -> Ready {
@@ -280,14 +310,20 @@ impl Step for Executor {
 
     fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
         if !self.batch.is_answered() {
-            let name = "a command has no answer yet".to_owned();
+            let name = "a job has no answer yet".to_owned();
             return Err(StreamError { stage: Stage::Send, class: ErrorClass::Abortable, name });
         }
         let now = self.desk.clock.now();
-        for ((_, request), answer) in self.batch.requests.iter().zip(&self.batch.answers) {
-            let Answer::Receipt(receipt) = answer else { continue };
-            let limit = if self.refused.contains(&request.offset) { 0 } else { self.receipt_bytes };
-            txn.send(&ReceiptRecord::new(Receipt::clone(receipt).stamped(now), limit))?;
+        for ((_, job), answer) in self.batch.jobs.iter().zip(&self.batch.answers) {
+            let limit = if self.refused.contains(&job.offset()) { 0 } else { self.receipt_bytes };
+            let bytes = match answer {
+                Answer::Receipt(receipt) => ReceiptBytes::new(Receipt::clone(receipt).stamped(now), limit),
+                Answer::Swept(sweep) => {
+                    ReceiptBytes::of_sweep(sweep.receipt.clone().stamped(now), sweep.hours.clone(), limit)
+                }
+                Answer::NothingDue | Answer::Copy | Answer::Unverified => continue,
+            };
+            txn.send(&ReceiptRecord::of(&bytes))?;
         }
         Ok(())
     }

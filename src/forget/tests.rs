@@ -4,6 +4,7 @@ mod executing;
 mod following;
 mod signing;
 mod stepping;
+mod sweeping;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
-use super::execute::{Answer, Desk, Request, Trouble, execute};
+use super::execute::{Answer, Desk, Job, Request, SweepRequest, Trouble, execute};
 use super::restore::{Restored, restore};
 use super::*;
 use crate::keys::*;
@@ -44,7 +45,7 @@ pub(super) fn a_receipt(outcome: Outcome) -> Receipt {
     Receipt {
         id: Digest([7; 32]),
         command: "c-1".to_owned(),
-        act: Act::Erase(Reason::RetentionEnd),
+        deed: Deed::Command(Act::Erase(Reason::RetentionEnd)),
         issuer: None,
         signers: Vec::new(),
         outcome,
@@ -62,6 +63,14 @@ pub(super) fn a_receipt(outcome: Outcome) -> Receipt {
         assumptions: Vec::new(),
         store: STORE,
     }
+}
+
+/// The receipt of a sweep over one hour of this many customers, and these hours.
+pub(super) fn a_sweep(customers: u8) -> (Receipt, Vec<SweptHour>) {
+    let swept = |n| SweptHour { token: Token([n; 16]), hour: HOUR, key_count: 0, keys: Vec::new() };
+    let hours: Vec<SweptHour> = (0..customers).map(swept).collect();
+    let deed = Deed::Sweep(SweptBatch::of(&hours));
+    (Receipt { deed, token: None, to: HOUR, ..a_receipt(Outcome::NothingToErase) }, hours)
 }
 
 struct FakeClock;
@@ -105,7 +114,7 @@ impl FakeStore {
         let token = self.token(&acme());
         let gate = Gate {
             due: Due::of(hour, meta(None).default_retention),
-            kek: None,
+            kek: Some(KekId::of_due(Due::of(hour, meta(None).default_retention))),
             fenced: false,
             hold: None,
             command: None,
@@ -211,8 +220,19 @@ impl KeyStore for FakeStore {
         Ok(state.hours.range((token, from)..=(token, to)).map(|(_, row)| row.clone()).collect())
     }
 
-    async fn due_hours(&self, _: Due, _: Option<DueHour>, _: usize) -> Result<Vec<DueHour>, StoreError> {
-        unreachable!("forgetting does not sweep yet")
+    async fn due_hours(
+        &self,
+        until: Due,
+        after: Option<DueHour>,
+        limit: usize,
+    ) -> Result<Vec<DueHour>, StoreError> {
+        let state = self.call("due_hours")?;
+        let open = state.hours.values().filter(|row| !row.gate.fenced && row.gate.due.0 <= until.0);
+        let hours = open.map(|row| DueHour { due: row.gate.due, token: row.token, hour: row.hour });
+        let mut hours: Vec<DueHour> = hours.filter(|hour| Some(*hour) > after).collect();
+        hours.sort_unstable();
+        hours.truncate(limit);
+        Ok(hours)
     }
 
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
@@ -282,7 +302,7 @@ impl KeyStore for FakeStore {
     }
 
     async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
-        unreachable!("a person asks for it")
+        self.call("holds").map(|state| state.holds.clone())
     }
 
     async fn set_retention(&self, _: &CustomerId, _: Option<Retention>) -> Result<(), StoreError> {
@@ -374,7 +394,11 @@ impl World {
     }
 
     fn try_execute(&self, offset: i64, bytes: &[u8]) -> Result<Answer, Trouble> {
-        let request = Request { offset, message: message(bytes), requested_at: Some(Millis(9)) };
+        let requested_at = Some(Millis(9));
+        let job = match SweepCall::parse(bytes) {
+            Some(call) => Job::Sweep(SweepRequest { offset, call, requested_at }),
+            None => Job::Command(Box::new(Request { offset, message: message(bytes), requested_at })),
+        };
         let desk = Desk {
             store: Arc::clone(&self.store) as Arc<dyn KeyStore>,
             clock: Arc::new(FakeClock),
@@ -382,7 +406,7 @@ impl World {
             signatures_required: self.signatures_required,
             assumptions: vec!["the vault is a file".to_owned()],
         };
-        self.runtime.block_on(execute(&desk, &request))
+        self.runtime.block_on(execute(&desk, &job))
     }
 
     fn execute(&self, offset: i64, bytes: &[u8]) -> Receipt {
@@ -393,6 +417,6 @@ impl World {
     }
 
     fn restore(&self, receipt: &Receipt) -> Result<Restored, Trouble> {
-        self.runtime.block_on(restore(&*self.store, &FakeClock, receipt))
+        self.runtime.block_on(restore(&*self.store, &FakeClock, receipt, &[]))
     }
 }

@@ -125,6 +125,10 @@ codes! {
     CONTROL_OPEN = "HS1409";
     /// The trust store was changed, and counts as it is now.
     TRUST_READ = "HS1410";
+    /// Hours that were due were swept, and their receipt published.
+    SWEPT = "HS1411";
+    /// It is not known for now what is due, or nobody can be told to sweep it.
+    SWEEP_WAITS = "HS1412";
 
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Gauge, Histogram, IntCounterVec};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::registry::Family;
 
@@ -13,6 +13,9 @@ pub struct ForgetMetrics {
     erasures: IntCounterVec,
     propagation: Histogram,
     last_applied: Gauge,
+    swept_hours: IntCounter,
+    overdue_hours: IntGauge,
+    sweep_lag: Gauge,
 }
 
 impl ForgetMetrics {
@@ -33,6 +36,16 @@ impl ForgetMetrics {
                 "control_last_applied_timestamp_seconds",
                 "Time of the newest receipt that this process has applied",
             ),
+            swept_hours: family
+                .counter("swept_hours_total", "Hours that this process has swept because they were due"),
+            overdue_hours: family.gauge(
+                "overdue_hours",
+                "Open hours that are due and that no hold keeps, at the last look; counted to 10,000",
+            ),
+            sweep_lag: family.second(
+                "sweep_lag_seconds",
+                "How long the soonest of the overdue hours had been due at the last look",
+            ),
         };
         for outcome in ["erased", "refused", "incomplete"] {
             metrics.erasures.with_label_values(&[outcome]);
@@ -50,6 +63,17 @@ impl ForgetMetrics {
         for (outcome, count) in [("erased", erased), ("refused", refused), ("incomplete", incomplete)] {
             self.erasures.with_label_values(&[outcome]).inc_by(count);
         }
+    }
+
+    /// Sweeps forgot so many hours.
+    pub fn swept(&self, hours: u64) {
+        self.swept_hours.inc_by(hours);
+    }
+
+    /// So many hours wait for the sweep, the soonest of them for `lag`.
+    pub fn overdue(&self, hours: usize, lag: Duration) {
+        self.overdue_hours.set(i64::try_from(hours).unwrap_or(i64::MAX));
+        self.sweep_lag.set(lag.as_secs_f64());
     }
 
     /// A receipt made at `at_seconds` (since the epoch) reached this process's ring after `took`.

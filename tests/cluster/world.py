@@ -148,7 +148,7 @@ class World:
             "seal": {"stream": "jobs"},
             "lane": {"count": lanes},
             "kek": {"provider": "file", "path": str(self.vault), "root_key_file": str(self.root_key_file)},
-            "retention": {"default": "40d"},
+            "retention": {"default": "40d", "sweep": "0s"},
             "control": {"require_signatures": False},
             "admin": {"listen": f"127.0.0.1:{self._admin_ports[instance]}"},
             "log": {"format": "json"},

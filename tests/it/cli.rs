@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 32] = [
     &[],
     &["demo"],
     &["run"],
@@ -67,6 +67,7 @@ const COMMANDS: [&[&str]; 31] = [
     &["receipts", "verify"],
     &["receipts", "certificate"],
     &["receipts", "export"],
+    &["retention", "sweep"],
     &["store", "init"],
     &["store", "check"],
     &["topics", "check"],

@@ -10,4 +10,5 @@ pub mod planted;
 pub mod planted_memory;
 pub mod proof;
 pub mod receipt;
+pub mod swept;
 pub mod wrapped;

@@ -1,17 +1,20 @@
 //! A reader of the receipts topic, and of the checkpoints: by `assign`, read_committed, nothing committed, no group joined.
 
+use std::ffi::CStr;
 use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{ClientSettings, is_outage, log_line};
-use crate::forget::{Tail, TailError, TailRecord};
+use super::ffi::MessageHeaders;
+use crate::forget::{SWEPT_HEADER, Tail, TailError, TailRecord};
 use crate::model::Millis;
+use crate::stream::Headers as _;
 
 /// librdkafka wants a group's name, also where none is joined.
 const GROUP: &str = "hourseal.receipts";
@@ -76,7 +79,8 @@ impl Tail for ReceiptTail {
             Some(Ok(message)) => {
                 let value = message.payload().map(<[u8]>::to_vec);
                 let at = message.timestamp().to_millis().map(Millis);
-                Ok(Some(TailRecord { offset: message.offset(), at, value }))
+                let swept = header(&message, SWEPT_HEADER);
+                Ok(Some(TailRecord { offset: message.offset(), at, value, swept }))
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
             Some(Err(error)) => Err(judge(error)),
@@ -92,6 +96,13 @@ impl Tail for ReceiptTail {
             _ => self.began,
         })
     }
+}
+
+/// The value of the first header of that name.
+fn header(message: &BorrowedMessage<'_>, name: &CStr) -> Option<Vec<u8>> {
+    let headers = MessageHeaders::of(message);
+    let mut all = (0..headers.count()).map(|index| headers.at(index));
+    all.find(|(found, _)| *found == name.to_bytes())?.1.map(<[u8]>::to_vec)
 }
 
 fn broken(error: KafkaError) -> TailError {

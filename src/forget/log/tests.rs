@@ -422,6 +422,7 @@ impl Tail for Reader {
             offset: self.1,
             at: None,
             value: value.clone(),
+            swept: None,
         });
         self.1 += i64::from(record.is_some());
         Ok(record)

@@ -37,7 +37,7 @@ impl Tail for FakeTail {
         match self.polls.pop_front() {
             Some(Poll::Record(offset, value)) => {
                 self.position = offset + 1;
-                Ok(Some(TailRecord { offset, at: None, value: Some(value) }))
+                Ok(Some(TailRecord { offset, at: None, value: Some(value), swept: None }))
             }
             Some(Poll::Reads(position)) => {
                 self.position = position;

@@ -136,7 +136,7 @@ fn each_command_of_a_batch_has_its_receipt_in_order_and_what_is_none_has_none() 
     committed(&mut executor, 6);
     let outcomes =
         [Outcome::Erased, Outcome::NothingToErase, Outcome::Refused].map(|outcome| (("erase", outcome), 1));
-    let tally = Tally { receipts: BTreeMap::from(outcomes), unreadable: 2, unverified: 0, copies: 1 };
+    let tally = Tally { receipts: BTreeMap::from(outcomes), unreadable: 2, copies: 1, ..Tally::default() };
     assert_eq!(*tallies.0.lock().expect("not poisoned"), [tally]);
     assert_eq!(executor.prepare(Instant::now()), Ready::Yes, "an empty batch is ready at once");
 }

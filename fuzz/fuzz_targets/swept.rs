@@ -1,0 +1,2 @@
+#![no_main]
+hourseal_fuzz::target!(swept);

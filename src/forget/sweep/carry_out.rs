@@ -1,0 +1,144 @@
+//! From a call to the receipt of a sweep: choose, store, forget hour by hour, read back.
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::ruling::SweepRuling;
+use super::{SweepCall, SweptBatch, SweptHour, pending};
+use crate::forget::destroy::{Target, destroy};
+use crate::forget::execute::{Desk, Trouble, promises, time};
+use crate::forget::{Deed, Outcome, Receipt};
+use crate::keys::{DueHour, Meta, StoreError, Stored};
+use crate::model::{Due, KekId, Millis};
+
+/// Most hours of one sweep.
+const MOST: usize = 1_000;
+/// Hours that are forgotten side by side.
+const AT_ONCE: usize = 32;
+
+/// What a sweep has forgotten.
+#[derive(Clone, Debug)]
+pub(in crate::forget) struct Sweep {
+    /// Its batch is that of `hours`.
+    pub receipt: Receipt,
+    pub hours: Vec<SweptHour>,
+}
+
+/// What a call comes to.
+pub(in crate::forget) enum Swept {
+    Done(Box<Sweep>),
+    /// Nothing is due, or a hold came over all of it: it leaves no trace.
+    Nothing,
+    /// The same bytes stand further up in the topic.
+    Copy,
+}
+
+/// Chooses what is due, or takes what is stored as chosen, and forgets it. It may be done again from the beginning, by this
+/// process or another.
+///
+/// # Errors
+/// [`Trouble`]: ask again later.
+pub(in crate::forget) async fn sweep(
+    desk: &Desk,
+    call: &SweepCall,
+    offset: i64,
+    requested_at: Option<Millis>,
+) -> Result<Swept, Trouble> {
+    let Some(ruling) = ruling(desk, call, offset).await? else { return Ok(Swept::Nothing) };
+    if ruling.offset < offset {
+        return Ok(Swept::Copy);
+    }
+    let meta = desk.store.meta().await?;
+    let now = time(&*desk.store, &*desk.clock).await?;
+    let forgotten: Vec<Option<Forgotten>> = stream::iter(ruling.hours)
+        .map(|hour| forget(desk, call, hour, &meta, now))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let forgotten: Vec<Forgotten> = forgotten.into_iter().flatten().collect();
+    if forgotten.is_empty() {
+        return Ok(Swept::Nothing);
+    }
+    let done_at = time(&*desk.store, &*desk.clock).await?;
+    let receipt = receipt(desk, call, requested_at, &meta, &forgotten, done_at);
+    let hours = forgotten.into_iter().map(|forgotten| forgotten.hour).collect();
+    Ok(Swept::Done(Box::new(Sweep { receipt, hours })))
+}
+
+/// The stored choice, or a new one that is stored before anything of it is done.
+async fn ruling(desk: &Desk, call: &SweepCall, offset: i64) -> Result<Option<SweepRuling>, Trouble> {
+    let read = |body: &[u8]| SweepRuling::parse(body).ok_or(Trouble::Verdict(call.digest));
+    if let Some(before) = desk.store.verdict(call.digest).await? {
+        return read(&before).map(Some);
+    }
+    let pending = pending(&*desk.store, &*desk.clock, MOST).await?;
+    let hours: Vec<DueHour> = pending.free().copied().collect();
+    if hours.is_empty() {
+        return Ok(None);
+    }
+    let offered = SweepRuling { offset, hours };
+    match desk.store.store_verdict(call.digest, &call.id, &offered.to_json()).await? {
+        Stored::New => Ok(Some(offered)),
+        Stored::Before(body) => read(&body).map(Some),
+        // No command has such an id, and each call has its own.
+        Stored::IdReuse => Err(Trouble::Verdict(call.digest)),
+    }
+}
+
+/// An hour as it was read back.
+struct Forgotten {
+    hour: SweptHour,
+    due: Due,
+    kek: Option<KekId>,
+}
+
+/// `None` where a hold came in between, or a command was faster: that hour is not this sweep's.
+async fn forget(
+    desk: &Desk,
+    call: &SweepCall,
+    DueHour { token, hour, .. }: DueHour,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Option<Forgotten>, StoreError> {
+    let target = Target { token, from: hour, to: hour, command: call.digest };
+    let done = destroy(&*desk.store, &target, meta, now).await?;
+    Ok(done.after.hours().next().and_then(|row| {
+        let hour = SweptHour::of(row, call.digest)?;
+        let kek = row.gate.kek.clone().filter(|_| hour.key_count > 0);
+        Some(Forgotten { hour, due: row.gate.due, kek })
+    }))
+}
+
+fn receipt(
+    desk: &Desk,
+    call: &SweepCall,
+    requested_at: Option<Millis>,
+    meta: &Meta,
+    forgotten: &[Forgotten],
+    done_at: Millis,
+) -> Receipt {
+    let key_count = forgotten.iter().map(|of| u64::from(of.hour.key_count)).sum();
+    let numbers = || forgotten.iter().map(|of| of.hour.hour);
+    let (from, to) = (numbers().min().expect("an hour"), numbers().max().expect("an hour"));
+    let receipt = Receipt {
+        id: call.digest,
+        command: call.id.clone(),
+        deed: Deed::Sweep(SweptBatch::of(forgotten.iter().map(|of| &of.hour))),
+        issuer: None,
+        signers: Vec::new(),
+        outcome: if key_count == 0 { Outcome::NothingToErase } else { Outcome::Erased },
+        why: None,
+        token: None,
+        from,
+        to,
+        keys: Vec::new(),
+        key_count,
+        requested_at,
+        due: forgotten.iter().map(|of| of.due).max_by_key(|due| due.0),
+        done_at,
+        l3_by: None,
+        unusable_after: None,
+        assumptions: Vec::new(),
+        store: meta.store,
+    };
+    promises(receipt, desk, meta, forgotten.iter().filter_map(|of| of.kek.as_ref()))
+}

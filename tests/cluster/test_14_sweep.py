@@ -1,0 +1,239 @@
+"""The clock's sweep: what is due goes although nobody asks for it, and its receipt names every hour.
+
+The receipt's hours are read and their root is computed here, by the letter of schemas/receipt-log.md."""
+
+import hashlib
+import json
+import random
+import shutil
+from itertools import islice
+from typing import NamedTuple
+
+import pytest
+from children import wait_until
+from confluent_kafka import Producer
+from oracle.events import HOUR_MS, now_ms
+from oracle.keystore import ERASED
+from stores import Keyspace
+from test_13_signatures import Office, ask
+from test_8_erase import events, outcomes
+from world import LONG, TESTKIT, World, seeded
+
+HOUR = now_ms() // HOUR_MS - 1
+# No key is made for an hour in which nothing comes: the hours are counted.
+SWEEPING = {"retention": {"default": "2h", "sweep": "1s"}, "ring": {"premint": "0s"}}
+
+
+class Swept(NamedTuple):
+    token: str
+    hour: int
+    key_count: int
+    keys: tuple
+
+
+@pytest.fixture(params=["file", "cql"])
+def store(request):
+    return request.getfixturevalue("cassandra") if request.param == "cql" else None
+
+
+@pytest.fixture
+def world(kafka, store, make_world) -> World:
+    """Three customers have sealed an hour, one of them the next one too; nothing is due yet."""
+    world = make_world(kafka, store=store, binary=TESTKIT, settings=SWEEPING)
+    world.set_clock(hours=0)
+    for customer in (b"acme", b"bravo", b"cargo"):
+        world.feed(islice(events(customer, HOUR), 20))
+    world.feed(islice(events(b"acme", HOUR + 1), 5))
+    return world
+
+
+def make_due(world: World):
+    """Half an hour after the first hour is due, and half an hour before the second is."""
+    world.set_clock(seconds=(HOUR + 3) * 3600 + 1800 - now_ms() // 1000)
+
+
+def sweeps(world: World) -> list[tuple[dict, list[Swept]]]:
+    """The receipts of sweeps, each with the hours of its header, after its root was computed anew."""
+    found = []
+    for record in world.topics.read(world.receipts):
+        receipt = json.loads(record.value())
+        if receipt["type"] == "sweep":
+            (header,) = [value for name, value in record.headers() if name == "hourseal-swept"]
+            leaves = list(split(header))
+            assert receipt["swept"] == {"hours": len(leaves), "root": root(leaves).hex()}
+            hours = [parse(leaf) for leaf in leaves]
+            assert receipt["key_count"] == sum(hour.key_count for hour in hours)
+            found.append((receipt, hours))
+    return found
+
+
+def split(header: bytes):
+    while header:
+        length = int.from_bytes(header[:4], "big")
+        yield header[4 : 4 + length]
+        header = header[4 + length :]
+
+
+def parse(leaf: bytes) -> Swept:
+    keys, rest = [], leaf[24:]
+    while rest:
+        end = 19 + rest[18]
+        keys.append((int.from_bytes(rest[:2], "big"), rest[2:18].hex(), rest[19:end].decode()))
+        rest = rest[end:]
+    return Swept(leaf[:16].hex(), int.from_bytes(leaf[16:20], "big"), int.from_bytes(leaf[20:24], "big"), tuple(keys))
+
+
+def root(leaves: list[bytes]) -> bytes:
+    """RFC 6962, section 2.1."""
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\0" + leaves[0]).digest()
+    split_at = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + root(leaves[:split_at]) + root(leaves[split_at:])).digest()
+
+
+def await_swept(world: World, hours: int, seconds: float = 40) -> list[Swept]:
+    """Every swept hour, as soon as there are so many."""
+    swept = lambda: [hour for _, hours in sweeps(world) for hour in hours]  # noqa: E731
+    wait_until(lambda: len(swept()) >= hours, seconds, f"{hours} hours are swept", every=0.5)
+    return swept()
+
+
+def test_due_hours_go_without_a_command_and_the_receipt_names_each_of_them(world):
+    worker = world.worker()
+    world.await_drained()
+    listed = world.cli_json("keys", "ls", "--json")
+    assert world.cli_json("retention", "sweep", "--dry-run", "--json") == []
+    assert sweeps(world) == []
+
+    make_due(world)
+    swept = await_swept(world, 3)
+    expected = {
+        (key["token"], key["hour"], ((key["generation"], key["key_id"], key["kek"]),)) for key in listed if key["hour"] == HOUR
+    }
+    assert {(hour.token, hour.hour, hour.keys) for hour in swept} == expected and len(swept) == 3
+    for customer in ("acme", "bravo", "cargo"):
+        assert outcomes(world, customer, HOUR) == {"erased"}
+    assert outcomes(world, "acme", HOUR + 1) == {"opened"}
+
+    ((receipt, _),) = sweeps(world)
+    assert (receipt["outcome"], receipt["issuer"], receipt["from_hour"], receipt["to_hour"]) == ("erased", "clock", HOUR, HOUR)
+    assert "token" not in receipt and receipt["keys"] == [] and receipt["key_count"] == 3
+    figures = worker.figures()
+    assert figures.sum("swept_hours_total") == 3
+    assert figures.sum("control_messages_total", kind="sweep", outcome="erased") == 1
+    wait_until(lambda: worker.figures().sum("overdue_hours") == 0, 20, "the next look finds nothing due")
+    assert worker.figures().sum("sweep_lag_seconds") == 0
+    if not isinstance(world.store, Keyspace):
+        rows = world.keys().rows()
+        assert all(row.state == ERASED and not row.wrapped for slot, row in rows.items() if slot.hour == HOUR)
+    worker.stop()
+
+
+def test_a_process_that_does_not_sweep_says_what_is_due_and_how_long_ago(world):
+    worker = world.worker(settings={"retention": {"sweep": "0s"}})
+    world.await_drained()
+    make_due(world)
+    listed = wait_until(lambda: world.cli_json("retention", "sweep", "--dry-run", "--json"), 20, "hours are due")
+    assert [(due["customer"], due["hour"], due["held"]) for due in sorted(listed, key=lambda due: due["customer"])] == [
+        (customer, HOUR, False) for customer in ("acme", "bravo", "cargo")
+    ]
+    assert "3 hour(s) due and free, 0 held" in world.cli("retention", "sweep", "--dry-run")
+    assert "more than 2" in world.cli("retention", "sweep", "--dry-run", "--limit", "2")
+    assert outcomes(world, "acme", HOUR) == {"opened"}, "looking changes nothing"
+    worker.stop()
+    assert sweeps(world) == []
+
+
+def test_a_hold_keeps_its_hour_from_the_sweep_and_its_release_lets_it_go(world, tmp_path):
+    office = Office(tmp_path / "office", world.binary)
+    world.office = office
+    worker = world.worker(settings=office.settings)
+    world.await_drained()
+    hold = ("--customer", "bravo", "--hold", "case-17")
+    hours = ("--from", str(HOUR - 5), "--to", str(HOUR + 5))
+    ask(world, "hold", "place", *hold, *hours, "--sign-with", office.key("legal"))
+    make_due(world)
+    await_swept(world, 2)
+    (held,) = world.cli_json("retention", "sweep", "--dry-run", "--json")
+    assert (held["customer"], held["held"]) == ("bravo", True)
+    assert outcomes(world, "bravo", HOUR) == {"opened"} and outcomes(world, "acme", HOUR) == {"erased"}
+    assert worker.figures().sum("overdue_hours") == 0, "what is held is not overdue"
+
+    both = ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
+    assert ask(world, "hold", "release", *hold, *both)["outcome"] == "hold-released"
+    assert len(await_swept(world, 3)) == 3
+    assert outcomes(world, "bravo", HOUR) == {"erased"}
+    worker.stop()
+
+
+def test_a_forged_call_does_no_more_than_the_clock_and_leaves_no_trace(world):
+    worker = world.worker(settings={"control": {"require_signatures": True}})
+    world.await_drained()
+    producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0})
+    due = HOUR + 1000
+    for nonce in range(50):
+        producer.produce(world.control, b'{"id":"~sweep/%d/%016x","type":"sweep","due":%d}' % (due, nonce, due))
+    for other in (b'{"id":"~sweep/1/1","type":"sweep","due":1}', b'{"id":"x","type":"sweep","due":1}'):
+        producer.produce(world.control, other)
+    assert producer.flush(20) == 0
+    count = lambda **labels: worker.figures().sum("control_messages_total", **labels)  # noqa: E731
+    wait_until(lambda: count(outcome="unreadable") == 2, 30, "all of it is looked at", alive=worker)
+    assert count(kind="sweep", outcome="nothing-due") == 50
+    assert world.topics.read(world.receipts) == []
+    assert outcomes(world, "acme", HOUR) == {"opened"}
+    worker.stop()
+
+
+def test_workers_killed_while_they_sweep_put_each_hour_into_one_receipt(kafka, store, make_world):
+    world = make_world(kafka, store=store, binary=TESTKIT, settings=SWEEPING)
+    world.set_clock(hours=0)
+    names = [b"customer-%d" % number for number in range(600 if LONG else 200)]
+    world.feed(event for name in names for event in islice(events(name, HOUR), 1))
+    worker = world.worker()
+    world.await_drained()
+    tokens = {key["token"] for key in world.cli_json("keys", "ls", "--json")}
+    assert len(tokens) == len(names)
+    dice = seeded()
+    make_due(world)
+    for _ in range(20 if LONG else 4):
+        kill_while_it_sweeps(worker, dice)
+        worker = world.worker()
+    swept = await_swept(world, len(names), 90)
+    assert sorted(hour.token for hour in swept) == sorted(tokens), "each hour is in exactly one receipt"
+    assert {hour.key_count for hour in swept} == {1}
+    assert {line["outcome"] for line in world.opened()} == {"erased"}
+    worker.stop()
+
+
+def kill_while_it_sweeps(worker, dice: random.Random):
+    moment = dice.uniform(0, 1.5)
+    try:
+        wait_until(lambda: False, moment, "")
+    except AssertionError:
+        worker.kill()
+    worker.wait(20)
+
+
+def test_a_store_put_back_from_a_backup_is_swept_again_before_it_serves(kafka, make_world):
+    world = make_world(kafka, binary=TESTKIT, settings=SWEEPING)
+    world.set_clock(hours=0)
+    world.feed(islice(events(b"acme", HOUR), 20))
+    worker = world.worker()
+    world.await_drained()
+    worker.stop()
+    backup = world.folder / "backup"
+    shutil.copytree(world.store.path.parent, backup)
+
+    make_due(world)
+    worker = world.worker()
+    await_swept(world, 1)
+    worker.stop()
+    shutil.rmtree(world.store.path.parent)
+    shutil.copytree(backup, world.store.path.parent)
+    assert outcomes(world, "acme", HOUR) == {"opened"}, "the backup has the key"
+
+    worker = world.worker(settings={"retention": {"sweep": "0s"}})
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+    assert "HS1407" in worker.log.read_text()
+    worker.stop()
+    assert len(sweeps(world)) == 1
