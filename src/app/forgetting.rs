@@ -28,7 +28,9 @@ impl ExecutorObserver {
         self.metrics.decided("unknown", "unreadable", tally.unreadable);
         self.metrics.decided("unknown", "unverified", tally.unverified);
         self.metrics.decided("unknown", "copy", tally.copies);
-        self.metrics.decided("sweep", "nothing-due", tally.idle_sweeps);
+        for (kind, count) in &tally.idle {
+            self.metrics.decided(kind, "nothing-due", *count);
+        }
         self.metrics.swept(tally.swept_hours);
         if tally.swept_hours > 0 {
             self.seat.swept();

@@ -6,6 +6,7 @@ mod barrier;
 mod build;
 mod caretaker;
 mod demo;
+mod ending;
 mod failsafe;
 mod failure;
 mod forgetting;

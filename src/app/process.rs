@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::barrier::Barrier;
 use super::caretaker::Caretaker;
+use super::ending::Ending;
 use super::failsafe::FailSafe;
 use super::forgetting::{ExecutorObserver, FollowingObserver};
 use super::lanes::{self, LaneThread, TopicSizes};
@@ -18,7 +19,7 @@ use super::observer::LaneObserver;
 use super::preminting::Preminting;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
-use super::sweeping::{Seat, Sweeping};
+use super::sweeping::{ControlPost, Seat, Sweeping};
 use super::topics::ready_topics;
 use super::trust::{announce, trust_source};
 use super::watchdog::Watchdog;
@@ -153,7 +154,10 @@ impl Process {
             tasks.push(runtime.spawn(failsafe.watch(self.stop.clone())).abort_handle());
         }
         if self.config.control.execute && !self.config.retention.sweep.is_zero() {
-            tasks.push(runtime.spawn(self.sweeping(seat).watch(self.stop.clone())).abort_handle());
+            tasks.push(runtime.spawn(self.sweeping(seat.clone()).watch(self.stop.clone())).abort_handle());
+        }
+        if self.config.control.execute && !self.config.kek.destroy.is_zero() {
+            tasks.push(runtime.spawn(self.ending(seat).watch(self.stop.clone())).abort_handle());
         }
         Ok(Threads { handles, tasks, endings })
     }
@@ -201,12 +205,26 @@ impl Process {
         Sweeping {
             foundation: self.foundation.clone(),
             metrics: self.telemetry.forget(),
-            client: self.client.clone(),
-            topic: self.config.topics.control.clone(),
+            post: self.control_post(),
             every: self.config.retention.sweep,
             seat,
             barrier: self.barrier.clone(),
         }
+    }
+
+    fn ending(&self, seat: Seat) -> Ending {
+        Ending {
+            foundation: self.foundation.clone(),
+            metrics: self.telemetry.forget(),
+            post: self.control_post(),
+            every: self.config.kek.destroy,
+            seat,
+            barrier: self.barrier.clone(),
+        }
+    }
+
+    fn control_post(&self) -> ControlPost {
+        ControlPost { client: self.client.clone(), topic: self.config.topics.control.clone() }
     }
 
     /// The owner of the control topic's partition executes; the other processes' executors stand by.
@@ -222,6 +240,7 @@ impl Process {
         announce(&self.config.control, &self.telemetry.readiness);
         let executor = Executor::new(ExecutorParts {
             store: Arc::clone(&self.foundation.store),
+            vault: Arc::clone(&self.foundation.vault),
             clock: Arc::clone(&self.foundation.clock),
             runtime: runtime.handle().clone(),
             trust,
@@ -257,6 +276,7 @@ impl Process {
         let condition = self.telemetry.readiness.condition("receipts read");
         let following = Following {
             store: Arc::clone(&self.foundation.store),
+            vault: Arc::clone(&self.foundation.vault),
             clock: Arc::clone(&self.foundation.clock),
             runtime: runtime.handle().clone(),
             cache: Arc::<Ring>::clone(ring),

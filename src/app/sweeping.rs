@@ -10,8 +10,7 @@ use super::Foundation;
 use super::barrier::Barrier;
 use crate::edge::kafka::{ClientSettings, post};
 use crate::envelope::random;
-use crate::forget::{Pending, SweepCall, pending};
-use crate::model::Due;
+use crate::forget::{Call, Pending, Wants, pending};
 use crate::stream::Stop;
 use crate::telemetry::{ForgetMetrics, codes, warn};
 
@@ -36,7 +35,7 @@ impl Seat {
         self.0.1.notify_one();
     }
 
-    fn is_taken(&self) -> bool {
+    pub(super) fn is_taken(&self) -> bool {
         self.0.0.load(Ordering::Relaxed)
     }
 
@@ -46,12 +45,32 @@ impl Seat {
     }
 }
 
+/// Writes calls to the control topic.
+#[derive(Clone)]
+pub(super) struct ControlPost {
+    pub(super) client: ClientSettings,
+    pub(super) topic: String,
+}
+
+impl ControlPost {
+    pub(super) async fn call(&self, wants: Wants) -> Result<(), String> {
+        let mut nonce = [0; 8];
+        random(&mut nonce);
+        let record = Call::record(&wants, u64::from_be_bytes(nonce));
+        let Self { client, topic } = self.clone();
+        let posting = tokio::task::spawn_blocking(move || post::post(&client, &topic, &record));
+        match posting.await {
+            Ok(Ok(_offset)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 pub(super) struct Sweeping {
     pub(super) foundation: Foundation,
     pub(super) metrics: ForgetMetrics,
-    pub(super) client: ClientSettings,
-    /// The control topic.
-    pub(super) topic: String,
+    pub(super) post: ControlPost,
     /// `retention.sweep`
     pub(super) every: Duration,
     pub(super) seat: Seat,
@@ -92,21 +111,8 @@ impl Sweeping {
     async fn call(&self, pending: &Pending, overdue: usize) -> Result<(), String> {
         let Some(due) = pending.free().next().map(|hour| hour.due) else { return Ok(()) };
         for _ in 0..overdue.div_ceil(PER_CALL) {
-            self.post(due).await?;
+            self.post.call(Wants::Sweep(due)).await?;
         }
         Ok(())
-    }
-
-    async fn post(&self, due: Due) -> Result<(), String> {
-        let mut nonce = [0; 8];
-        random(&mut nonce);
-        let record = SweepCall::record(due, u64::from_be_bytes(nonce));
-        let (client, topic) = (self.client.clone(), self.topic.clone());
-        let posting = tokio::task::spawn_blocking(move || post::post(&client, &topic, &record));
-        match posting.await {
-            Ok(Ok(_offset)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
     }
 }

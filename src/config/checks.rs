@@ -14,6 +14,7 @@ pub(super) fn all(config: &Config) -> Result<(), ConfigError> {
     lane(&config.lane, config.event.max_bytes)?;
     ring(&config.ring)?;
     retention(&config.retention)?;
+    at_most("kek.destroy", config.kek.destroy, 24 * HOUR)?;
     fleet(config)
 }
 

@@ -110,6 +110,9 @@ pub struct Kek {
     /// Both are on a volume that every process of the fleet shares.
     #[serde(deserialize_with = "units::parsed")]
     pub shared: bool,
+    /// How often a process that executes looks for KEKs whose day has ended; zero = never.
+    #[serde(deserialize_with = "units::duration")]
+    pub destroy: Duration,
 }
 
 /// Who holds the root key.

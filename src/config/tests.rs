@@ -152,6 +152,8 @@ fn refusals_name_the_key_and_the_rule() {
     assert!(wrong.contains("(file "), "{wrong}");
     let early = refusal("[ring]\npremint = '56m'");
     assert!(early.starts_with("`ring.premint` is 56m, more than 55m"), "{early}");
+    let late = refusal("[kek]\ndestroy = '25h'");
+    assert!(late.starts_with("`kek.destroy` is 1day 1h, more than 1day"), "{late}");
     let seldom = refusal("[retention]\nsweep = '61m'");
     assert!(seldom.starts_with("`retention.sweep` is 1h 1m, more than 1h"), "{seldom}");
     let twins = refusal("[topics]\noutput = 'jobs'");

@@ -1,7 +1,7 @@
 //! Files and folders that only their owner can read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -148,6 +148,26 @@ fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = new_file(draft)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Overwrites a file with zeros and removes it, both durable. One that is not there is gone already.
+///
+/// Where the disk, the file system or somebody else keeps older copies of its blocks, those stay.
+pub(super) fn destroy_file(path: &Path) -> Result<(), PrivateError> {
+    let io_error = |error| PrivateError::io(path, error);
+    match OpenOptions::new().write(true).open(path) {
+        Ok(mut file) => {
+            let length = file.metadata().map_err(io_error)?.len();
+            io::copy(&mut io::repeat(0).take(length), &mut file).map_err(io_error)?;
+            file.sync_all().map_err(io_error)?;
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return sync_folder(parent(path)),
+        Err(error) => return Err(io_error(error)),
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error(error)),
+        _ => sync_folder(parent(path)),
+    }
 }
 
 fn new_file(path: &Path) -> io::Result<File> {

@@ -13,6 +13,9 @@ pub struct Assumption {
 pub const VAULT_FILES: Assumption =
     Assumption { code: "A2", text: "no copy was made of the KEK vault's files and its root key" };
 
+/// Of whatever is overwritten.
+pub const DISKS: Assumption = Assumption { code: "A3", text: "disks forget what is overwritten" };
+
 /// Of level L1, whatever the store and the vault are.
 pub const STORE_COPIES: Assumption = Assumption {
     code: "A4",
@@ -21,5 +24,5 @@ pub const STORE_COPIES: Assumption = Assumption {
 
 /// What a receipt's number says; `None` for a number that this program does not know.
 pub fn assumption(code: &str) -> Option<Assumption> {
-    [VAULT_FILES, STORE_COPIES].into_iter().find(|known| known.code == code)
+    [VAULT_FILES, DISKS, STORE_COPIES].into_iter().find(|known| known.code == code)
 }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use super::destroy::{Destroyed, Target, destroy, survey};
+use super::ended::{Destroyed as KekDestroyed, destroy_kek};
 use super::receipt::l3_by;
-use super::sweep::{Sweep, SweepCall, Swept, sweep};
+use super::sweep::{Sweep, Swept, sweep};
 use super::{
-    ASSUMPTIONS, Act, Asks, Authority, Deed, Facts, HoldIs, Message, Outcome, Receipt, Right, Ruling, Trust,
-    Verdict, Why, decide,
+    ASSUMPTIONS, Act, Asks, Authority, Call, Deed, Facts, HoldIs, Message, Outcome, Receipt, Right, Ruling,
+    Trust, Verdict, Wants, Why, decide,
 };
-use crate::keys::{Hold, KeyStore, Meta, Placed, StoreError, Stored};
+use crate::keys::{Hold, KekVault, KeyStore, Meta, Placed, StoreError, Stored, VaultError};
 use crate::model::{Clock, ClocksApart, Digest, KekId, Millis, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
@@ -20,6 +21,8 @@ use crate::model::{Clock, ClocksApart, Digest, KekId, Millis, earliest};
 pub enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     #[error(transparent)]
     Clocks(#[from] ClocksApart),
     #[error("the verdict stored for command {0} is not of this version")]
@@ -29,6 +32,10 @@ pub enum Trouble {
          person has to look"
     )]
     Premature(Digest),
+    #[error(
+        "receipt {0} says that KEK {1} is destroyed, and the vault has it: a copy was put back, and a person has to look"
+    )]
+    KekIsBack(Digest, KekId),
     #[error("what receipt {0} says was applied again and is not confirmed by the key store")]
     NotRestored(Digest),
     #[error("{0}")]
@@ -41,6 +48,7 @@ pub enum Trouble {
 #[derive(Clone)]
 pub(super) struct Desk {
     pub store: Arc<dyn KeyStore>,
+    pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
     /// Whose signatures count; nobody's where there is none.
     pub trust: Option<Arc<Trust>>,
@@ -62,14 +70,14 @@ pub(super) struct Request {
 #[derive(Clone)]
 pub(super) enum Job {
     Command(Box<Request>),
-    Sweep(SweepRequest),
+    Call(CallRequest),
 }
 
-/// A call to sweep and the record that it stood in.
+/// A call and the record that it stood in.
 #[derive(Clone)]
-pub(super) struct SweepRequest {
+pub(super) struct CallRequest {
     pub offset: i64,
-    pub call: SweepCall,
+    pub call: Call,
     pub requested_at: Option<Millis>,
 }
 
@@ -77,7 +85,7 @@ impl Job {
     pub fn offset(&self) -> i64 {
         match self {
             Self::Command(request) => request.offset,
-            Self::Sweep(request) => request.offset,
+            Self::Call(request) => request.offset,
         }
     }
 }
@@ -87,8 +95,8 @@ impl Job {
 pub(super) enum Answer {
     Receipt(Box<Receipt>),
     Swept(Box<Sweep>),
-    /// Nothing is due.
-    NothingDue,
+    /// A call found nothing to do.
+    NothingDue(&'static str),
     /// The same bytes stand further up in the topic, with their receipt.
     Copy,
     /// Nobody who is trusted stands behind it: it is counted, and nothing is kept of it.
@@ -102,14 +110,25 @@ pub(super) enum Answer {
 pub(super) async fn execute(desk: &Desk, job: &Job) -> Result<Answer, Trouble> {
     match job {
         Job::Command(request) => command(desk, request).await,
-        Job::Sweep(SweepRequest { offset, call, requested_at }) => {
-            Ok(match sweep(desk, call, *offset, *requested_at).await? {
-                Swept::Done(sweep) => Answer::Swept(sweep),
-                Swept::Nothing => Answer::NothingDue,
-                Swept::Copy => Answer::Copy,
-            })
-        }
+        Job::Call(request) => answer_call(desk, request).await,
     }
+}
+
+async fn answer_call(desk: &Desk, request: &CallRequest) -> Result<Answer, Trouble> {
+    let CallRequest { offset, call, requested_at } = request;
+    let nothing = Answer::NothingDue(call.wants.code());
+    Ok(match &call.wants {
+        Wants::Sweep(_) => match sweep(desk, call, *offset, *requested_at).await? {
+            Swept::Done(sweep) => Answer::Swept(sweep),
+            Swept::Nothing => nothing,
+            Swept::Copy => Answer::Copy,
+        },
+        Wants::DestroyKek(kek) => match destroy_kek(desk, call, kek, *offset, *requested_at).await? {
+            KekDestroyed::Done(receipt) => Answer::Receipt(receipt),
+            KekDestroyed::Nothing => nothing,
+            KekDestroyed::Copy => Answer::Copy,
+        },
+    })
 }
 
 async fn command(desk: &Desk, request: &Request) -> Result<Answer, Trouble> {
@@ -277,6 +296,11 @@ fn completed(receipt: Receipt, desk: &Desk, meta: &Meta, done: Destroyed) -> Rec
     Receipt { outcome, why, key_count: keys.len() as u64, keys, ..receipt }
 }
 
+/// From then on no process uses what it had cached at `done_at`.
+pub(super) fn lease_after(done_at: Millis, meta: &Meta) -> Millis {
+    done_at.plus(i64::try_from(meta.max_lease_ms).unwrap_or(i64::MAX))
+}
+
 /// What a receipt says of the time to come, and what that rests on.
 pub(super) fn promises<'a>(
     receipt: Receipt,
@@ -284,11 +308,10 @@ pub(super) fn promises<'a>(
     meta: &Meta,
     keks: impl Iterator<Item = &'a KekId>,
 ) -> Receipt {
-    let lease = i64::try_from(meta.max_lease_ms).unwrap_or(i64::MAX);
     let general = ASSUMPTIONS.iter().map(ToString::to_string);
     Receipt {
         l3_by: l3_by(keks),
-        unusable_after: Some(receipt.done_at.plus(lease)),
+        unusable_after: Some(lease_after(receipt.done_at, meta)),
         assumptions: general.chain(desk.assumptions.iter().cloned()).collect(),
         ..receipt
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::restore::{Restored, restore};
-use super::{Action, Follower, Gap, NotAReceipt, Receipt, SweptHour, Trouble};
-use crate::keys::{KeyStore, Lease, Ring, StoreError};
-use crate::model::{Clock, Hour, Millis, Token};
+use super::{Action, Deed, Follower, Gap, NotAReceipt, Receipt, SweptHour, Trouble};
+use crate::keys::{KekVault, KeyStore, Lease, Ring, StoreError};
+use crate::model::{Clock, Hour, KekId, Millis, Token};
 use crate::stream::Stop;
 
 /// Longest wait for a record, and thereby for the stop.
@@ -25,12 +25,19 @@ pub trait Cache: Send + Sync {
     /// Forgets the customer's keys of the hours `from ..= to`.
     fn evict(&self, token: Token, from: Hour, to: Hour);
 
+    /// Forgets a KEK.
+    fn forget_kek(&self, kek: &KekId);
+
     fn evict_all(&self);
 }
 
 impl Cache for Ring {
     fn evict(&self, token: Token, from: Hour, to: Hour) {
         Ring::evict(self, token, from, to);
+    }
+
+    fn forget_kek(&self, kek: &KekId) {
+        Ring::forget_kek(self, kek);
     }
 
     fn evict_all(&self) {
@@ -128,6 +135,7 @@ enum Setback {
 /// A process's following of the receipts.
 pub struct Following {
     pub store: Arc<dyn KeyStore>,
+    pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
     pub runtime: Handle,
     pub cache: Arc<dyn Cache>,
@@ -218,9 +226,12 @@ impl Following {
         if let Some(token) = receipt.token.filter(|_| erases) {
             self.cache.evict(token, receipt.from, receipt.to);
         }
+        if let Deed::DestroyKek { kek, .. } = &receipt.deed {
+            self.cache.forget_kek(kek);
+        }
         swept.iter().for_each(|SweptHour { token, hour, .. }| self.cache.evict(*token, *hour, *hour));
         if behind {
-            match self.runtime.block_on(restore(&*self.store, &*self.clock, receipt, swept))? {
+            match self.runtime.block_on(restore(&*self.store, &*self.vault, &*self.clock, receipt, swept))? {
                 Restored::Already => {}
                 Restored::Again => self.observer.note(Followed::Behind { offset, held: false }),
                 Restored::Held => self.observer.note(Followed::Behind { offset, held: true }),

@@ -173,7 +173,7 @@ impl Follower {
 /// The hours of a sweep. Without them it is not known what was forgotten.
 fn hours(receipt: &Receipt, header: Option<&[u8]>) -> Result<Vec<SweptHour>, NotAReceipt> {
     match receipt.deed {
-        Deed::Command(_) => Ok(Vec::new()),
+        Deed::Command(_) | Deed::DestroyKek { .. } => Ok(Vec::new()),
         Deed::Sweep(batch) => batch.read(header).map_err(NotAReceipt::Hours),
     }
 }

@@ -3,14 +3,16 @@
 //! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more than what was
 //! read back from the store; every process applies every receipt, or its cached keys run out.
 //! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches themselves (`keys`).
-//! Start at [`decide()`]; [`Executor`] carries out what it says, [`SweepCall`] asks for what the clock has made due,
+//! Start at [`decide()`]; [`Executor`] carries out what it says, a [`Call`] asks for what the clock has made due,
 //! [`Following`] tells every process.
 
 mod assumption;
+mod call;
 mod command;
 mod decide;
 mod destroy;
 mod dsse;
+mod ended;
 mod execute;
 mod follow;
 mod follower;
@@ -25,17 +27,19 @@ mod tests;
 mod trust;
 mod verdict;
 
-pub use assumption::{Assumption, STORE_COPIES, VAULT_FILES, assumption};
+pub use assumption::{Assumption, DISKS, STORE_COPIES, VAULT_FILES, assumption};
+pub use call::{Call, Wants};
 pub use command::{Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified};
 pub use decide::{Asks, Facts, HoldIs, Window, decide};
 pub use destroy::Survey;
 pub use dsse::{Signature, pae, to_envelope};
+pub use ended::{EndedKek, KekFate, ended_keks, fate};
 pub use execute::Trouble;
 pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
 pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
-pub use sweep::{NotSwept, Pending, PendingHour, SWEPT_HEADER, SweepCall, SweptBatch, SweptHour, pending};
+pub use sweep::{NotSwept, Pending, PendingHour, SWEPT_HEADER, SweptBatch, SweptHour, pending};
 pub use trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
 pub use verdict::{Ruling, Verdict, Why};

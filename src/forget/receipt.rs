@@ -15,9 +15,8 @@ use crate::stream::{Outgoing, Publish, TopicIndex};
 const VERSION: u32 = 1;
 /// Who answers for a command that does not say.
 const UNSIGNED: &str = "unsigned";
-/// Who answers for a sweep.
+/// Who answers for what was due.
 const CLOCK: &str = "clock";
-const LEVEL: &str = "L1";
 
 /// What every receipt of level L1 rests on, whatever the store and the vault are: numbers of SECURITY.md.
 pub const ASSUMPTIONS: &[&str] = &[STORE_COPIES.code];
@@ -38,6 +37,8 @@ pub enum Outcome {
     HoldPlaced,
     /// The hold is lifted.
     HoldReleased,
+    /// Level L3: what it wrapped opens from no copy of the key store any more.
+    KekDestroyed,
 }
 
 impl Outcome {
@@ -50,6 +51,7 @@ impl Outcome {
             Self::Incomplete => "incomplete",
             Self::HoldPlaced => "hold-placed",
             Self::HoldReleased => "hold-released",
+            Self::KekDestroyed => "kek-destroyed",
         }
     }
 }
@@ -76,6 +78,8 @@ pub enum Deed {
     Command(Act),
     /// The clock forgot what was due.
     Sweep(SweptBatch),
+    /// The KEK of a day that has ended was destroyed; what was done to it, in the vault's words.
+    DestroyKek { kek: KekId, evidence: String },
 }
 
 impl Deed {
@@ -84,10 +88,11 @@ impl Deed {
         match self {
             Self::Command(act) => act.code(),
             Self::Sweep(_) => "sweep",
+            Self::DestroyKek { .. } => "destroy-kek",
         }
     }
 
-    /// Whether it makes keys unusable.
+    /// Whether it erases DEKs.
     pub fn erases(&self) -> bool {
         matches!(self, Self::Command(Act::Erase(_)) | Self::Sweep(_))
     }
@@ -108,8 +113,9 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// Why it was refused or is incomplete.
     pub why: Option<Why>,
-    /// `None` where the command named no valid customer, and of a sweep.
+    /// `None` where the command named no valid customer, and of what the clock does.
     pub token: Option<Token>,
+    /// Of a KEK, the hours of its day: the first and last due of what it wrapped.
     pub from: Hour,
     pub to: Hour,
     /// The keys erased, or none of them where the list would be too long for a record. A sweep's are in its header.
@@ -175,9 +181,7 @@ pub enum NotAReceipt {
 
 /// When what wrapped these keys is due to be destroyed: the end of the latest KEK's day.
 pub(super) fn l3_by<'a>(keks: impl Iterator<Item = &'a KekId>) -> Option<Millis> {
-    let day: jiff::civil::Date = keks.map(KekId::day).max()?.parse().ok()?;
-    let midnight = jiff::tz::Offset::UTC.to_timestamp(day.tomorrow().ok()?.at(0, 0, 0, 0)).ok()?;
-    Some(Millis(midnight.as_millisecond()))
+    keks.map(KekId::ends).max_by_key(|ends| ends.0)
 }
 
 /// A receipt as the bytes of a record.
@@ -261,6 +265,10 @@ struct Wire {
     token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     swept: Option<WireSwept>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kek: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evidence: Option<String>,
     from_hour: u32,
     to_hour: u32,
     keys: Vec<WireKey>,
@@ -299,14 +307,23 @@ struct WireKey {
 
 impl From<&Receipt> for Wire {
     fn from(receipt: &Receipt) -> Self {
-        let (reason, hold, swept) = match &receipt.deed {
-            Deed::Command(Act::Erase(reason)) => (Some(*reason), None, None),
-            Deed::Command(Act::Hold(id) | Act::Release(id)) => (None, Some(id.to_string()), None),
+        let (mut reason, mut hold, mut swept, mut kek, mut evidence) = (None, None, None, None, None);
+        match &receipt.deed {
+            Deed::Command(Act::Erase(why)) => reason = Some(*why),
+            Deed::Command(Act::Hold(id) | Act::Release(id)) => hold = Some(id.to_string()),
             Deed::Sweep(SweptBatch { hours, root }) => {
-                (None, None, Some(WireSwept { hours: *hours, root: hex::encode(root.0) }))
+                swept = Some(WireSwept { hours: *hours, root: hex::encode(root.0) });
             }
+            Deed::DestroyKek { kek: id, evidence: words } => {
+                (kek, evidence) = (Some(id.to_string()), Some(words.clone()));
+            }
+        }
+        let level = match &receipt.deed {
+            _ if receipt.outcome == Outcome::Refused => None,
+            Deed::Command(Act::Erase(_)) | Deed::Sweep(_) => Some("L1".to_owned()),
+            Deed::DestroyKek { .. } => Some("L3".to_owned()),
+            Deed::Command(Act::Hold(_) | Act::Release(_)) => None,
         };
-        let destroys = receipt.deed.erases() && receipt.outcome != Outcome::Refused;
         Self {
             version: VERSION,
             id: receipt.id.to_string(),
@@ -318,6 +335,8 @@ impl From<&Receipt> for Wire {
             why: receipt.why,
             token: receipt.token.map(|token| token.to_string()),
             swept,
+            kek,
+            evidence,
             from_hour: receipt.from.0,
             to_hour: receipt.to.0,
             keys: receipt.keys.iter().map(WireKey::from).collect(),
@@ -327,7 +346,7 @@ impl From<&Receipt> for Wire {
             requested_at: receipt.requested_at.and_then(calendar),
             due: receipt.due.map(|due| due.0),
             done_at: receipt.done_at.to_string(),
-            level: destroys.then(|| LEVEL.to_owned()),
+            level,
             l3_by: receipt.l3_by.and_then(calendar),
             unusable_after: receipt.unusable_after.and_then(calendar),
             assumptions: receipt.assumptions.clone(),
@@ -349,18 +368,24 @@ impl Wire {
             Some(WireSwept { hours, root }) => Some(SweptBatch { hours, root: Hash(unhex(&root)?) }),
             None => None,
         };
-        let deed = match (self.kind.as_str(), self.reason, hold, swept) {
-            ("erase", Some(reason), None, None) => Deed::Command(Act::Erase(reason)),
-            ("hold", None, Some(hold), None) => Deed::Command(Act::Hold(hold)),
-            ("release", None, Some(hold), None) => Deed::Command(Act::Release(hold)),
-            ("sweep", None, None, Some(batch)) => Deed::Sweep(batch),
+        let kek = match (self.kek, self.evidence) {
+            (Some(kek), Some(evidence)) => Some((KekId::parse(&kek)?, evidence)),
+            (None, None) => None,
+            _ => return None,
+        };
+        let deed = match (self.kind.as_str(), self.reason, hold, swept, kek) {
+            ("erase", Some(reason), None, None, None) => Deed::Command(Act::Erase(reason)),
+            ("hold", None, Some(hold), None, None) => Deed::Command(Act::Hold(hold)),
+            ("release", None, Some(hold), None, None) => Deed::Command(Act::Release(hold)),
+            ("sweep", None, None, Some(batch), None) => Deed::Sweep(batch),
+            ("destroy-kek", None, None, None, Some((kek, evidence))) => Deed::DestroyKek { kek, evidence },
             _ => return None,
         };
         let is_done = self.outcome != Outcome::Refused;
         let is_whole = match deed {
             Deed::Command(_) => !is_done || (token.is_some() && from <= to),
-            // Never refused, and its hours have their own customers.
-            Deed::Sweep(_) => is_done && token.is_none() && from <= to,
+            // What the clock does is never refused and is nobody's alone.
+            Deed::Sweep(_) | Deed::DestroyKek { .. } => is_done && token.is_none() && from <= to,
         };
         if !is_whole {
             return None;
@@ -393,7 +418,7 @@ impl Wire {
 fn nobody(deed: &Deed) -> &'static str {
     match deed {
         Deed::Command(_) => UNSIGNED,
-        Deed::Sweep(_) => CLOCK,
+        Deed::Sweep(_) | Deed::DestroyKek { .. } => CLOCK,
     }
 }
 
@@ -505,7 +530,10 @@ mod tests {
         let deed = Deed::Command(Act::Hold(HoldId(b"case-17".to_vec())));
         let held =
             Receipt { deed, outcome: Outcome::HoldPlaced, keys: Vec::new(), key_count: 0, ..receipt() };
-        for receipt in [receipt(), refused, unsigned, held, swept(&hours())] {
+        let kek = KekId::parse("day/2026-11-23").expect("a day");
+        let deed = Deed::DestroyKek { kek, evidence: "the file is gone".to_owned() };
+        let destroyed = Receipt { deed, outcome: Outcome::KekDestroyed, ..swept(&hours()) };
+        for receipt in [receipt(), refused, unsigned, held, swept(&hours()), destroyed] {
             assert_eq!(Receipt::parse(&receipt.to_json()), Ok(receipt));
         }
     }
@@ -515,7 +543,7 @@ mod tests {
         let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
         let known = schema["properties"].as_object().expect("properties");
         let examples = schema["examples"].as_array().expect("examples");
-        assert_eq!(examples.len(), 2, "of a command and of a sweep");
+        assert_eq!(examples.len(), 3, "of a command, of a sweep, of a KEK");
         for example in examples {
             let receipt = Receipt::parse(example.to_string().as_bytes()).expect("a receipt");
             let written: serde_json::Value = serde_json::from_slice(&receipt.to_json()).expect("JSON");

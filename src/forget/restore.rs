@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use super::destroy::{Target, destroy, survey};
 use super::execute::{Trouble, time};
 use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour};
-use crate::keys::{Hold, KeyStore, Meta, Placed};
-use crate::model::{Clock, Hour, Token};
+use crate::keys::{Hold, KekState, KekVault, KeyStore, Meta, Placed};
+use crate::model::{Clock, Hour, KekId, Token};
 
 /// What was found, the worst of it last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,6 +29,7 @@ pub(super) enum Restored {
 /// the store is not, and neither is decided here. All other troubles: ask again.
 pub(super) async fn restore(
     store: &dyn KeyStore,
+    vault: &dyn KekVault,
     clock: &dyn Clock,
     receipt: &Receipt,
     swept: &[SweptHour],
@@ -41,6 +42,7 @@ pub(super) async fn restore(
             let hours = swept.iter().map(|of| (of.token, of.hour, of.hour));
             return restore_all(store, clock, receipt, hours, false).await;
         }
+        Deed::DestroyKek { kek, .. } => return restore_kek(store, vault, receipt, kek).await,
         Deed::Command(act) => act,
     };
     let Some(token) = receipt.token else { return Ok(Restored::Already) };
@@ -68,6 +70,24 @@ fn ranges(receipt: &Receipt) -> Vec<(Hour, Hour)> {
     }
     let hours: BTreeSet<Hour> = receipt.keys.iter().map(|key| key.hour).collect();
     hours.into_iter().map(|hour| (hour, hour)).collect()
+}
+
+/// The store learns that the vault has a KEK no more. It does not take a receipt's word for that.
+async fn restore_kek(
+    store: &dyn KeyStore,
+    vault: &dyn KekVault,
+    receipt: &Receipt,
+    kek: &KekId,
+) -> Result<Restored, Trouble> {
+    let state = store.kek(kek).await?.map(|row| row.state);
+    if matches!(state, None | Some(KekState::Destroyed)) {
+        return Ok(Restored::Already);
+    }
+    if vault.find(kek).await?.is_some() {
+        return Err(Trouble::KekIsBack(receipt.id, kek.clone()));
+    }
+    store.advance_kek(kek, KekState::Destroyed).await?;
+    Ok(Restored::Again)
 }
 
 async fn restore_all(

@@ -1,6 +1,6 @@
 //! The executor: a [`Step`] over the control topic that carries out its commands, in their order.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::execute::{Answer, Desk, Job, Request, SweepRequest, Trouble, execute};
-use super::{NotACommand, Outcome, Receipt, ReceiptBytes, ReceiptRecord, SweepCall, TrustSource, Unverified};
-use crate::keys::KeyStore;
+use super::execute::{Answer, CallRequest, Desk, Job, Request, Trouble, execute};
+use super::{
+    Call, Deed, NotACommand, Outcome, Receipt, ReceiptBytes, ReceiptRecord, TrustSource, Unverified, Wants,
+};
+use crate::keys::{KekVault, KeyStore};
 use crate::model::Clock;
 use crate::stream::{
     ErrorClass, Event, Filling, Halt, Input, NextOffset, Ready, Sink, Stage, Step, StreamError, Take, Txn,
@@ -25,6 +27,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// What an executor is made of.
 pub struct ExecutorParts {
     pub store: Arc<dyn KeyStore>,
+    pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
     /// Where the store is asked.
     pub runtime: Handle,
@@ -56,8 +59,8 @@ pub struct Tally {
     pub copies: u64,
     /// Hours that sweeps have forgotten.
     pub swept_hours: u64,
-    /// Calls to sweep that found nothing to forget.
-    pub idle_sweeps: u64,
+    /// Calls that found nothing to do, by what they asked for.
+    pub idle: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -124,9 +127,9 @@ struct Report {
 
 impl Executor {
     pub fn new(parts: ExecutorParts) -> Self {
-        let ExecutorParts { store, clock, trust, signatures_required, assumptions, .. } = parts;
+        let ExecutorParts { store, vault, clock, trust, signatures_required, assumptions, .. } = parts;
         Self {
-            desk: Desk { store, clock, trust: None, signatures_required, assumptions },
+            desk: Desk { store, vault, clock, trust: None, signatures_required, assumptions },
             trust,
             runtime: parts.runtime,
             receipt_bytes: parts.receipt_bytes,
@@ -167,7 +170,7 @@ impl Executor {
                     tally.add(&sweep.receipt);
                     tally.swept_hours += sweep.hours.len() as u64;
                 }
-                Answer::NothingDue => tally.idle_sweeps += 1,
+                Answer::NothingDue(kind) => *tally.idle.entry(kind).or_default() += 1,
                 Answer::Copy => tally.copies += 1,
                 Answer::Unverified => tally.unverified += 1,
             }
@@ -180,9 +183,13 @@ impl Executor {
             let (receipt, hours) = match answer {
                 Answer::Receipt(receipt) => (&**receipt, None),
                 Answer::Swept(sweep) => (&sweep.receipt, Some(sweep.hours.len())),
-                Answer::NothingDue | Answer::Copy | Answer::Unverified => continue,
+                Answer::NothingDue(_) | Answer::Copy | Answer::Unverified => continue,
             };
             let (outcome, keys) = (receipt.outcome.code(), receipt.key_count);
+            if let Deed::DestroyKek { kek, evidence } = &receipt.deed {
+                info!(codes::KEK_DESTROYED, receipt = %receipt.id, %kek, evidence, "KEK destroyed, receipt published");
+                continue;
+            }
             match hours {
                 None => {
                     let why = receipt.why.map_or("", |why| why.code());
@@ -257,8 +264,8 @@ impl Executor {
 /// What a record of the control topic asks for.
 fn job(input: &Input<'_>) -> Result<Job, NotACommand> {
     let (offset, requested_at) = (input.offset, input.timestamp);
-    if let Some(call) = input.value.and_then(SweepCall::parse) {
-        return Ok(Job::Sweep(SweepRequest { offset, call, requested_at }));
+    if let Some(call) = input.value.and_then(Call::parse) {
+        return Ok(Job::Call(CallRequest { offset, call, requested_at }));
     }
     let message = Unverified::new(input.value)?.parse()?;
     Ok(Job::Command(Box::new(Request { offset, message, requested_at })))
@@ -266,7 +273,15 @@ fn job(input: &Input<'_>) -> Result<Job, NotACommand> {
 
 async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
     let mut answers = Vec::with_capacity(jobs.len());
+    let mut keks = BTreeSet::new();
     for job in jobs {
+        if let Job::Call(CallRequest { call: Call { wants: Wants::DestroyKek(kek), .. }, .. }) = job
+            && !keks.insert(kek)
+        {
+            // Each look at a KEK scans all keys, and the first one in the batch has looked.
+            answers.push(Answer::NothingDue("destroy-kek"));
+            continue;
+        }
         match execute(desk, job).await {
             Ok(answer) => answers.push(answer),
             Err(trouble) => return Report { answers, trouble: Some(trouble) },
@@ -321,7 +336,7 @@ impl Step for Executor {
                 Answer::Swept(sweep) => {
                     ReceiptBytes::of_sweep(sweep.receipt.clone().stamped(now), sweep.hours.clone(), limit)
                 }
-                Answer::NothingDue | Answer::Copy | Answer::Unverified => continue,
+                Answer::NothingDue(_) | Answer::Copy | Answer::Unverified => continue,
             };
             txn.send(&ReceiptRecord::of(&bytes))?;
         }

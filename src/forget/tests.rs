@@ -1,20 +1,23 @@
 //! Executing and following, against a mock of the key store. The real stores are held to the same in `tests/it`.
 
+mod ending;
 mod executing;
 mod following;
 mod signing;
 mod stepping;
 mod sweeping;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
-use super::execute::{Answer, Desk, Job, Request, SweepRequest, Trouble, execute};
+use super::execute::{Answer, CallRequest, Desk, Job, Request, Trouble, execute};
 use super::restore::{Restored, restore};
 use super::*;
+use crate::envelope::Kek;
 use crate::keys::*;
 use crate::model::*;
 
@@ -73,6 +76,40 @@ pub(super) fn a_sweep(customers: u8) -> (Receipt, Vec<SweptHour>) {
     (Receipt { deed, token: None, to: HOUR, ..a_receipt(Outcome::NothingToErase) }, hours)
 }
 
+fn kek_row(id: &KekId, state: KekState) -> KekRow {
+    KekRow { id: id.clone(), check: [0; 16], state }
+}
+
+/// A mock of a vault: the ids that it has.
+#[derive(Default)]
+struct FakeVault {
+    ids: Mutex<BTreeSet<KekId>>,
+    away: AtomicBool,
+}
+
+#[async_trait]
+impl KekVault for FakeVault {
+    fn id(&self) -> VaultId {
+        VaultId([0xBB; 16])
+    }
+
+    async fn find(&self, id: &KekId) -> Result<Option<Kek>, VaultError> {
+        Ok(self.ids.lock().expect("not poisoned").contains(id).then(Kek::random))
+    }
+
+    async fn create(&self, _id: &KekId) -> Result<Kek, VaultError> {
+        unreachable!("forgetting makes no KEK")
+    }
+
+    async fn destroy(&self, id: &KekId) -> Result<&'static str, VaultError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(VaultError::Unavailable("told to be away".to_owned()));
+        }
+        self.ids.lock().expect("not poisoned").remove(id);
+        Ok("it is forgotten")
+    }
+}
+
 struct FakeClock;
 
 impl Clock for FakeClock {
@@ -102,6 +139,7 @@ struct FakeState {
     holds: Vec<Hold>,
     /// A hold that is seen by fences and erasures only, as one that comes after the decision.
     late_hold: Option<Hour>,
+    keks: BTreeMap<KekId, KekState>,
     mark: Option<i64>,
     /// How many more calls it answers before it is away; `None` = all.
     answers: Option<usize>,
@@ -199,12 +237,30 @@ impl KeyStore for FakeStore {
         unreachable!("forgetting does not ask for it")
     }
 
-    async fn kek(&self, _id: &KekId) -> Result<Option<KekRow>, StoreError> {
-        unreachable!("forgetting does not ask for it")
+    async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
+        self.call("kek").map(|state| state.keks.get(id).map(|state| kek_row(id, *state)))
     }
 
-    async fn advance_kek(&self, _id: &KekId, _to: KekState) -> Result<Option<KekRow>, StoreError> {
-        unreachable!("forgetting does not ask for it")
+    async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
+        let mut state = self.call("advance_kek")?;
+        let Some(stands) = state.keks.get_mut(id) else { return Ok(None) };
+        *stands = to.max(*stands);
+        Ok(Some(kek_row(id, *stands)))
+    }
+
+    async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
+        let state = self.call("keks")?;
+        Ok(state.keks.iter().map(|(id, state)| kek_row(id, *state)).collect())
+    }
+
+    async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
+        let state = self.call("live_keys")?;
+        let mut live = BTreeMap::new();
+        let keys = state.hours.values().flat_map(|row| &row.keys);
+        for key in keys.filter(|key| key.state == KeyState::Live) {
+            *live.entry(key.kek.clone()).or_default() += 1;
+        }
+        Ok(live)
     }
 
     async fn customer(&self, _token: Token) -> Result<Option<Customer>, StoreError> {
@@ -378,6 +434,7 @@ fn message(bytes: &[u8]) -> Message {
 struct World {
     runtime: Runtime,
     store: Arc<FakeStore>,
+    vault: Arc<FakeVault>,
     trust: Option<Arc<Trust>>,
     signatures_required: bool,
 }
@@ -388,6 +445,7 @@ impl World {
         Self {
             runtime: runtime.expect("a runtime"),
             store: Arc::new(store),
+            vault: Arc::default(),
             trust: None,
             signatures_required: false,
         }
@@ -395,12 +453,13 @@ impl World {
 
     fn try_execute(&self, offset: i64, bytes: &[u8]) -> Result<Answer, Trouble> {
         let requested_at = Some(Millis(9));
-        let job = match SweepCall::parse(bytes) {
-            Some(call) => Job::Sweep(SweepRequest { offset, call, requested_at }),
+        let job = match Call::parse(bytes) {
+            Some(call) => Job::Call(CallRequest { offset, call, requested_at }),
             None => Job::Command(Box::new(Request { offset, message: message(bytes), requested_at })),
         };
         let desk = Desk {
             store: Arc::clone(&self.store) as Arc<dyn KeyStore>,
+            vault: Arc::clone(&self.vault) as Arc<dyn KekVault>,
             clock: Arc::new(FakeClock),
             trust: self.trust.clone(),
             signatures_required: self.signatures_required,
@@ -417,6 +476,6 @@ impl World {
     }
 
     fn restore(&self, receipt: &Receipt) -> Result<Restored, Trouble> {
-        self.runtime.block_on(restore(&*self.store, &FakeClock, receipt, &[]))
+        self.runtime.block_on(restore(&*self.store, &*self.vault, &FakeClock, receipt, &[]))
     }
 }

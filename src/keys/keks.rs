@@ -1,7 +1,7 @@
 //! KEKs in memory, each checked against the store's `kek` table before its first use.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::envelope::{Kek, SealKey, derive, hkdf, unwrap};
 use crate::model::{KekId, Slot};
@@ -22,7 +22,14 @@ pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
 pub struct Keks {
     store: Arc<dyn KeyStore>,
     vault: Arc<dyn KekVault>,
-    met: Mutex<BTreeMap<KekId, Met>>,
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    met: BTreeMap<KekId, Met>,
+    /// Moves with each forgetting: what was asked for before is not kept after it.
+    epoch: u64,
 }
 
 /// A KEK whose check value the store confirmed.
@@ -38,7 +45,7 @@ impl Keks {
     const CAPACITY: usize = 4_096;
 
     pub fn new(store: Arc<dyn KeyStore>, vault: Arc<dyn KekVault>) -> Self {
-        Self { store, vault, met: Mutex::default() }
+        Self { store, vault, shelf: Mutex::default() }
     }
 
     /// The KEK that wraps new DEKs: found or created, registered, live.
@@ -51,6 +58,7 @@ impl Keks {
         if let Some(met) = self.met(id).filter(|met| met.live) {
             return Ok(met.kek);
         }
+        let epoch = self.shelf().epoch;
         let met = match self.store.kek(id).await? {
             Some(row) => self.meet(row).await?,
             None => {
@@ -59,7 +67,7 @@ impl Keks {
                 agreed(kek, &row)?
             }
         };
-        self.remember(id, &met);
+        self.remember(id, &met, epoch);
         if met.live { Ok(met.kek) } else { Err(KeysError::KekClosing(id.clone())) }
     }
 
@@ -71,11 +79,26 @@ impl Keks {
         if let Some(met) = self.met(id) {
             return Ok(met.kek);
         }
+        let epoch = self.shelf().epoch;
         let row =
             self.store.kek(id).await?.ok_or(KeysError::Contradiction("its KEK was never registered"))?;
         let met = self.meet(row).await?;
-        self.remember(id, &met);
+        self.remember(id, &met, epoch);
         Ok(met.kek)
+    }
+
+    /// Forgets a KEK; asking for it again asks the store first.
+    pub fn forget(&self, id: &KekId) {
+        let mut shelf = self.shelf();
+        shelf.met.remove(id);
+        shelf.epoch += 1;
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&self) {
+        let mut shelf = self.shelf();
+        shelf.met.clear();
+        shelf.epoch += 1;
     }
 
     /// Unwraps a live row's DEK and proves, in constant time, that it is the one that the row commits to.
@@ -107,15 +130,22 @@ impl Keks {
     }
 
     fn met(&self, id: &KekId) -> Option<Met> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.shelf().met.get(id).cloned()
     }
 
-    fn remember(&self, id: &KekId, met: &Met) {
-        let mut all = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(id.clone(), met.clone());
-        if all.len() > Self::CAPACITY {
-            all.pop_first();
+    fn remember(&self, id: &KekId, met: &Met, epoch: u64) {
+        let mut shelf = self.shelf();
+        if shelf.epoch != epoch {
+            return;
         }
+        shelf.met.insert(id.clone(), met.clone());
+        if shelf.met.len() > Self::CAPACITY {
+            shelf.met.pop_first();
+        }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

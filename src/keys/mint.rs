@@ -79,6 +79,11 @@ impl Mint {
         }
     }
 
+    /// The KEKs that it has met.
+    pub fn keks(&self) -> &Keks {
+        &self.keks
+    }
+
     pub fn stats(&self) -> MintStats {
         MintStats {
             minted: self.minted.load(Ordering::Relaxed),

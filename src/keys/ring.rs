@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::model::{Clock, CustomerId, Hour, Millis, Slot, Token};
+use crate::model::{Clock, CustomerId, Hour, KekId, Millis, Slot, Token};
 
 use super::flight::{Cause, Flight, Landed, Waiting};
 use super::shelf::Shelf;
@@ -129,11 +129,17 @@ impl Ring {
         state.shelf.evict(token, from, to)
     }
 
-    /// Forgets everything, as when receipts may have been missed.
+    /// Forgets a KEK that is destroyed.
+    pub fn forget_kek(&self, kek: &KekId) {
+        self.core.mint.keks().forget(kek);
+    }
+
+    /// Forgets everything, KEKs too, as when receipts may have been missed.
     pub fn clear(&self) {
         let mut state = self.core.state();
         state.flying.clear();
         state.shelf.clear();
+        self.core.mint.keks().clear();
     }
 
     pub fn stats(&self) -> RingStats {

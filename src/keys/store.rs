@@ -1,5 +1,7 @@
 //! The key store's contract. One conformance suite (`tests/it/conformance.rs`) holds for every implementation.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::envelope::WRAPPED_LEN;
@@ -265,6 +267,12 @@ pub trait KeyStore: Send + Sync + 'static {
 
     /// Moves a KEK on in its life, never back, and answers what is there now; `None` for an id that never was.
     async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError>;
+
+    /// Every KEK that was ever registered, by id; one for each day on which keys fall due.
+    async fn keks(&self) -> Result<Vec<KekRow>, StoreError>;
+
+    /// How many keys are live, by the KEK that wraps them, held ones among them: one scan of all keys.
+    async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError>;
 
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError>;
 

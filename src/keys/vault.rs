@@ -24,6 +24,10 @@ pub trait KekVault: Send + Sync + 'static {
     /// The KEK of this id; `None` when the vault has none.
     async fn find(&self, id: &KekId) -> Result<Option<Kek>, VaultError>;
 
+    /// Destroys the KEK of this id for good, where there is one, and looks that it is gone. Durable when it answers: in
+    /// words for receipts, what was done.
+    async fn destroy(&self, id: &KekId) -> Result<&'static str, VaultError>;
+
     /// Creates the KEK of this id, or adopts it where another process was first. Durable when it answers.
     async fn create(&self, id: &KekId) -> Result<Kek, VaultError>;
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Due;
+use super::{Due, Millis};
 
 macro_rules! byte_id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
@@ -49,7 +49,7 @@ impl KekId {
     /// The KEK of the keys that fall due at `due`.
     pub fn of_due(due: Due) -> Self {
         let start = super::Hour(due.0).start();
-        let text = super::Millis::to_string(&start);
+        let text = Millis::to_string(&start);
         Self(format!("day/{}", text.get(..10).unwrap_or("unreachable")))
     }
 
@@ -66,6 +66,13 @@ impl KekId {
     /// The `YYYY-MM-DD` of the id.
     pub fn day(&self) -> &str {
         &self.0["day/".len()..]
+    }
+
+    /// The midnight that ends its day: by then, all that it wraps is due.
+    pub fn ends(&self) -> Millis {
+        let day: jiff::civil::Date = self.day().parse().expect("an id holds a day");
+        let start = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).expect("a day of the calendar");
+        Millis(start.as_millisecond()).plus(24 * 3_600_000)
     }
 }
 
@@ -84,6 +91,8 @@ mod tests {
         assert_eq!(KekId::of_due(Due(24)).as_str(), "day/1970-01-02");
         assert_eq!(KekId::of_due(Due(23)).as_str(), "day/1970-01-01");
         assert_eq!(KekId::parse("day/2026-11-24").expect("a day").day(), "2026-11-24");
+        assert_eq!(KekId::of_due(Due(24)).ends(), Due(48).at(), "with the next day's first hour");
+        assert_eq!(KekId::of_due(Due(47)).ends(), Due(48).at());
         for bad in ["day/2026-13-01", "2026-11-24", "day/../x", "day/2026-11-24x"] {
             assert_eq!(KekId::parse(bad), None, "{bad}");
         }

@@ -129,6 +129,10 @@ codes! {
     SWEPT = "HS1411";
     /// It is not known for now what is due, or nobody can be told to sweep it.
     SWEEP_WAITS = "HS1412";
+    /// The KEK of a day that has ended was destroyed.
+    KEK_DESTROYED = "HS1413";
+    /// KEKs whose day has ended cannot be looked for, or nobody can be told to destroy them.
+    KEKS_WAIT = "HS1414";
 
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::registry::Family;
 
@@ -16,6 +16,7 @@ pub struct ForgetMetrics {
     swept_hours: IntCounter,
     overdue_hours: IntGauge,
     sweep_lag: Gauge,
+    ended_keks: IntGaugeVec,
 }
 
 impl ForgetMetrics {
@@ -46,10 +47,16 @@ impl ForgetMetrics {
                 "sweep_lag_seconds",
                 "How long the soonest of the overdue hours had been due at the last look",
             ),
+            ended_keks: family.gauges(
+                "ended_keks",
+                "KEKs whose day has ended and that still exist, at the last look: needed by keys that are held or not swept, or about to go",
+                &["state"],
+            ),
         };
         for outcome in ["erased", "refused", "incomplete"] {
             metrics.erasures.with_label_values(&[outcome]);
         }
+        metrics.ended_keks(0, 0);
         metrics
     }
 
@@ -74,6 +81,13 @@ impl ForgetMetrics {
     pub fn overdue(&self, hours: usize, lag: Duration) {
         self.overdue_hours.set(i64::try_from(hours).unwrap_or(i64::MAX));
         self.sweep_lag.set(lag.as_secs_f64());
+    }
+
+    /// So many KEKs whose day has ended wrap live keys, and so many do not.
+    pub fn ended_keks(&self, needed: usize, free: usize) {
+        for (state, count) in [("needed", needed), ("free", free)] {
+            self.ended_keks.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// A receipt made at `at_seconds` (since the epoch) reached this process's ring after `took`.

@@ -147,7 +147,7 @@ class World:
             },
             "seal": {"stream": "jobs"},
             "lane": {"count": lanes},
-            "kek": {"provider": "file", "path": str(self.vault), "root_key_file": str(self.root_key_file)},
+            "kek": {"provider": "file", "path": str(self.vault), "root_key_file": str(self.root_key_file), "destroy": "0s"},
             "retention": {"default": "40d", "sweep": "0s"},
             "control": {"require_signatures": False},
             "admin": {"listen": f"127.0.0.1:{self._admin_ports[instance]}"},
@@ -223,8 +223,11 @@ class World:
 
     def command(self, **body):
         """Puts one control message."""
+        self.command_bytes(json.dumps(body).encode())
+
+    def command_bytes(self, record: bytes):
         producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
-        producer.produce(self.control, json.dumps(body).encode())
+        producer.produce(self.control, record)
         assert producer.flush(20) == 0
 
     # --- finding

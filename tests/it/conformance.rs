@@ -100,6 +100,7 @@ macro_rules! conformance {
             seeds_do_not_change_a_store
             a_kek_is_registered_once_whoever_races
             a_kek_never_goes_back_in_its_life
+            every_kek_is_listed_with_its_state
             a_verdict_is_stored_once
             an_id_is_not_used_for_another_command
             the_last_receipt_never_goes_back
@@ -110,6 +111,7 @@ macro_rules! conformance {
             hours_come_in_order_with_their_keys
             retention_is_set_and_taken_back
             keys_are_counted_by_state
+            live_keys_are_counted_by_kek_fenced_and_held_ones_too
         );
     };
     (@ $subject:ty, $part:ident: $($claim:ident)*) => {

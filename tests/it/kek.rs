@@ -253,3 +253,26 @@ fn opening_creates_nothing_unless_asked() {
     place.open();
     assert!(FileVault::open(&place.folder(), &place.root()).is_ok());
 }
+
+#[tokio::test]
+async fn a_destroyed_kek_is_nowhere_in_the_folder_and_destroying_it_again_is_fine() {
+    let place = Place::new();
+    let vault = place.open();
+    vault.create(&day(0)).await.expect("it answers");
+    vault.create(&day(1)).await.expect("it answers");
+    let file = place.folder().join(format!("{}.kek", day(0)));
+    let (bytes, second_name) = (fs::read(&file).expect("a file"), place.0.path().join("copy"));
+    fs::hard_link(&file, &second_name).expect("ours");
+    for _ in 0..2 {
+        let said = vault.destroy(&day(0)).await.expect("it answers");
+        assert!(said.contains("overwritten and removed"), "{said}");
+        assert!(vault.find(&day(0)).await.expect("it answers").is_none());
+    }
+    assert_eq!(
+        fs::read(&second_name).expect("the blocks"),
+        vec![0; bytes.len()],
+        "the blocks are overwritten"
+    );
+    assert!(!file.exists() && vault.find(&day(1)).await.expect("it answers").is_some());
+    assert!(place.open().find(&day(0)).await.expect("it answers").is_none(), "to other processes, too");
+}

@@ -1,5 +1,6 @@
 //! What tests share: a clock that stands still, a store that can be watched and hindered, small names.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -245,6 +246,12 @@ impl KeyStore for Spy {
     }
     async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
         self.there()?.advance_kek(id, to).await
+    }
+    async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
+        self.there()?.keks().await
+    }
+    async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
+        self.there()?.live_keys().await
     }
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
         self.there()?.customer(token).await

@@ -1,11 +1,11 @@
 //! Commands of the control topic: what is taken for one is one by the schema, and what the schema allows is taken.
 
 use hourseal::forget::{
-    Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, SweepCall, Terms, Unverified, pae,
+    Act, Call, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified, Wants, pae,
     to_envelope,
 };
 use hourseal::keys::HoldId;
-use hourseal::model::{CustomerId, Due, Hour};
+use hourseal::model::{CustomerId, Due, Hour, KekId};
 use serde_json::Value;
 
 use crate::memory::within;
@@ -18,13 +18,10 @@ pub fn run(data: &[u8]) {
         Ok(message) => is_by_the_schema(data, &message),
         Err(error) => quotes_nothing(&error),
     }
-    if let Some(call) = SweepCall::parse(data) {
+    if let Some(call) = Call::parse(data) {
         assert!(parse(data).is_err(), "a call is no command");
-        assert!(
-            data.starts_with(
-                format!(r#"{{"id":"{}","type":"sweep","due":{}"#, call.id, call.due.0).as_bytes()
-            )
-        );
+        let nonce = call.id.rsplit('/').next().and_then(|nonce| u64::from_str_radix(nonce, 16).ok());
+        assert_eq!(Call::record(&call.wants, nonce.expect("a nonce")), data);
     }
     if let Some(value) = object(data) {
         // The same without repeated names, on which the reference and the schema differ.
@@ -52,7 +49,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         hold.to_owned(),
         r#"{"id":"2","type":"release","customer":"acme","hold":"case-17"}"#.to_owned(),
         String::from_utf8(to_envelope(hold.as_bytes(), &[])).expect("UTF-8"),
-        String::from_utf8(SweepCall::record(Due(498_721), 7)).expect("UTF-8"),
+        String::from_utf8(Call::record(&Wants::Sweep(Due(498_721)), 7)).expect("UTF-8"),
+        String::from_utf8(Call::record(&Wants::DestroyKek(KekId::of_due(Due(498_721))), 7)).expect("UTF-8"),
         with("acme", "~quarantine"),
         with("acme", r"\u0061\ud83d\ude00é"),
         with("acme", &"c".repeat(257)),

@@ -167,6 +167,7 @@ fn settings(folder: &Path, bootstrap: &str) -> Result<Config, Failure> {
         // Its clock leaps from one hour's end to the next.
         ("ring.premint", "0s".to_owned()),
         ("retention.sweep", "0s".to_owned()),
+        ("kek.destroy", "0s".to_owned()),
     ];
     write_settings(folder, &values)?;
     let flags = values.map(|(key, value)| ("demo".to_owned(), key.to_owned(), value));

@@ -12,6 +12,9 @@ use crate::envelope::{Kek, random};
 use crate::keys::{KekVault, VaultError};
 use crate::model::{KekId, VaultId};
 
+/// What is done to a KEK's file.
+const DESTROYED: &str = "the file was overwritten and removed, and the vault has none of this name";
+
 /// KEKs as files of a folder, wrapped by a root key in a file elsewhere.
 pub struct FileVault(Arc<Folder>);
 
@@ -84,6 +87,11 @@ impl KekVault for FileVault {
         let id = id.clone();
         self.blocking(move |folder| folder.create(&id)).await
     }
+
+    async fn destroy(&self, id: &KekId) -> Result<&'static str, VaultError> {
+        let id = id.clone();
+        self.blocking(move |folder| folder.destroy(&id)).await
+    }
 }
 
 impl Folder {
@@ -113,6 +121,15 @@ impl Folder {
         self.find(id)?.ok_or_else(|| {
             VaultError::Unavailable(format!("{} vanished after it was created", path.display()))
         })
+    }
+
+    fn destroy(&self, id: &KekId) -> Result<&'static str, VaultError> {
+        let path = self.kek_file(id);
+        private::destroy_file(&path).map_err(refused)?;
+        match self.find(id)? {
+            None => Ok(DESTROYED),
+            Some(_) => Err(VaultError::Unavailable(format!("{} is there again", path.display()))),
+        }
     }
 
     fn kek_file(&self, id: &KekId) -> PathBuf {

@@ -7,10 +7,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::cells::Cells;
 use super::fault::malformed;
 use super::mint::known;
-use super::rows::{GATE, HourRows, customer_name, day, due_day};
+use super::rows::{GATE, HourRows, customer_name, day, due_day, kek, kek_id};
 use super::{AT_ONCE, ScyllaStore};
-use crate::keys::{Customer, DueHour, HourRow, StoreError};
-use crate::model::{Due, Hour, Token};
+use crate::keys::{Customer, DueHour, HourRow, KekRow, KeyState, StoreError};
+use crate::model::{Due, Hour, KekId, Token};
 use crate::telemetry::StoreOp;
 
 /// A partition of the `due` table.
@@ -169,24 +169,63 @@ impl ScyllaStore {
         rows.iter().map(due_hour).collect()
     }
 
-    /// (live, erased, erased by TTL): a scan of the whole table.
+    /// One for each day on which keys fall due: few enough for one answer.
+    pub(super) async fn list_keks(&self) -> Result<Vec<KekRow>, StoreError> {
+        let rows = self.ask.rows(StoreOp::Kek, &self.say.keks, ()).await?;
+        let mut keks: Vec<KekRow> = rows.iter().map(kek).collect::<Result<_, _>>()?;
+        keks.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        Ok(keks)
+    }
+
+    /// (live, erased, erased by TTL)
     pub(super) async fn count(&self) -> Result<(u64, u64, u64), StoreError> {
-        type State = (i32, Option<i8>, Option<i64>);
+        let (mut live, mut erased, mut by_ttl) = (0, 0, 0);
+        self.each_key(|_, state| {
+            match state {
+                KeyState::Live => live += 1,
+                KeyState::Erased => erased += 1,
+                KeyState::ErasedByTtl => by_ttl += 1,
+            }
+            Ok(())
+        })
+        .await?;
+        Ok((live, erased, by_ttl))
+    }
+
+    pub(super) async fn count_live(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
+        let mut live = BTreeMap::new();
+        self.each_key(|kek, state| {
+            if state == KeyState::Live {
+                *live.entry(kek_id(kek.unwrap_or_default())?).or_default() += 1;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(live)
+    }
+
+    /// Hears every key's KEK and state: a scan of the whole table.
+    async fn each_key(
+        &self,
+        mut hear: impl FnMut(Option<&str>, KeyState) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        type State = (i32, Option<i8>, Option<String>, Option<i64>);
         let pager = self.ask.session.execute_iter(self.say.states.clone(), ()).await;
         let unreadable =
             |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("keys not counted: {error}"));
         let pager = pager.map_err(|error| unreadable(&error))?;
         let mut rows = pager.rows_stream::<State>().map_err(|error| unreadable(&error))?;
-        let (mut live, mut erased, mut by_ttl) = (0, 0, 0);
         while let Some(row) = rows.next().await {
-            match row.map_err(|error| unreadable(&error))? {
-                (GATE, _, _) | (_, None, _) => {}
-                (_, Some(1), Some(_)) => live += 1,
-                (_, Some(2), _) => erased += 1,
-                (_, Some(_), _) => by_ttl += 1,
-            }
+            let (generation, state, kek, secret) = row.map_err(|error| unreadable(&error))?;
+            let state = match (generation, state, secret) {
+                (GATE, _, _) | (_, None, _) => continue,
+                (_, Some(1), Some(_)) => KeyState::Live,
+                (_, Some(2), _) => KeyState::Erased,
+                (_, Some(_), _) => KeyState::ErasedByTtl,
+            };
+            hear(kek.as_deref(), state)?;
         }
-        Ok((live, erased, by_ttl))
+        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ mod schema;
 mod session;
 mod statements;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -97,6 +98,14 @@ impl KeyStore for ScyllaStore {
 
     async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
         self.advance(id, to).await
+    }
+
+    async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
+        self.list_keks().await
+    }
+
+    async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
+        self.count_live().await
     }
 
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {

@@ -213,7 +213,7 @@ pub(super) fn kek_state(state: KekState) -> i8 {
     }
 }
 
-fn kek_id(text: &str) -> Result<KekId, StoreError> {
+pub(super) fn kek_id(text: &str) -> Result<KekId, StoreError> {
     KekId::parse(text).ok_or_else(|| malformed("KEK id"))
 }
 

@@ -85,6 +85,7 @@ pub(super) struct Statements {
 
     /// id
     pub(super) kek: PreparedStatement,
+    pub(super) keks: PreparedStatement,
     pub(super) kek_serial: PreparedStatement,
     /// id, check_value
     pub(super) register_kek: PreparedStatement,
@@ -273,6 +274,7 @@ impl Statements {
             set_floor: press.cas("UPDATE policy SET floor = ? WHERE \"token\" = ? IF floor = ?").await?,
             close: press.cas("UPDATE policy SET status = 1 WHERE \"token\" = ? IF status = null").await?,
             kek: press.plain(kek).await?,
+            keks: press.plain("SELECT id, check_value, state FROM kek").await?,
             kek_serial: press.serial(kek).await?,
             register_kek: press
                 .cas("INSERT INTO kek (id, check_value, state) VALUES (?, ?, 1) IF NOT EXISTS")
@@ -307,7 +309,7 @@ impl Statements {
                        AND (due, \"token\", hour) > (?, ?, ?) AND (due) <= (?) LIMIT ?",
                 )
                 .await?,
-            states: press.plain("SELECT generation, state, writetime(wrapped) AS wrapped_at FROM key").await?,
+            states: press.plain("SELECT generation, state, kek, writetime(wrapped) AS wrapped_at FROM key").await?,
         })
     }
 }

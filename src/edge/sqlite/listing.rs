@@ -1,10 +1,12 @@
 //! Lists of customers, hours and due hours.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Row, Transaction};
 
-use super::rows::{Reads, customer, gate};
-use crate::keys::{Customer, DueHour, Hold, HoldId, HourRow, StoreError};
-use crate::model::{Due, Hour, Token};
+use super::rows::{Reads, customer, gate, kek, kek_id};
+use crate::keys::{Customer, DueHour, Hold, HoldId, HourRow, KekRow, StoreError};
+use crate::model::{Due, Hour, KekId, Token};
 
 pub(super) fn customers(
     tx: &Transaction<'_>,
@@ -76,6 +78,27 @@ pub(super) fn holds(tx: &Transaction<'_>) -> Result<Vec<Hold>, StoreError> {
         })
     };
     Ok(statement.query_map((), hold)?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn keks(tx: &Transaction<'_>) -> Result<Vec<KekRow>, StoreError> {
+    let mut statement = tx.prepare("SELECT id, check_value, state FROM kek ORDER BY id")?;
+    let mut rows = statement.query(())?;
+    let mut keks = Vec::new();
+    while let Some(row) = rows.next()? {
+        keks.push(kek(row)?);
+    }
+    Ok(keks)
+}
+
+pub(super) fn live_keys(tx: &Transaction<'_>) -> Result<BTreeMap<KekId, u64>, StoreError> {
+    let mut statement = tx.prepare("SELECT kek, count(*) FROM key WHERE state = 1 GROUP BY kek")?;
+    let mut rows = statement.query(())?;
+    let mut live = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        live.insert(kek_id(&id)?, row.get::<_, i64>(1)?.unsigned_abs());
+    }
+    Ok(live)
 }
 
 /// (live, erased, erased by TTL)

@@ -14,6 +14,7 @@ mod mint;
 mod open;
 mod rows;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -81,6 +82,14 @@ impl KeyStore for SqliteStore {
     async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
         let id = id.clone();
         self.db.write(move |tx| ledger::advance_kek(tx, &id, to)).await
+    }
+
+    async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
+        self.db.read(listing::keks).await
+    }
+
+    async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
+        self.db.read(listing::live_keys).await
     }
 
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {

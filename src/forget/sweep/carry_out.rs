@@ -3,10 +3,10 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ruling::SweepRuling;
-use super::{SweepCall, SweptBatch, SweptHour, pending};
+use super::{SweptBatch, SweptHour, pending};
 use crate::forget::destroy::{Target, destroy};
 use crate::forget::execute::{Desk, Trouble, promises, time};
-use crate::forget::{Deed, Outcome, Receipt};
+use crate::forget::{Call, Deed, Outcome, Receipt};
 use crate::keys::{DueHour, Meta, StoreError, Stored};
 use crate::model::{Due, KekId, Millis};
 
@@ -39,7 +39,7 @@ pub(in crate::forget) enum Swept {
 /// [`Trouble`]: ask again later.
 pub(in crate::forget) async fn sweep(
     desk: &Desk,
-    call: &SweepCall,
+    call: &Call,
     offset: i64,
     requested_at: Option<Millis>,
 ) -> Result<Swept, Trouble> {
@@ -65,7 +65,7 @@ pub(in crate::forget) async fn sweep(
 }
 
 /// The stored choice, or a new one that is stored before anything of it is done.
-async fn ruling(desk: &Desk, call: &SweepCall, offset: i64) -> Result<Option<SweepRuling>, Trouble> {
+async fn ruling(desk: &Desk, call: &Call, offset: i64) -> Result<Option<SweepRuling>, Trouble> {
     let read = |body: &[u8]| SweepRuling::parse(body).ok_or(Trouble::Verdict(call.digest));
     if let Some(before) = desk.store.verdict(call.digest).await? {
         return read(&before).map(Some);
@@ -94,7 +94,7 @@ struct Forgotten {
 /// `None` where a hold came in between, or a command was faster: that hour is not this sweep's.
 async fn forget(
     desk: &Desk,
-    call: &SweepCall,
+    call: &Call,
     DueHour { token, hour, .. }: DueHour,
     meta: &Meta,
     now: Millis,
@@ -110,7 +110,7 @@ async fn forget(
 
 fn receipt(
     desk: &Desk,
-    call: &SweepCall,
+    call: &Call,
     requested_at: Option<Millis>,
     meta: &Meta,
     forgotten: &[Forgotten],

@@ -3,17 +3,14 @@
 //! Promise: what is swept went by the earliest clock and against no hold; every swept hour is in exactly one receipt.
 //! Not here: when a process looks (`app`), how an hour is fenced and erased ([`super::destroy`]).
 //!
-//! A [`SweepCall`] is a record of the control topic, so that a sweep has what every command has: its place in an order, a
-//! verdict that every redo obeys, and a receipt in one transaction with its offset. It says nothing but *look now*: whoever
-//! writes one gets done what the clock would do.
+//! A sweep is asked for by a [`Call`](super::Call), so that it has what every command has: its place in an order, a verdict that
+//! every redo obeys, and a receipt in one transaction with its offset.
 
-mod call;
 mod carry_out;
 mod entry;
 mod pending;
 mod ruling;
 
-pub use call::SweepCall;
 pub(super) use carry_out::{Sweep, Swept, sweep};
 pub use entry::{NotSwept, SWEPT_HEADER, SweptBatch, SweptHour};
 pub use pending::{Pending, PendingHour, pending};

@@ -75,6 +75,10 @@ impl Cache for Diary {
         self.write(format!("evict {} to {}", from.0 - HOUR.0, to.0 - HOUR.0));
     }
 
+    fn forget_kek(&self, kek: &KekId) {
+        self.write(format!("forget {kek}"));
+    }
+
     fn evict_all(&self) {
         self.write("evict all");
     }
@@ -106,6 +110,7 @@ fn follow(world: &World, readings: Vec<(Vec<i64>, Vec<Poll>)>) -> Vec<String> {
     let (diary, stop) = (Diary::default(), Stop::default());
     let following = Following {
         store: Arc::clone(&world.store) as Arc<dyn KeyStore>,
+        vault: Arc::clone(&world.vault) as Arc<dyn KekVault>,
         clock: Arc::new(FakeClock),
         runtime: world.runtime.handle().clone(),
         cache: Arc::new(diary.clone()),

@@ -1,6 +1,5 @@
 //! The executor as the engine drives it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -75,6 +74,7 @@ fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -> (Executor
     let tallies = Tallies::default();
     let executor = Executor::new(ExecutorParts {
         store: Arc::clone(&world.store) as Arc<dyn KeyStore>,
+        vault: Arc::clone(&world.vault) as Arc<dyn KekVault>,
         clock: Arc::new(FakeClock),
         runtime: world.runtime.handle().clone(),
         trust,

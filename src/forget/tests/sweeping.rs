@@ -7,18 +7,18 @@ impl World {
     fn swept(&self, offset: i64, nonce: u64) -> Option<Sweep> {
         match self.try_execute(offset, &call(nonce)).expect("no trouble") {
             Answer::Swept(sweep) => Some(*sweep),
-            Answer::NothingDue => None,
+            Answer::NothingDue("sweep") => None,
             answer => panic!("{answer:?}"),
         }
     }
 
     fn restore_sweep(&self, Sweep { receipt, hours }: &Sweep) -> Result<Restored, Trouble> {
-        self.runtime.block_on(restore(&*self.store, &FakeClock, receipt, hours))
+        self.runtime.block_on(restore(&*self.store, &*self.vault, &FakeClock, receipt, hours))
     }
 }
 
 fn call(nonce: u64) -> Vec<u8> {
-    SweepCall::record(Due(HOUR.0), nonce)
+    Call::record(&Wants::Sweep(Due(HOUR.0)), nonce)
 }
 
 /// Two of these hours are due; the third is an hour too young.
@@ -46,7 +46,7 @@ fn a_sweep_forgets_what_is_due_by_the_clock_and_nothing_else() {
 #[test]
 fn what_the_call_says_is_due_binds_nobody() {
     let world = three_hours();
-    let early = SweepCall::record(Due(u32::MAX), 1);
+    let early = Call::record(&Wants::Sweep(Due(u32::MAX)), 1);
     assert!(matches!(world.try_execute(0, &early), Ok(Answer::Swept(_))));
     assert_eq!(world.store.live_keys(), 1, "the earliest clock decides");
     let mut late = three_hours();

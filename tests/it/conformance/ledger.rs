@@ -6,7 +6,7 @@ use hourseal::keys::*;
 use hourseal::model::*;
 use tokio::task::JoinSet;
 
-use super::{Subject, won};
+use super::{Subject, candidate, mint_one, won};
 use crate::world::{DAY, HOUR, command, customer, random};
 
 pub async fn another_vault_is_refused_by_name(subject: &impl Subject) {
@@ -68,6 +68,20 @@ pub async fn a_kek_never_goes_back_in_its_life(subject: &impl Subject) {
     }
     let again = store.register_kek(&id, [2; 16]).await.expect("it answers");
     assert_eq!((again.state, again.check), (KekState::Destroyed, [1; 16]), "an id is never used twice");
+}
+
+pub async fn every_kek_is_listed_with_its_state(subject: &impl Subject) {
+    let store = subject.open().await;
+    assert_eq!(store.keks().await.expect("it answers"), []);
+    let states = [KekState::Live, KekState::Closing, KekState::Destroyed];
+    for (day, state) in (0..).zip(states) {
+        let id = KekId::of_due(Due(HOUR.0 + 24 * day));
+        store.register_kek(&id, [1; 16]).await.expect("it answers");
+        store.advance_kek(&id, state).await.expect("it answers");
+    }
+    let listed = store.keks().await.expect("it answers");
+    assert!(listed.is_sorted_by_key(|row| row.id.clone()));
+    assert_eq!(listed.iter().map(|row| row.state).collect::<Vec<_>>(), states);
 }
 
 pub async fn a_verdict_is_stored_once(subject: &impl Subject) {
@@ -195,4 +209,31 @@ pub async fn keys_are_counted_by_state(subject: &impl Subject) {
         store.erase(token, HOUR.plus(hour), command(1), HOUR.start()).await.expect("it answers");
     }
     assert_eq!(store.count_keys().await.expect("it answers"), (3, 2, 1));
+}
+
+/// What is counted here is what the destruction of a KEK would take.
+pub async fn live_keys_are_counted_by_kek_fenced_and_held_ones_too(subject: &impl Subject) {
+    let store = subject.open().await;
+    assert_eq!(store.live_keys().await.expect("it answers").len(), 0);
+    let first = won(&*store, "acme", HOUR, 0).await;
+    let [fenced, held, erased] = [1, 2, 3].map(|hour| HOUR.plus(hour));
+    for hour in [fenced, held, erased] {
+        won(&*store, "acme", hour, 0).await;
+        won(&*store, "other", hour, 0).await;
+    }
+    let later = Due(HOUR.0 + 25 + 24 * 7);
+    let other = Candidate { due: later, kek: KekId::of_due(later), ..candidate(&*store, "third", HOUR, 0) };
+    assert_eq!(mint_one(&*store, &other).await, Minted::Won);
+
+    let token = store.token(&customer("acme"));
+    store.fence(token, fenced, first.due, command(1)).await.expect("it answers");
+    let hold = Hold { id: HoldId(b"case".to_vec()), token, from: held, to: held };
+    store.place_hold(&hold).await.expect("it answers");
+    store.fence(token, erased, first.due, command(1)).await.expect("it answers");
+    store.erase(token, erased, command(1), HOUR.start()).await.expect("it answers");
+
+    let live = store.live_keys().await.expect("it answers");
+    assert_eq!(live.get(&first.kek), Some(&6), "{live:?}");
+    assert_eq!(live.get(&other.kek), Some(&1), "{live:?}");
+    assert_eq!(live.values().sum::<u64>(), 7);
 }

@@ -1,0 +1,174 @@
+"""When a day has ended, what wrapped its keys is destroyed: copies of the key store open nothing of it any more.
+
+The copy is made before anything is erased, and is opened by the oracle, not by our own code."""
+
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from children import wait_until
+from oracle.events import HOUR_MS, now_ms
+from oracle.keystore import KeyRow, KeyStore, unwrap_dek
+from stores import Keyspace
+from test_13_signatures import Office, ask
+from test_14_sweep import await_swept
+from test_8_erase import events, outcomes
+from world import TESTKIT, World
+
+HOUR = now_ms() // HOUR_MS - 1
+SETTINGS = {"retention": {"default": "2h", "sweep": "1s"}, "ring": {"premint": "0s"}, "kek": {"destroy": "1s"}}
+DUE = HOUR + 3
+# An hour after the day of due, and the grace, have ended.
+AFTER = (DUE // 24 + 1) * 24 + 1
+
+
+@pytest.fixture(params=["file", "cql"])
+def store(request):
+    return request.getfixturevalue("cassandra") if request.param == "cql" else None
+
+
+@pytest.fixture
+def world(kafka, store, make_world) -> World:
+    world = make_world(kafka, store=store, binary=TESTKIT, settings=SETTINGS)
+    world.set_clock(hours=0)
+    world.feed(islice(events(b"acme", HOUR), 20))
+    world.feed(islice(events(b"bravo", HOUR), 20))
+    return world
+
+
+def set_hour(world: World, hour: int):
+    """The clocks' hour from now on."""
+    world.set_clock(seconds=hour * 3600 - now_ms() // 1000)
+
+
+class Copy:
+    """What somebody has who copied the key store: the wrapped keys, and the vault as it is when they try."""
+
+    def __init__(self, world: World):
+        self.keys: KeyStore = world.keys()
+        self.rows: list[KeyRow] = [row for row in self.keys.read_rows() if row.slot.hour == HOUR]
+        assert len(self.rows) == 2 and all(row.wrapped for row in self.rows)
+
+    def opens(self) -> bool:
+        self.keys._keks.clear()
+        try:
+            for row in self.rows:
+                unwrap_dek(self.keys.kek(row.kek), row.kek, row.slot, row.commitment, row.wrapped)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def kek_file(self, world: World) -> Path:
+        return world.vault / f"{self.rows[0].kek}.kek"
+
+
+def destroyed(world: World) -> list[dict]:
+    return [receipt for receipt in world.receipt_bodies() if receipt["type"] == "destroy-kek"]
+
+
+def ended(worker, state: str) -> float:
+    return worker.figures().sum("ended_keks", state=state)
+
+
+def test_a_copy_of_the_store_opens_nothing_once_the_day_of_due_has_ended(world):
+    worker = world.worker()
+    world.await_drained()
+    copy = Copy(world)
+    assert copy.opens() and copy.kek_file(world).exists()
+
+    set_hour(world, DUE)
+    await_swept(world, 2)
+    assert copy.opens(), "erased in the store, and not in its copies"
+    assert destroyed(world) == []
+
+    set_hour(world, AFTER)
+    (receipt,) = wait_until(lambda: destroyed(world), 40, "the KEK is destroyed", alive=worker)
+    assert (receipt["kek"], receipt["outcome"], receipt["level"]) == (copy.rows[0].kek, "kek-destroyed", "L3")
+    assert receipt["from_hour"] <= DUE <= receipt["to_hour"] == receipt["from_hour"] + 23
+    assert not copy.kek_file(world).exists() and not copy.opens()
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+    wait_until(lambda: ended(worker, "free") == 0, 30, "nothing is left to destroy")
+    worker.stop()
+    assert len(destroyed(world)) == 1
+    world.worker().stop()
+    assert len(destroyed(world)) == 1, "a restart destroys nothing again"
+
+
+def test_a_held_key_keeps_its_kek_until_it_is_released_and_swept(world, tmp_path):
+    world.office = office = Office(tmp_path / "office", world.binary)
+    worker = world.worker(settings=office.settings)
+    world.await_drained()
+    copy = Copy(world)
+    hold = ("--customer", "bravo", "--hold", "case-17")
+    hours = ("--from", str(HOUR), "--to", str(HOUR))
+    ask(world, "hold", "place", *hold, *hours, "--sign-with", office.key("legal"))
+    set_hour(world, AFTER)
+    await_swept(world, 1)
+    wait_until(lambda: ended(worker, "needed") == 1, 30, "it is seen to be needed", alive=worker)
+    assert destroyed(world) == [] and copy.opens()
+    assert outcomes(world, "bravo", HOUR) == {"opened"}, "what is held opens"
+
+    both = ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
+    assert ask(world, "hold", "release", *hold, *both)["outcome"] == "hold-released"
+    wait_until(lambda: destroyed(world), 40, "the KEK is destroyed", alive=worker)
+    assert not copy.opens()
+    worker.stop()
+
+
+def test_a_store_put_back_after_its_kek_is_destroyed_serves_nothing_of_it(kafka, make_world):
+    world = make_world(kafka, binary=TESTKIT, settings=SETTINGS)
+    world.set_clock(hours=0)
+    world.feed(islice(events(b"acme", HOUR), 20))
+    worker = world.worker()
+    world.await_drained()
+    worker.stop()
+    folder, backup, vault = world.store.path.parent, world.folder / "backup", world.folder / "vault-backup"
+    shutil.copytree(folder, backup)
+    shutil.copytree(world.vault, vault)
+    set_hour(world, AFTER)
+    worker = world.worker()
+    wait_until(lambda: destroyed(world), 40, "the KEK is destroyed", alive=worker)
+    worker.stop()
+
+    def put_back(copy: Path, place: Path):
+        shutil.rmtree(place)
+        shutil.copytree(copy, place)
+
+    put_back(backup, folder)
+    assert "opened" not in outcomes(world, "acme", HOUR), "without a worker, too"
+    worker = world.worker()
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+    assert "HS1407" in worker.log.read_text()
+    worker.stop()
+
+    put_back(backup, folder)
+    put_back(vault, world.vault)
+    assert outcomes(world, "acme", HOUR) == {"opened"}, "who copies the vault too has everything: assumption A2"
+    worker = world.worker(ready=False)
+    why = "a copy was put back, and a person has to look"
+    wait_until(lambda: why in (worker.why_not_ready() or ""), 30, "it does not serve", alive=worker)
+    worker.stop()
+    assert len(destroyed(world)) == 1
+
+
+def test_a_forged_call_destroys_no_kek_that_is_needed(world):
+    worker = world.worker(settings={"kek": {"destroy": "0s"}, "retention": {"sweep": "0s"}})
+    world.await_drained()
+    copy = Copy(world)
+    kek = copy.rows[0].kek
+
+    def forge(nonce: int):
+        call = {"id": f"~destroy-kek/{kek}/{nonce:016x}", "type": "destroy-kek", "kek": kek}
+        world.command_bytes(str(call).replace("'", '"').replace(" ", "").encode())
+
+    count = lambda: worker.figures().sum("control_messages_total", kind="destroy-kek", outcome="nothing-due")  # noqa: E731
+    forge(1)
+    wait_until(lambda: count() == 1, 30, "it is looked at", alive=worker)
+    set_hour(world, AFTER)
+    forge(2)
+    wait_until(lambda: count() == 2, 30, "it is looked at", alive=worker)
+    assert copy.opens() and world.receipt_bodies() == []
+    worker.stop()
+    if isinstance(world.store, Keyspace):
+        assert world.store.cql()("SELECT digest FROM verdict") == []
