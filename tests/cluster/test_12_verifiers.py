@@ -7,11 +7,12 @@ import shutil
 import pytest
 from nacl.signing import SigningKey
 from oracle.receipt_log import Log, b64
-from verifiers import Verifiers
+from verifiers import VERIFIERS, Verifiers
 from world import RELEASE
 
 ORIGIN = "hourseal/0f1e2d3c4b5a69788796a5b4c3d2e1f0/jobs.receipts"
 KEY = SigningKey(bytes(range(32)))
+SCHEMAS = VERIFIERS.parent
 
 pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="go is not installed: the verifiers were NOT compared")
 
@@ -56,6 +57,46 @@ def test_every_verifier_refuses_each_single_bit_that_is_altered(verifiers):
         assert {verdict.split()[0] for verdict in verdicts} == {"refused"}
         steps.update(verdicts)
     assert steps == {f"refused {step}" for step in ("form", "key", "signature", "inclusion")}
+
+
+def hour_proof(log: Log, leaves: list[bytes], index: int, of: int) -> bytes:
+    """An hour of the sweep whose receipt is the `of`-th of the log, by the written form."""
+    sweep = Log("", KEY, leaves)
+    path = "".join(f"{b64(node)}\n" for node in sweep.path(index, 0, len(leaves)))
+    head = f"hourseal/swept-hour@v1\nleaf {b64(leaves[index])}\nindex {index}\n{path}\n"
+    return head.encode() + log.proof(of)
+
+
+def sweep_receipt(leaves: list[bytes], **changes) -> bytes:
+    """The schema's own example, of this sweep."""
+    examples = json.loads((SCHEMAS / "receipt.schema.json").read_text())["examples"]
+    (example,) = [example for example in examples if example["type"] == "sweep"]
+    root = Log("", KEY, leaves).root(0, len(leaves)).hex()
+    return json.dumps({**example, "swept": {"hours": len(leaves), "root": root}, **changes}).encode()
+
+
+def test_every_verifier_takes_each_hour_of_a_sweep_and_refuses_each_altered_bit_and_another_sweeps_hour(verifiers):
+    leaves = [bytes([number]) * 24 for number in range(100)]
+    values = [receipt(0), sweep_receipt(leaves), receipt(2), sweep_receipt(leaves[:1])]
+    log = Log(ORIGIN, KEY, values)
+    proofs = [hour_proof(log, leaves, index, 1) for index in range(100)]
+    assert verifiers.of_bytes(log.vkey(), proofs) == ["ok 1 of 4"] * 100
+    assert verifiers.of_bytes(log.vkey(), [hour_proof(log, leaves[:1], 0, 3)]) == ["ok 3 of 4"], "a sweep of one"
+
+    steps = set()
+    for proof in [proofs[0], proofs[64], proofs[99], hour_proof(log, leaves[:1], 0, 3)]:
+        verdicts = verifiers.of_bytes(log.vkey(), flips(proof))
+        assert {verdict.split()[0] for verdict in verdicts} == {"refused"}
+        steps.update(verdicts)
+    assert steps == {f"refused {step}" for step in ("form", "key", "signature", "inclusion", "swept")}
+
+    others = [b"another hour".ljust(24), *leaves[1:]]
+    head, _, rest = proofs[0].partition(b"\n\n")
+    wrong = [hour_proof(log, others, 0, 1), hour_proof(log, leaves, 3, 0), hour_proof(log, leaves, 0, 3)]
+    assert set(verifiers.of_bytes(log.vkey(), wrong)) == {"refused swept"}
+    malformed = [head + b"\n" + b64(bytes(31)).encode() + b"\n\n" + rest, head + b"\n\n\n" + rest, proofs[0] + b"\n"]
+    malformed += [proofs[0].replace(b"index 0\n", b"index 00\n", 1), b"\n".join(head.split(b"\n")[:1]) + b"\n\n" + rest]
+    assert set(verifiers.of_bytes(log.vkey(), malformed)) == {"refused form"}
 
 
 def test_the_comparison_notices_a_good_proof_among_altered_ones_and_a_verifier_that_disagrees(verifiers):

@@ -2,6 +2,7 @@
 
 The receipt's hours are read and their root is computed here, by the letter of schemas/receipt-log.md."""
 
+import base64
 import hashlib
 import json
 import random
@@ -15,8 +16,10 @@ from confluent_kafka import Producer
 from oracle.events import HOUR_MS, now_ms
 from oracle.keystore import ERASED
 from stores import Keyspace
+from test_12_receipt_log import PKCS8
 from test_13_signatures import Office, ask
 from test_8_erase import events, outcomes
+from verifiers import Verifiers
 from world import LONG, TESTKIT, World, seeded
 
 HOUR = now_ms() // HOUR_MS - 1
@@ -126,6 +129,47 @@ def test_due_hours_go_without_a_command_and_the_receipt_names_each_of_them(world
     if not isinstance(world.store, Keyspace):
         rows = world.keys().rows()
         assert all(row.state == ERASED and not row.wrapped for slot, row in rows.items() if slot.hour == HOUR)
+    worker.stop()
+
+
+def test_an_hour_that_went_in_a_sweep_is_certified_and_proven_outside(kafka, store, make_world, tmp_path):
+    key_file = tmp_path / "receipts.key"
+    body = base64.b64encode(PKCS8 + bytes(range(32))).decode()
+    key_file.write_text(f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    key_file.chmod(0o600)
+    settings = {**SWEEPING, "receipts": {"signing_key_file": str(key_file)}, "kek": {"destroy": "1s"}}
+    world = make_world(kafka, store=store, binary=TESTKIT, settings=settings)
+    world.set_clock(hours=0)
+    for customer in (b"acme", b"bravo", b"cargo"):
+        world.feed(islice(events(customer, HOUR), 3))
+    worker = world.worker()
+    world.await_drained()
+    make_due(world)
+    await_swept(world, 3)
+    about = ("--customer", "bravo", "--hour", str(HOUR))
+    wait_until(lambda: worker.get("/checkpoint")[0] == 200, 30, "the sweep is signed", alive=worker)
+    (bravo,) = [key for key in world.cli_json("keys", "ls", "--json") if key["customer"] == "bravo"]
+
+    certificate = json.loads(world.cli("receipts", "certificate", *about, "--json"))
+    assert (certificate["outcome"], certificate["level"], certificate["l3_done_at"]) == ("erased", "L1", None)
+    assert (certificate["customer_token"], certificate["keys_erased"]) == (bravo["token"], 1)
+    (key,) = certificate["keys"]
+    assert key["key_id"] == bravo["key_id"] and str(HOUR) in certificate["first_hour"] == certificate["last_hour"]
+    proof = tmp_path / "bravo.proof"
+    proof.write_text(certificate["proof"])
+    if shutil.which("go"):
+        (verdict,) = Verifiers(world.binary, tmp_path).of_files(certificate["verifier_key"], [proof])
+        assert verdict.startswith("ok ")
+    shown = json.loads(world.cli("receipts", "verify", str(proof), "--key", certificate["verifier_key"], "--json", bare=True))
+    assert shown["hour"] == {"token": bravo["token"], "hour": HOUR, "key_count": 1}
+    assert len(world.cli_json("receipts", "ls", "--customer", "bravo", "--json")) == 1
+    assert world.cli_json("receipts", "ls", "--customer", "nobody", "--json") == []
+    nothing = ("receipts", "certificate", "--customer", "bravo", "--hour", str(HOUR + 1))
+    assert "no receipt is of that customer's hour" in world.cli(*nothing, code=78, errors=True)
+
+    world.set_clock(seconds=((HOUR + 3) // 24 + 1) * 24 * 3600 + 3600 - now_ms() // 1000)
+    level = lambda: json.loads(world.cli("receipts", "certificate", *about, "--json"))["level"]  # noqa: E731
+    wait_until(lambda: level() == "L3", 40, "the KEK is destroyed, and the certificate says so", every=1)
     worker.stop()
 
 

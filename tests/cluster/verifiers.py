@@ -15,7 +15,7 @@ class Verifiers:
         subprocess.run(["go", "build", "-o", go, "."], cwd=VERIFIERS / "go", check=True)
         self._commands = {
             "rust": lambda vkey, files: [binary, "receipts", "verify", "--key", vkey, *files],
-            "python": lambda vkey, files: [sys.executable, VERIFIERS / "python" / "verify_receipt.py", vkey, *files],
+            "python": lambda vkey, files: [sys.executable, VERIFIERS / "python" / "verify_swept.py", vkey, *files],
             "go": lambda vkey, files: [go, vkey, *files],
         }
 

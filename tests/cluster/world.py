@@ -173,10 +173,13 @@ class World:
         self._workers.append(worker)
         return worker.await_ready() if ready else worker
 
-    def cli(self, *arguments: str, code: int = 0, errors: bool = False, settings: dict | None = None) -> str:
+    def cli(
+        self, *arguments: str, code: int = 0, errors: bool = False, bare: bool = False, settings: dict | None = None
+    ) -> str:
         """Runs a command to its end and returns what it printed (with `errors`, what it complained about too); a reader
-        needs no instance of its own. `settings` are this run's, over the world's."""
-        command = [self.binary, *arguments, "--config", self.config("cli", settings=settings)]
+        needs no instance of its own. `settings` are this run's, over the world's; a `bare` command takes none."""
+        config = [] if bare else ["--config", self.config("cli", settings=settings)]
+        command = [self.binary, *arguments, *config]
         env = {**os.environ, **self.env}
         done = subprocess.run(command, capture_output=True, timeout=120, cwd=self.folder, env=env)
         with open(self.folder / "cli.log", "ab") as log:

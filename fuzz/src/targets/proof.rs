@@ -1,8 +1,10 @@
 //! Proofs of receipts, which anybody may hand to a verifier: one form only, and none is believed without the key's signature.
 
-use hourseal::forget::SigningKey;
-use hourseal::forget::log::{Checkpoint, Head, Origin, Proof, Tree, VerifierKey, leaf_hash};
-use hourseal::model::StoreId;
+use hourseal::forget::log::{
+    AnyProof, Checkpoint, Head, HourProof, Origin, Proof, Tree, VerifierKey, leaf_hash,
+};
+use hourseal::forget::{SigningKey, SweptBatch, SweptHour};
+use hourseal::model::{Hour, StoreId, Token};
 
 use crate::memory::within;
 
@@ -18,23 +20,41 @@ fn origin() -> Origin {
 }
 
 pub fn run(data: &[u8]) {
-    let Ok(proof) = within(16 * data.len() + 4_096, || Proof::parse(data)) else { return };
+    let Ok(proof) = within(16 * data.len() + 4_096, || AnyProof::parse(data)) else { return };
     assert_eq!(proof.to_string().as_bytes(), data, "read in one form only");
     let verifier = VerifierKey::new(origin().as_str(), key().public()).expect("a name");
     if proof.verify(&verifier).is_ok() {
         assert!(
-            seeds().iter().any(|seed| Proof::parse(seed).as_ref() == Ok(&proof)),
+            seeds().iter().any(|seed| AnyProof::parse(seed).as_ref() == Ok(&proof)),
             "the key has signed only the seeds"
         );
     }
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
-    [(1, 0), (5, 3), (8, 7)].map(|(size, index)| proof(size, index).to_string().into_bytes()).into()
+    let receipt = |number: u64| format!("receipt {number}").into_bytes();
+    let receipts =
+        [(1, 0), (5, 3), (8, 7)].map(|(size, index)| AnyProof::Receipt(proof(size, index, receipt)));
+    let hours = [(1, 0), (5, 3)].map(|(size, index)| AnyProof::Hour(hour_proof(size, index)));
+    receipts.into_iter().chain(hours).map(|proof| proof.to_string().into_bytes()).collect()
 }
 
-fn proof(size: u64, index: u64) -> Proof {
-    let value = |number: u64| format!("receipt {number}").into_bytes();
+/// An hour of the schema's sweep, as if it had these.
+fn hour_proof(size: u8, index: usize) -> HourProof {
+    let hour = |n| SweptHour { token: Token([n; 16]), hour: Hour(498_000), key_count: 0, keys: Vec::new() };
+    let hours: Vec<SweptHour> = (0..size).map(hour).collect();
+    let SweptBatch { hours: count, root } = SweptBatch::of(&hours);
+    let schema = include_str!("../../../schemas/receipt.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).expect("the schema is JSON");
+    let mut receipt = schema["examples"][1].clone();
+    let root: String = root.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    receipt["swept"] = serde_json::json!({ "hours": count, "root": root });
+    let path = SweptBatch::path(&hours, index).expect("one of them");
+    let receipt = proof(3, 1, |_| receipt.to_string().into_bytes());
+    HourProof { leaf: hours[index].leaf(), index: index as u64, path, receipt }
+}
+
+fn proof(size: u64, index: u64, value: impl Fn(u64) -> Vec<u8>) -> Proof {
     let mut tree = Tree::default();
     (0..size).for_each(|number| tree.append(leaf_hash(&value(number))));
     let root = tree.root_at(size).expect("it has that size");

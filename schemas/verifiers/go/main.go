@@ -135,7 +135,7 @@ func main() {
 				decoded, _ := base64.StdEncoding.DecodeString(text)
 				name, text = strconv.Itoa(number+1), string(decoded)
 			}
-			var p proof
+			var p anyProof
 			p.parse(text)
 			if step := p.verify(key); step != "" {
 				exit = 65

@@ -134,7 +134,7 @@ def proofs(files):
                 yield file, opened.read(MOST_BYTES + 1)
 
 
-def main(vkey, *files):
+def main(vkey, *files, verify=verify):
     key, refused = Key(vkey), 0
     for name, proof in proofs(files):
         try:

@@ -4,19 +4,26 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::reading::{Entry, SignedLog, read_signed};
-use super::{Failure, Settings, is_of, none_of, output, verifier_key};
+use super::{Failure, Settings, is_of, keystore, none_of, output, text, verifier_key};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
-use crate::forget::log::VerifierKey;
-use crate::forget::{Outcome, Receipt, assumption};
+use crate::forget::log::{AnyProof, VerifierKey};
+use crate::forget::{Act, Deed, ErasedKey, Outcome, Receipt, SweptHour, assumption};
 use crate::lane::OutputKey;
-use crate::model::{Clock as _, Hour, Millis};
+use crate::model::{Clock as _, CustomerId, Hour, Millis, Token};
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Certificate {
     /// The command's id, or its digest
-    id: String,
+    #[arg(required_unless_present = "customer", conflicts_with = "customer")]
+    id: Option<String>,
+    /// Whose hour, instead of a command: also one that went in a sweep
+    #[arg(long, value_parser = text::customer, requires = "hour")]
+    customer: Option<CustomerId>,
+    /// Which hour of the customer: a number, or an RFC 3339 time within it
+    #[arg(long, value_parser = text::hour, requires = "customer")]
+    hour: Option<Hour>,
     /// The log's verifier key [default: that of receipts.signing_key_file]
     #[arg(long, value_name = "VKEY", value_parser = verifier_key)]
     key: Option<VerifierKey>,
@@ -29,14 +36,21 @@ pub struct Certificate {
 
 const HELP: &str = "\
 Only for what was erased, or had no key: a receipt `refused` or `incomplete` gets no certificate,
-and exit code 65. The proof at its end is a file of its own for `hourseal receipts verify`.";
+and exit code 65. The proof at its end is a file of its own for `hourseal receipts verify`.
+
+Examples:
+  hourseal receipts certificate 2026-11-24/17
+  hourseal receipts certificate --customer acme --hour 2026-10-24T13:00Z --json";
 
 pub fn run(flags: &Certificate) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
-    let signed = read_signed(&config, flags.key.as_ref(), |receipt| is_of(receipt, &flags.id))?;
-    let entry = certifiable(&signed.log.entries, &flags.id)?;
-    let proof = signed.proof(entry)?;
-    let rows = rows(&config, &signed, entry, SystemClock.now());
+    let asked = Asked::of(flags, &config)?;
+    let signed = read_signed(&config, flags.key.as_ref(), |receipt, swept| {
+        asked.concerns(receipt, swept) || matches!(receipt.deed, Deed::DestroyKek { .. })
+    })?;
+    let certified = certifiable(&signed, &asked)?;
+    let proof = &certified.proof;
+    let rows = rows(&config, &signed, &certified, SystemClock.now());
     if flags.json {
         let mut fields: Map<String, Value> =
             rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -46,23 +60,106 @@ pub fn run(flags: &Certificate) -> anyhow::Result<()> {
     output::text(&format!("{}\nproof\n\n{proof}", output::fields(&rows)))
 }
 
-/// The receipt that can be certified. Where an id was used twice, that of the command that was carried out.
-fn certifiable<'a>(entries: &'a [Entry], id: &str) -> Result<&'a Entry, Failure> {
-    let is_done = |entry: &&Entry| matches!(entry.receipt.outcome, Outcome::Erased | Outcome::NothingToErase);
-    entries.iter().find(is_done).ok_or_else(|| match entries.last() {
-        None => none_of(id),
-        Some(Entry { receipt, .. }) => {
-            let why = receipt.why.map_or("no reason", |why| why.code());
-            let message = format!("no certificate: the command ended {} ({why})", receipt.outcome.code());
-            Failure::new(Failure::REFUSED, message)
-                .hint("erase again when the reason is gone; that has its own receipt")
+/// What is to be certified.
+enum Asked {
+    Command(String),
+    Hour(Token, Hour),
+}
+
+/// An erasure that is: of a sweep, one hour as if it had a receipt of its own.
+struct Certified {
+    index: u64,
+    receipt: Receipt,
+    proof: AnyProof,
+}
+
+impl Asked {
+    fn of(flags: &Certificate, config: &Config) -> anyhow::Result<Self> {
+        match (&flags.id, &flags.customer, flags.hour) {
+            (_, Some(customer), Some(hour)) => Ok(Self::Hour(keystore::store(config)?.token(customer), hour)),
+            (id, _, _) => Ok(Self::Command(id.clone().expect("clap wants one of them"))),
         }
-    })
+    }
+
+    fn concerns(&self, receipt: &Receipt, swept: &[SweptHour]) -> bool {
+        match self {
+            Self::Command(id) => is_of(receipt, id),
+            Self::Hour(token, hour) => {
+                let by_command = matches!(receipt.deed, Deed::Command(Act::Erase(_)))
+                    && receipt.token == Some(*token)
+                    && (receipt.from..=receipt.to).contains(hour);
+                by_command || place(swept, *token, *hour).is_some()
+            }
+        }
+    }
+
+    fn none(&self) -> Failure {
+        match self {
+            Self::Command(id) => none_of(id),
+            Self::Hour(_, hour) => {
+                Failure::new(Failure::CONFIG, format!("no receipt is of that customer's hour {}", hour.0))
+                    .hint("`hourseal receipts ls --customer` lists what was erased")
+            }
+        }
+    }
+}
+
+fn place(swept: &[SweptHour], token: Token, hour: Hour) -> Option<usize> {
+    swept.iter().position(|of| of.token == token && of.hour == hour)
+}
+
+/// The erasure that can be certified. Where an id was used twice, that of the command that was carried out.
+fn certifiable(signed: &SignedLog, asked: &Asked) -> Result<Certified, Failure> {
+    let found: Vec<&Entry> =
+        signed.log.entries.iter().filter(|entry| asked.concerns(&entry.receipt, &entry.swept)).collect();
+    let is_done =
+        |entry: &&&Entry| matches!(entry.receipt.outcome, Outcome::Erased | Outcome::NothingToErase);
+    let Some(entry) = found.iter().find(is_done) else {
+        return Err(found.last().map_or_else(|| asked.none(), |entry| not_done(&entry.receipt)));
+    };
+    let (index, receipt) = (entry.index, entry.receipt.clone());
+    let Deed::Sweep(_) = receipt.deed else {
+        return Ok(Certified { index, receipt, proof: AnyProof::Receipt(signed.proof(entry)?) });
+    };
+    let Asked::Hour(token, hour) = *asked else {
+        return Err(Failure::new(Failure::REFUSED, "a sweep is certified hour by hour")
+            .hint("`--customer` and `--hour` name one of its hours"));
+    };
+    let at = place(&entry.swept, token, hour).expect("that is why it was found");
+    let SweptHour { key_count, keys, .. } = entry.swept[at].clone();
+    let of_the_hour =
+        Receipt { token: Some(token), from: hour, to: hour, keys, key_count: key_count.into(), ..receipt };
+    Ok(Certified { index, receipt: of_the_hour, proof: signed.hour_proof(entry, at)? })
+}
+
+fn not_done(receipt: &Receipt) -> Failure {
+    let why = receipt.why.map_or("no reason", |why| why.code());
+    let message = format!("no certificate: the command ended {} ({why})", receipt.outcome.code());
+    Failure::new(Failure::REFUSED, message)
+        .hint("erase again when the reason is gone; that has its own receipt")
+}
+
+/// When the last of the KEKs of these keys was destroyed; `None` while one is not, or where they are not listed.
+fn kek_destroyed_at(signed: &SignedLog, receipt: &Receipt) -> Option<Millis> {
+    let is_listed = !receipt.keys.is_empty() && receipt.keys.len() as u64 == receipt.key_count;
+    let done = |key: &ErasedKey| {
+        let entries = signed.log.entries.iter().map(|entry| &entry.receipt);
+        let of_kek =
+            |receipt: &&Receipt| matches!(&receipt.deed, Deed::DestroyKek { kek, .. } if *kek == key.kek);
+        entries.filter(of_kek).map(|receipt| receipt.done_at).min_by_key(|at| at.0)
+    };
+    let done: Vec<Option<Millis>> = receipt.keys.iter().filter(|_| is_listed).map(done).collect();
+    done.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|at| at.0)
 }
 
 /// The certificate's fields in their order.
-fn rows(config: &Config, signed: &SignedLog, entry: &Entry, now: Millis) -> Vec<(&'static str, Value)> {
-    let receipt = &entry.receipt;
+fn rows(
+    config: &Config,
+    signed: &SignedLog,
+    certified: &Certified,
+    now: Millis,
+) -> Vec<(&'static str, Value)> {
+    let Certified { index, receipt, .. } = certified;
     let head = signed.checkpoint.head();
     let mut rows = vec![
         ("certificate", "hourseal erasure certificate, version 1".into()),
@@ -71,10 +168,10 @@ fn rows(config: &Config, signed: &SignedLog, entry: &Entry, now: Millis) -> Vec<
         ("key_store", receipt.store.to_string().into()),
     ];
     rows.extend(what_was_done(receipt));
-    rows.extend(how_far_it_reaches(config, receipt));
+    rows.extend(how_far_it_reaches(config, receipt, kek_destroyed_at(signed, receipt)));
     rows.extend([
         ("log", signed.checkpoint.origin().into()),
-        ("log_index", entry.index.into()),
+        ("log_index", (*index).into()),
         ("log_size", head.size.into()),
         ("log_root", hex::encode(head.root.0).into()),
         ("verifier_key", signed.key.to_string().into()),
@@ -118,13 +215,29 @@ fn what_was_done(receipt: &Receipt) -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn how_far_it_reaches(config: &Config, receipt: &Receipt) -> Vec<(&'static str, Value)> {
+fn how_far_it_reaches(
+    config: &Config,
+    receipt: &Receipt,
+    kek_destroyed_at: Option<Millis>,
+) -> Vec<(&'static str, Value)> {
     let topics = &config.topics;
     let covers = format!(
         "the records of this customer and these hours in the topics `{}` and `{}`, and in every copy of them: replicas, mirrors, \
          backups, consumers' copies of the sealed records",
         topics.output, topics.quarantine
     );
+    let (level, means) = match kek_destroyed_at {
+        Some(_) => (
+            "L3",
+            "erased in the key store, and what wrapped the keys is destroyed: no copy of the key store, however old, gives them; \
+             the receipt of that is in the same log, of type destroy-kek",
+        ),
+        None => (
+            "L1",
+            "erased in the key store; copies of the key store made before are covered when what wrapped the keys is \
+             destroyed, which is due at l3_by and is not confirmed here",
+        ),
+    };
     let plaintext = format!(
         "the input topic `{}` is plaintext and is not covered: its events go by that topic's own retention",
         topics.input
@@ -135,13 +248,10 @@ fn how_far_it_reaches(config: &Config, receipt: &Receipt) -> Vec<(&'static str, 
         visible.insert(0, "the customer, as the record's key");
     }
     vec![
-        ("level", "L1".into()),
-        (
-            "level_means",
-            "erased in the key store; copies of the key store made before are covered when what wrapped the keys is \
-             destroyed, which is due at l3_by and is not confirmed here".into(),
-        ),
+        ("level", level.into()),
+        ("level_means", means.into()),
         ("l3_by", receipt.l3_by.map(|at| at.to_string()).into()),
+        ("l3_done_at", kek_destroyed_at.map(|at| at.to_string()).into()),
         ("covers", covers.into()),
         ("does_not_cover", json!([plaintext, "what was opened before and kept elsewhere"])),
         ("stays_visible", json!(visible)),

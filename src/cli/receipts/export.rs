@@ -34,8 +34,8 @@ pub fn run(export: &Export) -> anyhow::Result<()> {
     let config = export.settings.load()?;
     let wanted = export.filter.wanted(&config)?;
     let is_wanted = |id: &Option<String>, receipt: &_| id.as_ref().is_none_or(|id| is_of(receipt, id));
-    let signed = read_signed(&config, export.key.as_ref(), |receipt| {
-        wanted(receipt) && is_wanted(&export.id, receipt)
+    let signed = read_signed(&config, export.key.as_ref(), |receipt, swept| {
+        wanted(receipt, swept) && is_wanted(&export.id, receipt)
     })?;
     if let (Some(id), true) = (&export.id, signed.log.entries.is_empty()) {
         return Err(none_of(id).into());

@@ -43,7 +43,7 @@ pub fn run_ls(ls: &Ls) -> anyhow::Result<()> {
 
 pub fn run_show(show: &Show) -> anyhow::Result<()> {
     let config = show.settings.load()?;
-    let log = read(&config, |receipt| is_of(receipt, &show.id))?;
+    let log = read(&config, |receipt, _| is_of(receipt, &show.id))?;
     tell_unreadable(&log);
     if log.entries.is_empty() {
         return Err(none_of(&show.id).into());
@@ -90,13 +90,17 @@ fn to_json(entry: &Entry) -> Value {
 
 /// The receipt's fields in their own order.
 fn rows_of(entry: &Entry) -> Vec<(&'static str, Value)> {
-    const ORDER: [&str; 19] = [
+    const ORDER: [&str; 23] = [
         "index",
         "command",
         "id",
+        "type",
         "outcome",
         "why",
         "token",
+        "swept",
+        "kek",
+        "evidence",
         "from_hour",
         "to_hour",
         "key_count",

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::config::Config;
 use crate::forget::log::VerifierKey;
-use crate::forget::{Outcome, Receipt};
+use crate::forget::{Outcome, Receipt, SweptHour};
 use crate::model::{CustomerId, Millis, Token};
 
 #[derive(Subcommand)]
@@ -44,35 +44,41 @@ pub fn run(command: Receipts) -> anyhow::Result<()> {
 /// Which receipts are wanted; all of them without a flag.
 #[derive(Args)]
 struct Filter {
-    /// Only this customer's
+    /// Only this customer's, sweeps of its hours among them
     #[arg(long, value_parser = text::customer)]
     customer: Option<CustomerId>,
     /// Only those done at or after this RFC 3339 time
     #[arg(long, value_name = "TIME", value_parser = text::time)]
     since: Option<Millis>,
-    /// Only those that ended so: erased, nothing-to-erase, refused or incomplete
+    /// Only those that ended so: erased, nothing-to-erase, refused, incomplete or kek-destroyed
     #[arg(long, value_parser = outcome)]
     outcome: Option<Outcome>,
 }
 
 impl Filter {
     /// What says whether a receipt is wanted. A customer's name becomes a token in the key store only.
-    fn wanted(&self, config: &Config) -> anyhow::Result<impl Fn(&Receipt) -> bool + use<>> {
+    fn wanted(&self, config: &Config) -> anyhow::Result<impl Fn(&Receipt, &[SweptHour]) -> bool + use<>> {
         let token: Option<Token> = match &self.customer {
             Some(customer) => Some(keystore::store(config)?.token(customer)),
             None => None,
         };
         let (since, outcome) = (self.since, self.outcome);
-        Ok(move |receipt: &Receipt| {
-            token.is_none_or(|token| receipt.token == Some(token))
+        Ok(move |receipt: &Receipt, swept: &[SweptHour]| {
+            token.is_none_or(|token| concerns(receipt, swept, token))
                 && since.is_none_or(|since| receipt.done_at >= since)
                 && outcome.is_none_or(|outcome| receipt.outcome == outcome)
         })
     }
 }
 
+/// Whether a receipt tells of a customer's hours.
+fn concerns(receipt: &Receipt, swept: &[SweptHour], token: Token) -> bool {
+    receipt.token == Some(token) || swept.iter().any(|hour| hour.token == token)
+}
+
 fn outcome(text: &str) -> Result<Outcome, String> {
-    let all = [Outcome::Erased, Outcome::NothingToErase, Outcome::Refused, Outcome::Incomplete];
+    use Outcome::{Erased, Incomplete, KekDestroyed, NothingToErase, Refused};
+    let all = [Erased, NothingToErase, Refused, Incomplete, KekDestroyed];
     let found = all.into_iter().find(|outcome| outcome.code() == text);
     found.ok_or_else(|| format!("none of {}", all.map(Outcome::code).join(", ")))
 }

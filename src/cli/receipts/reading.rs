@@ -7,8 +7,8 @@ use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::edge::keyfile;
-use crate::forget::Receipt;
-use crate::forget::log::{Checkpoint, Origin, Proof, Tree, VerifierKey, leaf_hash};
+use crate::forget::log::{AnyProof, Checkpoint, HourProof, Origin, Proof, Tree, VerifierKey, leaf_hash};
+use crate::forget::{Deed, NotAReceipt, Receipt, SWEPT_HEADER, SweptBatch, SweptHour};
 
 /// A receipt and its place in the log.
 pub struct Entry {
@@ -16,6 +16,8 @@ pub struct Entry {
     /// The record's value, byte for byte.
     pub value: Vec<u8>,
     pub receipt: Receipt,
+    /// The hours of a sweep.
+    pub swept: Vec<SweptHour>,
 }
 
 /// The log as the topic has it.
@@ -35,14 +37,16 @@ pub struct SignedLog {
 }
 
 /// Reads the whole topic and keeps the receipts that are wanted.
-pub fn read(config: &Config, wanted: impl Fn(&Receipt) -> bool) -> anyhow::Result<Log> {
+pub fn read(config: &Config, wanted: impl Fn(&Receipt, &[SweptHour]) -> bool) -> anyhow::Result<Log> {
     let mut log = Log { tree: Tree::default(), entries: Vec::new(), unreadable: 0 };
     let mut progress = output::Progress::new("receipts read");
-    each_value(config, &config.topics.receipts, |value| {
+    each_value(config, &config.topics.receipts, |value, swept| {
         let index = log.tree.size();
         log.tree.append(leaf_hash(&value));
-        match Receipt::parse(&value) {
-            Ok(receipt) if wanted(&receipt) => log.entries.push(Entry { index, value, receipt }),
+        match parse(&value, swept) {
+            Ok((receipt, swept)) if wanted(&receipt, &swept) => {
+                log.entries.push(Entry { index, value, receipt, swept });
+            }
             Ok(_) => {}
             Err(_) => log.unreadable += 1,
         }
@@ -55,11 +59,11 @@ pub fn read(config: &Config, wanted: impl Fn(&Receipt) -> bool) -> anyhow::Resul
 pub fn read_signed(
     config: &Config,
     key: Option<&VerifierKey>,
-    wanted: impl Fn(&Receipt) -> bool,
+    wanted: impl Fn(&Receipt, &[SweptHour]) -> bool,
 ) -> anyhow::Result<SignedLog> {
     let key = key.cloned().map_or_else(|| own_key(config), Ok)?;
     let mut newest: Option<Checkpoint> = None;
-    each_value(config, &config.topics.checkpoints, |value| {
+    each_value(config, &config.topics.checkpoints, |value, _| {
         let checkpoint = str::from_utf8(&value).ok().and_then(|text| Checkpoint::parse(text).ok());
         let checkpoint = checkpoint.filter(|checkpoint| checkpoint.verify(&key).is_ok());
         let size = newest.as_ref().map_or(0, |newest| newest.head().size);
@@ -96,6 +100,28 @@ impl SignedLog {
         proof.verify(&self.key).map_err(|error| Failure::new(Failure::BUG, error.to_string()))?;
         Ok(proof)
     }
+
+    /// The proof of one hour of a sweep, verified.
+    ///
+    /// # Errors
+    /// As [`SignedLog::proof`].
+    pub fn hour_proof(&self, entry: &Entry, index: usize) -> Result<AnyProof, Failure> {
+        let (receipt, hour) = (self.proof(entry)?, &entry.swept[index]);
+        let path = SweptBatch::path(&entry.swept, index).expect("it is one of them");
+        let proof = AnyProof::Hour(HourProof { leaf: hour.leaf(), index: index as u64, path, receipt });
+        proof.verify(&self.key).map_err(|error| Failure::new(Failure::BUG, error.to_string()))?;
+        Ok(proof)
+    }
+}
+
+/// A receipt with the hours of its sweep.
+fn parse(value: &[u8], swept: Option<&[u8]>) -> Result<(Receipt, Vec<SweptHour>), NotAReceipt> {
+    let receipt = Receipt::parse(value)?;
+    let hours = match &receipt.deed {
+        Deed::Sweep(batch) => batch.read(swept).map_err(NotAReceipt::Hours)?,
+        Deed::Command(_) | Deed::DestroyKek { .. } => Vec::new(),
+    };
+    Ok((receipt, hours))
 }
 
 /// The verifier key of the configuration's signing key and store.
@@ -112,12 +138,19 @@ fn own_key(config: &Config) -> anyhow::Result<VerifierKey> {
     Ok(VerifierKey::new(origin.as_str(), key.public()).map_err(|error| refused(error.to_string()))?)
 }
 
-/// Every committed value of a topic of one partition, as it stands there now.
-fn each_value(config: &Config, topic: &str, mut hear: impl FnMut(Vec<u8>)) -> anyhow::Result<()> {
+/// Every committed value of a topic of one partition, as it stands there now, with its header of a sweep.
+fn each_value(
+    config: &Config,
+    topic: &str,
+    mut hear: impl FnMut(Vec<u8>, Option<&[u8]>),
+) -> anyhow::Result<()> {
     let mut scan = Scan::begin(&client_settings(config), topic, Range::Existing).map_err(Failure::from)?;
     loop {
         match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
-            Next::Record(Scanned { value: Some(value), .. }) => hear(value),
+            Next::Record(Scanned { value: Some(value), headers, .. }) => {
+                let swept = headers.iter().find(|(name, _)| name == SWEPT_HEADER.to_bytes());
+                hear(value, swept.and_then(|(_, hours)| hours.as_deref()));
+            }
             Next::Record(_) | Next::Idle => {}
             Next::End => return Ok(()),
         }

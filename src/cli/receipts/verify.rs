@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Failure, output, verifier_key};
-use crate::forget::log::{MAX_PROOF_BYTES, NoProof, Proof, VerifierKey};
+use crate::forget::SweptHour;
+use crate::forget::log::{AnyProof, MAX_PROOF_BYTES, NoProof, VerifierKey};
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -27,7 +28,7 @@ pub struct Verify {
 
 const HELP: &str = "\
 Prints `ok` with the receipt's place in the log, or `refused` with the step that failed: form, key,
-signature, origin or inclusion (schemas/receipt-log.md). Get the key from the log's operator, not
+signature, origin, inclusion or swept (schemas/receipt-log.md). Get the key from the log's operator, not
 from where the proofs are.";
 
 pub fn run(verify: &Verify) -> anyhow::Result<()> {
@@ -64,30 +65,40 @@ fn unreadable(file: &Path, why: &std::io::Error) -> Failure {
 
 /// Prints the verdict on one proof; false where it is refused.
 fn judge(verify: &Verify, name: &str, bytes: &[u8]) -> anyhow::Result<bool> {
-    let verdict = Proof::parse(bytes).and_then(|proof| proof.verify(&verify.key).map(|()| proof));
+    let verdict = AnyProof::parse(bytes).and_then(|proof| proof.verify(&verify.key).map(|()| proof));
     let line = if verify.json { to_json(name, &verdict) } else { to_text(name, &verdict) };
     output::line(&line)?;
     Ok(verdict.is_ok())
 }
 
-fn to_text(name: &str, verdict: &Result<Proof, NoProof>) -> String {
+fn to_text(name: &str, verdict: &Result<AnyProof, NoProof>) -> String {
     match verdict {
         Ok(proof) => {
-            let (index, size) = (proof.index, proof.checkpoint.head().size);
+            let (index, size) = (proof.receipt().index, proof.receipt().checkpoint.head().size);
             format!("{name}: {} {index} of {size}", output::verdict(true, "ok"))
         }
         Err(why) => format!("{name}: {} {}: {why}", output::verdict(false, "refused"), why.code()),
     }
 }
 
-fn to_json(name: &str, verdict: &Result<Proof, NoProof>) -> String {
+fn to_json(name: &str, verdict: &Result<AnyProof, NoProof>) -> String {
     let fields = match verdict {
         Ok(proof) => {
-            let receipt: Option<serde_json::Value> = serde_json::from_slice(&proof.value).ok();
-            let (origin, size) = (proof.checkpoint.origin(), proof.checkpoint.head().size);
-            json!({ "file": name, "ok": true, "index": proof.index, "size": size, "log": origin, "receipt": receipt })
+            let receipt = proof.receipt();
+            let fields: Option<Value> = serde_json::from_slice(&receipt.value).ok();
+            let (origin, size) = (receipt.checkpoint.origin(), receipt.checkpoint.head().size);
+            let mut said = json!({ "file": name, "ok": true, "index": receipt.index, "size": size, "log": origin,
+                "receipt": fields });
+            if let AnyProof::Hour(hour) = proof {
+                said["hour"] = SweptHour::parse(&hour.leaf).map_or(Value::Null, |hour| hour_json(&hour));
+            }
+            said
         }
         Err(why) => json!({ "file": name, "ok": false, "refused": why.code(), "why": why.to_string() }),
     };
     fields.to_string()
+}
+
+fn hour_json(hour: &SweptHour) -> Value {
+    json!({ "token": hour.token.to_string(), "hour": hour.hour.0, "key_count": hour.key_count })
 }

@@ -6,6 +6,7 @@
 //! Start at [`Frontier`]; [`Keeper`] decides what may be signed, [`Logging`] acts, [`Proof`] is what leaves the house.
 
 mod checkpoint;
+mod hour_proof;
 mod keeper;
 mod logging;
 mod note;
@@ -15,6 +16,7 @@ mod tests;
 mod tree;
 
 pub use checkpoint::{Checkpoint, Head, NotACheckpoint, Origin};
+pub use hour_proof::{AnyProof, HourProof};
 pub use keeper::{Keeper, Refusal};
 pub use logging::{Desk, LogObserver, Logged, Logging, NotPosted, Post};
 pub use note::{NotAKey, NotANote, Note, VerifierKey};

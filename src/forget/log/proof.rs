@@ -12,7 +12,7 @@ const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 /// Longest proof that is read, in bytes: a receipt of a megabyte fits.
 pub const MAX_PROOF_BYTES: usize = 16 << 20;
 /// A tree below 2^63 leaves is no deeper.
-const MAX_PATH: usize = 63;
+pub(super) const MAX_PATH: usize = 63;
 
 /// A record of the receipts topic and where it stands in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,10 +35,13 @@ pub enum NoProof {
     Checkpoint(NotACheckpoint),
     #[error("the receipt is not in the log: {0}")]
     Inclusion(#[from] NotIncluded),
+    #[error("the receipt is of no sweep, or the hour is not in it")]
+    Swept,
 }
 
 impl NoProof {
-    /// The step that it fails at, in the order of the steps: `form`, `key`, `signature`, `origin`, `inclusion`.
+    /// The step that it fails at, in the order of the steps: `form`, `key`, `signature`, `origin`, `inclusion`, and of an hour
+    /// of a sweep `swept`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Form(_) | Self::Checkpoint(NotACheckpoint::Form | NotACheckpoint::Note(NotANote::Form)) => {
@@ -48,6 +51,7 @@ impl NoProof {
             Self::Checkpoint(NotACheckpoint::Note(NotANote::Signature)) => "signature",
             Self::Checkpoint(NotACheckpoint::Origin) => "origin",
             Self::Inclusion(NotIncluded) => "inclusion",
+            Self::Swept => "swept",
         }
     }
 }

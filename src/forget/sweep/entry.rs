@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use crate::forget::ErasedKey;
-use crate::forget::log::{Frontier, Hash, leaf_hash};
+use crate::forget::log::{Frontier, Hash, Tree, leaf_hash};
 use crate::keys::{HourRow, KeyState};
 use crate::model::{Digest, Generation, Hour, KekId, KeyId, Token};
 
@@ -67,7 +67,8 @@ impl SweptHour {
         self
     }
 
-    fn leaf(&self) -> Vec<u8> {
+    /// Its bytes in the header and in the tree.
+    pub fn leaf(&self) -> Vec<u8> {
         let mut leaf = self.token.0.to_vec();
         leaf.extend(self.hour.0.to_be_bytes());
         leaf.extend(self.key_count.to_be_bytes());
@@ -81,7 +82,8 @@ impl SweptHour {
         leaf
     }
 
-    fn parse(leaf: &[u8]) -> Option<Self> {
+    /// Of its bytes; `None` where they are no hour's.
+    pub fn parse(leaf: &[u8]) -> Option<Self> {
         let (token, rest) = leaf.split_first_chunk::<16>()?;
         let (hour, rest) = rest.split_first_chunk::<4>()?;
         let (count, mut rest) = rest.split_first_chunk::<4>()?;
@@ -110,6 +112,13 @@ impl SweptBatch {
         let mut tree = Frontier::default();
         hours.into_iter().for_each(|hour| tree.append(leaf_hash(&hour.leaf())));
         Self { hours: u32::try_from(tree.size()).unwrap_or(u32::MAX), root: tree.root() }
+    }
+
+    /// From the sibling of the leaf at `index` up to the child of the root; `None` where there is no such leaf.
+    pub fn path(hours: &[SweptHour], index: usize) -> Option<Vec<Hash>> {
+        let mut tree = Tree::default();
+        hours.iter().for_each(|hour| tree.append(leaf_hash(&hour.leaf())));
+        tree.inclusion_path(index as u64, tree.size())
     }
 
     /// The header's value.
