@@ -330,6 +330,22 @@ impl KeyStore for FakeStore {
         Ok(Erasure::Erased(row.keys.clone()))
     }
 
+    async fn forget(
+        &self,
+        hours: &[DueHour],
+        command: Digest,
+        now: Millis,
+    ) -> Result<Vec<Option<HourRow>>, StoreError> {
+        let mut rows = Vec::new();
+        for &DueHour { token, hour, due } in hours {
+            if self.fence(token, hour, due, command).await? == Fence::Fenced {
+                self.erase(token, hour, command, now).await?;
+            }
+            rows.push(self.hours(token, hour, hour).await?.pop());
+        }
+        Ok(rows)
+    }
+
     async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
         let mut state = self.call("place_hold")?;
         if state.holds.iter().any(|there| there.id == hold.id && there != hold) {

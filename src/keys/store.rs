@@ -311,6 +311,16 @@ pub trait KeyStore: Send + Sync + 'static {
         now: Millis,
     ) -> Result<Erasure, StoreError>;
 
+    /// Fences and erases open hours, as [`KeyStore::fence`] and [`KeyStore::erase`] do, and answers each as it is read back
+    /// then, in the order asked: what a hold keeps is still open, or has a live key; `None` has no gate. Hours are forgotten
+    /// one by one, and where it fails some of them may be.
+    async fn forget(
+        &self,
+        hours: &[DueHour],
+        command: Digest,
+        now: Millis,
+    ) -> Result<Vec<Option<HourRow>>, StoreError>;
+
     /// Puts a hold on the hours that have a gate, fenced or not, and remembers it for those that come.
     async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError>;
 

@@ -87,6 +87,7 @@ macro_rules! conformance {
             below_the_floor_nothing_is_minted
             the_floor_never_goes_down
             the_floor_outlives_the_rows
+            many_hours_are_forgotten_and_read_back_but_for_those_that_are_held
             markers_that_still_matter_do_not_expire
             a_closed_customer_gets_no_key
             a_token_without_a_name_is_closed_and_stays_so_when_its_name_comes

@@ -58,7 +58,7 @@ const ONLY_IN: [(&str, &[&str]); 27] = [
     ("rdkafka", &["edge/kafka"]),
     ("scylla::", &["edge/scylla", "app/build.rs", "cli/store.rs"]),
     ("openssl", &["edge/scylla/session.rs"]),
-    ("futures_util", &["edge/scylla", "forget/sweep"]),
+    ("futures_util", &["edge/scylla"]),
     ("rusqlite", &["edge/sqlite"]),
     ("hyper", &["edge/http"]),
     ("hyper_util", &["edge/http"]),

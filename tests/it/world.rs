@@ -286,6 +286,14 @@ impl KeyStore for Spy {
     ) -> Result<Erasure, StoreError> {
         self.there()?.erase(token, hour, command, now).await
     }
+    async fn forget(
+        &self,
+        hours: &[DueHour],
+        command: Digest,
+        now: Millis,
+    ) -> Result<Vec<Option<HourRow>>, StoreError> {
+        self.there()?.forget(hours, command, now).await
+    }
     async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
         self.there()?.place_hold(hold).await
     }

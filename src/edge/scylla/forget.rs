@@ -7,7 +7,7 @@ use super::cells::{Value, big, blob, bound, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{ERASED, ERASED_BY_TTL, FENCED, GATE, HourRows, OPEN, StoredKey, day, due_day, shard};
 use super::{AT_ONCE, ScyllaStore};
-use crate::keys::{DueHour, Erasure, Fence, KeyRow, KeyState, StoreError};
+use crate::keys::{DueHour, Erasure, Fence, HourRow, KeyRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
 
@@ -118,6 +118,74 @@ impl ScyllaStore {
                 attempts.again(&cas).await?;
             }
         }
+    }
+
+    pub(super) async fn forget_hours(
+        &self,
+        hours: &[DueHour],
+        command: Digest,
+        now: Millis,
+    ) -> Result<Vec<Option<HourRow>>, StoreError> {
+        let forget = |DueHour { token, hour, due }: DueHour| self.forget_hour(token, hour, due, command, now);
+        stream::iter(hours.to_vec()).map(forget).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Answers what the last read at SERIAL saw. The customer's holds are looked up after the gate was seen: one that comes
+    /// later finds the gate, and is met by the conditions.
+    async fn forget_hour(
+        &self,
+        token: Token,
+        hour: Hour,
+        due: Due,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Option<HourRow>, StoreError> {
+        let mut attempts = Attempts::new(&self.ask);
+        loop {
+            let seen = self.read_hour_serial(token, hour).await?;
+            let Some(row) = seen.gate.as_ref().filter(|row| row.gate.hold.is_none()) else {
+                return Ok(seen.into_hour(token, hour));
+            };
+            if row.gate.fenced && live(&seen).is_none() {
+                attempts.settle(Settled::Won);
+                self.unlist_due(token, hour, row.gate.due).await?;
+                return Ok(seen.into_hour(token, hour));
+            }
+            attempts.settle(Settled::None);
+            if self.policy_serial(token).await?.hold_over(hour).is_some() {
+                return Ok(seen.into_hour(token, hour));
+            }
+            if let Some(cas) = self.forget_seen(token, hour, seen, due, command, now).await? {
+                attempts.again(&cas).await?;
+            }
+        }
+    }
+
+    /// The fence and then each live key, all on the condition of what was seen. Answers the first write that was not
+    /// applied. What was minted before the fence stood is seen by the next read.
+    async fn forget_seen(
+        &self,
+        token: Token,
+        hour: Hour,
+        mut seen: HourRows,
+        due: Due,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Option<Cas>, StoreError> {
+        if !seen.is_fenced() {
+            let cas = self.write_fence(token, hour, &seen, due, command, now).await?;
+            if !matches!(cas, Cas::Applied) {
+                return Ok(Some(cas));
+            }
+            seen.gate.iter_mut().for_each(|row| row.gate.fenced = true);
+        }
+        for key in seen.keys.iter().map(|stored| &stored.key).filter(|key| key.state == KeyState::Live) {
+            let cas = self.overwrite(token, hour, &seen, key, By::Command(command), now).await?;
+            if !matches!(cas, Cas::Applied) {
+                return Ok(Some(cas));
+            }
+        }
+        Ok(None)
     }
 
     /// Overwrites one live key, if its gate is still as it was seen and no hold is on it.

@@ -148,6 +148,15 @@ impl KeyStore for ScyllaStore {
         self.erase_hour(token, hour, command, now).await
     }
 
+    async fn forget(
+        &self,
+        hours: &[DueHour],
+        command: Digest,
+        now: Millis,
+    ) -> Result<Vec<Option<HourRow>>, StoreError> {
+        self.forget_hours(hours, command, now).await
+    }
+
     async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
         self.place(hold).await
     }

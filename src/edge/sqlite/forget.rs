@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension, Transaction};
 
+use super::listing;
 use super::rows::Reads;
-use crate::keys::{Erasure, Fence, Hold, HoldId, Placed, StoreError};
+use crate::keys::{DueHour, Erasure, Fence, Hold, HoldId, HourRow, Placed, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
 
 pub(super) fn fence(
@@ -54,6 +55,24 @@ pub(super) fn erase(
         (token.0, hour.0, now.0, command.0),
     )?;
     Ok(Erasure::Erased(reads.keys(token, hour)?))
+}
+
+/// All of them in one transaction, so that the log is cleared once.
+pub(super) fn forget(
+    tx: &Transaction<'_>,
+    hours: &[DueHour],
+    command: Digest,
+    now: Millis,
+) -> Result<Vec<Option<HourRow>>, StoreError> {
+    let forget_one = |&DueHour { due, token, hour }: &DueHour| {
+        let row = || Ok::<_, StoreError>(listing::hours(tx, token, hour, hour)?.pop());
+        let fenced = row()?.is_some() && fence(tx, token, hour, due, command)? == Fence::Fenced;
+        if fenced {
+            erase(tx, token, hour, command, now)?;
+        }
+        row()
+    };
+    hours.iter().map(forget_one).collect()
 }
 
 pub(super) fn place_hold(tx: &Transaction<'_>, hold: &Hold) -> Result<Placed, StoreError> {

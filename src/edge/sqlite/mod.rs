@@ -131,6 +131,16 @@ impl KeyStore for SqliteStore {
         self.db.write_and_wipe(move |tx| forget::erase(tx, token, hour, command, now)).await
     }
 
+    async fn forget(
+        &self,
+        hours: &[DueHour],
+        command: Digest,
+        now: Millis,
+    ) -> Result<Vec<Option<HourRow>>, StoreError> {
+        let hours = hours.to_vec();
+        self.db.write_and_wipe(move |tx| forget::forget(tx, &hours, command, now)).await
+    }
+
     async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
         let hold = hold.clone();
         self.db.write(move |tx| forget::place_hold(tx, &hold)).await

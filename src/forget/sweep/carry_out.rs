@@ -1,19 +1,14 @@
 //! From a call to the receipt of a sweep: choose, store, forget hour by hour, read back.
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-
 use super::ruling::SweepRuling;
 use super::{SweptBatch, SweptHour, pending};
-use crate::forget::destroy::{Target, destroy};
 use crate::forget::execute::{Desk, Trouble, promises, time};
 use crate::forget::{Call, Deed, Outcome, Receipt};
-use crate::keys::{DueHour, Meta, StoreError, Stored};
+use crate::keys::{DueHour, HourRow, Meta, Stored};
 use crate::model::{Due, KekId, Millis};
 
 /// Most hours of one sweep.
 const MOST: usize = 1_000;
-/// Hours that are forgotten side by side.
-const AT_ONCE: usize = 32;
 
 /// What a sweep has forgotten.
 #[derive(Clone, Debug)]
@@ -49,12 +44,9 @@ pub(in crate::forget) async fn sweep(
     }
     let meta = desk.store.meta().await?;
     let now = time(&*desk.store, &*desk.clock).await?;
-    let forgotten: Vec<Option<Forgotten>> = stream::iter(ruling.hours)
-        .map(|hour| forget(desk, call, hour, &meta, now))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    let forgotten: Vec<Forgotten> = forgotten.into_iter().flatten().collect();
+    let rows = desk.store.forget(&ruling.hours, call.digest, now).await?;
+    let forgotten: Vec<Forgotten> =
+        rows.iter().flatten().filter_map(|row| Forgotten::of(row, call)).collect();
     if forgotten.is_empty() {
         return Ok(Swept::Nothing);
     }
@@ -91,21 +83,13 @@ struct Forgotten {
     kek: Option<KekId>,
 }
 
-/// `None` where a hold came in between, or a command was faster: that hour is not this sweep's.
-async fn forget(
-    desk: &Desk,
-    call: &Call,
-    DueHour { token, hour, .. }: DueHour,
-    meta: &Meta,
-    now: Millis,
-) -> Result<Option<Forgotten>, StoreError> {
-    let target = Target { token, from: hour, to: hour, command: call.digest };
-    let done = destroy(&*desk.store, &target, meta, now).await?;
-    Ok(done.after.hours().next().and_then(|row| {
+impl Forgotten {
+    /// `None` where a hold came in between, or a command was faster: that hour is not this sweep's.
+    fn of(row: &HourRow, call: &Call) -> Option<Self> {
         let hour = SweptHour::of(row, call.digest)?;
         let kek = row.gate.kek.clone().filter(|_| hour.key_count > 0);
-        Some(Forgotten { hour, due: row.gate.due, kek })
-    }))
+        Some(Self { hour, due: row.gate.due, kek })
+    }
 }
 
 fn receipt(

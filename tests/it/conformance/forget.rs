@@ -376,3 +376,38 @@ pub async fn what_the_fail_safe_took_stays_so(subject: &impl Subject) {
     let rows = forget(&*store, slot.token, HOUR).await;
     assert_eq!((rows[0].state, rows[0].command), (KeyState::ErasedByTtl, None));
 }
+
+/// In one go, what a fence and an erasure do one by one.
+pub async fn many_hours_are_forgotten_and_read_back_but_for_those_that_are_held(subject: &impl Subject) {
+    let store = subject.open().await;
+    let token = store.token(&customer("acme"));
+    for hour in 0..4 {
+        won(&*store, "acme", HOUR.plus(hour), 0).await;
+    }
+    assert_eq!(mint_one(&*store, &candidate(&*store, "acme", HOUR, 1)).await, Minted::Won);
+    store.place_hold(&hold(&*store, b"case", "acme", 1, 1)).await.expect("it answers");
+    assert_eq!(fence(&*store, token, HOUR.plus(2)).await, Fence::Fenced, "an attempt came so far");
+
+    let due = |hour: u32| DueHour { due: DUE, token, hour: HOUR.plus(hour) };
+    let hours = [due(0), due(1), due(2), due(9)];
+    for _ in 0..2 {
+        let rows = store.forget(&hours, command(7), HOUR.plus(30).start()).await.expect("it answers");
+        let [Some(first), Some(held), Some(begun), None] = &rows[..] else { panic!("{rows:?}") };
+        assert!(first.gate.fenced && first.gate.command == Some(command(7)));
+        let erased = |key: &KeyRow| {
+            (key.state, key.command, key.wrapped) == (KeyState::Erased, Some(command(7)), None)
+        };
+        assert!(first.keys.len() == 2 && first.keys.iter().all(erased), "{first:?}");
+        assert!(!held.gate.fenced && held.keys[0].state == KeyState::Live, "{held:?}");
+        assert!(begun.gate.command == Some(command(1)) && erased(&begun.keys[0]), "{begun:?}");
+    }
+    assert!(is_fenced(&*store, "acme", HOUR, 2).await);
+    assert!(!is_fenced(&*store, "acme", HOUR.plus(3), 1).await, "nobody asked for it");
+    assert_eq!(
+        store.hours(token, HOUR.plus(9), HOUR.plus(9)).await.expect("it answers"),
+        [],
+        "nothing is made up"
+    );
+    let left = store.due_hours(Due(DUE.0 + 3), None, 10).await.expect("it answers");
+    assert_eq!(left.iter().map(|due| due.hour).collect::<Vec<_>>(), [HOUR.plus(1), HOUR.plus(3)]);
+}
