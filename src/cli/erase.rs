@@ -13,6 +13,9 @@ pub enum Erase {
     /// Ask for the erasure of a customer's hours, and follow it to the receipt
     #[command(after_help = HELP)]
     Request(Request),
+    /// Ask for the erasure of a customer as a whole, and follow it to the receipt
+    #[command(after_help = CUSTOMER_HELP)]
+    Customer(Customer),
     /// Say what an erasure would destroy, what is in its way, and what it takes; changes nothing
     Plan(Plan),
 }
@@ -30,6 +33,25 @@ Examples:
   hourseal command send erase.json
 
 Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
+
+const CUSTOMER_HELP: &str = "\
+Every hour of the customer goes, due or not, and no key is made for it again: its further events go
+to the quarantine without their content. There is no way back. It takes signatures of as many keys
+with the right `erase-early` as the trust store says, and is refused while a hold is in force.
+
+Example:
+  hourseal erase customer --customer acme --sign-with dpo.pem --sign-with legal.pem
+
+Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
+
+#[derive(Args)]
+pub struct Customer {
+    /// Whom to forget
+    #[arg(long, value_parser = text::customer)]
+    customer: CustomerId,
+    #[command(flatten)]
+    issue: Issue,
+}
 
 /// What is to be erased.
 #[derive(Args)]
@@ -74,6 +96,9 @@ pub fn run(command: Erase) -> anyhow::Result<()> {
     let request = match command {
         Erase::Request(request) => request,
         Erase::Plan(plan) => return plan::run(&plan),
+        Erase::Customer(Customer { customer, issue: how }) => {
+            return issue(&how, &json!({ "type": "erase-customer", "customer": customer.as_str() }));
+        }
     };
     let reason = match request.reason {
         Why::RetentionEnd => "retention-end",

@@ -30,6 +30,9 @@ pub enum Reason {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Act {
     Erase(Reason),
+    /// Forget a customer as a whole: every hour, and those to come. It never waits for a due, so it is asked for as what goes
+    /// early.
+    EraseCustomer,
     /// Forbid erasure.
     Hold(HoldId),
     /// Lift that.
@@ -41,6 +44,7 @@ impl Act {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Erase(_) => "erase",
+            Self::EraseCustomer => "erase-customer",
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
         }
@@ -54,7 +58,7 @@ pub struct Command {
     pub id: String,
     pub act: Act,
     pub customer: Result<CustomerId, CustomerError>,
-    /// The first hour; a release has all of them.
+    /// The first hour; a release and the erasure of a customer have all of them.
     pub from: Hour,
     /// The last hour, itself included.
     pub to: Hour,
@@ -217,6 +221,7 @@ fn some<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(field: D) -> Resu
 #[serde(rename_all = "kebab-case")]
 enum Kind {
     Erase,
+    EraseCustomer,
     Hold,
     Release,
 }
@@ -242,6 +247,9 @@ impl Raw {
             (Kind::Erase, Some(reason), None, (Some(from), Some(to))) => (Act::Erase(reason.0), (from, to)),
             (Kind::Hold, None, Some(hold), (Some(from), Some(to))) => {
                 (Act::Hold(hold_id(&hold)?), (from, to))
+            }
+            (Kind::EraseCustomer, None, None, (None, None)) => {
+                (Act::EraseCustomer, (Hour(0), Hour(u32::MAX)))
             }
             (Kind::Release, None, Some(hold), (None, None)) => {
                 (Act::Release(hold_id(&hold)?), (Hour(0), Hour(u32::MAX)))
@@ -299,6 +307,10 @@ mod tests {
         assert_eq!((command.act, command.terms), (Act::Erase(Reason::RetentionEnd), Terms::default()));
         let case = HoldId(b"case-17".to_vec());
         assert_eq!(parse(HOLD).expect("well formed").act, Act::Hold(case.clone()));
+        let whole = r#"{"id":"c-4","type":"erase-customer","customer":"acme"}"#;
+        let whole = parse(whole).expect("well formed");
+        assert_eq!((whole.act.clone(), whole.from, whole.to), (Act::EraseCustomer, Hour(0), Hour(u32::MAX)));
+        assert!(whole.range_is_valid());
         let release = r#"{"id":"c-3","type":"release","customer":"acme","hold":"case-17"}"#;
         assert_eq!(parse(release).expect("well formed").act, Act::Release(case));
     }
@@ -356,6 +368,11 @@ mod tests {
             ("an id of ours", with("c-1", "~c-1")),
             ("half a range", with(r#","to_hour":9"#, "")),
             ("a release with hours", HOLD.replace(r#""hold","customer"#, r#""release","customer"#)),
+            ("a customer's erasure with hours", ERASE.replace(r#""erase","#, r#""erase-customer","#)),
+            (
+                "a customer's erasure with a hold",
+                HOLD.replace(r#""hold","customer"#, r#""erase-customer","customer"#),
+            ),
             ("an erasure with a hold", with(r#""to_hour":9"#, r#""to_hour":9,"hold":"case-17""#)),
             ("a hold with a reason", HOLD.replace(r#""case-17"}"#, r#""case-17","reason":"request"}"#)),
             ("a reason that is null", HOLD.replace(r#""case-17"}"#, r#""case-17","reason":null}"#)),

@@ -19,7 +19,7 @@ pub struct Facts {
     pub range_is_valid: bool,
     /// Another command with this id was decided before.
     pub id_is_reused: bool,
-    /// A hold covers an hour of the range.
+    /// A hold covers an hour of the range, or of the customer.
     pub held: bool,
     /// The latest due of all hours of the range; `None` while it is not known, which is as good as never.
     pub due: Option<Due>,
@@ -30,8 +30,15 @@ pub struct Facts {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asks {
     Erase(Reason),
+    EraseCustomer,
     Hold,
     Release,
+}
+
+impl Asks {
+    fn erases(self) -> bool {
+        matches!(self, Self::Erase(_) | Self::EraseCustomer)
+    }
 }
 
 /// Now, beside the times in which a command may be carried out.
@@ -64,6 +71,7 @@ impl Facts {
         Self {
             asks: match command.act {
                 Act::Erase(reason) => Asks::Erase(reason),
+                Act::EraseCustomer => Asks::EraseCustomer,
                 Act::Hold(_) => Asks::Hold,
                 Act::Release(_) => Asks::Release,
             },
@@ -111,6 +119,7 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
     let right = match facts.asks {
         Asks::Erase(Reason::Request) if !is_due => Right::EraseEarly,
         Asks::Erase(_) => Right::Erase,
+        Asks::EraseCustomer => Right::EraseEarly,
         Asks::Hold => Right::Hold,
         Asks::Release => Right::Release,
     };
@@ -124,10 +133,11 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
         _ if facts.id_is_reused => Verdict::refused(Why::IdReuse),
         _ if facts.window == Window::Before => Verdict::refused(Why::NotYet),
         _ if facts.window == Window::After => Verdict::refused(Why::Expired),
-        (Asks::Erase(_), _) if facts.held => Verdict::refused(Why::Held),
+        (asks, _) if asks.erases() && facts.held => Verdict::refused(Why::Held),
         (Asks::Erase(Reason::RetentionEnd), due) if !is_due => Verdict::Refused { why: Why::NotDue, due },
         (Asks::Erase(_), None) => Verdict::refused(Why::NotDue),
         (Asks::Erase(_), Some(due)) => Verdict::Erase { due },
+        (Asks::EraseCustomer, _) => Verdict::EraseCustomer,
         (Asks::Hold, _) if facts.hold == HoldIs::Other => Verdict::refused(Why::HoldIdReuse),
         (Asks::Hold, _) => Verdict::Hold,
         (Asks::Release, _) if facts.hold != HoldIs::Same => Verdict::refused(Why::UnknownHold),
@@ -141,8 +151,13 @@ mod tests {
 
     const DUE: Due = Due(500_000);
 
-    const ASKS: [Asks; 4] =
-        [Asks::Erase(Reason::RetentionEnd), Asks::Erase(Reason::Request), Asks::Hold, Asks::Release];
+    const ASKS: [Asks; 5] = [
+        Asks::Erase(Reason::RetentionEnd),
+        Asks::Erase(Reason::Request),
+        Asks::EraseCustomer,
+        Asks::Hold,
+        Asks::Release,
+    ];
 
     /// Every combination: what is asked, six yes-or-nos, three windows, three holds, three dues, each set of rights.
     fn every(mut check: impl FnMut(&Facts, Millis)) {
@@ -184,12 +199,13 @@ mod tests {
     /// The first rule that is broken names the reason; the order is the design's.
     fn expected(facts: &Facts, now: Millis) -> Verdict {
         let due = facts.due.is_some_and(|due| now >= due.at());
-        let erases = matches!(facts.asks, Asks::Erase(_));
+        let erases_hours = matches!(facts.asks, Asks::Erase(_));
+        let erases = erases_hours || facts.asks == Asks::EraseCustomer;
         let retention_end = facts.asks == Asks::Erase(Reason::RetentionEnd);
         let right = match facts.asks {
             Asks::Hold => Right::Hold,
             Asks::Release => Right::Release,
-            _ if retention_end || due => Right::Erase,
+            _ if retention_end || (due && erases_hours) => Right::Erase,
             _ => Right::EraseEarly,
         };
         let rules = [
@@ -203,7 +219,7 @@ mod tests {
             (facts.window == Window::After, Why::Expired),
             (erases && facts.held, Why::Held),
             (retention_end && !due, Why::NotDue),
-            (erases && facts.due.is_none(), Why::NotDue),
+            (erases_hours && facts.due.is_none(), Why::NotDue),
             (facts.asks == Asks::Hold && facts.hold == HoldIs::Other, Why::HoldIdReuse),
             (facts.asks == Asks::Release && facts.hold != HoldIs::Same, Why::UnknownHold),
         ];
@@ -211,6 +227,7 @@ mod tests {
             Some((_, why)) => Verdict::Refused { why: *why, due: facts.due.filter(|_| *why == Why::NotDue) },
             None => match facts.asks {
                 Asks::Erase(_) => Verdict::Erase { due: DUE },
+                Asks::EraseCustomer => Verdict::EraseCustomer,
                 Asks::Hold => Verdict::Hold,
                 Asks::Release => Verdict::Release,
             },
@@ -224,7 +241,7 @@ mod tests {
             assert_eq!(decide(facts, now), expected(facts, now), "{facts:?} at {now}");
             seen += 1;
         });
-        assert_eq!(seen, 64 * 16 * 4 * 27);
+        assert_eq!(seen, 64 * 16 * 5 * 27);
     }
 
     #[test]
@@ -235,6 +252,13 @@ mod tests {
                     && facts.is_signed
                     && facts.granted.contains(&Right::EraseEarly);
                 assert!(!facts.held && (due.reached(now) || early), "{facts:?} at {now}");
+                assert!(facts.is_for_us && facts.window == Window::Within && !facts.id_is_reused);
+            }
+            if decide(facts, now) == Verdict::EraseCustomer {
+                assert!(
+                    !facts.held && facts.is_signed && facts.granted.contains(&Right::EraseEarly),
+                    "{facts:?}"
+                );
                 assert!(facts.is_for_us && facts.window == Window::Within && !facts.id_is_reused);
             }
         });

@@ -8,6 +8,9 @@ use super::ErasedKey;
 use crate::keys::{Erasure, Fence, HourRow, KeyRow, KeyState, KeyStore, Meta, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Retention, Token};
 
+/// Hours ahead of now for which a key may be asked: `event.max_future` and pre-minting are below an hour each.
+const AHEAD: u32 = 2;
+
 /// Hours of one customer that go, and on whose command.
 pub(super) struct Target {
     pub token: Token,
@@ -19,6 +22,28 @@ pub(super) struct Target {
 impl Target {
     fn hours(&self) -> impl DoubleEndedIterator<Item = Hour> + use<> {
         (self.from.0..=self.to.0).map(Hour)
+    }
+}
+
+impl Target {
+    /// All hours of a customer: those that have a gate, and those for which a key could still be made, because they are not
+    /// due. All of these are fenced: a mint that is under way while the customer is closed meets the fence of its hour.
+    pub async fn whole(
+        store: &dyn KeyStore,
+        token: Token,
+        command: Digest,
+        meta: &Meta,
+        now: Millis,
+    ) -> Result<Self, StoreError> {
+        let gated = store.hours(token, Hour(0), Hour(u32::MAX)).await?;
+        let known = store.customer(token).await?.and_then(|customer| customer.retention);
+        let retention = known.unwrap_or(meta.default_retention);
+        let current = Hour::containing(now).unwrap_or(Hour(0));
+        let soonest = Hour(current.0.saturating_sub(retention.as_hours().into()));
+        let ends = gated.first().into_iter().chain(gated.last()).map(|row| row.hour);
+        let hours = ends.chain([soonest, current.plus(AHEAD)]);
+        let (from, to) = hours.fold((current, current), |(from, to), hour| (from.min(hour), to.max(hour)));
+        Ok(Self { token, from, to, command })
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     Trust, Verdict, Wants, Why, decide,
 };
 use crate::keys::{Hold, KekVault, KeyStore, Meta, Placed, StoreError, Stored, VaultError};
-use crate::model::{Clock, ClocksApart, Digest, KekId, Millis, earliest};
+use crate::model::{Clock, ClocksApart, Digest, Hour, KekId, Millis, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +146,16 @@ async fn command(desk: &Desk, request: &Request) -> Result<Answer, Trouble> {
             let now = time(&*desk.store, &*desk.clock).await?;
             completed(Receipt { due: Some(due), done_at: now, ..receipt }, desk, &meta, done)
         }
+        Verdict::EraseCustomer => {
+            let token = receipt.token.ok_or(Trouble::Verdict(request.message.digest))?;
+            desk.store.close_customer(token).await?;
+            // After it is closed, so that what was minted until then is found.
+            let target = Target::whole(&*desk.store, token, receipt.id, &meta, now).await?;
+            let done = destroy(&*desk.store, &target, &meta, now).await?;
+            let now = time(&*desk.store, &*desk.clock).await?;
+            let receipt = Receipt { from: target.from, to: target.to, done_at: now, ..receipt };
+            completed(receipt, desk, &meta, done)
+        }
         Verdict::Hold => {
             let hold = hold(desk, request).ok_or(Trouble::Verdict(request.message.digest))?;
             match desk.store.place_hold(&hold).await? {
@@ -236,6 +246,10 @@ async fn look(desk: &Desk, request: &Request, meta: &Meta, facts: &mut Facts) ->
     if let Some(asked) = hold(desk, request) {
         let there = desk.store.hold(&asked.id).await?;
         facts.hold = HoldIs::of(there.as_ref(), &asked, facts.asks);
+    } else if let (Asks::EraseCustomer, Some(Target { token, .. })) = (facts.asks, target(desk, request)) {
+        let rows = desk.store.hours(token, Hour(0), Hour(u32::MAX)).await?;
+        let of_policy = desk.store.holds().await?.iter().any(|hold| hold.token == token);
+        facts.held = of_policy || rows.iter().any(|row| row.gate.hold.is_some());
     } else if let (Asks::Erase(_), Some(target)) = (facts.asks, target(desk, request)) {
         let survey = survey(&*desk.store, &target, meta).await?;
         (facts.held, facts.due) = (survey.held(), survey.latest_due());

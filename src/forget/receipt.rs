@@ -94,7 +94,7 @@ impl Deed {
 
     /// Whether it erases DEKs.
     pub fn erases(&self) -> bool {
-        matches!(self, Self::Command(Act::Erase(_)) | Self::Sweep(_))
+        matches!(self, Self::Command(Act::Erase(_) | Act::EraseCustomer) | Self::Sweep(_))
     }
 }
 
@@ -310,6 +310,7 @@ impl From<&Receipt> for Wire {
         let (mut reason, mut hold, mut swept, mut kek, mut evidence) = (None, None, None, None, None);
         match &receipt.deed {
             Deed::Command(Act::Erase(why)) => reason = Some(*why),
+            Deed::Command(Act::EraseCustomer) => {}
             Deed::Command(Act::Hold(id) | Act::Release(id)) => hold = Some(id.to_string()),
             Deed::Sweep(SweptBatch { hours, root }) => {
                 swept = Some(WireSwept { hours: *hours, root: hex::encode(root.0) });
@@ -320,7 +321,7 @@ impl From<&Receipt> for Wire {
         }
         let level = match &receipt.deed {
             _ if receipt.outcome == Outcome::Refused => None,
-            Deed::Command(Act::Erase(_)) | Deed::Sweep(_) => Some("L1".to_owned()),
+            Deed::Command(Act::Erase(_) | Act::EraseCustomer) | Deed::Sweep(_) => Some("L1".to_owned()),
             Deed::DestroyKek { .. } => Some("L3".to_owned()),
             Deed::Command(Act::Hold(_) | Act::Release(_)) => None,
         };
@@ -375,6 +376,7 @@ impl Wire {
         };
         let deed = match (self.kind.as_str(), self.reason, hold, swept, kek) {
             ("erase", Some(reason), None, None, None) => Deed::Command(Act::Erase(reason)),
+            ("erase-customer", None, None, None, None) => Deed::Command(Act::EraseCustomer),
             ("hold", None, Some(hold), None, None) => Deed::Command(Act::Hold(hold)),
             ("release", None, Some(hold), None, None) => Deed::Command(Act::Release(hold)),
             ("sweep", None, None, Some(batch), None) => Deed::Sweep(batch),
@@ -533,7 +535,8 @@ mod tests {
         let kek = KekId::parse("day/2026-11-23").expect("a day");
         let deed = Deed::DestroyKek { kek, evidence: "the file is gone".to_owned() };
         let destroyed = Receipt { deed, outcome: Outcome::KekDestroyed, ..swept(&hours()) };
-        for receipt in [receipt(), refused, unsigned, held, swept(&hours()), destroyed] {
+        let whole = Receipt { deed: Deed::Command(Act::EraseCustomer), due: None, ..receipt() };
+        for receipt in [receipt(), refused, unsigned, held, swept(&hours()), destroyed, whole] {
             assert_eq!(Receipt::parse(&receipt.to_json()), Ok(receipt));
         }
     }

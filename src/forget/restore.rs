@@ -52,6 +52,11 @@ pub(super) async fn restore(
             let hours = ranges(receipt).into_iter().map(|(from, to)| (token, from, to));
             restore_all(store, clock, receipt, hours, early).await
         }
+        Act::EraseCustomer => {
+            store.close_customer(token).await?;
+            let hours = ranges(receipt).into_iter().map(|(from, to)| (token, from, to));
+            restore_all(store, clock, receipt, hours, !receipt.signers.is_empty()).await
+        }
         Act::Hold(id) => {
             let hold = Hold { id: id.clone(), token, from: receipt.from, to: receipt.to };
             match store.place_hold(&hold).await? {

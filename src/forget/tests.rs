@@ -140,6 +140,7 @@ struct FakeState {
     /// A hold that is seen by fences and erasures only, as one that comes after the decision.
     late_hold: Option<Hour>,
     keks: BTreeMap<KekId, KekState>,
+    closed: BTreeSet<Token>,
     mark: Option<i64>,
     /// How many more calls it answers before it is away; `None` = all.
     answers: Option<usize>,
@@ -385,8 +386,8 @@ impl KeyStore for FakeStore {
         unreachable!("forgetting raises no floor yet")
     }
 
-    async fn close_customer(&self, _: Token) -> Result<(), StoreError> {
-        unreachable!("forgetting closes no customer yet")
+    async fn close_customer(&self, token: Token) -> Result<(), StoreError> {
+        self.call("close_customer").map(|mut state| state.closed.insert(token)).map(drop)
     }
 
     async fn expire_markers(&self) -> Result<u64, StoreError> {

@@ -62,6 +62,8 @@ pub enum Verdict {
     /// Forget every hour of the range. `due` is when the last of them is due, which is now or was before, unless it is
     /// erased early.
     Erase { due: Due },
+    /// Forget every hour of the customer, and close it.
+    EraseCustomer,
     /// Forbid erasure of the range.
     Hold,
     /// Lift the hold.
@@ -114,6 +116,7 @@ struct Stored {
 #[serde(rename_all = "kebab-case")]
 enum Word {
     Erase,
+    EraseCustomer,
     Hold,
     Release,
     Refused,
@@ -123,6 +126,7 @@ impl Ruling {
     pub fn to_json(&self) -> Vec<u8> {
         let (verdict, why, due) = match self.verdict {
             Verdict::Erase { due } => (Word::Erase, None, Some(due.0)),
+            Verdict::EraseCustomer => (Word::EraseCustomer, None, None),
             Verdict::Hold => (Word::Hold, None, None),
             Verdict::Release => (Word::Release, None, None),
             Verdict::Refused { why, due } => (Word::Refused, Some(why), due.map(|due| due.0)),
@@ -139,10 +143,11 @@ impl Ruling {
         let due = stored.due.map(Due);
         let verdict = match (stored.verdict, stored.why) {
             (Word::Erase, None) => Verdict::Erase { due: due? },
+            (Word::EraseCustomer, None) => Verdict::EraseCustomer,
             (Word::Hold, None) => Verdict::Hold,
             (Word::Release, None) => Verdict::Release,
             (Word::Refused, Some(why)) => Verdict::Refused { why, due },
-            (Word::Erase | Word::Hold | Word::Release, Some(_)) | (Word::Refused, None) => return None,
+            (Word::Refused, None) | (_, Some(_)) => return None,
         };
         Some(Self { offset: stored.offset, verdict, signers: stored.signers })
     }
@@ -171,6 +176,10 @@ mod tests {
             (
                 ruling(3, Verdict::Hold, &["dpo", "legal"]),
                 r#"{"version":1,"offset":3,"verdict":"hold","signers":["dpo","legal"]}"#,
+            ),
+            (
+                ruling(5, Verdict::EraseCustomer, &["dpo", "legal"]),
+                r#"{"version":1,"offset":5,"verdict":"erase-customer","signers":["dpo","legal"]}"#,
             ),
             (ruling(4, Verdict::Release, &[]), r#"{"version":1,"offset":4,"verdict":"release"}"#),
         ] {

@@ -102,6 +102,40 @@ def test_early_erasure_takes_two_people_who_sign_one_after_the_other(world):
     worker.stop()
 
 
+def test_a_customer_is_forgotten_as_a_whole_on_the_word_of_two_and_gets_no_key_any_more(world):
+    further = events(b"acme", HOUR + 1)
+    world.feed_some(further, 20)
+    world.feed_some(events(b"other", HOUR), 20)
+    worker = start(world)
+    office = world.office
+    customer = ("erase", "customer", "--customer", "acme")
+    dpo, both = ("--sign-with", office.key("dpo")), ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
+    assert ask(world, *customer, *dpo, code=65)["why"] == "not-authorized"
+    hold = ("--customer", "acme", "--hold", "case-17")
+    ask(world, "hold", "place", *hold, "--from", str(HOUR + 90), "--to", str(HOUR + 99), *dpo)
+    assert ask(world, *customer, *both, code=65)["why"] == "held", "whatever hours it is about"
+    ask(world, "hold", "release", *hold, *both)
+    assert outcomes(world, "acme", HOUR) == {"opened"}
+
+    receipt = ask(world, *customer, *both)
+    assert (receipt["type"], receipt["outcome"], receipt["signers"]) == ("erase-customer", "erased", ["dpo", "legal"])
+    assert receipt["from_hour"] < HOUR and receipt["to_hour"] > HOUR + 1 and receipt["key_count"] >= 2
+    assert outcomes(world, "acme", HOUR) == outcomes(world, "acme", HOUR + 1) == {"erased"}
+    assert outcomes(world, "other", HOUR) == {"opened"}
+
+    sealed = world.sealed_count()
+    world.feed_some(further, 5)
+    world.await_drained()
+    assert world.sealed_count() == sealed, "no key is made for it"
+    listed = world.cli_json("quarantine", "ls", "--json")
+    assert [line["reason"] for line in listed] == ["erased"] * 5
+    assert all(key["state"] == "erased" for key in world.cli_json("keys", "ls", "--customer", "acme", "--json"))
+    worker.stop()
+    worker = world.worker(settings=office.settings)
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+    worker.stop()
+
+
 def test_a_hold_is_in_the_way_until_two_people_lift_it(world):
     worker = start(world)
     office = world.office

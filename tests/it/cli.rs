@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 32] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["demo"],
     &["run"],
@@ -55,6 +55,7 @@ const COMMANDS: [&[&str]; 32] = [
     &["quarantine", "ls"],
     &["receipts"],
     &["erase", "plan"],
+    &["erase", "customer"],
     &["erase", "request"],
     &["hold", "place"],
     &["hold", "release"],

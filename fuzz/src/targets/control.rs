@@ -51,6 +51,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         String::from_utf8(to_envelope(hold.as_bytes(), &[])).expect("UTF-8"),
         String::from_utf8(Call::record(&Wants::Sweep(Due(498_721)), 7)).expect("UTF-8"),
         String::from_utf8(Call::record(&Wants::DestroyKek(KekId::of_due(Due(498_721))), 7)).expect("UTF-8"),
+        r#"{"id":"3","type":"erase-customer","customer":"acme"}"#.to_owned(),
         with("acme", "~quarantine"),
         with("acme", r"\u0061\ud83d\ude00é"),
         with("acme", &"c".repeat(257)),
@@ -131,6 +132,7 @@ fn by_the_schema(value: &Value) -> Option<Command> {
             "request" => (&["from_hour", "to_hour", "reason"], Act::Erase(Reason::Request)),
             _ => return None,
         },
+        "erase-customer" => (&[], Act::EraseCustomer),
         "hold" => (&["from_hour", "to_hour", "hold"], Act::Hold(hold()?)),
         "release" => (&["hold"], Act::Release(hold()?)),
         _ => return None,
@@ -141,7 +143,7 @@ fn by_the_schema(value: &Value) -> Option<Command> {
             || fields.contains(&name.as_str())
     };
     let (from, to) = match act {
-        Act::Release(_) => (Hour(0), Hour(u32::MAX)),
+        Act::Release(_) | Act::EraseCustomer => (Hour(0), Hour(u32::MAX)),
         _ => (hour("from_hour")?, hour("to_hour")?),
     };
     let customer = CustomerId::parse(text("customer")?);

@@ -85,7 +85,7 @@ impl Asked {
         match self {
             Self::Command(id) => is_of(receipt, id),
             Self::Hour(token, hour) => {
-                let by_command = matches!(receipt.deed, Deed::Command(Act::Erase(_)))
+                let by_command = matches!(receipt.deed, Deed::Command(Act::Erase(_) | Act::EraseCustomer))
                     && receipt.token == Some(*token)
                     && (receipt.from..=receipt.to).contains(hour);
                 by_command || place(swept, *token, *hour).is_some()

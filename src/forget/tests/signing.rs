@@ -252,3 +252,69 @@ fn a_restored_store_gets_its_holds_and_its_early_erasures_again() {
     let again = World::of(FakeStore::default().with_keys(LATER, 1));
     assert!(matches!(again.restore(&forged), Err(Trouble::Premature(_))));
 }
+
+/// A customer as a whole.
+fn everything(id: &str) -> Vec<u8> {
+    let nothing = json!({ "type": "erase-customer", "reason": null, "from_hour": null, "to_hour": null });
+    command(id, nothing)
+}
+
+#[test]
+fn two_people_have_a_customer_forgotten_as_a_whole() {
+    let long_ago = Hour(HOUR.0 - 5_000);
+    let office = Office::of(FakeStore::default().with_keys(long_ago, 1).with_keys(LATER, 2));
+    assert!(matches!(office.answers(0, &everything("c-1"), &[]), Answer::Unverified));
+    let alone = office.execute(1, &everything("c-1"), &[&office.dpo]);
+    assert_eq!((alone.outcome, alone.why), (Outcome::Refused, Some(Why::NotAuthorized)));
+    assert!(office.world.store.state().closed.is_empty() && office.world.store.live_keys() == 3);
+
+    let receipt = office.execute(2, &everything("c-1"), &[&office.dpo, &office.legal]);
+    assert_eq!((receipt.outcome, receipt.key_count, receipt.due), (Outcome::Erased, 3, None));
+    let now = Hour::containing(NOW).expect("an hour");
+    assert_eq!(
+        (receipt.from, receipt.to),
+        (long_ago, now.plus(2)),
+        "from the first key to what could get one"
+    );
+    assert_eq!(office.world.store.state().closed.len(), 1);
+    let fenced = now.0 + 2 - long_ago.0 + 1;
+    assert_eq!((office.world.store.live_keys(), office.world.store.fenced_hours()), (0, fenced as usize));
+    let calls = office.world.store.state().calls.clone();
+    let at = |name| calls.iter().position(|call| *call == name).expect("it was called");
+    assert!(at("store_verdict") < at("close_customer") && at("close_customer") < at("fence"));
+}
+
+#[test]
+fn a_customer_of_whom_anything_is_held_is_not_forgotten() {
+    let office = Office::of(FakeStore::default().with_keys(HOUR, 1));
+    let both = [&office.dpo, &office.legal];
+    let to_come =
+        json!({ "type": "hold", "reason": null, "hold": "case", "from_hour": u32::MAX, "to_hour": u32::MAX });
+    office.execute(0, &command("c-1", to_come), &both);
+    let held = office.execute(1, &everything("c-2"), &both);
+    assert_eq!((held.outcome, held.why), (Outcome::Refused, Some(Why::Held)), "also of hours without a key");
+    assert!(office.world.store.state().closed.is_empty());
+    office.execute(2, &release("c-3", "case", "acme"), &both);
+    assert_eq!(office.execute(3, &everything("c-4"), &both).outcome, Outcome::Erased);
+}
+
+#[test]
+fn a_customers_erasure_is_redone_wherever_it_was_cut_off_and_applied_again_to_a_restored_store() {
+    let signed = |office: &Office| enveloped(&everything("c-1"), &[&office.dpo, &office.legal]);
+    let fresh = || Office::of(FakeStore::default().with_keys(LATER, 2));
+    let office = fresh();
+    let undisturbed = office.world.execute(0, &signed(&office));
+    for answers in [0, 3, 5, 6, 7, 8, 9, 50, 500] {
+        let office = fresh();
+        office.world.store.state().answers = Some(answers);
+        assert!(office.world.try_execute(0, &signed(&office)).is_err(), "after {answers} calls");
+        office.world.store.state().answers = None;
+        assert_eq!(
+            office.world.execute(0, &signed(&office)),
+            Receipt { id: undisturbed.id, ..undisturbed.clone() }
+        );
+    }
+    let restored = World::of(FakeStore::default().with_keys(LATER, 2));
+    assert_eq!(restored.restore(&undisturbed).expect("no trouble"), Restored::Again);
+    assert_eq!((restored.store.live_keys(), restored.store.state().closed.len()), (0, 1));
+}
