@@ -1,6 +1,6 @@
 //! Level L3: the KEK of a day that has ended is destroyed, and with it every copy of what it wrapped.
 //!
-//! Promise: a KEK goes only when nothing live is wrapped by it, held or not. What is due on its day can be minted no more by
+//! Promise: a KEK goes only when nothing live is wrapped by it, held or not, and no hour of its day is open. What is due on its day can be minted no more by
 //! then, so what is counted after it is closed does not grow.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::execute::{Desk, Trouble, lease_after, time};
 use super::{Call, DISKS, Deed, Outcome, Receipt};
-use crate::keys::{KekRow, KekState, KeyStore, Meta, Stored};
-use crate::model::{Clock, Hour, KekId, Millis};
+use crate::keys::{DueHour, KekRow, KekState, KeyStore, Meta, StoreError, Stored};
+use crate::model::{Clock, Due, Hour, KekId, Millis, Token};
 
 /// Beyond the end of the day and the longest lease, in milliseconds: for clocks and slow mints.
 const GRACE_MS: i64 = 600_000;
@@ -20,20 +20,20 @@ const GRACE_MS: i64 = 600_000;
 pub enum KekFate {
     /// What it wraps is not all due yet, or was only just now.
     Young,
-    /// Its day has ended, and it wraps so many live keys: held ones, or some that nobody has swept.
+    /// Its day has ended, and so many of its keys are live, or its hours open: held, or not swept yet.
     Needed(u64),
-    /// It wraps nothing live any more.
+    /// Nothing of it is left.
     Ended,
     Destroyed,
 }
 
-/// How a KEK stands that wraps `live` keys.
-pub fn fate(row: &KekRow, live: u64, meta: &Meta, now: Millis) -> KekFate {
-    match (row.state, live) {
+/// How a KEK stands that `needed` keys or hours need.
+pub fn fate(row: &KekRow, needed: u64, meta: &Meta, now: Millis) -> KekFate {
+    match (row.state, needed) {
         (KekState::Destroyed, _) => KekFate::Destroyed,
         _ if now.0 < ends(&row.id, meta).0 => KekFate::Young,
         (KekState::Live | KekState::Closing, 0) => KekFate::Ended,
-        (KekState::Live | KekState::Closing, live) => KekFate::Needed(live),
+        (KekState::Live | KekState::Closing, needed) => KekFate::Needed(needed),
     }
 }
 
@@ -46,8 +46,8 @@ fn ends(id: &KekId, meta: &Meta) -> Millis {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EndedKek {
     pub id: KekId,
-    /// Keys that it wraps and that are not erased.
-    pub live: u64,
+    /// Keys that it wraps and that are not erased; one, if there is none and an hour of its day is open.
+    pub needed: u64,
 }
 
 /// The KEKs whose day has ended and that still exist, the oldest first. Where there is one, all keys are scanned.
@@ -60,8 +60,33 @@ pub async fn ended_keks(store: &dyn KeyStore, clock: &dyn Clock) -> Result<Vec<E
     ended.retain(|row| fate(row, 0, &meta, now) == KekFate::Ended);
     ended.sort_unstable_by_key(|row| row.id.ends().0);
     let counts = if ended.is_empty() { BTreeMap::new() } else { store.live_keys().await? };
-    let live = |id: &KekId| counts.get(id).copied().unwrap_or(0);
-    Ok(ended.into_iter().map(|row| EndedKek { live: live(&row.id), id: row.id }).collect())
+    let mut found = Vec::with_capacity(ended.len());
+    for KekRow { id, .. } in ended {
+        found.push(EndedKek { needed: needed(store, &counts, &id).await?, id });
+    }
+    Ok(found)
+}
+
+/// An open hour is needed although its keys are gone: the fail-safe took them, and the sweep still owes their receipt.
+async fn needed(store: &dyn KeyStore, live: &BTreeMap<KekId, u64>, id: &KekId) -> Result<u64, StoreError> {
+    match live.get(id) {
+        Some(live) => Ok(*live),
+        None => {
+            let (first, last) = dues(id);
+            let before = first.0.checked_sub(1).map(|due| DueHour {
+                due: Due(due),
+                token: Token([0xFF; 16]),
+                hour: Hour(u32::MAX),
+            });
+            Ok(store.due_hours(Due(last.0), before, 1).await?.len() as u64)
+        }
+    }
+}
+
+/// The first and the last hour of its day.
+fn dues(id: &KekId) -> (Hour, Hour) {
+    let last = Hour::containing(id.ends()).map_or(0, |hour| hour.0.saturating_sub(1));
+    (Hour(last.saturating_sub(23)), Hour(last))
 }
 
 /// What a call comes to.
@@ -90,7 +115,7 @@ pub(super) async fn destroy_kek(
     }
     desk.store.advance_kek(kek, KekState::Closing).await?;
     // Counted again, now that nothing new is wrapped.
-    if live(desk, kek).await? > 0 {
+    if is_needed(desk, kek).await? {
         return Ok(Destroyed::Nothing);
     }
     let evidence = desk.vault.destroy(kek).await?;
@@ -100,8 +125,9 @@ pub(super) async fn destroy_kek(
     Ok(Destroyed::Done(Box::new(receipt(desk, call, kek, evidence, requested_at, &meta, done_at))))
 }
 
-async fn live(desk: &Desk, kek: &KekId) -> Result<u64, Trouble> {
-    Ok(desk.store.live_keys().await?.get(kek).copied().unwrap_or(0))
+async fn is_needed(desk: &Desk, kek: &KekId) -> Result<bool, Trouble> {
+    let live = desk.store.live_keys().await?;
+    Ok(needed(&*desk.store, &live, kek).await? > 0)
 }
 
 /// Stored before anything is done: version 1.
@@ -125,7 +151,7 @@ async fn ruling(desk: &Desk, call: &Call, kek: &KekId, offset: i64) -> Result<Op
     let Some(row) = desk.store.kek(kek).await? else { return Ok(None) };
     let (meta, now) = (desk.store.meta().await?, time(&*desk.store, &*desk.clock).await?);
     // The scan only where it matters.
-    if fate(&row, 0, &meta, now) != KekFate::Ended || live(desk, kek).await? > 0 {
+    if fate(&row, 0, &meta, now) != KekFate::Ended || is_needed(desk, kek).await? {
         return Ok(None);
     }
     let offered = Ruling { version: 1, offset, destroy_kek: kek.to_string() };
@@ -147,7 +173,7 @@ fn receipt(
     meta: &Meta,
     done_at: Millis,
 ) -> Receipt {
-    let last = Hour::containing(kek.ends()).map_or(0, |hour| hour.0.saturating_sub(1));
+    let (from, to) = dues(kek);
     let rests_on = std::iter::once(DISKS.code.to_owned());
     Receipt {
         id: call.digest,
@@ -158,8 +184,8 @@ fn receipt(
         outcome: Outcome::KekDestroyed,
         why: None,
         token: None,
-        from: Hour(last.saturating_sub(23)),
-        to: Hour(last),
+        from,
+        to,
         keys: Vec::new(),
         key_count: 0,
         requested_at,

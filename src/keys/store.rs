@@ -117,7 +117,7 @@ pub struct Candidate {
     pub customer: CustomerId,
     /// Must equal the gate's, where there is one.
     pub due: Due,
-    /// Must equal the gate's, where there is one.
+    /// Registered ([`KeyStore::register_kek`]), the one of its due's day; must equal the gate's, where there is one.
     pub kek: KekId,
     pub commitment: [u8; 32],
     pub wrapped: [u8; WRAPPED_LEN],
@@ -286,7 +286,7 @@ pub trait KeyStore: Send + Sync + 'static {
     /// The hours `from ..= to` of a customer that have a gate, in order.
     async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError>;
 
-    /// Open hours with due ≤ `until`, soonest first, `limit` at most, those after `after`. Held hours are among them: a
+    /// Open hours, of days whose KEK is not destroyed, with due ≤ `until`, soonest first, `limit` at most, those after `after`. Held hours are among them: a
     /// sweep pages past what it may not erase.
     async fn due_hours(
         &self,

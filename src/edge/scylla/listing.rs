@@ -1,15 +1,15 @@
 //! Lists of customers, hours and due hours; counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::cells::Cells;
 use super::fault::malformed;
 use super::mint::known;
-use super::rows::{GATE, HourRows, customer_name, day, due_day, kek, kek_id};
+use super::rows::{GATE, HourRows, SHARDS, customer_name, day, due_day, kek, kek_day, kek_id};
 use super::{AT_ONCE, ScyllaStore};
-use crate::keys::{Customer, DueHour, HourRow, KekRow, KeyState, StoreError};
+use crate::keys::{Customer, DueHour, HourRow, KekRow, KekState, KeyState, StoreError};
 use crate::model::{Due, Hour, KekId, Token};
 use crate::telemetry::StoreOp;
 
@@ -119,9 +119,9 @@ impl ScyllaStore {
         limit: usize,
     ) -> Result<Vec<DueHour>, StoreError> {
         let mut hours = Vec::new();
-        for (_, partitions) in self.due_days(until, after).await? {
-            let pages: Vec<Vec<DueHour>> = stream::iter(partitions)
-                .map(|partition| self.due_page(partition, until, after, limit))
+        for day in self.due_days(until, after).await? {
+            let pages: Vec<Vec<DueHour>> = stream::iter(0..SHARDS)
+                .map(|shard| self.due_page((day, shard), until, after, limit))
                 .buffer_unordered(AT_ONCE)
                 .try_collect()
                 .await?;
@@ -136,20 +136,15 @@ impl ScyllaStore {
         Ok(hours)
     }
 
-    async fn due_days(
-        &self,
-        until: Due,
-        after: Option<DueHour>,
-    ) -> Result<BTreeMap<i32, Vec<DuePartition>>, StoreError> {
+    /// The days on which something may fall due, in order: those that have a KEK, which is registered before the first mint
+    /// and destroyed when no hour of its day is open. Asking the table for its partitions would read the tombstone of
+    /// every hour that was ever taken out, until a server refuses (`READ_TOO_MANY_TOMBSTONES`).
+    async fn due_days(&self, until: Due, after: Option<DueHour>) -> Result<Vec<i32>, StoreError> {
         let first = after.map_or(i32::MIN, |after| due_day(after.due));
-        let mut days: BTreeMap<i32, Vec<DuePartition>> = BTreeMap::new();
-        for row in self.ask.rows(StoreOp::List, &self.say.due_partitions, ()).await? {
-            let partition: DuePartition = (row.need("due_day")?, row.need("shard")?);
-            if (first..=due_day(until)).contains(&partition.0) {
-                days.entry(partition.0).or_default().push(partition);
-            }
-        }
-        Ok(days)
+        let keks = self.list_keks().await?;
+        let existing = keks.iter().filter(|row| row.state != KekState::Destroyed);
+        let days = existing.map(|row| kek_day(&row.id)).filter(|day| (first..=due_day(until)).contains(day));
+        Ok(days.collect::<BTreeSet<i32>>().into_iter().collect())
     }
 
     async fn due_page(

@@ -23,7 +23,15 @@ pub(super) fn due_day(due: Due) -> i32 {
     day(Hour(due.0))
 }
 
-/// Which of the 16 partitions of a due day.
+/// The due day of what a KEK wraps.
+pub(super) fn kek_day(id: &KekId) -> i32 {
+    i32::try_from(id.ends().0 / 86_400_000 - 1).expect("a day of the calendar")
+}
+
+/// Partitions of a due day.
+pub(super) const SHARDS: i8 = 16;
+
+/// Which of the partitions of a due day.
 pub(super) fn shard(token: Token) -> i8 {
     i8::try_from(token.0[0] & 15).expect("at most 15")
 }

@@ -120,7 +120,6 @@ pub(super) struct Statements {
     pub(super) customers_after: PreparedStatement,
     /// token, from day, to day
     pub(super) days: PreparedStatement,
-    pub(super) due_partitions: PreparedStatement,
     /// due_day, shard, due, token, hour, until, limit
     pub(super) due: PreparedStatement,
     pub(super) states: PreparedStatement,
@@ -302,7 +301,6 @@ impl Statements {
             days: press
                 .plain("SELECT day FROM customer WHERE \"token\" = ? AND day >= ? AND day <= ?")
                 .await?,
-            due_partitions: press.plain("SELECT DISTINCT due_day, shard FROM due").await?,
             due: press
                 .plain(
                     "SELECT due, \"token\", hour FROM due WHERE due_day = ? AND shard = ?

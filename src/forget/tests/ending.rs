@@ -66,7 +66,7 @@ fn a_kek_that_wraps_a_live_key_stays_whoever_calls() {
     assert_eq!(world.state_of(&ended()), (Some(KekState::Live), true));
     assert!(world.store.state().verdicts.is_empty(), "it leaves no trace");
     let found = world.runtime.block_on(ended_keks(&*world.store, &FakeClock)).expect("no trouble");
-    assert_eq!(found, [EndedKek { id: ended(), live: 1 }]);
+    assert_eq!(found, [EndedKek { id: ended(), needed: 1 }]);
 }
 
 #[test]
@@ -92,6 +92,19 @@ fn a_key_that_turns_up_after_the_decision_keeps_it() {
     world.store.state().hours = std::mem::take(&mut late.state().hours);
     assert!(world.destroyed(0, &ended(), 1).is_none());
     assert_eq!(world.state_of(&ended()), (Some(KekState::Closing), true), "and wraps nothing new");
+}
+
+#[test]
+fn an_open_hour_keeps_the_kek_of_its_day_until_it_is_swept_though_its_keys_are_gone() {
+    let world = World::of(FakeStore::default().with_keys(HOUR, 1)).with_kek(&ended());
+    let at = (world.store.token(&acme()), HOUR);
+    if let Some(row) = world.store.state().hours.get_mut(&at) {
+        row.gate.due = Due(HOUR.0);
+        row.keys[0].state = KeyState::ErasedByTtl;
+    }
+    assert!(world.destroyed(0, &ended(), 1).is_none(), "the sweep owes its receipt");
+    assert!(world.try_execute(1, &Call::record(&Wants::Sweep(Due(0)), 1)).is_ok());
+    assert!(world.destroyed(2, &ended(), 2).is_some());
 }
 
 #[test]
