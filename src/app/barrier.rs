@@ -15,6 +15,12 @@ impl Barrier {
         self.0.1.notify_all();
     }
 
+    /// As [`Barrier::wait`], for a task.
+    pub(super) async fn opened(&self, stop: Stop) -> bool {
+        let barrier = self.clone();
+        matches!(tokio::task::spawn_blocking(move || barrier.wait(&stop)).await, Ok(true))
+    }
+
     /// Waits until it is open; false when the stop came first.
     pub(super) fn wait(&self, stop: &Stop) -> bool {
         let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

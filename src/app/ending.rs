@@ -27,8 +27,7 @@ impl Ending {
     /// Looks at its pace while this process executes, until the task is dropped. Each look may scan all keys, so the others
     /// do not.
     pub(super) async fn watch(self, stop: Stop) {
-        let barrier = self.barrier.clone();
-        if !matches!(tokio::task::spawn_blocking(move || barrier.wait(&stop)).await, Ok(true)) {
+        if !self.barrier.opened(stop).await {
             return;
         }
         let mut waits = false;

@@ -21,8 +21,7 @@ pub(super) struct FailSafe {
 impl FailSafe {
     /// Looks when the barrier opens, and from then on every hour, until the task is dropped.
     pub(super) async fn watch(self, stop: Stop) {
-        let barrier = self.barrier.clone();
-        if !matches!(tokio::task::spawn_blocking(move || barrier.wait(&stop)).await, Ok(true)) {
+        if !self.barrier.opened(stop).await {
             return;
         }
         loop {

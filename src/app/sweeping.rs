@@ -81,8 +81,7 @@ pub(super) struct Sweeping {
 impl Sweeping {
     /// Looks when the barrier opens, from then on at its pace and after each sweep, until the task is dropped.
     pub(super) async fn watch(self, stop: Stop) {
-        let barrier = self.barrier.clone();
-        if !matches!(tokio::task::spawn_blocking(move || barrier.wait(&stop)).await, Ok(true)) {
+        if !self.barrier.opened(stop).await {
             return;
         }
         let mut waits = false;

@@ -11,6 +11,7 @@ use super::execute::{Desk, Trouble, lease_after, time};
 use super::{Call, DISKS, Deed, Outcome, Receipt};
 use crate::keys::{DueHour, KekRow, KekState, KeyStore, Meta, StoreError, Stored};
 use crate::model::{Clock, Due, Hour, KekId, Millis, Token};
+use crate::telemetry::{codes, warn};
 
 /// Beyond the end of the day and the longest lease, in milliseconds: for clocks and slow mints.
 const GRACE_MS: i64 = 600_000;
@@ -92,7 +93,7 @@ fn dues(id: &KekId) -> (Hour, Hour) {
 /// What a call comes to.
 pub(super) enum Destroyed {
     Done(Box<Receipt>),
-    /// It is needed, or gone already.
+    /// It is needed, or gone already, or the vault does not destroy it now.
     Nothing,
     /// The same bytes stand further up in the topic.
     Copy,
@@ -118,7 +119,14 @@ pub(super) async fn destroy_kek(
     if is_needed(desk, kek).await? {
         return Ok(Destroyed::Nothing);
     }
-    let evidence = desk.vault.destroy(kek).await?;
+    let evidence = match desk.vault.destroy(kek).await {
+        Ok(evidence) => evidence,
+        // Commands do not wait for it: the next call tries again, and a metric tells of a KEK that does not go.
+        Err(error) => {
+            warn!(codes::KEKS_WAIT, %kek, %error, "the vault does not destroy a KEK");
+            return Ok(Destroyed::Nothing);
+        }
+    };
     desk.store.advance_kek(kek, KekState::Destroyed).await?;
     let meta = desk.store.meta().await?;
     let done_at = time(&*desk.store, &*desk.clock).await?;

@@ -131,7 +131,7 @@ codes! {
     SWEEP_WAITS = "HS1412";
     /// The KEK of a day that has ended was destroyed.
     KEK_DESTROYED = "HS1413";
-    /// KEKs whose day has ended cannot be looked for, or nobody can be told to destroy them.
+    /// KEKs whose day has ended cannot be looked for or destroyed for now.
     KEKS_WAIT = "HS1414";
 
     /// This process signs the log of receipts, under this verifier key.

@@ -84,9 +84,10 @@ fn a_key_that_turns_up_after_the_decision_keeps_it() {
     let world = World::of(FakeStore::default()).with_kek(&ended());
     world.vault.away.store(true, Ordering::SeqCst);
     assert!(
-        matches!(world.try_execute(0, &call(&ended(), 1)), Err(Trouble::Vault(_))),
-        "it is decided and not done"
+        world.destroyed(0, &ended(), 1).is_none(),
+        "it is decided and not done, and no command waits for it"
     );
+    assert_eq!(world.state_of(&ended()), (Some(KekState::Closing), true));
     world.vault.away.store(false, Ordering::SeqCst);
     let late = wrapped_by_the_ended_one(FakeStore::default());
     world.store.state().hours = std::mem::take(&mut late.state().hours);
@@ -105,6 +106,16 @@ fn an_open_hour_keeps_the_kek_of_its_day_until_it_is_swept_though_its_keys_are_g
     assert!(world.destroyed(0, &ended(), 1).is_none(), "the sweep owes its receipt");
     assert!(world.try_execute(1, &Call::record(&Wants::Sweep(Due(0)), 1)).is_ok());
     assert!(world.destroyed(2, &ended(), 2).is_some());
+}
+
+#[test]
+fn a_vault_that_is_away_destroys_at_the_next_call() {
+    let world = World::of(FakeStore::default()).with_kek(&ended());
+    world.vault.away.store(true, Ordering::SeqCst);
+    assert!(world.destroyed(0, &ended(), 1).is_none());
+    world.vault.away.store(false, Ordering::SeqCst);
+    assert!(world.destroyed(1, &ended(), 2).is_some(), "another call ends what one began");
+    assert_eq!(world.state_of(&ended()), (Some(KekState::Destroyed), false));
 }
 
 #[test]
