@@ -10,6 +10,7 @@ mod child;
 mod cli;
 mod conformance;
 mod demo;
+mod histories;
 mod kek;
 mod lines;
 mod lookup;
