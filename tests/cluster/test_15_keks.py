@@ -3,6 +3,7 @@
 The copy is made before anything is erased, and is opened by the oracle, not by our own code."""
 
 import shutil
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from stores import Keyspace
 from test_13_signatures import Office, ask
 from test_14_sweep import await_swept
 from test_8_erase import events, outcomes
-from world import TESTKIT, World
+from world import LONG, TESTKIT, World, seeded
 
 HOUR = now_ms() // HOUR_MS - 1
 SETTINGS = {"retention": {"default": "2h", "sweep": "1s"}, "ring": {"premint": "0s"}, "kek": {"destroy": "1s"}}
@@ -93,6 +94,25 @@ def test_a_copy_of_the_store_opens_nothing_once_the_day_of_due_has_ended(world):
     assert len(destroyed(world)) == 1
     world.worker().stop()
     assert len(destroyed(world)) == 1, "a restart destroys nothing again"
+
+
+def test_workers_killed_while_they_sweep_and_destroy_leave_one_receipt_of_each(world):
+    worker = world.worker()
+    world.await_drained()
+    copy = Copy(world)
+    set_hour(world, AFTER)
+    dice = seeded()
+    for _ in range(20 if LONG else 3):
+        time.sleep(dice.uniform(0, 3))  # anywhere between the first look and the last receipt
+        worker.kill()
+        worker.wait(20)
+        worker = world.worker()
+    wait_until(lambda: destroyed(world), 60, "the KEK is destroyed", alive=worker)
+    wait_until(lambda: ended(worker, "free") == 0, 30, "nothing is left to destroy")
+    assert [receipt["kek"] for receipt in destroyed(world)] == [copy.rows[0].kek]
+    assert sorted(hour.hour for hour in await_swept(world, 2)) == [HOUR, HOUR]
+    assert not copy.opens()
+    worker.stop()
 
 
 def test_a_held_key_keeps_its_kek_until_it_is_released_and_swept(world, tmp_path):
