@@ -35,8 +35,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let receipt = |number: u64| format!("receipt {number}").into_bytes();
     let receipts =
         [(1, 0), (5, 3), (8, 7)].map(|(size, index)| AnyProof::Receipt(proof(size, index, receipt)));
-    let hours = [(1, 0), (5, 3)].map(|(size, index)| AnyProof::Hour(hour_proof(size, index)));
-    receipts.into_iter().chain(hours).map(|proof| proof.to_string().into_bytes()).collect()
+    let hours = [(1, 0), (5, 3)].map(|(size, index)| hour_proof(size, index));
+    // The second half of an hour's proof is a proof, too.
+    let halves = hours.clone().map(|hour| AnyProof::Receipt(hour.receipt));
+    let all = receipts.into_iter().chain(hours.map(AnyProof::Hour)).chain(halves);
+    all.map(|proof| proof.to_string().into_bytes()).collect()
 }
 
 /// An hour of the schema's sweep, as if it had these.
@@ -50,7 +53,9 @@ fn hour_proof(size: u8, index: usize) -> HourProof {
     let root: String = root.0.iter().map(|byte| format!("{byte:02x}")).collect();
     receipt["swept"] = serde_json::json!({ "hours": count, "root": root });
     let path = SweptBatch::path(&hours, index).expect("one of them");
-    let receipt = proof(3, 1, |_| receipt.to_string().into_bytes());
+    // Beside others: among equal leaves it would be included at each of their places.
+    let value = |number| if number == 1 { receipt.to_string() } else { format!("receipt {number}") };
+    let receipt = proof(3, 1, |number| value(number).into_bytes());
     HourProof { leaf: hours[index].leaf(), index: index as u64, path, receipt }
 }
 
