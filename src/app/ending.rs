@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Foundation;
 use super::barrier::Barrier;
-use super::sweeping::{ControlPost, Seat};
+use super::calling::{ControlPost, Seat};
 use crate::forget::{EndedKek, Wants, ended_keks};
 use crate::stream::Stop;
 use crate::telemetry::{ForgetMetrics, codes, warn};

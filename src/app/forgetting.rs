@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::barrier::Barrier;
-use super::sweeping::Seat;
+use super::calling::Seat;
 use crate::forget::{FollowObserver, Followed, Observer, Outcome, Tally};
 use crate::stream::Event;
 use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};

@@ -4,6 +4,7 @@
 
 mod barrier;
 mod build;
+mod calling;
 mod caretaker;
 mod demo;
 mod ending;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::barrier::Barrier;
+use super::calling::{ControlPost, Seat};
 use super::caretaker::Caretaker;
 use super::ending::Ending;
 use super::failsafe::FailSafe;
@@ -19,7 +20,7 @@ use super::observer::LaneObserver;
 use super::preminting::Preminting;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
-use super::sweeping::{ControlPost, Seat, Sweeping};
+use super::sweeping::Sweeping;
 use super::topics::ready_topics;
 use super::trust::{announce, trust_source};
 use super::watchdog::Watchdog;

@@ -1,71 +1,16 @@
 //! The sweep's task: looks at what is due, tells metrics, and calls for the sweep where this process executes. Decides nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use super::Foundation;
 use super::barrier::Barrier;
-use crate::edge::kafka::{ClientSettings, post};
-use crate::envelope::random;
-use crate::forget::{Call, Pending, Wants, pending};
+use super::calling::{ControlPost, Seat};
+use crate::forget::{Pending, SWEEP_HOURS, Wants, pending};
 use crate::stream::Stop;
 use crate::telemetry::{ForgetMetrics, codes, warn};
 
 /// Most overdue hours that one look counts.
 const COUNTED: usize = 10_000;
-/// Hours of one sweep: so many calls are needed.
-const PER_CALL: usize = 1_000;
-
-/// Whether this process executes, and when it has swept: the executor tells, the sweep's task hears.
-#[derive(Clone, Default)]
-pub(super) struct Seat(Arc<(AtomicBool, Notify)>);
-
-impl Seat {
-    pub(super) fn taken(&self, taken: bool) {
-        self.0.0.store(taken, Ordering::Relaxed);
-        if taken {
-            self.0.1.notify_one();
-        }
-    }
-
-    pub(super) fn swept(&self) {
-        self.0.1.notify_one();
-    }
-
-    pub(super) fn is_taken(&self) -> bool {
-        self.0.0.load(Ordering::Relaxed)
-    }
-
-    /// Until there may be more to do, `most` at most.
-    async fn wait(&self, most: Duration) {
-        let _ = tokio::time::timeout(most, self.0.1.notified()).await;
-    }
-}
-
-/// Writes calls to the control topic.
-#[derive(Clone)]
-pub(super) struct ControlPost {
-    pub(super) client: ClientSettings,
-    pub(super) topic: String,
-}
-
-impl ControlPost {
-    pub(super) async fn call(&self, wants: Wants) -> Result<(), String> {
-        let mut nonce = [0; 8];
-        random(&mut nonce);
-        let record = Call::record(&wants, u64::from_be_bytes(nonce));
-        let Self { client, topic } = self.clone();
-        let posting = tokio::task::spawn_blocking(move || post::post(&client, &topic, &record));
-        match posting.await {
-            Ok(Ok(_offset)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
 
 pub(super) struct Sweeping {
     pub(super) foundation: Foundation,
@@ -109,7 +54,7 @@ impl Sweeping {
     /// One call for each sweep that is needed: each of them finds the next hours.
     async fn call(&self, pending: &Pending, overdue: usize) -> Result<(), String> {
         let Some(due) = pending.free().next().map(|hour| hour.due) else { return Ok(()) };
-        for _ in 0..overdue.div_ceil(PER_CALL) {
+        for _ in 0..overdue.div_ceil(SWEEP_HOURS) {
             self.post.call(Wants::Sweep(due)).await?;
         }
         Ok(())

@@ -23,9 +23,7 @@ impl Target {
     fn hours(&self) -> impl DoubleEndedIterator<Item = Hour> + use<> {
         (self.from.0..=self.to.0).map(Hour)
     }
-}
 
-impl Target {
     /// All hours of a customer: those that have a gate, and those for which a key could still be made, because they are not
     /// due. All of these are fenced: a mint that is under way while the customer is closed meets the fence of its hour.
     pub async fn whole(

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Deed, NotAReceipt, Outcome, Receipt, SweptHour, TailRecord};
+use super::{NotAReceipt, Outcome, Receipt, SweptHour, TailRecord};
 use crate::keys::Meta;
 use crate::model::StoreId;
 
@@ -131,7 +131,7 @@ impl Follower {
         let doubt = |why| Action::Doubt { why, stop: behind && why != NotAReceipt::Malformed };
         match record.value.as_deref().ok_or(NotAReceipt::Malformed).and_then(Receipt::parse) {
             Ok(receipt) if receipt.outcome == Outcome::Refused || receipt.store != self.store => Action::Pass,
-            Ok(receipt) => match hours(&receipt, record.swept.as_deref()) {
+            Ok(receipt) => match receipt.swept(record.swept.as_deref()) {
                 Ok(swept) => Action::Apply { receipt: Box::new(receipt), swept, restore: behind },
                 Err(why) => doubt(why),
             },
@@ -167,14 +167,6 @@ impl Follower {
     pub fn proven(&mut self, requested_at: u64) -> bool {
         self.proofs.retain(|proof| proof.requested_at > requested_at);
         !std::mem::replace(&mut self.open, true)
-    }
-}
-
-/// The hours of a sweep. Without them it is not known what was forgotten.
-fn hours(receipt: &Receipt, header: Option<&[u8]>) -> Result<Vec<SweptHour>, NotAReceipt> {
-    match receipt.deed {
-        Deed::Command(_) | Deed::DestroyKek { .. } => Ok(Vec::new()),
-        Deed::Sweep(batch) => batch.read(header).map_err(NotAReceipt::Hours),
     }
 }
 

@@ -40,6 +40,6 @@ pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
-pub use sweep::{NotSwept, Pending, PendingHour, SWEPT_HEADER, SweptBatch, SweptHour, pending};
+pub use sweep::{NotSwept, Pending, PendingHour, SWEEP_HOURS, SWEPT_HEADER, SweptBatch, SweptHour, pending};
 pub use trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
 pub use verdict::{Ruling, Verdict, Why};

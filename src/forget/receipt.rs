@@ -143,6 +143,17 @@ impl Receipt {
         self
     }
 
+    /// The hours of a sweep from its record's header; none of anything else.
+    ///
+    /// # Errors
+    /// [`NotAReceipt::Hours`]: without them it is not known what was forgotten.
+    pub fn swept(&self, header: Option<&[u8]>) -> Result<Vec<SweptHour>, NotAReceipt> {
+        match self.deed {
+            Deed::Command(_) | Deed::DestroyKek { .. } => Ok(Vec::new()),
+            Deed::Sweep(batch) => batch.read(header).map_err(NotAReceipt::Hours),
+        }
+    }
+
     /// The same without the list of keys; their number stays.
     pub fn without_keys(mut self) -> Self {
         self.keys = Vec::new();

@@ -275,11 +275,11 @@ async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
     let mut answers = Vec::with_capacity(jobs.len());
     let mut keks = BTreeSet::new();
     for job in jobs {
-        if let Job::Call(CallRequest { call: Call { wants: Wants::DestroyKek(kek), .. }, .. }) = job
+        if let Job::Call(CallRequest { call: Call { wants: wants @ Wants::DestroyKek(kek), .. }, .. }) = job
             && !keks.insert(kek)
         {
             // Each look at a KEK scans all keys, and the first one in the batch has looked.
-            answers.push(Answer::NothingDue("destroy-kek"));
+            answers.push(Answer::NothingDue(wants.code()));
             continue;
         }
         match execute(desk, job).await {

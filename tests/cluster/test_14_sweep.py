@@ -52,7 +52,7 @@ def world(kafka, store, make_world) -> World:
 
 def make_due(world: World):
     """Half an hour after the first hour is due, and half an hour before the second is."""
-    world.set_clock(seconds=(HOUR + 3) * 3600 + 1800 - now_ms() // 1000)
+    world.set_hour(HOUR + 3.5)
 
 
 def sweeps(world: World) -> list[tuple[dict, list[Swept]]]:
@@ -167,7 +167,7 @@ def test_an_hour_that_went_in_a_sweep_is_certified_and_proven_outside(kafka, sto
     nothing = ("receipts", "certificate", "--customer", "bravo", "--hour", str(HOUR + 1))
     assert "no receipt is of that customer's hour" in world.cli(*nothing, code=78, errors=True)
 
-    world.set_clock(seconds=((HOUR + 3) // 24 + 1) * 24 * 3600 + 3600 - now_ms() // 1000)
+    world.set_hour(((HOUR + 3) // 24 + 1) * 24 + 1)
     level = lambda: json.loads(world.cli("receipts", "certificate", *about, "--json"))["level"]  # noqa: E731
     wait_until(lambda: level() == "L3", 40, "the KEK is destroyed, and the certificate says so", every=1)
     worker.stop()

@@ -38,11 +38,6 @@ def world(kafka, store, make_world) -> World:
     return world
 
 
-def set_hour(world: World, hour: int):
-    """The clocks' hour from now on."""
-    world.set_clock(seconds=hour * 3600 - now_ms() // 1000)
-
-
 class Copy:
     """What somebody has who copied the key store: the wrapped keys, and the vault as it is when they try."""
 
@@ -78,12 +73,12 @@ def test_a_copy_of_the_store_opens_nothing_once_the_day_of_due_has_ended(world):
     copy = Copy(world)
     assert copy.opens() and copy.kek_file(world).exists()
 
-    set_hour(world, DUE)
+    world.set_hour(DUE)
     await_swept(world, 2)
     assert copy.opens(), "erased in the store, and not in its copies"
     assert destroyed(world) == []
 
-    set_hour(world, AFTER)
+    world.set_hour(AFTER)
     (receipt,) = wait_until(lambda: destroyed(world), 40, "the KEK is destroyed", alive=worker)
     assert (receipt["kek"], receipt["outcome"], receipt["level"]) == (copy.rows[0].kek, "kek-destroyed", "L3")
     assert receipt["from_hour"] <= DUE <= receipt["to_hour"] == receipt["from_hour"] + 23
@@ -100,7 +95,7 @@ def test_workers_killed_while_they_sweep_and_destroy_leave_one_receipt_of_each(w
     worker = world.worker()
     world.await_drained()
     copy = Copy(world)
-    set_hour(world, AFTER)
+    world.set_hour(AFTER)
     dice = seeded()
     for _ in range(20 if LONG else 3):
         time.sleep(dice.uniform(0, 3))  # anywhere between the first look and the last receipt
@@ -123,7 +118,7 @@ def test_a_held_key_keeps_its_kek_until_it_is_released_and_swept(world, tmp_path
     hold = ("--customer", "bravo", "--hold", "case-17")
     hours = ("--from", str(HOUR), "--to", str(HOUR))
     ask(world, "hold", "place", *hold, *hours, "--sign-with", office.key("legal"))
-    set_hour(world, AFTER)
+    world.set_hour(AFTER)
     await_swept(world, 1)
     wait_until(lambda: ended(worker, "needed") == 1, 30, "it is seen to be needed", alive=worker)
     assert destroyed(world) == [] and copy.opens()
@@ -146,7 +141,7 @@ def test_a_store_put_back_after_its_kek_is_destroyed_serves_nothing_of_it(kafka,
     folder, backup, vault = world.store.path.parent, world.folder / "backup", world.folder / "vault-backup"
     shutil.copytree(folder, backup)
     shutil.copytree(world.vault, vault)
-    set_hour(world, AFTER)
+    world.set_hour(AFTER)
     worker = world.worker()
     wait_until(lambda: destroyed(world), 40, "the KEK is destroyed", alive=worker)
     worker.stop()
@@ -185,7 +180,7 @@ def test_a_forged_call_destroys_no_kek_that_is_needed(world):
     count = lambda: worker.figures().sum("control_messages_total", kind="destroy-kek", outcome="nothing-due")  # noqa: E731
     forge(1)
     wait_until(lambda: count() == 1, 30, "it is looked at", alive=worker)
-    set_hour(world, AFTER)
+    world.set_hour(AFTER)
     forge(2)
     wait_until(lambda: count() == 2, 30, "it is looked at", alive=worker)
     assert copy.opens() and world.receipt_bodies() == []

@@ -19,7 +19,7 @@ from children import Child, free_ports, wait_until
 from confluent_kafka import KafkaException, Producer
 from metrics import Metrics
 from oracle.compare import Findings, compare
-from oracle.events import Event, Ledger
+from oracle.events import Event, Ledger, now_ms
 from oracle.keystore import KeyStore
 from servers import Cassandra
 from stores import Keyspace, SqliteFile
@@ -203,6 +203,10 @@ class World:
         for name in self.store.CLOCKS:
             self.env.setdefault(name, str(self.clock_file))
         write_clock(self.clock_file, int(hours * 3600) + seconds)
+
+    def set_hour(self, hour: float):
+        """As `set_clock`, to an hour since the epoch from now on."""
+        self.set_clock(seconds=int(hour * 3600) - now_ms() // 1000)
 
     def end(self):
         for worker in self._workers:

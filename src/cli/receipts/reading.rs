@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::edge::keyfile;
 use crate::forget::log::{AnyProof, Checkpoint, HourProof, Origin, Proof, Tree, VerifierKey, leaf_hash};
-use crate::forget::{Deed, NotAReceipt, Receipt, SWEPT_HEADER, SweptBatch, SweptHour};
+use crate::forget::{NotAReceipt, Receipt, SWEPT_HEADER, SweptBatch, SweptHour};
 
 /// A receipt and its place in the log.
 pub struct Entry {
@@ -117,10 +117,7 @@ impl SignedLog {
 /// A receipt with the hours of its sweep.
 fn parse(value: &[u8], swept: Option<&[u8]>) -> Result<(Receipt, Vec<SweptHour>), NotAReceipt> {
     let receipt = Receipt::parse(value)?;
-    let hours = match &receipt.deed {
-        Deed::Sweep(batch) => batch.read(swept).map_err(NotAReceipt::Hours)?,
-        Deed::Command(_) | Deed::DestroyKek { .. } => Vec::new(),
-    };
+    let hours = receipt.swept(swept)?;
     Ok((receipt, hours))
 }
 

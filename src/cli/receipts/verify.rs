@@ -28,8 +28,8 @@ pub struct Verify {
 
 const HELP: &str = "\
 Prints `ok` with the receipt's place in the log, or `refused` with the step that failed: form, key,
-signature, origin, inclusion or swept (schemas/receipt-log.md). Get the key from the log's operator, not
-from where the proofs are.";
+signature, origin, inclusion or swept (schemas/receipt-log.md). Get the key from the log's operator,
+not from where the proofs are.";
 
 pub fn run(verify: &Verify) -> anyhow::Result<()> {
     let mut refused = 0_u64;

@@ -8,7 +8,7 @@ use crate::keys::{DueHour, HourRow, Meta, Stored};
 use crate::model::{Due, KekId, Millis};
 
 /// Most hours of one sweep.
-const MOST: usize = 1_000;
+pub const SWEEP_HOURS: usize = 1_000;
 
 /// What a sweep has forgotten.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ async fn ruling(desk: &Desk, call: &Call, offset: i64) -> Result<Option<SweepRul
     if let Some(before) = desk.store.verdict(call.digest).await? {
         return read(&before).map(Some);
     }
-    let pending = pending(&*desk.store, &*desk.clock, MOST).await?;
+    let pending = pending(&*desk.store, &*desk.clock, SWEEP_HOURS).await?;
     let hours: Vec<DueHour> = pending.free().copied().collect();
     if hours.is_empty() {
         return Ok(None);

@@ -11,6 +11,7 @@ mod entry;
 mod pending;
 mod ruling;
 
+pub use carry_out::SWEEP_HOURS;
 pub(super) use carry_out::{Sweep, Swept, sweep};
 pub use entry::{NotSwept, SWEPT_HEADER, SweptBatch, SweptHour};
 pub use pending::{Pending, PendingHour, pending};
