@@ -24,7 +24,7 @@ CREATE TABLE gate (
   token   BLOB    NOT NULL,
   hour    INTEGER NOT NULL,
   due     INTEGER NOT NULL,                -- hour number from which the hour is due = hour + 1 + retention
-  kek     TEXT    NOT NULL,                -- 'day/YYYY-MM-DD' of due; '' for an hour fenced before it had a key
+  kek     TEXT    NOT NULL,                -- see kek-file.md: that of due's day or a later one, or a hold's; '' for an hour fenced before it had a key
   state   INTEGER NOT NULL,                -- 1 = open, 2 = fenced: no generation is minted any more
   hold    BLOB,                            -- id of the legal hold that forbids the fence; NULL = none
   command BLOB,                            -- digest of the command that fenced it

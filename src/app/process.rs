@@ -27,7 +27,7 @@ use super::watchdog::Watchdog;
 use super::{Failure, Foundation, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
-use crate::forget::{Executor, ExecutorParts, Following, VAULT_FILES};
+use crate::forget::{Executor, ExecutorParts, Following, SETTLES_IN, VAULT_FILES};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer};
 use crate::stream::{Halt, Pace, Pulse, Stop};
@@ -248,6 +248,7 @@ impl Process {
             signatures_required: self.config.control.require_signatures,
             receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
             assumptions: vec![VAULT_FILES.code.to_owned()],
+            settles_in: settles_in(),
             observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition, seat)),
         });
         let topics = &self.config.topics;
@@ -360,4 +361,13 @@ impl Threads {
         }
         self.handles.into_iter().all(|thread| thread.join().is_ok())
     }
+}
+
+/// How long a change of a retention waits before it is settled.
+fn settles_in() -> Duration {
+    #[cfg(feature = "testkit")]
+    if let Some(time) = crate::testkit::settles_in() {
+        return time;
+    }
+    SETTLES_IN
 }

@@ -14,7 +14,9 @@ use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ReceiptTail;
 use crate::edge::kafka::post::post;
 use crate::edge::keyfile;
-use crate::forget::{Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, to_envelope};
+use crate::forget::{
+    Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, to_envelope,
+};
 use crate::model::{Clock, Digest, StoreId};
 
 /// The end of a command line that asks for something.
@@ -220,6 +222,9 @@ fn told(receipt: &Receipt) -> String {
     };
     line("why", receipt.why.map(|why| why.code().to_owned()));
     line("signed by", Some(receipt.signers.join(", ")).filter(|signers| !signers.is_empty()));
+    if let Deed::Command(Act::Retention(retention)) = &receipt.deed {
+        line("kept for", Some(format!("{} h", retention.as_hours())));
+    }
     line("keys erased", (receipt.key_count > 0).then(|| receipt.key_count.to_string()));
     line("due", receipt.due.map(|due| due.at().to_string()));
     line("done at", Some(receipt.done_at.to_string()));

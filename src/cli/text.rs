@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::{CustomerId, Hour, Millis, StoreId, unhex};
+use crate::config::parse_retention;
+use crate::model::{CustomerId, Hour, Millis, Retention, StoreId, unhex};
 
 /// A customer's id; for clap.
 pub fn customer(text: &str) -> Result<CustomerId, String> {
@@ -30,6 +31,11 @@ pub fn hour(text: &str) -> Result<Hour, String> {
 /// A span such as `90s` or `2h 30m`; for clap.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A retention such as `30d` or `720h`; for clap.
+pub fn retention(text: &str) -> Result<Retention, String> {
+    parse_retention(text)
 }
 
 /// A key store's id; for clap.

@@ -24,6 +24,7 @@ pub use layers::{ENV_PREFIX, Layers};
 pub use sections::*;
 pub use show::{Entry, show_json, show_toml};
 pub use store::{Scylla, Store};
+pub use units::parse_retention;
 
 /// Everything that a process is told.
 #[derive(Clone, Debug)]

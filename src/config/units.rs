@@ -60,7 +60,8 @@ fn parse_size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| format!("`{text}` is no size such as 16MiB, 64KiB or 1048576"))
 }
 
-fn parse_retention(text: &str) -> Result<Retention, String> {
+/// As [`retention`] reads it.
+pub fn parse_retention(text: &str) -> Result<Retention, String> {
     let seconds = parse_duration(text)?.as_secs_f64();
     let hours = seconds / 3600.0;
     if hours.fract() != 0.0 || hours > f64::from(u16::MAX) {

@@ -1,11 +1,13 @@
 //! Commands: what a record of the control topic asks for (`schemas/control.schema.json`).
 
+use std::num::NonZeroU16;
+
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
 use super::dsse::{self, Signature};
 use crate::keys::HoldId;
-use crate::model::{CustomerError, CustomerId, Digest, Hour, Millis, StoreId, unhex};
+use crate::model::{CustomerError, CustomerId, Digest, Hour, Millis, Retention, StoreId, unhex};
 
 /// Longest record of the control topic, in bytes.
 pub const MAX_COMMAND_BYTES: usize = 64 << 10;
@@ -37,6 +39,8 @@ pub enum Act {
     Hold(HoldId),
     /// Lift that.
     Release(HoldId),
+    /// Keep the customer's data for so long, what is not due yet included.
+    Retention(Retention),
 }
 
 impl Act {
@@ -47,6 +51,7 @@ impl Act {
             Self::EraseCustomer => "erase-customer",
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
+            Self::Retention(_) => "retention",
         }
     }
 }
@@ -58,7 +63,7 @@ pub struct Command {
     pub id: String,
     pub act: Act,
     pub customer: Result<CustomerId, CustomerError>,
-    /// The first hour; a release and the erasure of a customer have all of them.
+    /// The first hour; a release, a retention and the erasure of a customer have all of them.
     pub from: Hour,
     /// The last hour, itself included.
     pub to: Hour,
@@ -203,6 +208,8 @@ struct Raw {
     #[serde(default, deserialize_with = "some")]
     hold: Option<String>,
     #[serde(default, deserialize_with = "some")]
+    retention_hours: Option<NonZeroU16>,
+    #[serde(default, deserialize_with = "some")]
     issuer: Option<String>,
     #[serde(default, deserialize_with = "some")]
     deployment: Option<String>,
@@ -224,6 +231,7 @@ enum Kind {
     EraseCustomer,
     Hold,
     Release,
+    Retention,
 }
 
 /// A word of a list. From a string only: serde would take `{"erase": null}` for an enum as well.
@@ -243,17 +251,18 @@ impl<T: serde::de::DeserializeOwned> TryFrom<String> for Text<T> {
 impl Raw {
     fn into_command(self) -> Result<Command, NotACommand> {
         let hours = (self.from_hour.map(Hour), self.to_hour.map(Hour));
-        let (act, (from, to)) = match (self.kind.0, self.reason, self.hold, hours) {
-            (Kind::Erase, Some(reason), None, (Some(from), Some(to))) => (Act::Erase(reason.0), (from, to)),
-            (Kind::Hold, None, Some(hold), (Some(from), Some(to))) => {
+        let all = (Hour(0), Hour(u32::MAX));
+        let retention = self.retention_hours.and_then(|hours| Retention::hours(hours.get()));
+        let (act, (from, to)) = match (self.kind.0, self.reason, self.hold, retention, hours) {
+            (Kind::Erase, Some(reason), None, None, (Some(from), Some(to))) => {
+                (Act::Erase(reason.0), (from, to))
+            }
+            (Kind::Hold, None, Some(hold), None, (Some(from), Some(to))) => {
                 (Act::Hold(hold_id(&hold)?), (from, to))
             }
-            (Kind::EraseCustomer, None, None, (None, None)) => {
-                (Act::EraseCustomer, (Hour(0), Hour(u32::MAX)))
-            }
-            (Kind::Release, None, Some(hold), (None, None)) => {
-                (Act::Release(hold_id(&hold)?), (Hour(0), Hour(u32::MAX)))
-            }
+            (Kind::EraseCustomer, None, None, None, (None, None)) => (Act::EraseCustomer, all),
+            (Kind::Release, None, Some(hold), None, (None, None)) => (Act::Release(hold_id(&hold)?), all),
+            (Kind::Retention, None, None, Some(retention), (None, None)) => (Act::Retention(retention), all),
             _ => return Err(NotACommand::Fields),
         };
         let terms = Terms {
@@ -289,6 +298,7 @@ mod tests {
         r#"{"id":"c-1","type":"erase","customer":"acme","from_hour":7,"to_hour":9,"reason":"retention-end"}"#;
     const HOLD: &str =
         r#"{"id":"c-2","type":"hold","customer":"acme","from_hour":7,"to_hour":9,"hold":"case-17"}"#;
+    const RETENTION: &str = r#"{"id":"c-5","type":"retention","customer":"acme","retention_hours":720}"#;
     const TERMS: &str = r#""issuer":"dpo","deployment":"aa000000000000000000000000000000","not_before":"2026-11-25T00:00:00Z","expires":"2026-11-26T00:00:00Z""#;
 
     fn message(text: &str) -> Result<Message, NotACommand> {
@@ -311,6 +321,8 @@ mod tests {
         let whole = parse(whole).expect("well formed");
         assert_eq!((whole.act.clone(), whole.from, whole.to), (Act::EraseCustomer, Hour(0), Hour(u32::MAX)));
         assert!(whole.range_is_valid());
+        let retention = parse(RETENTION).expect("well formed");
+        assert_eq!(retention.act, Act::Retention(Retention::hours(720).expect("not zero")));
         let release = r#"{"id":"c-3","type":"release","customer":"acme","hold":"case-17"}"#;
         assert_eq!(parse(release).expect("well formed").act, Act::Release(case));
     }
@@ -378,6 +390,12 @@ mod tests {
             ("a reason that is null", HOLD.replace(r#""case-17"}"#, r#""case-17","reason":null}"#)),
             ("a hold without an id", HOLD.replace(r#","hold":"case-17""#, "")),
             ("a hold without hours", HOLD.replace(r#""from_hour":7,"to_hour":9,"#, "")),
+            ("a retention of no hours", RETENTION.replace(":720", ":0")),
+            ("a retention beyond the field", RETENTION.replace(":720", ":65536")),
+            ("a retention without one", RETENTION.replace(r#","retention_hours":720"#, "")),
+            ("a retention that is null", RETENTION.replace(":720", ":null")),
+            ("a retention with hours", RETENTION.replace(":720", r#":720,"from_hour":7,"to_hour":9"#)),
+            ("an erasure with a retention", with(r#""to_hour":9"#, r#""to_hour":9,"retention_hours":720"#)),
             ("a time that is none", with(r#""id""#, r#""expires":"tomorrow","id""#)),
             ("a deployment that is none", with(r#""id""#, r#""deployment":"aa","id""#)),
             ("something after it", format!("{ERASE}{ERASE}")),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::retain::Change;
 use super::{Act, Command, Reason, Right, Terms, Verdict, Why};
 use crate::keys::{Hold, Meta};
 use crate::model::{Due, Millis};
@@ -24,6 +25,8 @@ pub struct Facts {
     /// The latest due of all hours of the range; `None` while it is not known, which is as good as never.
     pub due: Option<Due>,
     pub hold: HoldIs,
+    /// The retention that is asked for makes something due sooner.
+    pub shortens: bool,
 }
 
 /// What is asked for.
@@ -33,6 +36,7 @@ pub enum Asks {
     EraseCustomer,
     Hold,
     Release,
+    Retention,
 }
 
 impl Asks {
@@ -74,6 +78,7 @@ impl Facts {
                 Act::EraseCustomer => Asks::EraseCustomer,
                 Act::Hold(_) => Asks::Hold,
                 Act::Release(_) => Asks::Release,
+                Act::Retention(_) => Asks::Retention,
             },
             is_signed: !signers.is_empty(),
             granted,
@@ -85,6 +90,8 @@ impl Facts {
             held: false,
             due: None,
             hold: HoldIs::Unknown,
+            // Until the store has said otherwise.
+            shortens: true,
         }
     }
 }
@@ -122,6 +129,8 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
         Asks::EraseCustomer => Right::EraseEarly,
         Asks::Hold => Right::Hold,
         Asks::Release => Right::Release,
+        Asks::Retention if facts.shortens => Right::Shorten,
+        Asks::Retention => Right::Retention,
     };
     let needs_signature = facts.asks != Asks::Erase(Reason::RetentionEnd);
     match (facts.asks, facts.due) {
@@ -142,6 +151,7 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
         (Asks::Hold, _) => Verdict::Hold,
         (Asks::Release, _) if facts.hold != HoldIs::Same => Verdict::refused(Why::UnknownHold),
         (Asks::Release, _) => Verdict::Release,
+        (Asks::Retention, _) => Verdict::Retention { past: Change::past(now) },
     }
 }
 
@@ -151,18 +161,19 @@ mod tests {
 
     const DUE: Due = Due(500_000);
 
-    const ASKS: [Asks; 5] = [
+    const ASKS: [Asks; 6] = [
         Asks::Erase(Reason::RetentionEnd),
         Asks::Erase(Reason::Request),
         Asks::EraseCustomer,
         Asks::Hold,
         Asks::Release,
+        Asks::Retention,
     ];
 
-    /// Every combination: what is asked, six yes-or-nos, three windows, three holds, three dues, each set of rights.
+    /// Every combination: what is asked, seven yes-or-nos, three windows, three holds, three dues, each set of rights.
     fn every(mut check: impl FnMut(&Facts, Millis)) {
-        for bits in 0..64_u32 {
-            for rights in 0..16_usize {
+        for bits in 0..128_u32 {
+            for rights in 0..64_usize {
                 for (asks, window, hold, due) in choices() {
                     let bit = |at: u32| bits >> at & 1 == 1;
                     let has = |at: &usize| rights >> at & 1 == 1;
@@ -177,7 +188,8 @@ mod tests {
                         range_is_valid: bit(3),
                         id_is_reused: bit(4),
                         held: bit(5),
-                        granted: (0..4).filter(has).map(|at| Right::ALL[at]).collect(),
+                        shortens: bit(6),
+                        granted: (0..6).filter(has).map(|at| Right::ALL[at]).collect(),
                     };
                     check(&facts, due.map_or(DUE.at(), |(_, now)| now));
                 }
@@ -205,6 +217,7 @@ mod tests {
         let right = match facts.asks {
             Asks::Hold => Right::Hold,
             Asks::Release => Right::Release,
+            Asks::Retention => [Right::Retention, Right::Shorten][usize::from(facts.shortens)],
             _ if retention_end || (due && erases_hours) => Right::Erase,
             _ => Right::EraseEarly,
         };
@@ -230,6 +243,7 @@ mod tests {
                 Asks::EraseCustomer => Verdict::EraseCustomer,
                 Asks::Hold => Verdict::Hold,
                 Asks::Release => Verdict::Release,
+                Asks::Retention => Verdict::Retention { past: Due(now.0.div_euclid(3_600_000) as u32) },
             },
         }
     }
@@ -241,7 +255,7 @@ mod tests {
             assert_eq!(decide(facts, now), expected(facts, now), "{facts:?} at {now}");
             seen += 1;
         });
-        assert_eq!(seen, 64 * 16 * 5 * 27);
+        assert_eq!(seen, 128 * 64 * 6 * 27);
     }
 
     #[test]

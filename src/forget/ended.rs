@@ -1,15 +1,21 @@
 //! Level L3: the KEK of a day that has ended is destroyed, and with it every copy of what it wrapped.
 //!
-//! Promise: a KEK goes only when nothing live is wrapped by it, held or not, and no hour of its day is open. What is due on its day can be minted no more by
-//! then, so what is counted after it is closed does not grow.
+//! Promise: a KEK goes only when nothing live is wrapped by it, and no hour of its day is open. What is due on its day can be
+//! minted no more by then, so what is counted after it is closed does not grow. What a hold keeps is wrapped anew, under a KEK
+//! of that hold and day, which goes in the same way when the hold is lifted and the hour swept.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::execute::{Desk, Trouble, lease_after, time};
 use super::{Call, DISKS, Deed, Outcome, Receipt};
-use crate::keys::{DueHour, KekRow, KekState, KeyStore, Meta, StoreError, Stored};
+use crate::keys::{
+    DueHour, HoldId, HourRow, KekRow, KekState, Keks, KeyRow, KeyState, KeyStore, Meta, StoreError, Stored,
+    Terms, rewrap,
+};
 use crate::model::{Clock, Due, Hour, KekId, Millis, Token};
 use crate::telemetry::{codes, warn};
 
@@ -47,7 +53,7 @@ fn ends(id: &KekId, meta: &Meta) -> Millis {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EndedKek {
     pub id: KekId,
-    /// Keys that it wraps and that are not erased; one, if there is none and an hour of its day is open.
+    /// Keys that it wraps, that are not erased and that no hold keeps; one, if there is none and an hour of its day is open.
     pub needed: u64,
 }
 
@@ -63,25 +69,95 @@ pub async fn ended_keks(store: &dyn KeyStore, clock: &dyn Clock) -> Result<Vec<E
     let counts = if ended.is_empty() { BTreeMap::new() } else { store.live_keys().await? };
     let mut found = Vec::with_capacity(ended.len());
     for KekRow { id, .. } in ended {
-        found.push(EndedKek { needed: needed(store, &counts, &id).await?, id });
+        let needs = Needs::of(store, &counts, &id).await?;
+        let held = if id.is_of_a_hold() { needs.held.len() as u64 } else { 0 };
+        found.push(EndedKek { needed: needs.swept_first + held, id });
     }
     Ok(found)
 }
 
-/// An open hour is needed although its keys are gone: the fail-safe took them, and the sweep still owes their receipt.
-async fn needed(store: &dyn KeyStore, live: &BTreeMap<KekId, u64>, id: &KekId) -> Result<u64, StoreError> {
-    match live.get(id) {
-        Some(live) => Ok(*live),
-        None => {
-            let (first, last) = dues(id);
-            let before = first.0.checked_sub(1).map(|due| DueHour {
-                due: Due(due),
-                token: Token([0xFF; 16]),
-                hour: Hour(u32::MAX),
-            });
-            Ok(store.due_hours(Due(last.0), before, 1).await?.len() as u64)
+/// Hours looked at by one listing.
+const PAGE: usize = 1_000;
+
+/// What stands in the way of a KEK's end.
+#[derive(Default)]
+struct Needs {
+    /// Keys and hours that are to be swept first.
+    swept_first: u64,
+    held: Vec<Held>,
+}
+
+/// An hour that a hold keeps.
+struct Held {
+    row: HourRow,
+    by: HoldId,
+    /// The KEK is in its gate, or wraps a live key of it. If not, the hour is due on the KEK's day all the same, because the
+    /// retention was shortened.
+    is_wrapped: bool,
+}
+
+impl Needs {
+    /// Every hour that has the KEK in its gate, or by which it wraps a live key, or that is due on its day. Ends with the first
+    /// page on which something is to be swept: what is held matters only when nothing else is left.
+    async fn of(store: &dyn KeyStore, live: &BTreeMap<KekId, u64>, kek: &KekId) -> Result<Self, StoreError> {
+        let mut needs = Self::default();
+        if live.contains_key(kek) {
+            for (token, hour) in store.hours_under(kek, usize::MAX).await? {
+                needs.add(store.hours(token, hour, hour).await?, kek);
+                if needs.swept_first >= PAGE as u64 {
+                    return Ok(needs);
+                }
+            }
+        }
+        let (first, last) = dues(kek);
+        let before = |due| DueHour { due: Due(due), token: Token([0xFF; 16]), hour: Hour(u32::MAX) };
+        let mut after = first.0.checked_sub(1).map(before);
+        while needs.swept_first == 0 {
+            let page = store.due_hours(Due(last.0), after, PAGE).await?;
+            let Some(end) = page.last() else { break };
+            after = Some(*end);
+            for DueHour { token, hour, .. } in page {
+                if !needs.held.iter().any(|held| (held.row.token, held.row.hour) == (token, hour)) {
+                    needs.add(store.hours(token, hour, hour).await?, kek);
+                }
+            }
+        }
+        Ok(needs)
+    }
+
+    /// An open hour needs it although its keys are gone, or are wrapped by another: it is found by the KEKs of its day, and the
+    /// sweep still owes its receipt.
+    fn add(&mut self, rows: Vec<HourRow>, kek: &KekId) {
+        for row in rows {
+            let is_live = |key: &&KeyRow| key.state == KeyState::Live && key.kek == *kek;
+            let live = row.keys.iter().filter(is_live).count() as u64;
+            let of = row.gate.kek.as_ref();
+            let is_found_by_it =
+                KekId::of_due(row.gate.due).day() == kek.day() && of.is_none_or(|of| of.day() != kek.day());
+            let is_open = !row.gate.fenced && (of == Some(kek) || is_found_by_it);
+            let is_wrapped = live > 0 || (is_open && of == Some(kek));
+            match row.gate.hold.clone() {
+                _ if live == 0 && !is_open => {}
+                Some(by) => self.held.push(Held { row, by, is_wrapped }),
+                None => self.swept_first += live.max(1),
+            }
         }
     }
+
+    /// Whether it must stay: what a day's KEK wraps for a hold can be wrapped by another, and a hold's cannot.
+    fn keep(&self, kek: &KekId) -> bool {
+        self.swept_first > 0 || (kek.is_of_a_hold() && !self.held.is_empty())
+    }
+
+    fn wraps_what_is_held(&self) -> bool {
+        self.held.iter().any(|held| held.is_wrapped)
+    }
+}
+
+/// What stands for a hold in the id of its KEK: SHA-256("hourseal/1 hold" ‖ id)[0..16].
+fn hold_digest(HoldId(id): &HoldId) -> [u8; 16] {
+    let digest = digest(&SHA256, &[b"hourseal/1 hold", id.as_slice()].concat());
+    *digest.as_ref().first_chunk().expect("SHA-256 gives 32 bytes")
 }
 
 /// The first and the last hour of its day.
@@ -115,8 +191,19 @@ pub(super) async fn destroy_kek(
         return Ok(Destroyed::Copy);
     }
     desk.store.advance_kek(kek, KekState::Closing).await?;
-    // Counted again, now that nothing new is wrapped.
-    if is_needed(desk, kek).await? {
+    // Looked at again, now that nothing new is wrapped; and once more after what is held was wrapped by others.
+    let (mut needs, mut held) = look(desk, kek).await?;
+    if !needs.keep(kek) && !needs.held.is_empty() {
+        match wrap_held(desk, kek, &needs.held).await {
+            Ok(()) => (needs, held) = look(desk, kek).await?,
+            Err(Trouble::Keys(error)) => {
+                warn!(codes::KEKS_WAIT, %kek, %error, "what a hold keeps cannot be wrapped by another KEK");
+                return Ok(Destroyed::Nothing);
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    if needs.keep(kek) || needs.wraps_what_is_held() {
         return Ok(Destroyed::Nothing);
     }
     let evidence = match desk.vault.destroy(kek).await {
@@ -130,12 +217,31 @@ pub(super) async fn destroy_kek(
     desk.store.advance_kek(kek, KekState::Destroyed).await?;
     let meta = desk.store.meta().await?;
     let done_at = time(&*desk.store, &*desk.clock).await?;
-    Ok(Destroyed::Done(Box::new(receipt(desk, call, kek, evidence, requested_at, &meta, done_at))))
+    let deed = Deed::DestroyKek { kek: kek.clone(), evidence: evidence.to_owned(), held };
+    Ok(Destroyed::Done(Box::new(receipt(desk, call, kek, deed, requested_at, &meta, done_at))))
 }
 
-async fn is_needed(desk: &Desk, kek: &KekId) -> Result<bool, Trouble> {
+/// What is in the way, and how many live keys of the KEK's day are wrapped by KEKs of holds instead.
+async fn look(desk: &Desk, kek: &KekId) -> Result<(Needs, u64), Trouble> {
     let live = desk.store.live_keys().await?;
-    Ok(needed(&*desk.store, &live, kek).await? > 0)
+    let moved = live.iter().filter(|(id, _)| id.is_of_a_hold() && id.day() == kek.day() && *id != kek);
+    let held = moved.map(|(_, keys)| keys).sum();
+    Ok((Needs::of(&*desk.store, &live, kek).await?, held))
+}
+
+/// Wraps what holds keep of a day by KEKs of their own. By these the day is found, too, once its own is gone.
+async fn wrap_held(desk: &Desk, kek: &KekId, held: &[Held]) -> Result<(), Trouble> {
+    let keks = Keks::new(Arc::clone(&desk.store), Arc::clone(&desk.vault));
+    let now = time(&*desk.store, &*desk.clock).await?;
+    for Held { row, by, is_wrapped } in held {
+        let terms = Terms { due: row.gate.due, kek: kek.held(hold_digest(by)) };
+        if *is_wrapped {
+            rewrap(&*desk.store, &keks, (row.token, row.hour), &terms, now).await?;
+        } else {
+            keks.sealing(&terms.kek).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Stored before anything is done: version 1.
@@ -159,7 +265,7 @@ async fn ruling(desk: &Desk, call: &Call, kek: &KekId, offset: i64) -> Result<Op
     let Some(row) = desk.store.kek(kek).await? else { return Ok(None) };
     let (meta, now) = (desk.store.meta().await?, time(&*desk.store, &*desk.clock).await?);
     // The scan only where it matters.
-    if fate(&row, 0, &meta, now) != KekFate::Ended || is_needed(desk, kek).await? {
+    if fate(&row, 0, &meta, now) != KekFate::Ended || look(desk, kek).await?.0.keep(kek) {
         return Ok(None);
     }
     let offered = Ruling { version: 1, offset, destroy_kek: kek.to_string() };
@@ -176,7 +282,7 @@ fn receipt(
     desk: &Desk,
     call: &Call,
     kek: &KekId,
-    evidence: &'static str,
+    deed: Deed,
     requested_at: Option<Millis>,
     meta: &Meta,
     done_at: Millis,
@@ -186,7 +292,7 @@ fn receipt(
     Receipt {
         id: call.digest,
         command: call.id.clone(),
-        deed: Deed::DestroyKek { kek: kek.clone(), evidence: evidence.to_owned() },
+        deed,
         issuer: None,
         signers: Vec::new(),
         outcome: Outcome::KekDestroyed,

@@ -4,17 +4,19 @@
 //! before anything else, and all that follows from it can be done twice.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::destroy::{Destroyed, Target, destroy, survey};
 use super::ended::{Destroyed as KekDestroyed, destroy_kek};
 use super::receipt::l3_by;
+use super::retain::{Change, Changes};
 use super::sweep::{Sweep, Swept, sweep};
 use super::{
     ASSUMPTIONS, Act, Asks, Authority, Call, Deed, Facts, HoldIs, Message, Outcome, Receipt, Right, Ruling,
     Trust, Verdict, Wants, Why, decide,
 };
-use crate::keys::{Hold, KekVault, KeyStore, Meta, Placed, StoreError, Stored, VaultError};
-use crate::model::{Clock, ClocksApart, Digest, Hour, KekId, Millis, earliest};
+use crate::keys::{Hold, KekVault, KeyStore, KeysError, Meta, Placed, StoreError, Stored, VaultError};
+use crate::model::{Clock, ClocksApart, Digest, Due, Hour, KekId, Millis, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,9 @@ pub enum Trouble {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// Keys could not be wrapped anew.
+    #[error(transparent)]
+    Keys(KeysError),
     #[error(transparent)]
     Clocks(#[from] ClocksApart),
     #[error("the verdict stored for command {0} is not of this version")]
@@ -44,6 +49,17 @@ pub enum Trouble {
     Ended,
 }
 
+/// What passes with time is told from what a person has to look at.
+impl From<KeysError> for Trouble {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Store(error) => Self::Store(error),
+            KeysError::ClocksApart(error) => Self::Clocks(error),
+            error => Self::Keys(error),
+        }
+    }
+}
+
 /// What an executor works with.
 #[derive(Clone)]
 pub(super) struct Desk {
@@ -56,6 +72,8 @@ pub(super) struct Desk {
     pub signatures_required: bool,
     /// What receipts rest on besides [`ASSUMPTIONS`].
     pub assumptions: Vec<String>,
+    /// [`super::SETTLES_IN`], but for tests of what time has no part in.
+    pub settles_in: Duration,
 }
 
 /// A command and the record that it stood in.
@@ -103,13 +121,14 @@ pub(super) enum Answer {
     Unverified,
 }
 
-/// Decides on a job, or takes the verdict that is stored, and carries it out.
+/// Decides on a job, or takes the verdict that is stored, and carries it out. Changes of a retention are to be settled before
+/// their receipts are used.
 ///
 /// # Errors
 /// [`Trouble`]: ask again later.
-pub(super) async fn execute(desk: &Desk, job: &Job) -> Result<Answer, Trouble> {
+pub(super) async fn execute(desk: &Desk, job: &Job, changes: &mut Changes<'_>) -> Result<Answer, Trouble> {
     match job {
-        Job::Command(request) => command(desk, request).await,
+        Job::Command(request) => command(desk, request, changes).await,
         Job::Call(request) => answer_call(desk, request).await,
     }
 }
@@ -131,7 +150,7 @@ async fn answer_call(desk: &Desk, request: &CallRequest) -> Result<Answer, Troub
     })
 }
 
-async fn command(desk: &Desk, request: &Request) -> Result<Answer, Trouble> {
+async fn command(desk: &Desk, request: &Request, changes: &mut Changes<'_>) -> Result<Answer, Trouble> {
     let meta = desk.store.meta().await?;
     let now = time(&*desk.store, &*desk.clock).await?;
     let Some(ruling) = ruling(desk, request, &meta, now).await? else { return Ok(Answer::Unverified) };
@@ -169,6 +188,11 @@ async fn command(desk: &Desk, request: &Request) -> Result<Answer, Trouble> {
             desk.store.release_hold(&hold.id).await?;
             Receipt { outcome: Outcome::HoldReleased, ..receipt }
         }
+        Verdict::Retention { past } => {
+            let change = change(desk, request, past).ok_or(Trouble::Verdict(request.message.digest))?;
+            changes.make(change).await?;
+            Receipt { outcome: Outcome::RetentionSet, due: Some(past), ..receipt }
+        }
         Verdict::Refused { why, due } => Receipt { why: Some(why), due, ..receipt },
     };
     Ok(Answer::Receipt(Box::new(receipt)))
@@ -195,7 +219,7 @@ async fn ruling(desk: &Desk, request: &Request, meta: &Meta, now: Millis) -> Res
     }
     let Authority { signers, granted } = authority;
     let mut facts = Facts::of(&request.message.command, &signers, granted, meta, now);
-    look(desk, request, meta, &mut facts).await?;
+    look(desk, request, meta, now, &mut facts).await?;
     let offered = Ruling { offset: request.offset, verdict: decide(&facts, now), signers };
     keep(desk, request, offered, &mut facts, now).await.map(Some)
 }
@@ -239,11 +263,21 @@ fn authority(desk: &Desk, message: &Message, now: Millis) -> Option<Authority> {
 }
 
 /// What the store says of what is asked for.
-async fn look(desk: &Desk, request: &Request, meta: &Meta, facts: &mut Facts) -> Result<(), Trouble> {
+async fn look(
+    desk: &Desk,
+    request: &Request,
+    meta: &Meta,
+    now: Millis,
+    facts: &mut Facts,
+) -> Result<(), Trouble> {
     if !facts.range_is_valid {
         return Ok(());
     }
-    if let Some(asked) = hold(desk, request) {
+    if let Some(change) = change(desk, request, Change::past(now)) {
+        let rows = desk.store.hours(change.token, Hour(0), Hour(u32::MAX)).await?;
+        let known = desk.store.customer(change.token).await?.and_then(|customer| customer.retention);
+        facts.shortens = change.shortens(&rows, known.unwrap_or(meta.default_retention));
+    } else if let Some(asked) = hold(desk, request) {
         let there = desk.store.hold(&asked.id).await?;
         facts.hold = HoldIs::of(there.as_ref(), &asked, facts.asks);
     } else if let (Asks::EraseCustomer, Some(Target { token, .. })) = (facts.asks, target(desk, request)) {
@@ -261,6 +295,14 @@ fn target(desk: &Desk, request: &Request) -> Option<Target> {
     let Message { digest, command, .. } = &request.message;
     let token = desk.store.token(command.customer.as_ref().ok()?);
     Some(Target { token, from: command.from, to: command.to, command: *digest })
+}
+
+/// The retention that is asked for.
+fn change(desk: &Desk, request: &Request, past: Due) -> Option<Change> {
+    let Message { digest, command, .. } = &request.message;
+    let Act::Retention(retention) = command.act else { return None };
+    let token = desk.store.token(command.customer.as_ref().ok()?);
+    Some(Change { token, retention, past, command: *digest })
 }
 
 /// The hold that is asked for or about; a release's has all hours.
@@ -324,7 +366,8 @@ pub(super) fn promises<'a>(
 ) -> Receipt {
     let general = ASSUMPTIONS.iter().map(ToString::to_string);
     Receipt {
-        l3_by: l3_by(keks),
+        // What a hold kept beyond its day is due at once.
+        l3_by: l3_by(keks).map(|at| at.max(receipt.done_at)),
         unusable_after: Some(lease_after(receipt.done_at, meta)),
         assumptions: general.chain(desk.assumptions.iter().cloned()).collect(),
         ..receipt

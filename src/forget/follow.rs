@@ -223,7 +223,7 @@ impl Following {
         behind: bool,
     ) -> Result<(), Setback> {
         let erases = receipt.deed.erases();
-        if let Some(token) = receipt.token.filter(|_| erases) {
+        if let Some(token) = receipt.token.filter(|_| receipt.deed.evicts()) {
             self.cache.evict(token, receipt.from, receipt.to);
         }
         if let Deed::DestroyKek { kek, .. } = &receipt.deed {
@@ -231,7 +231,7 @@ impl Following {
         }
         swept.iter().for_each(|SweptHour { token, hour, .. }| self.cache.evict(*token, *hour, *hour));
         if behind {
-            match self.runtime.block_on(restore(&*self.store, &*self.vault, &*self.clock, receipt, swept))? {
+            match self.runtime.block_on(restore(&self.store, &self.vault, &*self.clock, receipt, swept))? {
                 Restored::Already => {}
                 Restored::Again => self.observer.note(Followed::Behind { offset, held: false }),
                 Restored::Held => self.observer.note(Followed::Behind { offset, held: true }),

@@ -8,7 +8,7 @@ use super::assumption::STORE_COPIES;
 use super::log::Hash;
 use super::{Act, NotSwept, Reason, SWEPT_HEADER, SweptBatch, SweptHour, Why};
 use crate::keys::{HoldId, KeyRow};
-use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token, unhex};
+use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, unhex};
 use crate::stream::{Outgoing, Publish, TopicIndex};
 
 /// The version that this program writes; it reads no newer one.
@@ -37,6 +37,8 @@ pub enum Outcome {
     HoldPlaced,
     /// The hold is lifted.
     HoldReleased,
+    /// The customer's retention is changed, and what was not due has new terms.
+    RetentionSet,
     /// Level L3: what it wrapped opens from no copy of the key store any more.
     KekDestroyed,
 }
@@ -51,6 +53,7 @@ impl Outcome {
             Self::Incomplete => "incomplete",
             Self::HoldPlaced => "hold-placed",
             Self::HoldReleased => "hold-released",
+            Self::RetentionSet => "retention-set",
             Self::KekDestroyed => "kek-destroyed",
         }
     }
@@ -78,8 +81,14 @@ pub enum Deed {
     Command(Act),
     /// The clock forgot what was due.
     Sweep(SweptBatch),
-    /// The KEK of a day that has ended was destroyed; what was done to it, in the vault's words.
-    DestroyKek { kek: KekId, evidence: String },
+    /// The KEK of a day that has ended was destroyed.
+    DestroyKek {
+        kek: KekId,
+        /// What was done to it, in the vault's words.
+        evidence: String,
+        /// Live keys of its day that holds keep, wrapped by KEKs of their own.
+        held: u64,
+    },
 }
 
 impl Deed {
@@ -90,6 +99,11 @@ impl Deed {
             Self::Sweep(_) => "sweep",
             Self::DestroyKek { .. } => "destroy-kek",
         }
+    }
+
+    /// Whether cached keys of its hours say no more when they are due, or are no more.
+    pub fn evicts(&self) -> bool {
+        self.erases() || matches!(self, Self::Command(Act::Retention(_)))
     }
 
     /// Whether it erases DEKs.
@@ -123,7 +137,7 @@ pub struct Receipt {
     pub key_count: u64,
     /// The control record's timestamp.
     pub requested_at: Option<Millis>,
-    /// The hour number from which the last hour of the range is due.
+    /// The hour number from which the last hour of the range is due. Of a retention: what was due then keeps its terms.
     pub due: Option<Due>,
     pub done_at: Millis,
     /// When what wrapped the last of the keys is due to be destroyed.
@@ -269,6 +283,8 @@ struct Wire {
     reason: Option<Reason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retention_hours: Option<u16>,
     outcome: Outcome,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     why: Option<Why>,
@@ -280,6 +296,8 @@ struct Wire {
     kek: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evidence: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    held_keys: u64,
     from_hour: u32,
     to_hour: u32,
     keys: Vec<WireKey>,
@@ -319,22 +337,24 @@ struct WireKey {
 impl From<&Receipt> for Wire {
     fn from(receipt: &Receipt) -> Self {
         let (mut reason, mut hold, mut swept, mut kek, mut evidence) = (None, None, None, None, None);
+        let (mut held_keys, mut retention) = (0, None);
         match &receipt.deed {
             Deed::Command(Act::Erase(why)) => reason = Some(*why),
             Deed::Command(Act::EraseCustomer) => {}
             Deed::Command(Act::Hold(id) | Act::Release(id)) => hold = Some(id.to_string()),
+            Deed::Command(Act::Retention(hours)) => retention = Some(hours.as_hours()),
             Deed::Sweep(SweptBatch { hours, root }) => {
                 swept = Some(WireSwept { hours: *hours, root: hex::encode(root.0) });
             }
-            Deed::DestroyKek { kek: id, evidence: words } => {
-                (kek, evidence) = (Some(id.to_string()), Some(words.clone()));
+            Deed::DestroyKek { kek: id, evidence: words, held } => {
+                (kek, evidence, held_keys) = (Some(id.to_string()), Some(words.clone()), *held);
             }
         }
         let level = match &receipt.deed {
             _ if receipt.outcome == Outcome::Refused => None,
             Deed::Command(Act::Erase(_) | Act::EraseCustomer) | Deed::Sweep(_) => Some("L1".to_owned()),
             Deed::DestroyKek { .. } => Some("L3".to_owned()),
-            Deed::Command(Act::Hold(_) | Act::Release(_)) => None,
+            Deed::Command(Act::Hold(_) | Act::Release(_) | Act::Retention(_)) => None,
         };
         Self {
             version: VERSION,
@@ -343,12 +363,14 @@ impl From<&Receipt> for Wire {
             kind: receipt.deed.code().to_owned(),
             reason,
             hold,
+            retention_hours: retention,
             outcome: receipt.outcome,
             why: receipt.why,
             token: receipt.token.map(|token| token.to_string()),
             swept,
             kek,
             evidence,
+            held_keys,
             from_hour: receipt.from.0,
             to_hour: receipt.to.0,
             keys: receipt.keys.iter().map(WireKey::from).collect(),
@@ -382,16 +404,23 @@ impl Wire {
         };
         let kek = match (self.kek, self.evidence) {
             (Some(kek), Some(evidence)) => Some((KekId::parse(&kek)?, evidence)),
-            (None, None) => None,
+            (None, None) if self.held_keys == 0 => None,
             _ => return None,
         };
-        let deed = match (self.kind.as_str(), self.reason, hold, swept, kek) {
-            ("erase", Some(reason), None, None, None) => Deed::Command(Act::Erase(reason)),
-            ("erase-customer", None, None, None, None) => Deed::Command(Act::EraseCustomer),
-            ("hold", None, Some(hold), None, None) => Deed::Command(Act::Hold(hold)),
-            ("release", None, Some(hold), None, None) => Deed::Command(Act::Release(hold)),
-            ("sweep", None, None, Some(batch), None) => Deed::Sweep(batch),
-            ("destroy-kek", None, None, None, Some((kek, evidence))) => Deed::DestroyKek { kek, evidence },
+        let retention = match self.retention_hours {
+            Some(hours) => Some(Retention::hours(hours)?),
+            None => None,
+        };
+        let deed = match (self.kind.as_str(), self.reason, hold, retention, swept, kek) {
+            ("erase", Some(reason), None, None, None, None) => Deed::Command(Act::Erase(reason)),
+            ("erase-customer", None, None, None, None, None) => Deed::Command(Act::EraseCustomer),
+            ("hold", None, Some(hold), None, None, None) => Deed::Command(Act::Hold(hold)),
+            ("release", None, Some(hold), None, None, None) => Deed::Command(Act::Release(hold)),
+            ("retention", None, None, Some(hours), None, None) => Deed::Command(Act::Retention(hours)),
+            ("sweep", None, None, None, Some(batch), None) => Deed::Sweep(batch),
+            ("destroy-kek", None, None, None, None, Some((kek, evidence))) => {
+                Deed::DestroyKek { kek, evidence, held: self.held_keys }
+            }
             _ => return None,
         };
         let is_done = self.outcome != Outcome::Refused;
@@ -425,6 +454,11 @@ impl Wire {
             store: StoreId(unhex(&self.store)?),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Who answers where nobody says so.
@@ -544,10 +578,18 @@ mod tests {
         let held =
             Receipt { deed, outcome: Outcome::HoldPlaced, keys: Vec::new(), key_count: 0, ..receipt() };
         let kek = KekId::parse("day/2026-11-23").expect("a day");
-        let deed = Deed::DestroyKek { kek, evidence: "the file is gone".to_owned() };
-        let destroyed = Receipt { deed, outcome: Outcome::KekDestroyed, ..swept(&hours()) };
+        let destroyed = |held| {
+            let (kek, evidence) = (kek.clone(), "the file is gone".to_owned());
+            let deed = Deed::DestroyKek { kek, evidence, held };
+            Receipt { deed, outcome: Outcome::KekDestroyed, ..swept(&hours()) }
+        };
         let whole = Receipt { deed: Deed::Command(Act::EraseCustomer), due: None, ..receipt() };
-        for receipt in [receipt(), refused, unsigned, held, swept(&hours()), destroyed, whole] {
+        let deed = Deed::Command(Act::Retention(Retention::hours(720).expect("not zero")));
+        let kept =
+            Receipt { deed, outcome: Outcome::RetentionSet, keys: Vec::new(), key_count: 0, ..receipt() };
+        for receipt in
+            [receipt(), refused, unsigned, held, swept(&hours()), destroyed(0), destroyed(2), whole, kept]
+        {
             assert_eq!(Receipt::parse(&receipt.to_json()), Ok(receipt));
         }
     }

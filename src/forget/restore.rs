@@ -4,9 +4,11 @@
 //! any key is used. In everyday life that finds nothing to do: a process ended before it could move the mark.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::destroy::{Target, destroy, survey};
 use super::execute::{Trouble, time};
+use super::retain::{Change, restore_change};
 use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour};
 use crate::keys::{Hold, KekState, KekVault, KeyStore, Meta, Placed};
 use crate::model::{Clock, Hour, KekId, Token};
@@ -28,12 +30,13 @@ pub(super) enum Restored {
 /// [`Trouble::Premature`] for hours that are not due and that nobody has signed to go before: either the receipt is not ours or
 /// the store is not, and neither is decided here. All other troubles: ask again.
 pub(super) async fn restore(
-    store: &dyn KeyStore,
-    vault: &dyn KekVault,
+    store: &Arc<dyn KeyStore>,
+    vault: &Arc<dyn KekVault>,
     clock: &dyn Clock,
     receipt: &Receipt,
     swept: &[SweptHour],
 ) -> Result<Restored, Trouble> {
+    let (shared, store) = (store, &**store);
     if receipt.outcome == Outcome::Refused {
         return Ok(Restored::Already);
     }
@@ -42,7 +45,7 @@ pub(super) async fn restore(
             let hours = swept.iter().map(|of| (of.token, of.hour, of.hour));
             return restore_all(store, clock, receipt, hours, false).await;
         }
-        Deed::DestroyKek { kek, .. } => return restore_kek(store, vault, receipt, kek).await,
+        Deed::DestroyKek { kek, .. } => return restore_kek(store, &**vault, receipt, kek).await,
         Deed::Command(act) => act,
     };
     let Some(token) = receipt.token else { return Ok(Restored::Already) };
@@ -63,6 +66,13 @@ pub(super) async fn restore(
                 Placed::InForce => Ok(Restored::Already),
                 Placed::IdReuse => Err(Trouble::NotRestored(receipt.id)),
             }
+        }
+        Act::Retention(retention) => {
+            let past = receipt.due.ok_or(Trouble::NotRestored(receipt.id))?;
+            let change = Change { token, retention: *retention, past, command: receipt.id };
+            let now = time(store, clock).await?;
+            let made = restore_change(shared, vault, &change, now).await?;
+            Ok(if made { Restored::Again } else { Restored::Already })
         }
         Act::Release(id) => Ok(store.release_hold(id).await.map(|()| Restored::Already)?),
     }

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::execute::{Answer, CallRequest, Desk, Job, Request, Trouble, execute};
+use super::retain::Changes;
 use super::{
     Call, Deed, NotACommand, Outcome, Receipt, ReceiptBytes, ReceiptRecord, TrustSource, Unverified, Wants,
 };
@@ -38,6 +39,8 @@ pub struct ExecutorParts {
     pub receipt_bytes: usize,
     /// What receipts rest on besides [`super::ASSUMPTIONS`], as the promise of the KEK vault.
     pub assumptions: Vec<String>,
+    /// [`super::SETTLES_IN`], but for tests of what time has no part in.
+    pub settles_in: Duration,
     pub observer: Box<dyn Observer>,
 }
 
@@ -128,8 +131,9 @@ struct Report {
 impl Executor {
     pub fn new(parts: ExecutorParts) -> Self {
         let ExecutorParts { store, vault, clock, trust, signatures_required, assumptions, .. } = parts;
+        let settles_in = parts.settles_in;
         Self {
-            desk: Desk { store, vault, clock, trust: None, signatures_required, assumptions },
+            desk: Desk { store, vault, clock, trust: None, signatures_required, assumptions, settles_in },
             trust,
             runtime: parts.runtime,
             receipt_bytes: parts.receipt_bytes,
@@ -186,8 +190,8 @@ impl Executor {
                 Answer::NothingDue(_) | Answer::Copy | Answer::Unverified => continue,
             };
             let (outcome, keys) = (receipt.outcome.code(), receipt.key_count);
-            if let Deed::DestroyKek { kek, evidence } = &receipt.deed {
-                info!(codes::KEK_DESTROYED, receipt = %receipt.id, %kek, evidence, "KEK destroyed, receipt published");
+            if let Deed::DestroyKek { kek, evidence, held } = &receipt.deed {
+                info!(codes::KEK_DESTROYED, receipt = %receipt.id, %kek, evidence, held, "KEK destroyed, receipt published");
                 continue;
             }
             match hours {
@@ -274,6 +278,9 @@ fn job(input: &Input<'_>) -> Result<Job, NotACommand> {
 async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
     let mut answers = Vec::with_capacity(jobs.len());
     let mut keks = BTreeSet::new();
+    let mut changes = Changes::new(desk);
+    // What comes after a change that is not settled may have to be done again.
+    let mut settled = 0;
     for job in jobs {
         if let Job::Call(CallRequest { call: Call { wants: wants @ Wants::DestroyKek(kek), .. }, .. }) = job
             && !keks.insert(kek)
@@ -282,12 +289,22 @@ async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
             answers.push(Answer::NothingDue(wants.code()));
             continue;
         }
-        match execute(desk, job).await {
+        match execute(desk, job, &mut changes).await {
             Ok(answer) => answers.push(answer),
-            Err(trouble) => return Report { answers, trouble: Some(trouble) },
+            Err(trouble) => {
+                answers.truncate(settled);
+                return Report { answers, trouble: Some(trouble) };
+            }
+        }
+        if changes.are_settled() {
+            settled = answers.len();
         }
     }
-    Report { answers, trouble: None }
+    let trouble = changes.settle().await.err();
+    if trouble.is_some() {
+        answers.truncate(settled);
+    }
+    Report { answers, trouble }
 }
 
 impl Step for Executor {

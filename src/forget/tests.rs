@@ -10,12 +10,14 @@ mod sweeping;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
 use super::execute::{Answer, CallRequest, Desk, Job, Request, Trouble, execute};
 use super::restore::{Restored, restore};
+use super::retain::Changes;
 use super::*;
 use crate::envelope::Kek;
 use crate::keys::*;
@@ -141,6 +143,7 @@ struct FakeState {
     late_hold: Option<Hour>,
     keks: BTreeMap<KekId, KekState>,
     closed: BTreeSet<Token>,
+    retention: BTreeMap<Token, Retention>,
     mark: Option<i64>,
     /// How many more calls it answers before it is away; `None` = all.
     answers: Option<usize>,
@@ -264,6 +267,17 @@ impl KeyStore for FakeStore {
         Ok(live)
     }
 
+    async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError> {
+        let state = self.call("hours_under")?;
+        let live = |key: &KeyRow| key.state == KeyState::Live && key.kek == *kek;
+        let hours = state.hours.iter().filter(|(_, row)| row.keys.iter().any(live));
+        Ok(hours.map(|(place, _)| *place).take(limit).collect())
+    }
+
+    async fn rewrap(&self, _: &Rewrap, _: Millis) -> Result<Option<HourRow>, StoreError> {
+        unreachable!("there is nothing to unwrap here: `tests/it` has the real stores")
+    }
+
     async fn customer(&self, _token: Token) -> Result<Option<Customer>, StoreError> {
         self.call("customer").map(|_| None)
     }
@@ -378,8 +392,10 @@ impl KeyStore for FakeStore {
         self.call("holds").map(|state| state.holds.clone())
     }
 
-    async fn set_retention(&self, _: &CustomerId, _: Option<Retention>) -> Result<(), StoreError> {
-        unreachable!("forgetting changes no policy yet")
+    async fn set_retention(&self, token: Token, to: Option<Retention>) -> Result<(), StoreError> {
+        let mut state = self.call("set_retention")?;
+        state.retention.extend(to.map(|to| (token, to)));
+        Ok(())
     }
 
     async fn raise_floor(&self, _: Token, _: Hour) -> Result<(), StoreError> {
@@ -481,8 +497,14 @@ impl World {
             trust: self.trust.clone(),
             signatures_required: self.signatures_required,
             assumptions: vec!["the vault is a file".to_owned()],
+            settles_in: Duration::ZERO,
         };
-        self.runtime.block_on(execute(&desk, &job))
+        self.runtime.block_on(async {
+            let mut changes = Changes::new(&desk);
+            let answer = execute(&desk, &job, &mut changes).await?;
+            changes.settle().await?;
+            Ok(answer)
+        })
     }
 
     fn execute(&self, offset: i64, bytes: &[u8]) -> Receipt {
@@ -493,6 +515,8 @@ impl World {
     }
 
     fn restore(&self, receipt: &Receipt) -> Result<Restored, Trouble> {
-        self.runtime.block_on(restore(&*self.store, &*self.vault, &FakeClock, receipt, &[]))
+        let store = Arc::clone(&self.store) as Arc<dyn KeyStore>;
+        let vault = Arc::clone(&self.vault) as Arc<dyn KekVault>;
+        self.runtime.block_on(restore(&store, &vault, &FakeClock, receipt, &[]))
     }
 }

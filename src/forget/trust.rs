@@ -19,16 +19,21 @@ pub enum Right {
     EraseEarly,
     Hold,
     Release,
+    /// Keep a customer's data for longer.
+    Retention,
+    /// Keep it for less long, what there is included.
+    Shorten,
 }
 
 impl Right {
-    pub const ALL: [Self; 4] = [Self::Erase, Self::EraseEarly, Self::Hold, Self::Release];
+    pub const ALL: [Self; 6] =
+        [Self::Erase, Self::EraseEarly, Self::Hold, Self::Release, Self::Retention, Self::Shorten];
 
     /// How many distinct keys it takes, where the trust store does not say: two where data may go early, or a hold.
     fn usual(self) -> usize {
         match self {
-            Self::Erase | Self::Hold => 1,
-            Self::EraseEarly | Self::Release => 2,
+            Self::Erase | Self::Hold | Self::Retention => 1,
+            Self::EraseEarly | Self::Release | Self::Shorten => 2,
         }
     }
 }

@@ -68,6 +68,8 @@ pub enum Verdict {
     Hold,
     /// Lift the hold.
     Release,
+    /// Change the customer's retention; what is due at `past` stays as it is.
+    Retention { past: Due },
     /// Do nothing. `due` says when the last hour will be due, where that is why.
     Refused { why: Why, due: Option<Due> },
 }
@@ -119,6 +121,7 @@ enum Word {
     EraseCustomer,
     Hold,
     Release,
+    Retention,
     Refused,
 }
 
@@ -129,6 +132,7 @@ impl Ruling {
             Verdict::EraseCustomer => (Word::EraseCustomer, None, None),
             Verdict::Hold => (Word::Hold, None, None),
             Verdict::Release => (Word::Release, None, None),
+            Verdict::Retention { past } => (Word::Retention, None, Some(past.0)),
             Verdict::Refused { why, due } => (Word::Refused, Some(why), due.map(|due| due.0)),
         };
         let signers = self.signers.clone();
@@ -146,6 +150,7 @@ impl Ruling {
             (Word::EraseCustomer, None) => Verdict::EraseCustomer,
             (Word::Hold, None) => Verdict::Hold,
             (Word::Release, None) => Verdict::Release,
+            (Word::Retention, None) => Verdict::Retention { past: due? },
             (Word::Refused, Some(why)) => Verdict::Refused { why, due },
             (Word::Refused, None) | (_, Some(_)) => return None,
         };
@@ -180,6 +185,10 @@ mod tests {
             (
                 ruling(5, Verdict::EraseCustomer, &["dpo", "legal"]),
                 r#"{"version":1,"offset":5,"verdict":"erase-customer","signers":["dpo","legal"]}"#,
+            ),
+            (
+                ruling(6, Verdict::Retention { past: Due(9) }, &["dpo"]),
+                r#"{"version":1,"offset":6,"verdict":"retention","due":9,"signers":["dpo"]}"#,
             ),
             (ruling(4, Verdict::Release, &[]), r#"{"version":1,"offset":4,"verdict":"release"}"#),
         ] {

@@ -27,6 +27,6 @@ pub enum KeysError {
     WrongKey(KeyId),
     #[error("a row of the key store contradicts itself: {0}")]
     Contradiction(&'static str),
-    #[error("an hour's gate changed {0} times while its key was minted")]
+    #[error("an hour's gate changed {0} times while its keys were minted or wrapped")]
     Contended(u32),
 }

@@ -12,7 +12,7 @@ use super::{KekRow, KekState, KekVault, KeyRow, KeyStore, KeysError};
 /// (`schemas/kek-file.md`). Public: tells KEKs apart and gives nothing of them away.
 pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
     let id = id.as_str().as_bytes();
-    let len = u16::try_from(id.len()).expect("a KEK id is `day/YYYY-MM-DD`").to_be_bytes();
+    let len = u16::try_from(id.len()).expect("a KEK id is short").to_be_bytes();
     let mut check = [0; 16];
     hkdf(kek.expose(), &[b"hourseal/1 check", &len, id], &mut check);
     check

@@ -78,7 +78,7 @@ impl Ring {
 
     /// Longest flight, from take-off. Stores have time limits of their own, far below; this one only keeps a broken one from
     /// holding its slots for ever.
-    const LONGEST_FLIGHT: Duration = Duration::from_secs(30);
+    pub const LONGEST_FLIGHT: Duration = Duration::from_secs(30);
 
     /// Keys looked at under one lock by a pass over all of them: a lane waits for well under a millisecond.
     const PASS: usize = 4_096;

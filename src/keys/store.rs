@@ -191,6 +191,28 @@ pub struct HourRow {
     pub keys: Vec<KeyRow>,
 }
 
+/// New terms of an hour: when it is due, and the KEK that its keys are wrapped by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rewrap {
+    pub token: Token,
+    pub hour: Hour,
+    /// As they stand in the gate: with others nothing is changed.
+    pub seen: (Due, KekId),
+    pub due: Due,
+    /// Registered ([`KeyStore::register_kek`]).
+    pub kek: KekId,
+    /// Keys as they are wrapped by it.
+    pub keys: Vec<Rewrapped>,
+}
+
+/// A live key, wrapped anew. The bytes are ciphertext.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rewrapped {
+    /// As it was seen; one that has changed since stays as it is.
+    pub seen: KeyRow,
+    pub wrapped: [u8; WRAPPED_LEN],
+}
+
 /// The state of a KEK id, in the order of its life. An id is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum KekState {
@@ -274,6 +296,14 @@ pub trait KeyStore: Send + Sync + 'static {
     /// How many keys are live, by the KEK that wraps them, held ones among them: one scan of all keys.
     async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError>;
 
+    /// Hours with a live key that this KEK wraps, `limit` at most, in no order: one scan of all keys.
+    async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError>;
+
+    /// Gives an hour that is open, or held, new terms, and answers it as it is read back then; `None` has no gate. Where due,
+    /// KEK or a key have changed since they were seen, or something else comes between, less is done: look, and ask again.
+    /// What is minted meanwhile has the old KEK, and is seen then, or the new terms.
+    async fn rewrap(&self, terms: &Rewrap, now: Millis) -> Result<Option<HourRow>, StoreError>;
+
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError>;
 
     /// Every customer's token, `limit` at most, those after `after`, in order.
@@ -333,12 +363,8 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Every hold in force, by id; a deployment has few.
     async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
 
-    /// `None` = the store's default. Existing gates keep their due.
-    async fn set_retention(
-        &self,
-        customer: &CustomerId,
-        retention: Option<Retention>,
-    ) -> Result<(), StoreError>;
+    /// `None` = the store's default. Existing gates keep their due. By token, as [`KeyStore::raise_floor`].
+    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError>;
 
     /// Moves the customer's floor up to `floor`; never down. Survives the expiry of the hours' rows. By token, because a
     /// receipt names nothing else: a customer that the store does not know gets it too, and keeps it when its name comes.

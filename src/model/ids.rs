@@ -41,7 +41,9 @@ byte_id!(/** A key store's own id, drawn when it is created. */ StoreId, 16);
 byte_id!(/** A KEK vault's own id, drawn when it is created. */ VaultId, 16);
 byte_id!(/** SHA-256 of a command's verified payload. */ Digest, 32);
 
-/// A KEK's id: `day/YYYY-MM-DD`, the UTC day in which what it wraps falls due.
+/// A KEK's id: `day/YYYY-MM-DD`, the UTC day in which what it wraps falls due; or `hold/YYYY-MM-DD/HEX`, for keys of that day
+/// which a legal hold kept beyond it. HEX stands for the hold: 32 lower-case digits. Day and hold meet once, so that no id is
+/// needed again when the id of a hold is.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct KekId(String);
 
@@ -53,10 +55,29 @@ impl KekId {
         Self(format!("day/{}", text.get(..10).unwrap_or("unreachable")))
     }
 
-    /// Takes an id back from a store; `None` unless it has the form `day/YYYY-MM-DD`.
+    /// The KEK for what a hold, which `hold` stands for, keeps of this one's day.
+    pub fn held(&self, hold: [u8; 16]) -> Self {
+        Self(format!("hold/{}/{}", self.day(), hex::encode(hold)))
+    }
+
+    /// Takes an id back from a store; `None` for anything that is none, or is spelt otherwise.
     pub fn parse(text: &str) -> Option<Self> {
-        let day = text.strip_prefix("day/")?;
+        let (kind, rest) = text.split_once('/')?;
+        let day = match (kind, rest.split_once('/')) {
+            ("day", None) => rest,
+            ("hold", Some((day, hold)))
+                if unhex::<16>(hold).is_some_and(|bytes| hex::encode(bytes) == hold) =>
+            {
+                day
+            }
+            _ => return None,
+        };
         day.parse::<jiff::civil::Date>().ok().filter(|_| day.len() == 10).map(|_| Self(text.to_owned()))
+    }
+
+    /// Whether it wraps what a hold keeps.
+    pub fn is_of_a_hold(&self) -> bool {
+        self.0.starts_with("hold/")
     }
 
     pub fn as_str(&self) -> &str {
@@ -65,7 +86,8 @@ impl KekId {
 
     /// The `YYYY-MM-DD` of the id.
     pub fn day(&self) -> &str {
-        &self.0["day/".len()..]
+        let begins = self.0.find('/').map_or(0, |slash| slash + 1);
+        &self.0[begins..begins + "YYYY-MM-DD".len()]
     }
 
     /// The midnight that ends its day: by then, all that it wraps is due.
@@ -93,8 +115,30 @@ mod tests {
         assert_eq!(KekId::parse("day/2026-11-24").expect("a day").day(), "2026-11-24");
         assert_eq!(KekId::of_due(Due(24)).ends(), Due(48).at(), "with the next day's first hour");
         assert_eq!(KekId::of_due(Due(47)).ends(), Due(48).at());
-        for bad in ["day/2026-13-01", "2026-11-24", "day/../x", "day/2026-11-24x"] {
+        for bad in ["day/2026-13-01", "2026-11-24", "day/../x", "day/2026-11-24x", "day/2026-11-24/00"] {
             assert_eq!(KekId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_hold_keeps_is_named_by_its_day_and_the_hold() {
+        let day = KekId::of_due(Due(24));
+        let held = day.held([0xab; 16]);
+        assert_eq!(held.as_str(), format!("hold/1970-01-02/{}", "ab".repeat(16)));
+        assert_eq!(KekId::parse(held.as_str()), Some(held.clone()));
+        assert_eq!((held.day(), held.ends()), (day.day(), day.ends()));
+        assert!(held.is_of_a_hold() && !day.is_of_a_hold());
+        assert_eq!(held.held([0xab; 16]), held, "one for each day and hold");
+        for bad in [
+            "hold/1970-01-02".to_owned(),
+            held.as_str().to_uppercase(),
+            held.as_str().replace("ab", "AB"),
+            format!("{held}00"),
+            held.as_str().replace("-01-", "-13-"),
+            held.as_str().replace("hold", "day"),
+            format!("hold/../{}", "ab".repeat(16)),
+        ] {
+            assert_eq!(KekId::parse(&bad), None, "{bad}");
         }
     }
 }

@@ -19,6 +19,7 @@ pub enum StoreOp {
     Policy,
     Probe,
     Read,
+    Rewrap,
     /// A read that finishes what is under way on its partition.
     SerialRead,
     Upsert,
@@ -38,6 +39,7 @@ impl StoreOp {
             Self::Policy => "policy",
             Self::Probe => "probe",
             Self::Read => "read",
+            Self::Rewrap => "rewrap",
             Self::SerialRead => "serial_read",
             Self::Upsert => "upsert",
             Self::Verdict => "verdict",

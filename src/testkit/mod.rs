@@ -5,6 +5,16 @@ mod clock;
 
 pub use clock::{CLOCK_ENV, STORE_CLOCK_ENV, clock_offset_ms, store_clock_offset_ms};
 
+/// How long a change of a retention waits before it is settled, where a test cannot wait for what it is by the rules
+/// (`HOURSEAL_TESTKIT_SETTLES_IN_MS`).
+///
+/// # Panics
+/// When the variable holds something else than a number.
+pub fn settles_in() -> Option<std::time::Duration> {
+    let text = std::env::var("HOURSEAL_TESTKIT_SETTLES_IN_MS").ok()?;
+    Some(std::time::Duration::from_millis(text.parse().expect("a number of milliseconds")))
+}
+
 /// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
 pub fn transactions_off() -> bool {
     static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

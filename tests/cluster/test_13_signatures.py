@@ -30,7 +30,7 @@ class Office:
     def __init__(self, folder, binary):
         self.folder, self.binary = folder, binary
         folder.mkdir()
-        everything = ["erase", "erase-early", "hold", "release"]
+        everything = ["erase", "erase-early", "hold", "release", "retention", "shorten"]
         keys = [self.entry("dpo", everything), self.entry("legal", everything), self.entry("job", ["erase"])]
         self.trust = folder / "trust.json"
         self.trust.write_text(json.dumps({"version": 1, "keys": keys}))

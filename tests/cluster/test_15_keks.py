@@ -41,10 +41,11 @@ def world(kafka, store, make_world) -> World:
 class Copy:
     """What somebody has who copied the key store: the wrapped keys, and the vault as it is when they try."""
 
-    def __init__(self, world: World):
+    def __init__(self, world: World, expected: int = 2):
         self.keys: KeyStore = world.keys()
-        self.rows: list[KeyRow] = [row for row in self.keys.read_rows() if row.slot.hour == HOUR]
-        assert len(self.rows) == 2 and all(row.wrapped for row in self.rows)
+        rows = [row for row in self.keys.read_rows() if row.slot.hour == HOUR]
+        self.rows: list[KeyRow] = [row for row in rows if row.wrapped]
+        assert len(self.rows) == expected
 
     def opens(self) -> bool:
         self.keys._keks.clear()
@@ -110,7 +111,7 @@ def test_workers_killed_while_they_sweep_and_destroy_leave_one_receipt_of_each(w
     worker.stop()
 
 
-def test_a_held_key_keeps_its_kek_until_it_is_released_and_swept(world, tmp_path):
+def test_a_held_key_opens_when_its_day_is_over_and_every_copy_of_before_is_worth_nothing(world, tmp_path):
     world.office = office = Office(tmp_path / "office", world.binary)
     worker = world.worker(settings=office.settings)
     world.await_drained()
@@ -120,14 +121,22 @@ def test_a_held_key_keeps_its_kek_until_it_is_released_and_swept(world, tmp_path
     ask(world, "hold", "place", *hold, *hours, "--sign-with", office.key("legal"))
     world.set_hour(AFTER)
     await_swept(world, 1)
-    wait_until(lambda: ended(worker, "needed") == 1, 30, "it is seen to be needed", alive=worker)
-    assert destroyed(world) == [] and copy.opens()
+    (day,) = wait_until(lambda: destroyed(world), 40, "the KEK of the day is destroyed", alive=worker)
+    assert (day["kek"], day["held_keys"]) == (copy.rows[0].kek, 1)
+    assert not copy.opens(), "neither what was erased nor what is held"
+    assert outcomes(world, "acme", HOUR) == {"erased"}
     assert outcomes(world, "bravo", HOUR) == {"opened"}, "what is held opens"
+    (held,) = [row for row in world.keys().read_rows() if row.wrapped]
+    assert held.kek.startswith("hold/" + copy.rows[0].kek.removeprefix("day/"))
+    wait_until(lambda: ended(worker, "needed") == 1, 30, "its own KEK is seen to be needed", alive=worker)
+    copy = Copy(world, expected=1)
+    assert copy.opens() and copy.kek_file(world).exists(), "a copy of now opens"
 
     both = ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
     assert ask(world, "hold", "release", *hold, *both)["outcome"] == "hold-released"
-    wait_until(lambda: destroyed(world), 40, "the KEK is destroyed", alive=worker)
-    assert not copy.opens()
+    wait_until(lambda: len(destroyed(world)) == 2, 40, "the hold's KEK is destroyed", alive=worker)
+    assert destroyed(world)[1]["kek"] == held.kek and "held_keys" not in destroyed(world)[1]
+    assert outcomes(world, "bravo", HOUR) == {"erased"} and not copy.opens()
     worker.stop()
 
 

@@ -68,6 +68,8 @@ const COMMANDS: [&[&str]; 33] = [
     &["receipts", "verify"],
     &["receipts", "certificate"],
     &["receipts", "export"],
+    &["retention", "show"],
+    &["retention", "set"],
     &["retention", "sweep"],
     &["store", "init"],
     &["store", "check"],

@@ -5,6 +5,7 @@
 pub mod forget;
 pub mod ledger;
 pub mod mint;
+pub mod rewrap;
 
 use std::sync::Arc;
 
@@ -113,6 +114,15 @@ macro_rules! conformance {
             retention_is_set_and_taken_back
             keys_are_counted_by_state
             live_keys_are_counted_by_kek_fenced_and_held_ones_too
+        );
+        $crate::conformance::conformance!(@ $subject, rewrap:
+            an_hour_gets_new_terms_with_all_its_keys
+            terms_are_given_to_an_hour_only_as_it_was_seen
+            what_was_erased_meanwhile_does_not_come_back
+            whatever_is_minted_meets_the_new_terms
+            a_held_hour_keeps_its_hold_and_a_fenced_one_its_fence
+            terms_and_mints_that_race_leave_no_key_behind
+            the_hours_under_a_kek_are_those_with_a_live_key_of_it
         );
     };
     (@ $subject:ty, $part:ident: $($claim:ident)*) => {

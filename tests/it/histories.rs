@@ -46,22 +46,23 @@ enum Move {
     Release { who: usize, id: u32, signers: usize },
     Sweep,
     DestroyKek { day: u32 },
+    Retention { who: usize, hours: u32, signers: usize },
 }
 
 impl Move {
-    /// Hours are counted from a day before [`HOUR`].
     fn drawn(dice: &mut Dice, now: u32) -> Self {
         let who = dice.number(2) as usize;
-        let from = (now + 24).saturating_sub(dice.number(60));
+        let from = now - dice.number(60);
         let to = from + dice.number(4);
         let (id, signers) = (dice.number(3), dice.number(3) as usize);
-        match dice.below(20) {
-            0..=3 => Self::Tick(1 + dice.number(14)),
-            4..=10 => Self::Mint { who, hour: now + 24 - dice.number(8), generation: dice.number(2) as u16 },
+        match dice.below(22) {
+            0..=3 => Self::Tick(1 + dice.number(20)),
+            4..=10 => Self::Mint { who, hour: now - dice.number(8), generation: dice.number(2) as u16 },
             11..=13 => Self::Erase { who, from, to, early: dice.below(2) == 0, signers },
             14 | 15 => Self::Hold { who, id, from, to: to + dice.number(20), signers },
             16 => Self::Release { who, id, signers: 2 - dice.number(2) as usize },
-            17 => Self::DestroyKek { day: dice.number(6) },
+            17 => Self::DestroyKek { day: (now / 24).saturating_sub(dice.number(4)) },
+            20 | 21 => Self::Retention { who, hours: 1 + dice.number(60), signers },
             18 if dice.below(4) == 0 => Self::EraseCustomer { who, signers },
             _ => Self::Sweep,
         }
@@ -72,13 +73,16 @@ impl Move {
 struct HourIs {
     live: BTreeSet<u16>,
     fenced: bool,
+    due: u32,
+    /// Of the KEK in its gate.
+    kek_day: Option<u32>,
 }
 
 /// What should be there.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Model {
-    /// Hours since a day before [`HOUR`].
     now: u32,
+    retention: [u32; 2],
     hours: BTreeMap<(usize, u32), HourIs>,
     holds: BTreeMap<u32, (usize, u32, u32)>,
     closed: BTreeSet<usize>,
@@ -95,12 +99,32 @@ enum Expected {
     Nothing,
     Minted(bool),
     Receipt(Outcome, Option<Why>),
+    KekOfAHold(Outcome),
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            now: BEFORE,
+            retention: [24; 2],
+            hours: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            registered: BTreeSet::new(),
+            destroyed: BTreeSet::new(),
+            believes_in_no_holds: false,
+        }
+    }
 }
 
 impl Model {
-    /// Due is the end of the hour and a day.
-    fn is_due(&self, hour: u32) -> bool {
-        self.now + 24 >= hour + 25
+    /// What the gate says, or what it would.
+    fn due(&self, who: usize, hour: u32) -> u32 {
+        self.hours.get(&(who, hour)).map_or(hour + 1 + self.retention[who], |is| is.due)
+    }
+
+    fn is_due(&self, who: usize, hour: u32) -> bool {
+        self.now >= self.due(who, hour)
     }
 
     fn is_held(&self, who: usize, hour: u32) -> bool {
@@ -109,8 +133,9 @@ impl Model {
     }
 
     fn forget(&mut self, who: usize, hour: u32) -> bool {
+        let due = self.due(who, hour);
         let is = self.hours.entry((who, hour)).or_default();
-        is.fenced = true;
+        (is.fenced, is.due) = (true, due);
         !std::mem::take(&mut is.live).is_empty()
     }
 
@@ -122,10 +147,13 @@ impl Model {
             }
             Move::Mint { who, hour, generation } => {
                 let fenced = self.hours.get(&(who, hour)).is_some_and(|is| is.fenced);
-                let may = !self.closed.contains(&who) && !fenced && !self.is_due(hour);
+                let may = !self.closed.contains(&who) && !fenced && !self.is_due(who, hour);
                 if may {
-                    self.hours.entry((who, hour)).or_default().live.insert(generation);
-                    self.registered.insert((hour + 25) / 24);
+                    let due = self.due(who, hour);
+                    let is = self.hours.entry((who, hour)).or_default();
+                    is.live.insert(generation);
+                    is.due = due;
+                    self.registered.insert(*is.kek_day.get_or_insert(due / 24));
                 }
                 Expected::Minted(may)
             }
@@ -152,11 +180,12 @@ impl Model {
             },
             Move::Sweep => self.sweep(),
             Move::DestroyKek { day } => self.destroy(day),
+            Move::Retention { who, hours, signers } => self.retain(who, hours, signers),
         }
     }
 
     fn erase(&mut self, who: usize, (from, to): (u32, u32), early: bool, signers: usize) -> Expected {
-        let is_due = self.is_due(to);
+        let is_due = (from..=to).all(|hour| self.is_due(who, hour));
         let gated_and_held = |hour: u32| self.hours.contains_key(&(who, hour)) && self.is_held(who, hour);
         match (early, signers) {
             (true, 0) => return refused(Why::SignatureRequired),
@@ -188,7 +217,7 @@ impl Model {
         }
         self.closed.insert(who);
         let gated = self.hours.keys().filter(|(of, _)| *of == who).map(|(_, hour)| *hour);
-        let reach = [self.now, self.now + 24 + 2];
+        let reach = [self.now - self.retention[who], self.now + 2];
         let (first, last) =
             gated.chain(reach).fold((u32::MAX, 0), |(first, last), hour| (first.min(hour), last.max(hour)));
         let mut erased = false;
@@ -198,10 +227,31 @@ impl Model {
         Expected::Receipt(if erased { Outcome::Erased } else { Outcome::NothingToErase }, None)
     }
 
+    fn retain(&mut self, who: usize, retention: u32, signers: usize) -> Expected {
+        let now = self.now;
+        let of = self.hours.iter_mut().filter(|((of, _), _)| *of == who);
+        let mut moves: Vec<(u32, &mut HourIs)> =
+            of.filter_map(|((_, hour), is)| Some((moved(now, *hour, retention, is)?, is))).collect();
+        let shortens = retention < self.retention[who] || moves.iter().any(|(due, is)| *due < is.due);
+        match signers {
+            0 => return refused(Why::SignatureRequired),
+            1 if shortens => return refused(Why::NotAuthorized),
+            _ => {}
+        }
+        for (due, is) in &mut moves {
+            is.due = *due;
+            // A KEK of a later day stays.
+            is.kek_day = is.kek_day.max(Some(*due / 24));
+            self.registered.insert(*due / 24);
+        }
+        self.retention[who] = retention;
+        Expected::Receipt(Outcome::RetentionSet, None)
+    }
+
     fn sweep(&mut self) -> Expected {
         let open = self.hours.iter().filter(|(_, is)| !is.fenced).map(|(at, _)| *at);
         let due: Vec<(usize, u32)> =
-            open.filter(|(who, hour)| self.is_due(*hour) && !self.is_held(*who, *hour)).collect();
+            open.filter(|(who, hour)| self.is_due(*who, *hour) && !self.is_held(*who, *hour)).collect();
         let mut erased = false;
         for (who, hour) in &due {
             erased |= self.forget(*who, *hour);
@@ -213,17 +263,24 @@ impl Model {
         }
     }
 
-    /// What is due on a day is of the 25th to the second last hour before its own.
+    /// What is held gets another KEK.
     fn destroy(&mut self, day: u32) -> Expected {
-        let of_the_day = |hour: u32| (hour + 25) / 24 == day;
-        let mut hours = self.hours.iter().filter(|((_, hour), _)| of_the_day(*hour));
-        let is_needed = hours.any(|(_, is)| !is.fenced || !is.live.is_empty());
-        let is_over = self.now + 24 >= (day + 1) * 24;
+        let is_left = |is: &HourIs| !is.fenced || !is.live.is_empty();
+        let of_the_day = |is: &HourIs| is.kek_day == Some(day) || (!is.fenced && is.due / 24 == day);
+        let mut hours = self.hours.iter().filter(|(_, is)| is_left(is) && of_the_day(is));
+        let is_needed = hours.any(|((who, hour), _)| !self.is_held(*who, *hour));
+        let is_over = self.now >= (day + 1) * 24;
         if !self.registered.contains(&day) || !is_over || is_needed || !self.destroyed.insert(day) {
             return Expected::Nothing;
         }
         Expected::Receipt(Outcome::KekDestroyed, None)
     }
+}
+
+/// What an hour that is due later than now is due, if it gets another due.
+fn moved(now: u32, hour: u32, retention: u32, is: &HourIs) -> Option<u32> {
+    let due = (hour + 1 + retention).max(now + 1);
+    Some(due).filter(|due| !is.fenced && is.due > now && *due != is.due)
 }
 
 fn refused(why: Why) -> Expected {
@@ -286,7 +343,7 @@ impl House {
         let world = World::new();
         let draw = || SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn");
         let keys = [draw(), draw()];
-        let rights = json!(["erase", "erase-early", "hold", "release"]);
+        let rights = json!(["erase", "erase-early", "hold", "release", "retention", "shorten"]);
         let entry = |(at, key): (usize, &SigningKey)| json!({ "name": format!("key-{at}"), "public": key.public().to_string(), "rights": rights });
         let entries: Vec<Value> = keys.iter().enumerate().map(entry).collect();
         let trust = json!({ "version": 1, "keys": entries }).to_string();
@@ -350,6 +407,9 @@ impl House {
                 let kek = KekId::of_due(Due(at(day * 24).0));
                 Call::record(&Wants::DestroyKek(kek), dice.below(u64::MAX))
             }
+            Move::Retention { who, hours, signers } => {
+                self.command(who, json!({ "type": "retention", "retention_hours": hours }), signers)
+            }
             Move::Erase { who, from, to, early, signers } => {
                 let reason = if early { "request" } else { "retention-end" };
                 let fields = json!({ "type": "erase", "from_hour": at(from).0, "to_hour": at(to).0, "reason": reason });
@@ -369,6 +429,23 @@ impl House {
         };
         let receipt = self.execute(&record, dice.below(4) == 0);
         Ok(receipt.map_or(Expected::Nothing, |receipt| Expected::Receipt(receipt.outcome, receipt.why)))
+    }
+
+    /// How many of the live keys there are a reader gets.
+    fn opened(&self) -> usize {
+        let finder = Finder::new(self.world.spy.clone(), self.world.vault.clone());
+        let mut opened = 0;
+        for name in CUSTOMERS.map(customer) {
+            let token = self.world.store().token(&name);
+            let rows = self.runtime.block_on(self.world.store().hours(token, Hour(0), Hour(u32::MAX)));
+            for HourRow { hour, keys, .. } in rows.expect("it answers") {
+                for key in keys {
+                    let found = finder.find(&name, hour, key.generation, key.key_id);
+                    opened += usize::from(matches!(self.runtime.block_on(found), Lookup::Key(_)));
+                }
+            }
+        }
+        opened
     }
 
     fn command(&self, who: usize, mut fields: Value, signers: usize) -> Vec<u8> {
@@ -396,7 +473,14 @@ impl House {
             let rows = self.runtime.block_on(self.world.store().hours(token, Hour(0), Hour(u32::MAX)));
             for HourRow { hour, gate, keys, .. } in rows.expect("it answers") {
                 let live = keys.iter().filter(|key| key.state == KeyState::Live).map(|key| key.generation.0);
-                found.insert((who, hour.0 - at(0).0), HourIs { live: live.collect(), fenced: gate.fenced });
+                let kek_day = gate.kek.and_then(|kek| Hour::containing(kek.ends()));
+                let is = HourIs {
+                    live: live.collect(),
+                    fenced: gate.fenced,
+                    due: gate.due.0 - at(0).0,
+                    kek_day: kek_day.map(|end| (end.0 - at(0).0) / 24 - 1),
+                };
+                found.insert((who, hour.0 - at(0).0), is);
             }
         }
         found
@@ -413,13 +497,16 @@ fn executor(world: &World, runtime: &Runtime, trust: &Arc<Trust>) -> Executor {
         signatures_required: false,
         receipt_bytes: 1_000_000,
         assumptions: Vec::new(),
+        settles_in: Duration::ZERO,
         observer: Box::new(Deaf),
     })
 }
 
-/// The model's hours are counted from a day before [`HOUR`].
+/// The model's hours are counted from ten days before [`HOUR`], when it begins.
+const BEFORE: u32 = 240;
+
 fn at(hour: u32) -> Hour {
-    Hour(HOUR.0 - 24 + hour)
+    Hour(HOUR.0 - BEFORE + hour)
 }
 
 /// Plays a history to its end, and answers what its moves came to. `Err` says where store and model part.
@@ -433,6 +520,10 @@ fn play(seed: u64, mut model: Model) -> Result<BTreeSet<Expected>, String> {
             return Err(format!("seed {seed}: {is:?}, and {expected:?} is expected, after {past:#?}"));
         }
         seen.insert(is);
+        let live: usize = model.hours.values().map(|is| is.live.len()).sum();
+        if is == Expected::Receipt(Outcome::KekDestroyed, None) && house.opened() != live {
+            return Err(format!("seed {seed}: {} of {live} live keys open, after {past:#?}", house.opened()));
+        }
         let (is, expected) = (house.hours(), &model.hours);
         if is != *expected {
             return Err(format!("seed {seed}: {is:#?}, and {expected:#?} is expected, after {past:#?}"));
@@ -443,19 +534,32 @@ fn play(seed: u64, mut model: Model) -> Result<BTreeSet<Expected>, String> {
         let step = Move::drawn(&mut dice, model.now);
         go(step, &mut house, &mut model, &mut dice)?;
     }
-    // Always in the end: nothing is held any more, and time passes.
+    // What is held outlives its day.
+    let held = if seed.is_multiple_of(2) { model.registered.clone() } else { BTreeSet::new() };
+    go(Move::Tick(100), &mut house, &mut model, &mut dice)?;
+    go(Move::Sweep, &mut house, &mut model, &mut dice)?;
+    for day in held {
+        go(Move::DestroyKek { day }, &mut house, &mut model, &mut dice)?;
+    }
+    // Always in the end: nothing is held any more.
     for (id, (who, _, _)) in model.holds.clone() {
         go(Move::Release { who, id, signers: 2 }, &mut house, &mut model, &mut dice)?;
     }
-    go(Move::Tick(80), &mut house, &mut model, &mut dice)?;
     let left = go(Move::Sweep, &mut house, &mut model, &mut dice)?;
     assert!(left.values().all(|is| is.live.is_empty()), "seed {seed}: {left:?}");
     for day in model.registered.clone() {
         go(Move::DestroyKek { day }, &mut house, &mut model, &mut dice)?;
         assert!(model.destroyed.contains(&day), "seed {seed}: the KEK of day {day} stays");
-        let id = KekId::of_due(Due(at(day * 24).0));
+    }
+    let keks = house.runtime.block_on(house.world.store().keks()).expect("it answers");
+    for KekRow { id, .. } in keks {
+        if id.is_of_a_hold() {
+            let call = Call::record(&Wants::DestroyKek(id.clone()), dice.below(u64::MAX));
+            let receipt = house.execute(&call, dice.below(4) == 0).expect("nothing keeps it");
+            seen.insert(Expected::KekOfAHold(receipt.outcome));
+        }
         let kek = house.runtime.block_on(house.world.vault.find(&id)).expect("it answers");
-        assert!(kek.is_none(), "seed {seed}");
+        assert!(kek.is_none(), "seed {seed}: {id} stays");
     }
     Ok(seen)
 }
@@ -475,6 +579,7 @@ fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
         (Outcome::NothingToErase, None),
         (Outcome::HoldPlaced, None),
         (Outcome::HoldReleased, None),
+        (Outcome::RetentionSet, None),
         (Outcome::KekDestroyed, None),
         (Outcome::Refused, Some(Why::SignatureRequired)),
         (Outcome::Refused, Some(Why::NotAuthorized)),
@@ -485,6 +590,7 @@ fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
     ] {
         assert!(seen.contains(&Expected::Receipt(outcome, why)), "no history came to {outcome:?} {why:?}");
     }
+    assert!(seen.contains(&Expected::KekOfAHold(Outcome::KekDestroyed)), "nothing was held beyond its day");
     assert!(seen.contains(&Expected::Minted(true)) && seen.contains(&Expected::Minted(false)));
 }
 

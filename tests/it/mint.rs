@@ -64,7 +64,11 @@ async fn a_batch_of_slots_is_one_mint_in_order() {
 #[tokio::test]
 async fn the_customers_retention_decides_due_and_kek() {
     let world = World::new();
-    world.store().set_retention(&customer("acme"), Retention::hours(500)).await.expect("it answers");
+    world
+        .store()
+        .set_retention(world.store().token(&customer("acme")), Retention::hours(500))
+        .await
+        .expect("it answers");
     let obtained = obtain(&world, &world.mint(), &slot("acme", HOUR, 0)).await;
     assert_eq!(key(&obtained).due, Due(HOUR.0 + 501));
     let place = world.place(&slot("acme", HOUR, 0));
@@ -84,7 +88,11 @@ async fn later_generations_share_the_gates_due() {
     let world = World::new();
     let mint = world.mint();
     obtain(&world, &mint, &slot("acme", HOUR, 0)).await;
-    world.store().set_retention(&customer("acme"), Retention::hours(500)).await.expect("it answers");
+    world
+        .store()
+        .set_retention(world.store().token(&customer("acme")), Retention::hours(500))
+        .await
+        .expect("it answers");
     let late = obtain(&world, &mint, &slot("acme", HOUR, 3)).await;
     assert_eq!(key(&late).due, Due(HOUR.0 + 25));
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::child::Other;
 use crate::conformance::{Subject, candidate, conformance, found, mint_one, won};
-use crate::world::{DAY, HOUR, command, customer};
+use crate::world::{DAY, HOUR, command};
 
 conformance!(crate::sqlite::Sqlite);
 
@@ -269,12 +269,12 @@ async fn rows_that_contradict_themselves_are_unusable() {
 async fn errors_name_no_customer() {
     let subject = Sqlite::fresh().await;
     let store = subject.open().await;
-    let secret = customer("Jane Doe");
+    let secret = candidate(&*store, "Jane Doe", HOUR, 0);
     subject
         .raw()
         .execute_batch("CREATE TRIGGER t BEFORE INSERT ON customer BEGIN SELECT RAISE(ABORT, 'no'); END")
         .expect("valid SQL");
-    let error = store.set_retention(&secret, None).await.expect_err("refused by a trigger");
+    let error = store.mint(&[secret], HOUR.start()).await.expect_err("refused by a trigger");
     assert!(!error.to_string().contains("Jane"), "{error}");
     assert!(!format!("{error:?}").contains("Jane"), "{error:?}");
 }

@@ -253,6 +253,12 @@ impl KeyStore for Spy {
     async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
         self.there()?.live_keys().await
     }
+    async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError> {
+        self.there()?.hours_under(kek, limit).await
+    }
+    async fn rewrap(&self, terms: &Rewrap, now: Millis) -> Result<Option<HourRow>, StoreError> {
+        self.there()?.rewrap(terms, now).await
+    }
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
         self.there()?.customer(token).await
     }
@@ -307,12 +313,8 @@ impl KeyStore for Spy {
         self.there()?.holds().await
     }
 
-    async fn set_retention(
-        &self,
-        customer: &CustomerId,
-        retention: Option<Retention>,
-    ) -> Result<(), StoreError> {
-        self.there()?.set_retention(customer, retention).await
+    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError> {
+        self.there()?.set_retention(token, retention).await
     }
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
         self.there()?.raise_floor(token, floor).await

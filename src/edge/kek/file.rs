@@ -117,6 +117,7 @@ impl Folder {
     fn create(&self, id: &KekId) -> Result<Kek, VaultError> {
         let wrapped = self.root.wrap(&Kek::random(), id, self.id);
         let path = self.kek_file(id);
+        private::make_folder(private::parent(&path)).map_err(refused)?;
         private::publish(&path, &wrapped).map_err(refused)?;
         self.find(id)?.ok_or_else(|| {
             VaultError::Unavailable(format!("{} vanished after it was created", path.display()))
@@ -132,8 +133,9 @@ impl Folder {
         }
     }
 
+    /// The folders of KEKs of holds are made with the first of each.
     fn kek_file(&self, id: &KekId) -> PathBuf {
-        self.path.join("day").join(format!("{}.kek", id.day()))
+        self.path.join(format!("{id}.kek"))
     }
 }
 

@@ -82,7 +82,7 @@ impl ScyllaStore {
         if kept { KEPT } else { self.lifetimes.marker(due, now) }
     }
 
-    async fn unlist_due(&self, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {
+    pub(super) async fn unlist_due(&self, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {
         let values = (due_day(due), shard(token), i64::from(due.0), token.0.as_slice(), i64::from(hour.0));
         self.ask.write(StoreOp::Upsert, &self.say.unlist_due, values).await
     }
@@ -231,17 +231,19 @@ impl ScyllaStore {
         }
     }
 
+    /// A row of a due that the hour has no more says nothing of it.
     async fn overwrite_hour(
         &self,
-        DueHour { token, hour, .. }: DueHour,
+        DueHour { token, hour, due }: DueHour,
         now: Millis,
     ) -> Result<u64, StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         let mut count = 0;
         loop {
             let seen = self.read_hour_serial(token, hour).await?;
+            let moved = seen.gate.as_ref().is_some_and(|row| row.gate.due != due);
             let held = seen.hold().is_some() || self.policy_serial(token).await?.hold_over(hour).is_some();
-            let Some(live) = live(&seen).filter(|_| !held) else { return Ok(count) };
+            let Some(live) = live(&seen).filter(|_| !held && !moved) else { return Ok(count) };
             let cas = self.overwrite(token, hour, &seen, live, By::FailSafe, now).await?;
             match cas {
                 Cas::Applied => count += 1,

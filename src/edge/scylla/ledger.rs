@@ -7,7 +7,7 @@ use super::ask::{Attempts, Cas};
 use super::fault::malformed;
 use super::rows;
 use crate::keys::{KekRow, KekState, StoreError, Stored};
-use crate::model::{CustomerId, Digest, Hour, KekId, Millis, Retention, Token};
+use crate::model::{Digest, Hour, KekId, Millis, Retention, Token};
 use crate::telemetry::{Settled, StoreOp};
 
 impl ScyllaStore {
@@ -72,19 +72,11 @@ impl ScyllaStore {
         }
     }
 
-    /// A customer whose policy is set before its first key.
-    async fn name_customer(&self, token: Token, customer: &CustomerId) -> Result<(), StoreError> {
-        let values = (token.0.as_slice(), customer.as_bytes());
-        self.ask.write(StoreOp::Upsert, &self.say.name_customer, values).await
-    }
-
     pub(super) async fn write_retention(
         &self,
-        customer: &CustomerId,
+        token: Token,
         retention: Option<Retention>,
     ) -> Result<(), StoreError> {
-        let token = self.token_key.token(customer);
-        self.name_customer(token, customer).await?;
         let hours = |retention: Option<Retention>| retention.map(|retention| i32::from(retention.as_hours()));
         let mut attempts = Attempts::new(&self.ask);
         loop {

@@ -175,7 +175,7 @@ impl ScyllaStore {
     /// (live, erased, erased by TTL)
     pub(super) async fn count(&self) -> Result<(u64, u64, u64), StoreError> {
         let (mut live, mut erased, mut by_ttl) = (0, 0, 0);
-        self.each_key(|_, state| {
+        self.each_key(|_, _, state| {
             match state {
                 KeyState::Live => live += 1,
                 KeyState::Erased => erased += 1,
@@ -189,7 +189,7 @@ impl ScyllaStore {
 
     pub(super) async fn count_live(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
         let mut live = BTreeMap::new();
-        self.each_key(|kek, state| {
+        self.each_key(|_, kek, state| {
             if state == KeyState::Live {
                 *live.entry(kek_id(kek.unwrap_or_default())?).or_default() += 1;
             }
@@ -199,26 +199,44 @@ impl ScyllaStore {
         Ok(live)
     }
 
-    /// Hears every key's KEK and state: a scan of the whole table.
+    pub(super) async fn list_under(
+        &self,
+        kek: &KekId,
+        limit: usize,
+    ) -> Result<Vec<(Token, Hour)>, StoreError> {
+        let mut places = BTreeSet::new();
+        self.each_key(|place, of, state| {
+            if state == KeyState::Live && of == Some(kek.as_str()) && places.len() < limit {
+                places.insert(place);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(places.into_iter().collect())
+    }
+
+    /// Hears every key's hour, KEK and state: a scan of the whole table.
     async fn each_key(
         &self,
-        mut hear: impl FnMut(Option<&str>, KeyState) -> Result<(), StoreError>,
+        mut hear: impl FnMut((Token, Hour), Option<&str>, KeyState) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        type State = (i32, Option<i8>, Option<String>, Option<i64>);
+        type State = (Vec<u8>, i64, i32, Option<i8>, Option<String>, Option<i64>);
         let pager = self.ask.session.execute_iter(self.say.states.clone(), ()).await;
         let unreadable =
             |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("keys not counted: {error}"));
         let pager = pager.map_err(|error| unreadable(&error))?;
         let mut rows = pager.rows_stream::<State>().map_err(|error| unreadable(&error))?;
         while let Some(row) = rows.next().await {
-            let (generation, state, kek, secret) = row.map_err(|error| unreadable(&error))?;
+            let (token, hour, generation, state, kek, secret) = row.map_err(|error| unreadable(&error))?;
             let state = match (generation, state, secret) {
                 (GATE, _, _) | (_, None, _) => continue,
                 (_, Some(1), Some(_)) => KeyState::Live,
                 (_, Some(2), _) => KeyState::Erased,
                 (_, Some(_), _) => KeyState::ErasedByTtl,
             };
-            hear(kek.as_deref(), state)?;
+            let token = Token(token.try_into().map_err(|_| malformed("token"))?);
+            let hour = Hour(u32::try_from(hour).map_err(|_| malformed("hour"))?);
+            hear((token, hour), kek.as_deref(), state)?;
         }
         Ok(())
     }

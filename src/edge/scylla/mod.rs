@@ -17,6 +17,7 @@ mod listing;
 mod mint;
 mod open;
 mod recent;
+mod rewrap;
 mod roles;
 mod rows;
 mod schema;
@@ -38,7 +39,7 @@ pub use self::session::{Credentials, SessionOptions};
 use self::statements::Statements;
 use crate::keys::{
     Candidate, Customer, DueHour, Erasure, Fence, Found, Hold, HoldId, HourRow, KekRow, KekState, KeyStore,
-    Meta, Minted, Placed, SlotRef, StoreError, Stored, TokenKey,
+    Meta, Minted, Placed, Rewrap, SlotRef, StoreError, Stored, TokenKey,
 };
 use crate::model::{Clock, CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Token};
 
@@ -108,6 +109,14 @@ impl KeyStore for ScyllaStore {
         self.count_live().await
     }
 
+    async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError> {
+        self.list_under(kek, limit).await
+    }
+
+    async fn rewrap(&self, terms: &Rewrap, now: Millis) -> Result<Option<HourRow>, StoreError> {
+        self.rewrap_hour(terms, now).await
+    }
+
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
         self.read_customer(token).await
     }
@@ -173,12 +182,8 @@ impl KeyStore for ScyllaStore {
         self.list_holds().await
     }
 
-    async fn set_retention(
-        &self,
-        customer: &CustomerId,
-        retention: Option<Retention>,
-    ) -> Result<(), StoreError> {
-        self.write_retention(customer, retention).await
+    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError> {
+        self.write_retention(token, retention).await
     }
 
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {

@@ -60,6 +60,11 @@ pub(super) struct Statements {
     pub(super) gate_hold: PreparedStatement,
     /// key_id, commitment, kek, wrapped, minted_at, token, day, hour, generation, key_id
     pub(super) keep: PreparedStatement,
+    /// marker, state, due, kek, kept, token, day, hour, state, due, kek, kept
+    pub(super) gate_terms: PreparedStatement,
+    /// marker, due, token, day, hour, state, kek, kept; marker, key_id, commitment, kek, minted_at, token, day, hour,
+    /// generation, key_id, wrapped; secret, wrapped, token, day, hour, generation
+    pub(super) rewrap: PreparedStatement,
     /// token, day, hour
     pub(super) delete_hour: PreparedStatement,
 
@@ -74,8 +79,6 @@ pub(super) struct Statements {
     pub(super) policy_hold: PreparedStatement,
     /// token, hold
     pub(super) drop_policy_hold: PreparedStatement,
-    /// token, name
-    pub(super) name_customer: PreparedStatement,
     /// new, token, old
     pub(super) set_retention: PreparedStatement,
     /// new, token, old
@@ -257,6 +260,23 @@ impl Statements {
                        WHERE {AT_HOUR} AND generation = ? IF state = 1 AND key_id = ?"
                 ))
                 .await?,
+            gate_terms: press
+                .cas(&format!(
+                    "UPDATE key USING TTL ? SET state = ?, due = ?, kek = ?, kept = ?
+                       WHERE {AT_HOUR} AND generation = -1 IF state = ? AND due = ? AND kek = ? AND kept = ?"
+                ))
+                .await?,
+            rewrap: press
+                .cas(&format!(
+                    "BEGIN BATCH
+                     UPDATE key USING TTL ? SET due = ?
+                       WHERE {AT_HOUR} AND generation = -1 IF state = ? AND kek = ? AND kept = ?;
+                     UPDATE key USING TTL ? SET state = 1, key_id = ?, commitment = ?, kek = ?, minted_at = ?
+                       WHERE {AT_HOUR} AND generation = ? IF state = 1 AND key_id = ? AND wrapped = ?;
+                     UPDATE key USING TTL ? SET wrapped = ? WHERE {AT_HOUR} AND generation = ?;
+                     APPLY BATCH"
+                ))
+                .await?,
             delete_hour: press.cas(&format!("DELETE FROM key WHERE {AT_HOUR} AND generation = ? IF state = ?")).await?,
             hold_serial: press.serial("SELECT id, \"token\", from_hour, to_hour FROM hold WHERE id = ?").await?,
             holds: press.plain("SELECT id, \"token\", from_hour, to_hour FROM hold").await?,
@@ -268,7 +288,6 @@ impl Statements {
                 .cas("INSERT INTO policy (\"token\", hold, from_hour, to_hour) VALUES (?, ?, ?, ?) IF NOT EXISTS")
                 .await?,
             drop_policy_hold: press.cas("DELETE FROM policy WHERE \"token\" = ? AND hold = ? IF EXISTS").await?,
-            name_customer: press.plain("INSERT INTO customer (\"token\", name) VALUES (?, ?)").await?,
             set_retention: press.cas("UPDATE policy SET retention = ? WHERE \"token\" = ? IF retention = ?").await?,
             set_floor: press.cas("UPDATE policy SET floor = ? WHERE \"token\" = ? IF floor = ?").await?,
             close: press.cas("UPDATE policy SET status = 1 WHERE \"token\" = ? IF status = null").await?,
@@ -307,7 +326,9 @@ impl Statements {
                        AND (due, \"token\", hour) > (?, ?, ?) AND (due) <= (?) LIMIT ?",
                 )
                 .await?,
-            states: press.plain("SELECT generation, state, kek, writetime(wrapped) AS wrapped_at FROM key").await?,
+            states: press
+                .plain("SELECT \"token\", hour, generation, state, kek, writetime(wrapped) AS wrapped_at FROM key")
+                .await?,
         })
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use super::rows;
 use crate::keys::{KekRow, KekState, StoreError, Stored};
-use crate::model::{CustomerId, Digest, Hour, KekId, Retention, Token};
+use crate::model::{Digest, Hour, KekId, Retention, Token};
 
 pub(super) fn register_kek(tx: &Transaction<'_>, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError> {
     tx.execute(
@@ -30,12 +30,6 @@ pub(super) fn advance_kek(
     kek(tx, id)
 }
 
-/// A customer whose policy is set before its first key.
-fn name_customer(tx: &Transaction<'_>, token: Token, customer: &CustomerId) -> Result<(), StoreError> {
-    tx.execute(rows::NAME_CUSTOMER, (token.0, customer.as_bytes()))?;
-    Ok(())
-}
-
 /// A customer of whom a receipt tells: its name is not known yet, and may never be.
 fn list_customer(tx: &Transaction<'_>, token: Token) -> Result<(), StoreError> {
     let sql = "INSERT INTO customer (token, name) VALUES (?1, x'') ON CONFLICT DO NOTHING";
@@ -46,10 +40,9 @@ fn list_customer(tx: &Transaction<'_>, token: Token) -> Result<(), StoreError> {
 pub(super) fn set_retention(
     tx: &Transaction<'_>,
     token: Token,
-    customer: &CustomerId,
     retention: Option<Retention>,
 ) -> Result<(), StoreError> {
-    name_customer(tx, token, customer)?;
+    list_customer(tx, token)?;
     let sql = "UPDATE customer SET retention = ?2 WHERE token = ?1";
     tx.execute(sql, (token.0, retention.map(Retention::as_hours)))?;
     Ok(())

@@ -101,6 +101,17 @@ pub(super) fn live_keys(tx: &Transaction<'_>) -> Result<BTreeMap<KekId, u64>, St
     Ok(live)
 }
 
+pub(super) fn hours_under(
+    tx: &Transaction<'_>,
+    kek: &KekId,
+    limit: usize,
+) -> Result<Vec<(Token, Hour)>, StoreError> {
+    let mut statement =
+        tx.prepare("SELECT DISTINCT token, hour FROM key WHERE kek = ?1 AND state = 1 LIMIT ?2")?;
+    let place = |row: &Row<'_>| Ok((Token(row.get(0)?), Hour(row.get(1)?)));
+    Ok(statement.query_map((kek.as_str(), row_limit(limit)), place)?.collect::<Result<_, _>>()?)
+}
+
 /// (live, erased, erased by TTL)
 pub(super) fn count_keys(tx: &Transaction<'_>) -> Result<(u64, u64, u64), StoreError> {
     let [live, erased, by_ttl]: [i64; 3] = tx.query_row(

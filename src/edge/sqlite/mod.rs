@@ -12,6 +12,7 @@ mod ledger;
 mod listing;
 mod mint;
 mod open;
+mod rewrap;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub use self::open::OpenOptions;
 use self::rows::Reads;
 use crate::keys::{
     Candidate, Customer, DueHour, Erasure, Fence, Found, Hold, HoldId, HourRow, KekRow, KekState, KeyStore,
-    Meta, Minted, Placed, SlotRef, StoreError, Stored, TokenKey,
+    Meta, Minted, Placed, Rewrap, SlotRef, StoreError, Stored, TokenKey,
 };
 use crate::model::{Clock, CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Token};
 
@@ -90,6 +91,16 @@ impl KeyStore for SqliteStore {
 
     async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
         self.db.read(listing::live_keys).await
+    }
+
+    async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError> {
+        let kek = kek.clone();
+        self.db.read(move |tx| listing::hours_under(tx, &kek, limit)).await
+    }
+
+    async fn rewrap(&self, terms: &Rewrap, _now: Millis) -> Result<Option<HourRow>, StoreError> {
+        let terms = terms.clone();
+        self.db.write_and_wipe(move |tx| rewrap::rewrap(tx, &terms)).await
     }
 
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
@@ -159,13 +170,8 @@ impl KeyStore for SqliteStore {
         self.db.read(listing::holds).await
     }
 
-    async fn set_retention(
-        &self,
-        customer: &CustomerId,
-        retention: Option<Retention>,
-    ) -> Result<(), StoreError> {
-        let (token, customer) = (self.token(customer), customer.clone());
-        self.db.write(move |tx| ledger::set_retention(tx, token, &customer, retention)).await
+    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError> {
+        self.db.write(move |tx| ledger::set_retention(tx, token, retention)).await
     }
 
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {

@@ -46,7 +46,7 @@ fn a_kek_that_nothing_needs_is_closed_destroyed_and_has_its_receipt() {
     let receipt = world.destroyed(3, &ended(), 1).expect("nothing needs it");
     assert_eq!(world.state_of(&ended()), (Some(KekState::Destroyed), false));
     let evidence = "it is forgotten".to_owned();
-    assert_eq!(receipt.deed, Deed::DestroyKek { kek: ended(), evidence });
+    assert_eq!(receipt.deed, Deed::DestroyKek { kek: ended(), evidence, held: 0 });
     assert_eq!((receipt.outcome, receipt.token, receipt.key_count), (Outcome::KekDestroyed, None, 0));
     assert_eq!(receipt.to.0 - receipt.from.0, 23);
     assert_eq!(KekId::of_due(Due(receipt.from.0)), ended(), "its first due");
@@ -61,8 +61,6 @@ fn a_kek_that_nothing_needs_is_closed_destroyed_and_has_its_receipt() {
 fn a_kek_that_wraps_a_live_key_stays_whoever_calls() {
     let world = World::of(wrapped_by_the_ended_one(FakeStore::default())).with_kek(&ended());
     assert!(world.destroyed(0, &ended(), 1).is_none());
-    world.store.hold(HOUR);
-    assert!(world.destroyed(1, &ended(), 2).is_none(), "held");
     assert_eq!(world.state_of(&ended()), (Some(KekState::Live), true));
     assert!(world.store.state().verdicts.is_empty(), "it leaves no trace");
     let found = world.runtime.block_on(ended_keks(&*world.store, &FakeClock)).expect("no trouble");

@@ -81,6 +81,7 @@ fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -> (Executor
         signatures_required: false,
         receipt_bytes: 1_000_000,
         assumptions: Vec::new(),
+        settles_in: Duration::ZERO,
         observer: Box::new(tallies.clone()),
     });
     (executor, tallies)

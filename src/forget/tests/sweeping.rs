@@ -13,7 +13,9 @@ impl World {
     }
 
     fn restore_sweep(&self, Sweep { receipt, hours }: &Sweep) -> Result<Restored, Trouble> {
-        self.runtime.block_on(restore(&*self.store, &*self.vault, &FakeClock, receipt, hours))
+        let store = Arc::clone(&self.store) as Arc<dyn KeyStore>;
+        let vault = Arc::clone(&self.vault) as Arc<dyn KekVault>;
+        self.runtime.block_on(restore(&store, &vault, &FakeClock, receipt, hours))
     }
 }
 

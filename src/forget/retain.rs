@@ -1,0 +1,218 @@
+//! Changing how long a customer's data is kept: the rule for hours to come, and new terms for those that are not due yet.
+//!
+//! Promise: an hour that was due when the change was decided stays due, and no hour falls due at once: at the soonest with the
+//! full hour that follows the decision. A KEK's day never ends before what it wraps is due; where the retention becomes
+//! shorter, keys stay under the KEK that copies of them are wrapped by, so that what receipts say of these copies holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::digest::{SHA256, digest};
+
+use super::execute::{Desk, Trouble, time};
+use crate::keys::{HourRow, KekVault, Keks, KeyStore, KeysError, Ring, Terms, rewrap};
+use crate::model::{Digest, Due, Hour, KekId, Millis, Retention, Token};
+
+/// How long a change waits before it looks for hours once more: whoever read the old rule has minted by then, or has given up.
+pub const SETTLES_IN: Duration = Ring::LONGEST_FLIGHT.saturating_add(Duration::from_secs(5));
+
+/// A change of a customer's retention that is decided.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub token: Token,
+    pub retention: Retention,
+    /// What was due then stays as it is.
+    pub past: Due,
+    pub command: Digest,
+}
+
+impl Change {
+    /// The hour of the decision: what is due with it was due.
+    pub fn past(now: Millis) -> Due {
+        Due(Hour::containing(now).unwrap_or(Hour(0)).0)
+    }
+
+    /// The terms that an hour gets; `None` for one that keeps what it has.
+    fn terms(&self, row: &HourRow) -> Option<Terms> {
+        let has = row.gate.kek.as_ref().filter(|_| !row.gate.fenced && row.gate.due > self.past)?;
+        let due = Due::of(row.hour, self.retention).max(Due(self.past.0.saturating_add(1)));
+        let of_due = KekId::of_due(due);
+        let kek = if has.ends() >= of_due.ends() { has.clone() } else { of_due };
+        Some(Terms { due, kek }).filter(|terms| terms.due != row.gate.due)
+    }
+
+    /// Whether it makes anything due sooner: an hour that there is, or one to come.
+    pub fn shortens(&self, rows: &[HourRow], before: Retention) -> bool {
+        let sooner = |row: &HourRow| self.terms(row).is_some_and(|terms| terms.due < row.gate.due);
+        self.retention < before || rows.iter().any(sooner)
+    }
+
+    /// The rule first, so that whatever is minted by it from then on has its terms; then every hour that there is.
+    pub async fn make(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<(), Trouble> {
+        store.set_retention(self.token, Some(self.retention)).await?;
+        for row in store.hours(self.token, Hour(0), Hour(u32::MAX)).await? {
+            let Some(terms) = self.terms(&row) else { continue };
+            // A day is looked through for what is due because it has a KEK.
+            keks.sealing(&KekId::of_due(terms.due)).await?;
+            match rewrap(store, keks, (row.token, row.hour), &terms, now).await {
+                Ok(_) => {}
+                // From a backup that is older than the end of its day: there is nothing left to keep.
+                Err(KeysError::KekDestroyed(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Once more, and then remembers that it is made: it is never made again, because hours that came later have terms of
+    /// their own.
+    pub async fn settle(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<(), Trouble> {
+        self.make(store, keks, now).await?;
+        let mark = self.mark();
+        store.store_verdict(mark, &format!("~made/{}", self.command), b"made").await?;
+        Ok(())
+    }
+
+    pub async fn is_made(&self, store: &dyn KeyStore) -> Result<bool, Trouble> {
+        Ok(store.verdict(self.mark()).await?.is_some())
+    }
+
+    /// SHA-256("hourseal/1 made" ‖ the command's digest): where the store keeps that it is made.
+    fn mark(&self) -> Digest {
+        let hash = digest(&SHA256, &[b"hourseal/1 made", self.command.0.as_slice()].concat());
+        Digest::from_slice(hash.as_ref()).expect("SHA-256 gives 32 bytes")
+    }
+}
+
+/// Makes changes, and settles them together: each waits for whoever had read the rule before it.
+pub(super) struct Changes<'a> {
+    desk: &'a Desk,
+    keks: Keks,
+    open: Vec<Change>,
+}
+
+impl<'a> Changes<'a> {
+    pub fn new(desk: &'a Desk) -> Self {
+        let keks = Keks::new(Arc::clone(&desk.store), Arc::clone(&desk.vault));
+        Self { desk, keks, open: Vec::new() }
+    }
+
+    /// Two changes of one customer are made one after the other.
+    pub async fn make(&mut self, change: Change) -> Result<(), Trouble> {
+        if change.is_made(&*self.desk.store).await? {
+            return Ok(());
+        }
+        if self.open.iter().any(|open| open.token == change.token) {
+            self.settle().await?;
+        }
+        change.make(&*self.desk.store, &self.keks, self.now().await?).await?;
+        self.open.push(change);
+        Ok(())
+    }
+
+    pub fn are_settled(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Waits, looks once more, and remembers.
+    pub async fn settle(&mut self) -> Result<(), Trouble> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(self.desk.settles_in).await;
+        for change in std::mem::take(&mut self.open) {
+            change.settle(&*self.desk.store, &self.keks, self.now().await?).await?;
+        }
+        Ok(())
+    }
+
+    async fn now(&self) -> Result<Millis, Trouble> {
+        time(&*self.desk.store, &*self.desk.clock).await
+    }
+}
+
+/// For a store that is behind its receipts: nobody mints by it yet.
+pub(super) async fn restore_change(
+    store: &Arc<dyn KeyStore>,
+    vault: &Arc<dyn KekVault>,
+    change: &Change,
+    now: Millis,
+) -> Result<bool, Trouble> {
+    if change.is_made(&**store).await? {
+        return Ok(false);
+    }
+    let keks = Keks::new(Arc::clone(store), Arc::clone(vault));
+    change.settle(&**store, &keks, now).await.map(|()| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{Gate, HoldId};
+
+    const HOUR: Hour = Hour(500_000);
+
+    fn retention(hours: u16) -> Retention {
+        Retention::hours(hours).expect("not zero")
+    }
+
+    fn change(hours: u16, past: u32) -> Change {
+        let (token, command) = (Token([1; 16]), Digest([2; 32]));
+        Change { token, retention: retention(hours), past: Due(past), command }
+    }
+
+    fn row(due: u32) -> HourRow {
+        let kek = Some(KekId::of_due(Due(due)));
+        let gate = Gate { due: Due(due), kek, fenced: false, hold: None, command: None };
+        HourRow { token: Token([1; 16]), hour: HOUR, gate, keys: Vec::new() }
+    }
+
+    #[test]
+    fn longer_goes_with_the_kek_of_the_later_day() {
+        let due = Due(HOUR.0 + 1 + 240);
+        let terms = change(240, HOUR.0 + 5).terms(&row(HOUR.0 + 25));
+        assert_eq!(terms, Some(Terms { due, kek: KekId::of_due(due) }));
+    }
+
+    #[test]
+    fn shorter_keeps_the_kek_by_which_copies_are_wrapped() {
+        let terms = change(24, HOUR.0 + 5).terms(&row(HOUR.0 + 241)).expect("new ones");
+        assert_eq!((terms.due, terms.kek), (Due(HOUR.0 + 25), KekId::of_due(Due(HOUR.0 + 241))));
+        let longer_again =
+            HourRow { gate: Gate { due: Due(HOUR.0 + 25), ..row(HOUR.0 + 241).gate }, ..row(0) };
+        let terms = change(200, HOUR.0 + 6).terms(&longer_again).expect("new ones");
+        assert_eq!((terms.due, terms.kek), (Due(HOUR.0 + 201), KekId::of_due(Due(HOUR.0 + 241))));
+    }
+
+    #[test]
+    fn what_would_be_due_already_is_due_with_the_next_full_hour() {
+        let terms = change(1, HOUR.0 + 100).terms(&row(HOUR.0 + 241)).expect("new ones");
+        assert_eq!(terms.due, Due(HOUR.0 + 101));
+    }
+
+    #[test]
+    fn what_is_due_or_forgotten_keeps_its_terms() {
+        assert_eq!(change(500, HOUR.0 + 25).terms(&row(HOUR.0 + 25)), None, "due with this very hour");
+        assert_ne!(change(500, HOUR.0 + 24).terms(&row(HOUR.0 + 25)), None);
+        assert_eq!(change(24, HOUR.0).terms(&row(HOUR.0 + 25)), None, "as it is");
+        let mut fenced = row(HOUR.0 + 25);
+        fenced.gate.fenced = true;
+        assert_eq!(change(500, HOUR.0).terms(&fenced), None);
+    }
+
+    #[test]
+    fn a_held_hour_gets_its_terms_too() {
+        let mut held = row(HOUR.0 + 25);
+        held.gate.hold = Some(HoldId(b"case".to_vec()));
+        assert!(change(500, HOUR.0).terms(&held).is_some());
+    }
+
+    #[test]
+    fn it_shortens_what_there_is_or_what_comes() {
+        let day = change(24, HOUR.0);
+        assert!(day.shortens(&[], retention(25)) && !day.shortens(&[], retention(24)));
+        assert!(day.shortens(&[row(HOUR.0 + 26)], retention(24)), "an hour of another rule");
+        assert!(!day.shortens(&[row(HOUR.0 + 20)], retention(24)));
+        assert!(!change(24, HOUR.0 + 26).shortens(&[row(HOUR.0 + 26)], retention(24)), "it is due");
+    }
+}
