@@ -20,6 +20,7 @@ mod plan;
 mod produce_sample;
 mod quarantine;
 mod receipts;
+mod reclaim;
 mod retention;
 mod run;
 mod runtime;
@@ -84,7 +85,9 @@ enum Command {
     /// Look at receipts, prove them to others, verify such proofs
     #[command(subcommand)]
     Receipts(receipts::Receipts),
-    /// Look at what the clock has made due
+    /// Delete what nobody can open any more from the beginning of the output topic
+    Reclaim(reclaim::Reclaim),
+    /// Say and change how long data is kept; look at what is due
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
     /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra
@@ -124,6 +127,7 @@ impl Cli {
             Command::Keys(keys) => keys::run(keys),
             Command::Quarantine(quarantine) => quarantine::run(quarantine),
             Command::Receipts(receipts) => receipts::run(receipts),
+            Command::Reclaim(reclaim) => reclaim::run(&reclaim),
             Command::Retention(retention) => retention::run(retention),
             Command::Store(store) => store::run(store),
             Command::Topics(topics) => topics::run(topics),

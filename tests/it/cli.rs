@@ -68,6 +68,7 @@ const COMMANDS: [&[&str]; 33] = [
     &["receipts", "verify"],
     &["receipts", "certificate"],
     &["receipts", "export"],
+    &["reclaim"],
     &["retention", "show"],
     &["retention", "set"],
     &["retention", "sweep"],

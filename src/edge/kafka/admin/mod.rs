@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
 
@@ -111,6 +112,31 @@ impl TopicAdmin {
         self.create_topics(plan, &others, partitions, largest).await?;
         self.until_seen(plan, &others).await?;
         Ok(names(plan, &before.missing))
+    }
+
+    /// Has the broker delete the records of each partition before an offset.
+    ///
+    /// # Errors
+    /// [`AdminError::Denied`] without the right DELETE; where a partition fails the others may be done.
+    pub async fn delete_before(&self, topic: &str, ends: &BTreeMap<i32, i64>) -> Result<(), AdminError> {
+        let mut asked = TopicPartitionList::new();
+        for (partition, end) in ends {
+            asked
+                .add_partition_offset(topic, *partition, Offset::Offset(*end))
+                .map_err(|error| self.unreachable(&error))?;
+        }
+        let answer = self.client.delete_records(&asked, &options()).await;
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        for element in answer.elements() {
+            match element.error() {
+                Ok(()) => {}
+                Err(error) if error.rdkafka_error_code().is_some_and(is_denied) => {
+                    return Err(AdminError::Denied { right: "DELETE", topics: vec![topic.to_owned()] });
+                }
+                Err(error) => return Err(self.unreachable(&error)),
+            }
+        }
+        Ok(())
     }
 
     /// One request for all of them, so that either a right is missing for all or the rest is not half done.

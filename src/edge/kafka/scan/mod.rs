@@ -129,6 +129,14 @@ impl Scan {
         }
     }
 
+    /// Reads no more of a partition.
+    pub fn leave(&mut self, partition: i32) -> Result<(), ScanError> {
+        self.open.remove(&partition);
+        let mut left = TopicPartitionList::new();
+        left.add_partition(&self.topic, partition);
+        self.consumer.pause(&left).map_err(|error| self.explain(&error))
+    }
+
     /// Transaction markers have offsets and are no records: only the client knows that nothing comes after the last one.
     fn at_end(&mut self, partition: i32) {
         if self.range == Range::Existing {
