@@ -16,6 +16,14 @@
 //!
 //! `edge`, `app` and `cli` stand behind the feature `edges`; what is left is pure.
 
+/// A place at which a test has the process die or stop (`testkit`). In a release there is nothing.
+macro_rules! failpoint {
+    ($name:literal) => {
+        #[cfg(feature = "testkit")]
+        crate::testkit::failpoint($name);
+    };
+}
+
 #[cfg(feature = "edges")]
 pub mod app;
 #[cfg(feature = "edges")]

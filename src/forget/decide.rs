@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::retain::Change;
 use super::{Act, Command, Reason, Right, Terms, Verdict, Why};
 use crate::keys::{Hold, Meta};
-use crate::model::{Due, Millis};
+use crate::model::{Due, Millis, Retention};
 
 /// All that decides on a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +27,8 @@ pub struct Facts {
     pub hold: HoldIs,
     /// The retention that is asked for makes something due sooner.
     pub shortens: bool,
+    /// The customer's retention until then, where it is not the default.
+    pub before: Option<Retention>,
 }
 
 /// What is asked for.
@@ -92,6 +94,7 @@ impl Facts {
             hold: HoldIs::Unknown,
             // Until the store has said otherwise.
             shortens: true,
+            before: None,
         }
     }
 }
@@ -151,7 +154,7 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
         (Asks::Hold, _) => Verdict::Hold,
         (Asks::Release, _) if facts.hold != HoldIs::Same => Verdict::refused(Why::UnknownHold),
         (Asks::Release, _) => Verdict::Release,
-        (Asks::Retention, _) => Verdict::Retention { past: Change::past(now) },
+        (Asks::Retention, _) => Verdict::Retention { past: Change::past(now), before: facts.before },
     }
 }
 
@@ -189,6 +192,7 @@ mod tests {
                         id_is_reused: bit(4),
                         held: bit(5),
                         shortens: bit(6),
+                        before: None,
                         granted: (0..6).filter(has).map(|at| Right::ALL[at]).collect(),
                     };
                     check(&facts, due.map_or(DUE.at(), |(_, now)| now));
@@ -243,7 +247,9 @@ mod tests {
                 Asks::EraseCustomer => Verdict::EraseCustomer,
                 Asks::Hold => Verdict::Hold,
                 Asks::Release => Verdict::Release,
-                Asks::Retention => Verdict::Retention { past: Due(now.0.div_euclid(3_600_000) as u32) },
+                Asks::Retention => {
+                    Verdict::Retention { past: Due(now.0.div_euclid(3_600_000) as u32), before: None }
+                }
             },
         }
     }

@@ -153,6 +153,7 @@ pub(super) async fn destroy(
             held |= matches!(fence, Fence::Held(_));
         }
     }
+    failpoint!("fenced");
     // Listed anew, because keys could be minted until the fence stood.
     for (hour, row) in rows(store, target).await? {
         if row.gate.fenced && concerns(&row, target.command) {
@@ -160,6 +161,7 @@ pub(super) async fn destroy(
             held |= matches!(erasure, Erasure::Held(_));
         }
     }
+    failpoint!("erased");
     let after = survey(store, target, meta).await?;
     Ok(Destroyed { held, after, command: target.command })
 }

@@ -191,11 +191,15 @@ pub(super) async fn destroy_kek(
         return Ok(Destroyed::Copy);
     }
     desk.store.advance_kek(kek, KekState::Closing).await?;
+    failpoint!("kek-closed");
     // Looked at again, now that nothing new is wrapped; and once more after what is held was wrapped by others.
     let (mut needs, mut held) = look(desk, kek).await?;
     if !needs.keep(kek) && !needs.held.is_empty() {
         match wrap_held(desk, kek, &needs.held).await {
-            Ok(()) => (needs, held) = look(desk, kek).await?,
+            Ok(()) => {
+                failpoint!("kek-rewrapped");
+                (needs, held) = look(desk, kek).await?;
+            }
             Err(Trouble::Keys(error)) => {
                 warn!(codes::KEKS_WAIT, %kek, %error, "what a hold keeps cannot be wrapped by another KEK");
                 return Ok(Destroyed::Nothing);
@@ -214,7 +218,9 @@ pub(super) async fn destroy_kek(
             return Ok(Destroyed::Nothing);
         }
     };
+    failpoint!("kek-gone");
     desk.store.advance_kek(kek, KekState::Destroyed).await?;
+    failpoint!("kek-destroyed");
     let meta = desk.store.meta().await?;
     let done_at = time(&*desk.store, &*desk.clock).await?;
     let deed = Deed::DestroyKek { kek: kek.clone(), evidence: evidence.to_owned(), held };
@@ -234,11 +240,13 @@ async fn wrap_held(desk: &Desk, kek: &KekId, held: &[Held]) -> Result<(), Troubl
     let keks = Keks::new(Arc::clone(&desk.store), Arc::clone(&desk.vault));
     let now = time(&*desk.store, &*desk.clock).await?;
     for Held { row, by, is_wrapped } in held {
-        let terms = Terms { due: row.gate.due, kek: kek.held(hold_digest(by)) };
+        let of_hold = kek.held(hold_digest(by));
         if *is_wrapped {
-            rewrap(&*desk.store, &keks, (row.token, row.hour), &terms, now).await?;
+            let terms =
+                |row: &HourRow| Some(Terms { due: row.gate.due, kek: of_hold.clone(), command: None });
+            rewrap(&*desk.store, &keks, (row.token, row.hour), terms, None, now).await?;
         } else {
-            keks.sealing(&terms.kek).await?;
+            keks.sealing(&of_hold).await?;
         }
     }
     Ok(())
@@ -271,7 +279,10 @@ async fn ruling(desk: &Desk, call: &Call, kek: &KekId, offset: i64) -> Result<Op
     let offered = Ruling { version: 1, offset, destroy_kek: kek.to_string() };
     let body = serde_json::to_vec(&offered).expect("strings and numbers become JSON");
     match desk.store.store_verdict(call.digest, &call.id, &body).await? {
-        Stored::New => Ok(Some(offered)),
+        Stored::New => {
+            failpoint!("kek-decided");
+            Ok(Some(offered))
+        }
         Stored::Before(body) => read(&body).map(Some),
         // No command has such an id, and each call has its own.
         Stored::IdReuse => Err(Trouble::Verdict(call.digest)),

@@ -13,10 +13,10 @@ use super::retain::{Change, Changes};
 use super::sweep::{Sweep, Swept, sweep};
 use super::{
     ASSUMPTIONS, Act, Asks, Authority, Call, Deed, Facts, HoldIs, Message, Outcome, Receipt, Right, Ruling,
-    Trust, Verdict, Wants, Why, decide,
+    Trust, Verdict, Wants, Why, decide, marks,
 };
 use crate::keys::{Hold, KekVault, KeyStore, KeysError, Meta, Placed, StoreError, Stored, VaultError};
-use crate::model::{Clock, ClocksApart, Digest, Due, Hour, KekId, Millis, earliest};
+use crate::model::{Clock, ClocksApart, Digest, Due, Hour, KekId, Millis, Retention, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +177,9 @@ async fn command(desk: &Desk, request: &Request, changes: &mut Changes<'_>) -> R
         }
         Verdict::Hold => {
             let hold = hold(desk, request).ok_or(Trouble::Verdict(request.message.digest))?;
-            match desk.store.place_hold(&hold).await? {
+            let placed = marks::place(&*desk.store, &hold).await?;
+            failpoint!("held");
+            match placed {
                 Placed::InForce => Receipt { outcome: Outcome::HoldPlaced, ..receipt },
                 // Another one took the id since this was decided.
                 Placed::IdReuse => Receipt { why: Some(Why::HoldIdReuse), ..receipt },
@@ -185,11 +187,13 @@ async fn command(desk: &Desk, request: &Request, changes: &mut Changes<'_>) -> R
         }
         Verdict::Release => {
             let hold = hold(desk, request).ok_or(Trouble::Verdict(request.message.digest))?;
-            desk.store.release_hold(&hold.id).await?;
+            marks::lift(&*desk.store, &hold.id).await?;
+            failpoint!("released");
             Receipt { outcome: Outcome::HoldReleased, ..receipt }
         }
-        Verdict::Retention { past } => {
-            let change = change(desk, request, past).ok_or(Trouble::Verdict(request.message.digest))?;
+        Verdict::Retention { past, before } => {
+            let change =
+                change(desk, request, past, before).ok_or(Trouble::Verdict(request.message.digest))?;
             changes.make(change).await?;
             Receipt { outcome: Outcome::RetentionSet, due: Some(past), ..receipt }
         }
@@ -239,7 +243,10 @@ async fn keep(
         (*record, format!("~{record}"))
     };
     match desk.store.store_verdict(digest, &id, &offered.to_json()).await? {
-        Stored::New => Ok(offered),
+        Stored::New => {
+            failpoint!("decided");
+            Ok(offered)
+        }
         Stored::Before(body) => Ruling::parse(&body).ok_or(Trouble::Verdict(digest)),
         Stored::IdReuse => {
             facts.id_is_reused = true;
@@ -273,13 +280,16 @@ async fn look(
     if !facts.range_is_valid {
         return Ok(());
     }
-    if let Some(change) = change(desk, request, Change::past(now)) {
+    if let Some(change) = change(desk, request, Change::past(now), None) {
         let rows = desk.store.hours(change.token, Hour(0), Hour(u32::MAX)).await?;
-        let known = desk.store.customer(change.token).await?.and_then(|customer| customer.retention);
-        facts.shortens = change.shortens(&rows, known.unwrap_or(meta.default_retention));
+        facts.before = desk.store.customer(change.token).await?.and_then(|customer| customer.retention);
+        facts.shortens = change.shortens(&rows, facts.before.unwrap_or(meta.default_retention));
     } else if let Some(asked) = hold(desk, request) {
         let there = desk.store.hold(&asked.id).await?;
         facts.hold = HoldIs::of(there.as_ref(), &asked, facts.asks);
+        if there.is_none() && facts.asks == Asks::Hold && marks::is_lifted(&*desk.store, &asked.id).await? {
+            facts.hold = HoldIs::Other;
+        }
     } else if let (Asks::EraseCustomer, Some(Target { token, .. })) = (facts.asks, target(desk, request)) {
         let rows = desk.store.hours(token, Hour(0), Hour(u32::MAX)).await?;
         let of_policy = desk.store.holds().await?.iter().any(|hold| hold.token == token);
@@ -298,11 +308,11 @@ fn target(desk: &Desk, request: &Request) -> Option<Target> {
 }
 
 /// The retention that is asked for.
-fn change(desk: &Desk, request: &Request, past: Due) -> Option<Change> {
+fn change(desk: &Desk, request: &Request, past: Due, before: Option<Retention>) -> Option<Change> {
     let Message { digest, command, .. } = &request.message;
     let Act::Retention(retention) = command.act else { return None };
     let token = desk.store.token(command.customer.as_ref().ok()?);
-    Some(Change { token, retention, past, command: *digest })
+    Some(Change { token, retention, past, before, command: *digest })
 }
 
 /// The hold that is asked for or about; a release's has all hours.

@@ -17,6 +17,7 @@ mod execute;
 mod follow;
 mod follower;
 pub mod log;
+mod marks;
 mod receipt;
 mod restore;
 mod retain;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::destroy::{Target, destroy, survey};
 use super::execute::{Trouble, time};
 use super::retain::{Change, restore_change};
-use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour};
+use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour, marks};
 use crate::keys::{Hold, KekState, KekVault, KeyStore, Meta, Placed};
 use crate::model::{Clock, Hour, KekId, Token};
 
@@ -62,19 +62,23 @@ pub(super) async fn restore(
         }
         Act::Hold(id) => {
             let hold = Hold { id: id.clone(), token, from: receipt.from, to: receipt.to };
-            match store.place_hold(&hold).await? {
+            if marks::is_lifted(store, id).await? {
+                return Ok(Restored::Already);
+            }
+            match marks::place(store, &hold).await? {
                 Placed::InForce => Ok(Restored::Already),
                 Placed::IdReuse => Err(Trouble::NotRestored(receipt.id)),
             }
         }
         Act::Retention(retention) => {
             let past = receipt.due.ok_or(Trouble::NotRestored(receipt.id))?;
-            let change = Change { token, retention: *retention, past, command: receipt.id };
+            let before = store.customer(token).await?.and_then(|customer| customer.retention);
+            let change = Change { token, retention: *retention, past, before, command: receipt.id };
             let now = time(store, clock).await?;
             let made = restore_change(shared, vault, &change, now).await?;
             Ok(if made { Restored::Again } else { Restored::Already })
         }
-        Act::Release(id) => Ok(store.release_hold(id).await.map(|()| Restored::Already)?),
+        Act::Release(id) => Ok(marks::lift(store, id).await.map(|()| Restored::Already)?),
     }
 }
 

@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
-
 use super::execute::{Desk, Trouble, time};
+use super::marks;
 use crate::keys::{HourRow, KekVault, Keks, KeyStore, KeysError, Ring, Terms, rewrap};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Retention, Token};
 
@@ -23,6 +22,8 @@ pub(super) struct Change {
     pub retention: Retention,
     /// What was due then stays as it is.
     pub past: Due,
+    /// What it changes; where another change has been made since, this one comes late, and does nothing.
+    pub before: Option<Retention>,
     pub command: Digest,
 }
 
@@ -38,7 +39,9 @@ impl Change {
         let due = Due::of(row.hour, self.retention).max(Due(self.past.0.saturating_add(1)));
         let of_due = KekId::of_due(due);
         let kek = if has.ends() >= of_due.ends() { has.clone() } else { of_due };
-        Some(Terms { due, kek }).filter(|terms| terms.due != row.gate.due)
+        let is_left = row.gate.due == due && row.gate.kek.as_ref() == Some(&kek);
+        let command = if is_left { None } else { Some(self.command) };
+        Some(Terms { due, kek, command })
     }
 
     /// Whether it makes anything due sooner: an hour that there is, or one to come.
@@ -49,13 +52,17 @@ impl Change {
 
     /// The rule first, so that whatever is minted by it from then on has its terms; then every hour that there is.
     pub async fn make(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<(), Trouble> {
-        store.set_retention(self.token, Some(self.retention)).await?;
+        if !store.set_retention(self.token, self.before, Some(self.retention)).await? {
+            return Ok(());
+        }
+        failpoint!("retention-ruled");
+        let only = Some((self.token, self.retention));
         for row in store.hours(self.token, Hour(0), Hour(u32::MAX)).await? {
-            let Some(terms) = self.terms(&row) else { continue };
+            let Some(terms) = self.terms(&row).filter(|terms| !terms.are_of(&row)) else { continue };
             // A day is looked through for what is due because it has a KEK.
             keks.sealing(&KekId::of_due(terms.due)).await?;
-            match rewrap(store, keks, (row.token, row.hour), &terms, now).await {
-                Ok(_) => {}
+            match rewrap(store, keks, (row.token, row.hour), |row| self.terms(row), only, now).await {
+                Ok(()) => {}
                 // From a backup that is older than the end of its day: there is nothing left to keep.
                 Err(KeysError::KekDestroyed(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -68,19 +75,14 @@ impl Change {
     /// their own.
     pub async fn settle(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<(), Trouble> {
         self.make(store, keks, now).await?;
-        let mark = self.mark();
-        store.store_verdict(mark, &format!("~made/{}", self.command), b"made").await?;
+        failpoint!("retention-made");
+        marks::made(store, self.command).await?;
+        failpoint!("retention-settled");
         Ok(())
     }
 
     pub async fn is_made(&self, store: &dyn KeyStore) -> Result<bool, Trouble> {
-        Ok(store.verdict(self.mark()).await?.is_some())
-    }
-
-    /// SHA-256("hourseal/1 made" ‖ the command's digest): where the store keeps that it is made.
-    fn mark(&self) -> Digest {
-        let hash = digest(&SHA256, &[b"hourseal/1 made", self.command.0.as_slice()].concat());
-        Digest::from_slice(hash.as_ref()).expect("SHA-256 gives 32 bytes")
+        Ok(marks::is_made(store, self.command).await?)
     }
 }
 
@@ -158,7 +160,7 @@ mod tests {
 
     fn change(hours: u16, past: u32) -> Change {
         let (token, command) = (Token([1; 16]), Digest([2; 32]));
-        Change { token, retention: retention(hours), past: Due(past), command }
+        Change { token, retention: retention(hours), past: Due(past), before: None, command }
     }
 
     fn row(due: u32) -> HourRow {
@@ -171,7 +173,8 @@ mod tests {
     fn longer_goes_with_the_kek_of_the_later_day() {
         let due = Due(HOUR.0 + 1 + 240);
         let terms = change(240, HOUR.0 + 5).terms(&row(HOUR.0 + 25));
-        assert_eq!(terms, Some(Terms { due, kek: KekId::of_due(due) }));
+        let command = Some(Digest([2; 32]));
+        assert_eq!(terms, Some(Terms { due, kek: KekId::of_due(due), command }));
     }
 
     #[test]
@@ -194,7 +197,8 @@ mod tests {
     fn what_is_due_or_forgotten_keeps_its_terms() {
         assert_eq!(change(500, HOUR.0 + 25).terms(&row(HOUR.0 + 25)), None, "due with this very hour");
         assert_ne!(change(500, HOUR.0 + 24).terms(&row(HOUR.0 + 25)), None);
-        assert_eq!(change(24, HOUR.0).terms(&row(HOUR.0 + 25)), None, "as it is");
+        let same = change(24, HOUR.0).terms(&row(HOUR.0 + 25)).expect("the same ones");
+        assert!(same.are_of(&row(HOUR.0 + 25)) && same.command.is_none());
         let mut fenced = row(HOUR.0 + 25);
         fenced.gate.fenced = true;
         assert_eq!(change(500, HOUR.0).terms(&fenced), None);

@@ -356,6 +356,7 @@ impl Step for Executor {
                 Answer::NothingDue(_) | Answer::Copy | Answer::Unverified => continue,
             };
             txn.send(&ReceiptRecord::of(&bytes))?;
+            failpoint!("sent");
         }
         Ok(())
     }
@@ -382,6 +383,7 @@ impl Step for Executor {
         self.log(&event);
         self.observer.note(&event, &self.tally());
         if let Event::Committed { offsets, .. } = event {
+            failpoint!("committed");
             self.refused.retain(|offset| offsets.iter().all(|next: &NextOffset| *offset >= next.offset));
         }
     }

@@ -392,10 +392,15 @@ impl KeyStore for FakeStore {
         self.call("holds").map(|state| state.holds.clone())
     }
 
-    async fn set_retention(&self, token: Token, to: Option<Retention>) -> Result<(), StoreError> {
+    async fn set_retention(
+        &self,
+        token: Token,
+        _: Option<Retention>,
+        to: Option<Retention>,
+    ) -> Result<bool, StoreError> {
         let mut state = self.call("set_retention")?;
         state.retention.extend(to.map(|to| (token, to)));
-        Ok(())
+        Ok(true)
     }
 
     async fn raise_floor(&self, _: Token, _: Hour) -> Result<(), StoreError> {

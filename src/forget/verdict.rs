@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Due;
+use crate::model::{Due, Retention};
 
 /// Why something was not done, or not all of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -68,8 +68,8 @@ pub enum Verdict {
     Hold,
     /// Lift the hold.
     Release,
-    /// Change the customer's retention; what is due at `past` stays as it is.
-    Retention { past: Due },
+    /// Change the customer's retention, which is `before`; what is due at `past` stays as it is.
+    Retention { past: Due, before: Option<Retention> },
     /// Do nothing. `due` says when the last hour will be due, where that is why.
     Refused { why: Why, due: Option<Due> },
 }
@@ -110,6 +110,8 @@ struct Stored {
     why: Option<Why>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<u16>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     signers: Vec<String>,
 }
@@ -127,16 +129,20 @@ enum Word {
 
 impl Ruling {
     pub fn to_json(&self) -> Vec<u8> {
+        let before = match self.verdict {
+            Verdict::Retention { before, .. } => before.map(Retention::as_hours),
+            _ => None,
+        };
         let (verdict, why, due) = match self.verdict {
             Verdict::Erase { due } => (Word::Erase, None, Some(due.0)),
             Verdict::EraseCustomer => (Word::EraseCustomer, None, None),
             Verdict::Hold => (Word::Hold, None, None),
             Verdict::Release => (Word::Release, None, None),
-            Verdict::Retention { past } => (Word::Retention, None, Some(past.0)),
+            Verdict::Retention { past, .. } => (Word::Retention, None, Some(past.0)),
             Verdict::Refused { why, due } => (Word::Refused, Some(why), due.map(|due| due.0)),
         };
         let signers = self.signers.clone();
-        let stored = Stored { version: 1, offset: self.offset, verdict, why, due, signers };
+        let stored = Stored { version: 1, offset: self.offset, verdict, why, due, before, signers };
         serde_json::to_vec(&stored).expect("strings and numbers become JSON")
     }
 
@@ -150,7 +156,9 @@ impl Ruling {
             (Word::EraseCustomer, None) => Verdict::EraseCustomer,
             (Word::Hold, None) => Verdict::Hold,
             (Word::Release, None) => Verdict::Release,
-            (Word::Retention, None) => Verdict::Retention { past: due? },
+            (Word::Retention, None) => {
+                Verdict::Retention { past: due?, before: stored.before.and_then(Retention::hours) }
+            }
             (Word::Refused, Some(why)) => Verdict::Refused { why, due },
             (Word::Refused, None) | (_, Some(_)) => return None,
         };
@@ -187,8 +195,8 @@ mod tests {
                 r#"{"version":1,"offset":5,"verdict":"erase-customer","signers":["dpo","legal"]}"#,
             ),
             (
-                ruling(6, Verdict::Retention { past: Due(9) }, &["dpo"]),
-                r#"{"version":1,"offset":6,"verdict":"retention","due":9,"signers":["dpo"]}"#,
+                ruling(6, Verdict::Retention { past: Due(9), before: Retention::hours(24) }, &["dpo"]),
+                r#"{"version":1,"offset":6,"verdict":"retention","due":9,"before":24,"signers":["dpo"]}"#,
             ),
             (ruling(4, Verdict::Release, &[]), r#"{"version":1,"offset":4,"verdict":"release"}"#),
         ] {

@@ -30,7 +30,7 @@ pub use lease::Lease;
 pub use lookup::{Finder, Lookup};
 pub use mint::{HourKey, Mint, MintStats, Obtained};
 pub use premint::{Premint, Tick};
-pub use rewrap::{Terms, rewrap};
+pub use rewrap::{Terms, While, rewrap};
 pub use ring::{Ring, RingStats};
 pub use store::*;
 pub use token::TokenKey;

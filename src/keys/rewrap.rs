@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::envelope::{NONCE_LEN, random, unwrap, wrap};
-use crate::model::{CustomerId, Due, Hour, KekId, Millis, Token};
+use crate::model::{CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Token};
 
 use super::{HourRow, Keks, KeyRow, KeyState, KeyStore, KeysError, Rewrap, Rewrapped};
 
@@ -17,12 +17,27 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Terms {
     pub due: Due,
     pub kek: KekId,
+    /// What gives them.
+    pub command: Option<Digest>,
 }
 
-/// Sees to it that an hour has these terms, and that every live key of it is wrapped by their KEK; answers the hour then, as
-/// it was read back. `None` for an hour without a gate.
+impl Terms {
+    /// Whether the hour has them, with all of its live keys.
+    pub fn are_of(&self, row: &HourRow) -> bool {
+        let of_gate = (row.gate.due, row.gate.kek.as_ref());
+        of_gate == (self.due, Some(&self.kek)) && others(row, &self.kek).next().is_none()
+    }
+}
+
+/// While a customer's retention is this one, and no other process has gone on to another.
+pub type While = Option<(Token, Retention)>;
+
+/// Sees to it that an hour has the terms that `terms` gives it as it stands, and that every live key of it is wrapped by their
+/// KEK. An hour that gets none keeps what it has.
 ///
 /// It may be done again from the beginning, and what it has not finished is opened as before: each key's row names its KEK.
+/// Whoever was stopped meanwhile and goes on late changes nothing: the condition is looked at after the hour was seen, and the
+/// hour is changed only as it was seen.
 ///
 /// # Errors
 /// See [`KeysError`]; some keys may be wrapped anew.
@@ -30,32 +45,41 @@ pub async fn rewrap(
     store: &dyn KeyStore,
     keks: &Keks,
     (token, hour): (Token, Hour),
-    terms: &Terms,
+    terms: impl Fn(&HourRow) -> Option<Terms> + Send + Sync,
+    only: While,
     now: Millis,
-) -> Result<Option<HourRow>, KeysError> {
-    let Some(mut row) = store.hours(token, hour, hour).await?.pop() else { return Ok(None) };
+) -> Result<(), KeysError> {
+    let Some(mut row) = store.hours(token, hour, hour).await?.pop() else { return Ok(()) };
     for round in 0..ROUNDS {
-        if has(&row, terms) {
-            return Ok(Some(row));
+        let Some(terms) = terms(&row).filter(|terms| !terms.are_of(&row)) else { return Ok(()) };
+        if !holds(store, only).await? {
+            return Ok(());
         }
         if round > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let seen =
-            (row.gate.due, row.gate.kek.clone().ok_or(KeysError::Contradiction("a key without a KEK"))?);
+        let kek = row.gate.kek.clone().ok_or(KeysError::Contradiction("a key without a KEK"))?;
+        let seen = (row.gate.due, kek, row.gate.command);
         let keys = wrapped_anew(store, keks, &row, &terms.kek).await?;
-        let rewrap = Rewrap { token, hour, seen, due: terms.due, kek: terms.kek.clone(), keys };
+        let Terms { due, kek, command } = terms;
+        let rewrap = Rewrap { token, hour, seen, due, kek, command, keys };
+        failpoint!("rewrap");
         match store.rewrap(&rewrap, now).await? {
             Some(after) => row = after,
-            None => return Ok(None),
+            None => return Ok(()),
         }
     }
-    if has(&row, terms) { Ok(Some(row)) } else { Err(KeysError::Contended(ROUNDS)) }
+    if terms(&row).is_none_or(|terms| terms.are_of(&row)) {
+        Ok(())
+    } else {
+        Err(KeysError::Contended(ROUNDS))
+    }
 }
 
-fn has(row: &HourRow, terms: &Terms) -> bool {
-    (row.gate.due, row.gate.kek.as_ref()) == (terms.due, Some(&terms.kek))
-        && others(row, &terms.kek).next().is_none()
+async fn holds(store: &dyn KeyStore, only: While) -> Result<bool, KeysError> {
+    let Some((token, retention)) = only else { return Ok(true) };
+    let customer = store.customer(token).await?;
+    Ok(customer.and_then(|customer| customer.retention) == Some(retention))
 }
 
 /// Live keys that another KEK wraps.

@@ -85,7 +85,7 @@ pub struct Gate {
     pub kek: Option<KekId>,
     pub fenced: bool,
     pub hold: Option<HoldId>,
-    /// The command that fenced it.
+    /// The command that fenced it, or, while it is open, that gave it its terms.
     pub command: Option<Digest>,
 }
 
@@ -196,11 +196,13 @@ pub struct HourRow {
 pub struct Rewrap {
     pub token: Token,
     pub hour: Hour,
-    /// As they stand in the gate: with others nothing is changed.
-    pub seen: (Due, KekId),
+    /// As they stand in the gate, with its command: with others nothing is changed.
+    pub seen: (Due, KekId, Option<Digest>),
     pub due: Due,
     /// Registered ([`KeyStore::register_kek`]).
     pub kek: KekId,
+    /// What gives it these terms goes into its gate; `None` leaves what is there.
+    pub command: Option<Digest>,
     /// Keys as they are wrapped by it.
     pub keys: Vec<Rewrapped>,
 }
@@ -363,8 +365,14 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Every hold in force, by id; a deployment has few.
     async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
 
-    /// `None` = the store's default. Existing gates keep their due. By token, as [`KeyStore::raise_floor`].
-    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError>;
+    /// Changes a customer's retention, if it is still what was seen; whether it is `to` then. `None` = the store's default.
+    /// Existing gates keep their due. By token, as [`KeyStore::raise_floor`].
+    async fn set_retention(
+        &self,
+        token: Token,
+        seen: Option<Retention>,
+        to: Option<Retention>,
+    ) -> Result<bool, StoreError>;
 
     /// Moves the customer's floor up to `floor`; never down. Survives the expiry of the hours' rows. By token, because a
     /// receipt names nothing else: a customer that the store does not know gets it too, and keeps it when its name comes.

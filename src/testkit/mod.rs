@@ -2,8 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "the tests' own switches come by the environment")]
 
 mod clock;
+mod failpoint;
 
 pub use clock::{CLOCK_ENV, STORE_CLOCK_ENV, clock_offset_ms, store_clock_offset_ms};
+pub use failpoint::{FAILPOINT_ENV, failpoint};
 
 /// How long a change of a retention waits before it is settled, where a test cannot wait for what it is by the rules
 /// (`HOURSEAL_TESTKIT_SETTLES_IN_MS`).

@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 36] = [
     &[],
     &["demo"],
     &["run"],

@@ -54,7 +54,7 @@ impl Move {
         let who = dice.number(2) as usize;
         let from = now - dice.number(60);
         let to = from + dice.number(4);
-        let (id, signers) = (dice.number(3), dice.number(3) as usize);
+        let (id, signers) = (dice.number(6), dice.number(3) as usize);
         match dice.below(22) {
             0..=3 => Self::Tick(1 + dice.number(20)),
             4..=10 => Self::Mint { who, hour: now - dice.number(8), generation: dice.number(2) as u16 },
@@ -85,6 +85,7 @@ struct Model {
     retention: [u32; 2],
     hours: BTreeMap<(usize, u32), HourIs>,
     holds: BTreeMap<u32, (usize, u32, u32)>,
+    lifted: BTreeSet<u32>,
     closed: BTreeSet<usize>,
     /// Days whose KEK was registered, and destroyed.
     registered: BTreeSet<u32>,
@@ -109,6 +110,7 @@ impl Default for Model {
             retention: [24; 2],
             hours: BTreeMap::new(),
             holds: BTreeMap::new(),
+            lifted: BTreeSet::new(),
             closed: BTreeSet::new(),
             registered: BTreeSet::new(),
             destroyed: BTreeSet::new(),
@@ -164,6 +166,7 @@ impl Model {
                 match self.holds.get(&id) {
                     _ if signers == 0 => refused(Why::SignatureRequired),
                     Some(there) if *there != hold => refused(Why::HoldIdReuse),
+                    None if self.lifted.contains(&id) => refused(Why::HoldIdReuse),
                     _ => {
                         self.holds.insert(id, hold);
                         Expected::Receipt(Outcome::HoldPlaced, None)
@@ -174,6 +177,7 @@ impl Model {
                 _ if signers < 2 => refused(Why::NotAuthorized),
                 Some((of, _, _)) if *of == who => {
                     self.holds.remove(&id);
+                    self.lifted.insert(id);
                     Expected::Receipt(Outcome::HoldReleased, None)
                 }
                 _ => refused(Why::UnknownHold),

@@ -66,7 +66,7 @@ async fn the_customers_retention_decides_due_and_kek() {
     let world = World::new();
     world
         .store()
-        .set_retention(world.store().token(&customer("acme")), Retention::hours(500))
+        .set_retention(world.store().token(&customer("acme")), None, Retention::hours(500))
         .await
         .expect("it answers");
     let obtained = obtain(&world, &world.mint(), &slot("acme", HOUR, 0)).await;
@@ -90,7 +90,7 @@ async fn later_generations_share_the_gates_due() {
     obtain(&world, &mint, &slot("acme", HOUR, 0)).await;
     world
         .store()
-        .set_retention(world.store().token(&customer("acme")), Retention::hours(500))
+        .set_retention(world.store().token(&customer("acme")), None, Retention::hours(500))
         .await
         .expect("it answers");
     let late = obtain(&world, &mint, &slot("acme", HOUR, 3)).await;

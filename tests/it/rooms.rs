@@ -77,7 +77,7 @@ const ONLY_IN: [(&str, &[&str]); 27] = [
     ("eprintln!", &[]),
     ("unsafe", &["edge/kafka/ffi.rs", "envelope/locked.rs"]),
     ("rustix::mm", &["envelope/locked.rs"]),
-    ("rustix::process", &["edge/process.rs"]),
+    ("rustix::process", &["edge/process.rs", "testkit"]),
     ("tokio", &["keys", "forget", "edge", "app", "cli", "testkit", "reader"]),
     ("Post for", &["edge/kafka/checkpoints.rs", "forget/log/tests.rs"]),
     ("Publish for", &["lane/sealed.rs", "forget", "stream/tests.rs"]),

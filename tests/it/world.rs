@@ -313,8 +313,13 @@ impl KeyStore for Spy {
         self.there()?.holds().await
     }
 
-    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError> {
-        self.there()?.set_retention(token, retention).await
+    async fn set_retention(
+        &self,
+        token: Token,
+        seen: Option<Retention>,
+        to: Option<Retention>,
+    ) -> Result<bool, StoreError> {
+        self.there()?.set_retention(token, seen, to).await
     }
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
         self.there()?.raise_floor(token, floor).await

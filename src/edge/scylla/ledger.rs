@@ -75,20 +75,21 @@ impl ScyllaStore {
     pub(super) async fn write_retention(
         &self,
         token: Token,
-        retention: Option<Retention>,
-    ) -> Result<(), StoreError> {
+        seen: Option<Retention>,
+        to: Option<Retention>,
+    ) -> Result<bool, StoreError> {
         let hours = |retention: Option<Retention>| retention.map(|retention| i32::from(retention.as_hours()));
         let mut attempts = Attempts::new(&self.ask);
         loop {
             let now = self.policy_serial(token).await?.retention;
-            if now == retention {
+            if now == to || now != seen {
                 attempts.settle(Settled::Won);
-                return Ok(());
+                return Ok(now == to);
             }
             attempts.settle(Settled::None);
-            let values = (hours(retention), token.0.as_slice(), hours(now));
+            let values = (hours(to), token.0.as_slice(), hours(seen));
             match self.ask.cas(StoreOp::Policy, &self.say.set_retention, values).await? {
-                Cas::Applied => return Ok(()),
+                Cas::Applied => return Ok(true),
                 cas => attempts.again(&cas).await?,
             }
         }

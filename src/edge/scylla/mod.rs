@@ -182,8 +182,13 @@ impl KeyStore for ScyllaStore {
         self.list_holds().await
     }
 
-    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError> {
-        self.write_retention(token, retention).await
+    async fn set_retention(
+        &self,
+        token: Token,
+        seen: Option<Retention>,
+        to: Option<Retention>,
+    ) -> Result<bool, StoreError> {
+        self.write_retention(token, seen, to).await
     }
 
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {

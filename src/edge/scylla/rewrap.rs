@@ -1,13 +1,15 @@
 //! New terms for an hour: its gate first, so that whatever is minted from then on has them; then key by key, each on the
 //! condition that the gate still has them and the key is still what was unwrapped.
 
+use scylla::value::MaybeUnset;
+
 use super::ScyllaStore;
 use super::ask::Cas;
 use super::cells::{Value, big, blob, bound, flag, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{FENCED, GateRow, HourRows, OPEN, day, due_day, shard};
 use crate::keys::{HourRow, Rewrap, Rewrapped, StoreError};
-use crate::model::Millis;
+use crate::model::{Digest, Millis};
 use crate::telemetry::StoreOp;
 
 impl ScyllaStore {
@@ -45,12 +47,16 @@ impl ScyllaStore {
 
     /// Whether it has the new terms for sure. What is not written has no TTL: a hold, and the fence of an hour that is held.
     async fn move_gate(&self, terms: &Rewrap, row: &GateRow, now: Millis) -> Result<bool, StoreError> {
-        let Rewrap { seen: (due, kek), .. } = terms;
+        let Rewrap { seen: (due, kek, command), .. } = terms;
+        let digest = |command: &Option<Digest>| command.as_ref().and_then(|digest| blob(&digest.0));
         let mut values = vec![int(self.marker_of(row, terms, now)), state(row)];
-        values.extend([big(terms.due.0), text(terms.kek.as_str()), flag(row.kept)]);
+        values.extend([big(terms.due.0), text(terms.kek.as_str()), flag(row.kept), digest(&terms.command)]);
         values.extend(place(terms));
         values.extend([state(row), big(due.0), text(kek.as_str()), flag(row.kept)]);
-        Ok(matches!(self.ask.cas(StoreOp::Rewrap, &self.say.gate_terms, bound(values)).await?, Cas::Applied))
+        // Null in a condition is a value, and not what is left alone.
+        let mut values: Vec<_> = bound(values).into_iter().map(Some).collect();
+        values.push(digest(command).map(MaybeUnset::Set));
+        Ok(matches!(self.ask.cas(StoreOp::Rewrap, &self.say.gate_terms, values).await?, Cas::Applied))
     }
 
     /// Whatever became of each: what is read back tells, and what is not done is asked for again.
@@ -77,7 +83,7 @@ impl ScyllaStore {
 
     /// The row of the old due says nothing any more. Where this is cut short it stays, and is passed over.
     async fn unlist_old(&self, terms: &Rewrap, after: &HourRows) -> Result<(), StoreError> {
-        let Rewrap { token, hour, seen: (old, _), due, .. } = terms;
+        let Rewrap { token, hour, seen: (old, ..), due, .. } = terms;
         let has_moved = after.gate.as_ref().is_some_and(|row| row.gate.due == *due) && old != due;
         if has_moved { self.unlist_due(*token, *hour, *old).await } else { Ok(()) }
     }
@@ -87,8 +93,8 @@ impl ScyllaStore {
     }
 }
 
-fn is_seen(row: &GateRow, Rewrap { seen: (due, kek), .. }: &Rewrap) -> bool {
-    row.gate.due == *due && row.gate.kek.as_ref() == Some(kek)
+fn is_seen(row: &GateRow, Rewrap { seen: (due, kek, command), .. }: &Rewrap) -> bool {
+    (row.gate.due, row.gate.kek.as_ref(), row.gate.command) == (*due, Some(kek), *command)
 }
 
 fn state(row: &GateRow) -> Value {

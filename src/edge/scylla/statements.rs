@@ -60,7 +60,7 @@ pub(super) struct Statements {
     pub(super) gate_hold: PreparedStatement,
     /// key_id, commitment, kek, wrapped, minted_at, token, day, hour, generation, key_id
     pub(super) keep: PreparedStatement,
-    /// marker, state, due, kek, kept, token, day, hour, state, due, kek, kept
+    /// marker, state, due, kek, kept, command, token, day, hour, state, due, kek, kept, command
     pub(super) gate_terms: PreparedStatement,
     /// marker, due, token, day, hour, state, kek, kept; marker, key_id, commitment, kek, minted_at, token, day, hour,
     /// generation, key_id, wrapped; secret, wrapped, token, day, hour, generation
@@ -262,8 +262,9 @@ impl Statements {
                 .await?,
             gate_terms: press
                 .cas(&format!(
-                    "UPDATE key USING TTL ? SET state = ?, due = ?, kek = ?, kept = ?
-                       WHERE {AT_HOUR} AND generation = -1 IF state = ? AND due = ? AND kek = ? AND kept = ?"
+                    "UPDATE key USING TTL ? SET state = ?, due = ?, kek = ?, kept = ?, command = ?
+                       WHERE {AT_HOUR} AND generation = -1
+                       IF state = ? AND due = ? AND kek = ? AND kept = ? AND command = ?"
                 ))
                 .await?,
             rewrap: press

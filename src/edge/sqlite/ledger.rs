@@ -40,12 +40,13 @@ fn list_customer(tx: &Transaction<'_>, token: Token) -> Result<(), StoreError> {
 pub(super) fn set_retention(
     tx: &Transaction<'_>,
     token: Token,
-    retention: Option<Retention>,
-) -> Result<(), StoreError> {
+    seen: Option<Retention>,
+    to: Option<Retention>,
+) -> Result<bool, StoreError> {
     list_customer(tx, token)?;
-    let sql = "UPDATE customer SET retention = ?2 WHERE token = ?1";
-    tx.execute(sql, (token.0, retention.map(Retention::as_hours)))?;
-    Ok(())
+    let hours = |retention: Option<Retention>| retention.map(Retention::as_hours);
+    let sql = "UPDATE customer SET retention = ?3 WHERE token = ?1 AND (retention IS ?2 OR retention IS ?3)";
+    Ok(tx.execute(sql, (token.0, hours(seen), hours(to)))? == 1)
 }
 
 pub(super) fn raise_floor(tx: &Transaction<'_>, token: Token, floor: Hour) -> Result<(), StoreError> {

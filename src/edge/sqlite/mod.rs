@@ -170,8 +170,13 @@ impl KeyStore for SqliteStore {
         self.db.read(listing::holds).await
     }
 
-    async fn set_retention(&self, token: Token, retention: Option<Retention>) -> Result<(), StoreError> {
-        self.db.write(move |tx| ledger::set_retention(tx, token, retention)).await
+    async fn set_retention(
+        &self,
+        token: Token,
+        seen: Option<Retention>,
+        to: Option<Retention>,
+    ) -> Result<bool, StoreError> {
+        self.db.write(move |tx| ledger::set_retention(tx, token, seen, to)).await
     }
 
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {

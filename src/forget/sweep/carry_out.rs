@@ -45,6 +45,7 @@ pub(in crate::forget) async fn sweep(
     let meta = desk.store.meta().await?;
     let now = time(&*desk.store, &*desk.clock).await?;
     let rows = desk.store.forget(&ruling.hours, call.digest, now).await?;
+    failpoint!("sweep-forgotten");
     let forgotten: Vec<Forgotten> =
         rows.iter().flatten().filter_map(|row| Forgotten::of(row, call)).collect();
     if forgotten.is_empty() {
@@ -69,7 +70,10 @@ async fn ruling(desk: &Desk, call: &Call, offset: i64) -> Result<Option<SweepRul
     }
     let offered = SweepRuling { offset, hours };
     match desk.store.store_verdict(call.digest, &call.id, &offered.to_json()).await? {
-        Stored::New => Ok(Some(offered)),
+        Stored::New => {
+            failpoint!("sweep-decided");
+            Ok(Some(offered))
+        }
         Stored::Before(body) => read(&body).map(Some),
         // No command has such an id, and each call has its own.
         Stored::IdReuse => Err(Trouble::Verdict(call.digest)),

@@ -334,7 +334,7 @@ pub async fn a_token_without_a_name_is_closed_and_stays_so_when_its_name_comes(s
     assert_eq!(known().await, nameless);
     assert_eq!(mint_one(&*store, &candidate(&*store, "acme", floor, 0)).await, Minted::Closed);
     assert_eq!(known().await, nameless, "a refused mint leaves nothing behind");
-    store.set_retention(token, Retention::hours(168)).await.expect("it answers");
+    store.set_retention(token, None, Retention::hours(168)).await.expect("it answers");
     assert_eq!(known().await, Customer { retention: Retention::hours(168), ..nameless });
     assert_eq!(mint_one(&*store, &candidate(&*store, "acme", floor, 0)).await, Minted::Closed);
 }

@@ -186,13 +186,16 @@ pub async fn retention_is_set_and_taken_back(subject: &impl Subject) {
     let acme = customer("acme");
     let known = async || store.customer(store.token(&acme)).await.expect("it answers").expect("a customer");
     let week = Retention::hours(168);
-    store.set_retention(store.token(&acme), week).await.expect("it answers");
+    let set = async |seen, to| store.set_retention(store.token(&acme), seen, to).await.expect("it answers");
+    assert!(set(None, week).await);
+    assert!(set(None, week).await, "it is what it is to be");
+    assert!(!set(None, Retention::hours(9)).await, "somebody else was faster");
     let nameless = Customer { name: None, retention: week, floor: None, closed: false };
     assert_eq!(known().await, nameless);
     won(&*store, "acme", HOUR, 0).await;
     let named = Customer { name: Some(acme.clone()), ..nameless };
     assert_eq!(known().await, named, "a mint names it and does not change it");
-    store.set_retention(store.token(&acme), None).await.expect("it answers");
+    assert!(set(week, None).await);
     assert_eq!(known().await.retention, None);
 }
 

@@ -126,7 +126,7 @@ pub async fn the_gate_keeps_due_and_kek_of_the_first_mint(subject: &impl Subject
 pub async fn a_new_retention_changes_no_gate(subject: &impl Subject) {
     let store = subject.open().await;
     let first = won(&*store, "acme", HOUR, 0).await;
-    store.set_retention(first.slot.token, Retention::hours(1)).await.expect("it answers");
+    store.set_retention(first.slot.token, None, Retention::hours(1)).await.expect("it answers");
     assert_eq!(found(&*store, first.slot).await.gate.expect("a gate").due, first.due);
     assert_eq!(mint_one(&*store, &candidate(&*store, "acme", HOUR, 1)).await, Minted::Won);
 }

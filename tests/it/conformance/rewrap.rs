@@ -20,7 +20,8 @@ async fn terms(store: &dyn KeyStore, token: Token, hour: Hour) -> Rewrap {
     let row = hour_of(store, token, hour).await;
     let live = row.keys.into_iter().filter(|key| key.state == KeyState::Live);
     let keys = live.map(|seen| Rewrapped { seen, wrapped: random() }).collect();
-    Rewrap { token, hour, seen: (row.gate.due, row.gate.kek.expect("a KEK")), due: LATER, kek: later(), keys }
+    let seen = (row.gate.due, row.gate.kek.expect("a KEK"), row.gate.command);
+    Rewrap { token, hour, seen, due: LATER, kek: later(), command: Some(command(7)), keys }
 }
 
 async fn hour_of(store: &dyn KeyStore, token: Token, hour: Hour) -> HourRow {
@@ -61,10 +62,11 @@ pub async fn terms_are_given_to_an_hour_only_as_it_was_seen(subject: &impl Subje
     let store = subject.open().await;
     let token = won(&*store, "acme", HOUR, 0).await.slot.token;
     let seen = terms(&*store, token, HOUR).await;
-    let other = Rewrap { seen: (Due(seen.seen.0.0 + 1), seen.seen.1.clone()), ..seen.clone() };
     let before = hour_of(&*store, token, HOUR).await;
-    assert_eq!(give(&*store, &other).await, before);
-    assert_eq!(give(&*store, &Rewrap { seen: (seen.seen.0, later()), ..seen.clone() }).await, before);
+    let (due, kek, by) = seen.seen.clone();
+    for other in [(Due(due.0 + 1), kek.clone(), by), (due, later(), by), (due, kek, Some(command(9)))] {
+        assert_eq!(give(&*store, &Rewrap { seen: other, ..seen.clone() }).await, before);
+    }
     let unknown = store.rewrap(&Rewrap { hour: HOUR.plus(9), ..seen }, HOUR.start()).await;
     assert_eq!(unknown.expect("it answers"), None);
     assert_eq!(store.hours(token, HOUR.plus(9), HOUR.plus(9)).await.expect("it answers"), []);

@@ -1,0 +1,61 @@
+//! What is done once and for ever, and must be known to a process that was away while it was done: kept among the verdicts.
+//!
+//! A process that is stopped in the midst of a command and goes on after another took over does again what was undone since.
+//! It looks here after what it did, or on the condition of what it saw.
+
+use ring::digest::{SHA256, digest};
+
+use crate::keys::{Hold, HoldId, KeyStore, Placed, StoreError};
+use crate::model::Digest;
+
+/// SHA-256(label ‖ bytes), and an id that no command has.
+struct Mark {
+    digest: Digest,
+    id: String,
+}
+
+impl Mark {
+    fn of(kind: &str, bytes: &[u8]) -> Self {
+        let hash = digest(&SHA256, &[b"hourseal/1 ", kind.as_bytes(), b" ", bytes].concat());
+        let digest = Digest::from_slice(hash.as_ref()).expect("SHA-256 gives 32 bytes");
+        Self { digest, id: format!("~{kind}/{digest}") }
+    }
+
+    async fn set(&self, store: &dyn KeyStore) -> Result<(), StoreError> {
+        store.store_verdict(self.digest, &self.id, b"{}").await.map(drop)
+    }
+
+    async fn is_set(&self, store: &dyn KeyStore) -> Result<bool, StoreError> {
+        Ok(store.verdict(self.digest).await?.is_some())
+    }
+}
+
+/// A change of a retention is made: it is never made again.
+pub(super) async fn made(store: &dyn KeyStore, command: Digest) -> Result<(), StoreError> {
+    Mark::of("made", &command.0).set(store).await
+}
+
+pub(super) async fn is_made(store: &dyn KeyStore, command: Digest) -> Result<bool, StoreError> {
+    Mark::of("made", &command.0).is_set(store).await
+}
+
+/// Whether a hold of this id was lifted: the id means that one for ever.
+pub(super) async fn is_lifted(store: &dyn KeyStore, id: &HoldId) -> Result<bool, StoreError> {
+    Mark::of("lifted", &id.0).is_set(store).await
+}
+
+/// Lifts a hold. Marked first, so that whoever places it late sees that.
+pub(super) async fn lift(store: &dyn KeyStore, id: &HoldId) -> Result<(), StoreError> {
+    Mark::of("lifted", &id.0).set(store).await?;
+    failpoint!("marked-lifted");
+    store.release_hold(id).await
+}
+
+/// Places a hold, and lifts it again if it was lifted before: then this comes late.
+pub(super) async fn place(store: &dyn KeyStore, hold: &Hold) -> Result<Placed, StoreError> {
+    let placed = store.place_hold(hold).await?;
+    if placed == Placed::InForce && is_lifted(store, &hold.id).await? {
+        store.release_hold(&hold.id).await?;
+    }
+    Ok(placed)
+}

@@ -1,0 +1,45 @@
+//! Places at which a test has the process die, or stop as if it was forgotten by its host.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+/// `NAME`, `NAME/N` for the Nth time that it is reached, and `NAME/N/stop` to be stopped (SIGSTOP) there instead of killed.
+pub const FAILPOINT_ENV: &str = "HOURSEAL_TESTKIT_FAILPOINT";
+
+struct Set {
+    name: String,
+    left: AtomicU32,
+    signal: Signal,
+}
+
+fn set() -> Option<&'static Set> {
+    static SET: OnceLock<Option<Set>> = OnceLock::new();
+    let read = || {
+        let text = std::env::var(FAILPOINT_ENV).ok()?;
+        let mut words = text.split('/');
+        let name = words.next()?.to_owned();
+        let times = words.next().map_or(1, |times| times.parse().expect("how often a failpoint is reached"));
+        let signal = if words.next() == Some("stop") { Signal::STOP } else { Signal::KILL };
+        Some(Set { name, left: AtomicU32::new(times), signal })
+    };
+    SET.get_or_init(read).as_ref()
+}
+
+/// Does not come back where the test says so; after a stop it goes on when somebody continues the process.
+///
+/// # Panics
+/// When the variable is malformed.
+pub fn failpoint(name: &str) {
+    let Some(set) = set().filter(|set| set.name == name) else { return };
+    let is_it = |left: u32| left.checked_sub(1);
+    if set.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_it) == Ok(1) {
+        kill_process(getpid(), set.signal).expect("a process may signal itself");
+        if set.signal == Signal::KILL {
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
