@@ -114,7 +114,10 @@ fn rows(customer: &CustomerId, facts: &Facts, now: Millis) -> Vec<(&'static str,
         (true, false) => "a command `request` with the right `erase-early`, or to wait until due_at",
     };
     let hold = |hold: &Hold| json!(format!("{}: {} to {}", hold.id, hold.from, hold.to));
-    let l3 = facts.live().max().map(|kek| format!("when {kek} is destroyed, after the end of its day"));
+    let l3 = facts
+        .live()
+        .max_by_key(|kek| kek.ends().0)
+        .map(|kek| format!("when {kek} is destroyed, after the end of its day"));
     vec![
         ("customer", customer.as_str().into()),
         ("first_hour", hour(facts.from)),

@@ -4,7 +4,7 @@
 //! minted no more by then, so what is counted after it is closed does not grow. What a hold keeps is wrapped anew, under a KEK
 //! of that hold and day, which goes in the same way when the hold is lifted and the hour swept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
@@ -85,6 +85,7 @@ struct Needs {
     /// Keys and hours that are to be swept first.
     swept_first: u64,
     held: Vec<Held>,
+    seen: BTreeSet<(Token, Hour)>,
 }
 
 /// An hour that a hold keeps.
@@ -117,7 +118,7 @@ impl Needs {
             let Some(end) = page.last() else { break };
             after = Some(*end);
             for DueHour { token, hour, .. } in page {
-                if !needs.held.iter().any(|held| (held.row.token, held.row.hour) == (token, hour)) {
+                if !needs.seen.contains(&(token, hour)) {
                     needs.add(store.hours(token, hour, hour).await?, kek);
                 }
             }
@@ -129,6 +130,7 @@ impl Needs {
     /// sweep still owes its receipt.
     fn add(&mut self, rows: Vec<HourRow>, kek: &KekId) {
         for row in rows {
+            self.seen.insert((row.token, row.hour));
             let is_live = |key: &&KeyRow| key.state == KeyState::Live && key.kek == *kek;
             let live = row.keys.iter().filter(is_live).count() as u64;
             let of = row.gate.kek.as_ref();

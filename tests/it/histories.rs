@@ -14,6 +14,8 @@ use hourseal::stream::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use crate::conformance::Subject as _;
+use crate::scylla::{Cql, fresh_for};
 use crate::world::{HOUR, World, customer, long_tier, slot};
 
 const CUSTOMERS: [&str; 2] = ["acme", "other"];
@@ -330,8 +332,17 @@ impl Observer for Deaf {
     fn note(&mut self, _: &Event<'_>, _: &Tally) {}
 }
 
+/// Where the keys are.
+#[derive(Clone, Copy)]
+enum On {
+    File,
+    Server,
+}
+
 /// A store, those who sign, and whoever executes.
 struct House {
+    /// A keyspace, where the keys are on a server.
+    _server: Option<Cql>,
     world: World,
     runtime: Runtime,
     keys: [SigningKey; 2],
@@ -341,10 +352,18 @@ struct House {
 }
 
 impl House {
-    fn new() -> Self {
+    fn new(on: On) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let world = World::new();
+        let mut server = None;
+        let world = match on {
+            On::File => World::new(),
+            On::Server => runtime.block_on(World::on(async |vault| {
+                let (subject, store) = fresh_for(vault).await;
+                server = Some(subject);
+                store
+            })),
+        };
         let draw = || SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn");
         let keys = [draw(), draw()];
         let rights = json!(["erase", "erase-early", "hold", "release", "retention", "shorten"]);
@@ -353,7 +372,7 @@ impl House {
         let trust = json!({ "version": 1, "keys": entries }).to_string();
         let trust = Arc::new(Trust::parse(&trust).expect("a trust store"));
         let executor = executor(&world, &runtime, &trust);
-        let house = Self { world, runtime, keys, trust, executor, offset: 0 };
+        let house = Self { _server: server, world, runtime, keys, trust, executor, offset: 0 };
         // Beyond the grace of a KEK whose day ends with the hour.
         house.advance(20 * 60_000);
         house
@@ -514,8 +533,8 @@ fn at(hour: u32) -> Hour {
 }
 
 /// Plays a history to its end, and answers what its moves came to. `Err` says where store and model part.
-fn play(seed: u64, mut model: Model) -> Result<BTreeSet<Expected>, String> {
-    let (mut dice, mut house, mut past) = (Dice(seed), House::new(), Vec::new());
+fn play(seed: u64, on: On, mut model: Model) -> Result<BTreeSet<Expected>, String> {
+    let (mut dice, mut house, mut past) = (Dice(seed), House::new(on), Vec::new());
     let mut seen = BTreeSet::new();
     let mut go = |step: Move, house: &mut House, model: &mut Model, dice: &mut Dice| {
         let (is, expected) = (house.play(&step, dice)?, model.play(&step));
@@ -576,7 +595,10 @@ fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
     println!("HOURSEAL_SEED={seed}");
     let mut seen = BTreeSet::new();
     for history in 0..histories {
-        seen.extend(play(seed.wrapping_add(history), Model::default()).unwrap_or_else(|why| panic!("{why}")));
+        seen.extend(
+            play(seed.wrapping_add(history), On::File, Model::default())
+                .unwrap_or_else(|why| panic!("{why}")),
+        );
     }
     for (outcome, why) in [
         (Outcome::Erased, None),
@@ -598,6 +620,18 @@ fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
     assert!(seen.contains(&Expected::Minted(true)) && seen.contains(&Expected::Minted(false)));
 }
 
+#[test]
+fn on_a_server_they_end_as_the_model_says_too() {
+    if !Cql::is_there() {
+        return;
+    }
+    let seed = random();
+    println!("seed {seed}");
+    for history in 0..if long_tier() { 100 } else { 3 } {
+        play(seed.wrapping_add(history), On::Server, Model::default()).unwrap_or_else(|why| panic!("{why}"));
+    }
+}
+
 fn random() -> u64 {
     u64::from_be_bytes(crate::world::random())
 }
@@ -605,5 +639,5 @@ fn random() -> u64 {
 #[test]
 fn the_comparison_notices_a_model_that_believes_in_no_holds() {
     let wrong = || Model { believes_in_no_holds: true, ..Model::default() };
-    assert!((0..100).any(|seed| play(seed, wrong()).is_err()));
+    assert!((0..100).any(|seed| play(seed, On::File, wrong()).is_err()));
 }

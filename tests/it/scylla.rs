@@ -53,6 +53,14 @@ impl Subject for Cql {
     }
 }
 
+/// A new store that belongs to a vault; its keyspace goes with the subject.
+pub async fn fresh_for(vault: VaultId) -> (Cql, Arc<dyn KeyStore>) {
+    let subject = Cql::new();
+    init(&subject.options(vault, DAY)).await.expect("a new store");
+    let store = subject.open_as(vault, DAY).await.expect("it opens");
+    (subject, store)
+}
+
 const VAULT: VaultId = VaultId([7; 16]);
 
 impl Cql {

@@ -87,6 +87,13 @@ impl World {
         Self { folder, clock, store_clock, vault, spy: Spy::on(Arc::new(store)) }
     }
 
+    /// The same, with the keys in another store, which goes by the store's clock of this world.
+    pub async fn on<S: Future<Output = Arc<dyn KeyStore>>>(open: impl FnOnce(VaultId) -> S) -> Self {
+        let world = Self::new();
+        let spy = Spy::at(open(world.vault.id()).await, Some(world.store_clock.clone()));
+        Self { spy, ..world }
+    }
+
     pub fn store(&self) -> &dyn KeyStore {
         &*self.spy.store
     }
@@ -159,10 +166,16 @@ pub struct Spy {
     passes: Semaphore,
     /// Minted by somebody else just before the next mint.
     pub forestalled_by: Mutex<Option<Candidate>>,
+    /// What the store says of the time; its own clock's where there is none.
+    clock: Option<Arc<StillClock>>,
 }
 
 impl Spy {
     pub fn on(store: Arc<dyn KeyStore>) -> Arc<Self> {
+        Self::at(store, None)
+    }
+
+    fn at(store: Arc<dyn KeyStore>, clock: Option<Arc<StillClock>>) -> Arc<Self> {
         Arc::new(Self {
             store,
             fetched: AtomicU64::new(0),
@@ -176,6 +189,7 @@ impl Spy {
             held_up: tokio::sync::RwLock::new(()),
             passes: Semaphore::new(Semaphore::MAX_PERMITS),
             forestalled_by: Mutex::new(None),
+            clock,
         })
     }
 
@@ -206,7 +220,8 @@ impl Spy {
 #[async_trait]
 impl KeyStore for Spy {
     async fn now(&self) -> Result<Millis, StoreError> {
-        self.there()?.now().await
+        let now = self.there()?.now().await?;
+        Ok(self.clock.as_ref().map_or(now, |clock| clock.now()))
     }
     async fn meta(&self) -> Result<Meta, StoreError> {
         self.there()?.meta().await
