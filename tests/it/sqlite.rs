@@ -1,5 +1,6 @@
 //! The SQLite store: every claim of the conformance suite, and what only a file can get wrong.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -130,6 +131,78 @@ async fn erasing_leaves_no_byte_of_the_wrapped_key_in_any_file() {
     }
     assert_ne!(subject.files_with(&kept.wrapped), [""; 0]);
     assert_ne!(subject.files_with(&erased[0].commitment), [""; 0], "the marker stays");
+}
+
+/// Which of the keys' wrapped bytes stand in a file of the store, wherever in it.
+fn in_the_files<'a>(subject: &Sqlite, keys: impl Iterator<Item = &'a Candidate>) -> usize {
+    let mut sought: HashSet<&[u8]> = keys.map(|key| key.wrapped.as_slice()).collect();
+    let all = sought.len();
+    for file in fs::read_dir(subject.path.parent().expect("a folder")).expect("readable") {
+        let bytes = fs::read(file.expect("readable").path()).expect("readable");
+        for window in bytes.windows(WRAPPED_LEN) {
+            sought.remove(window);
+        }
+    }
+    all - sought.len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_three_thousand_keys_eight_hundred_leave_no_byte_although_others_read_meanwhile() {
+    let subject = Sqlite::fresh().await;
+    let store = subject.open().await;
+    let keys: Vec<Candidate> =
+        (0..3_000).map(|hour| candidate(&*store, "acme", HOUR.plus(hour), 0)).collect();
+    for batch in keys.chunks(500) {
+        let minted = store.mint(batch, HOUR.start()).await.expect("it answers");
+        assert!(minted.iter().all(|minted| *minted == Minted::Won));
+    }
+    let (gone, kept) = keys.split_at(800);
+    assert_eq!(in_the_files(&subject, gone.iter()), 800, "found before");
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut readers = JoinSet::new();
+    for _ in 0..2 {
+        let (stop, store) = (Arc::clone(&stop), subject.open().await);
+        let slots: Vec<SlotRef> = keys.iter().map(|key| key.slot).collect();
+        readers.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                store.fetch(&slots).await.expect("it answers");
+            }
+        });
+    }
+    for batch in gone.chunks(200) {
+        let hours: Vec<DueHour> = batch
+            .iter()
+            .map(|key| DueHour { due: key.due, token: key.slot.token, hour: key.slot.hour })
+            .collect();
+        // A reader in its midst pins the log: it says that the bytes may still be there, and is asked again.
+        while let Err(error) = store.forget(&hours, command(1), HOUR.start()).await {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        }
+        assert_eq!(in_the_files(&subject, batch.iter()), 0, "with its answer");
+    }
+    stop.store(true, Ordering::SeqCst);
+    while let Some(reader) = readers.join_next().await {
+        reader.expect("no panic");
+    }
+    assert_eq!((in_the_files(&subject, gone.iter()), in_the_files(&subject, kept.iter())), (0, 2_200));
+}
+
+#[tokio::test]
+async fn what_is_wrapped_anew_leaves_no_byte_of_how_it_was_wrapped() {
+    let subject = Sqlite::fresh().await;
+    let store = subject.open().await;
+    let old = won(&*store, "acme", HOUR, 0).await;
+    let row = store.hours(old.slot.token, HOUR, HOUR).await.expect("it answers").pop().expect("a gate");
+    let new = candidate(&*store, "acme", HOUR, 0);
+    let keys = vec![Rewrapped { seen: row.keys[0].clone(), wrapped: new.wrapped }];
+    let kek = KekId::of_due(Due(old.due.0 + 240));
+    let (token, seen) = (old.slot.token, (old.due, old.kek.clone(), None));
+    let terms = Rewrap { token, hour: HOUR, seen, due: Due(old.due.0 + 240), kek, command: None, keys };
+    assert_ne!(subject.files_with(&old.wrapped), [""; 0], "found before");
+    store.rewrap(&terms, HOUR.start()).await.expect("it answers");
+    assert_eq!(subject.files_with(&old.wrapped), [""; 0]);
+    assert_ne!(subject.files_with(&new.wrapped), [""; 0]);
 }
 
 /// The negative control: without emptying the write-ahead log the bytes are still there.
