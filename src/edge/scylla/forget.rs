@@ -5,7 +5,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ask::{Attempts, Cas};
 use super::cells::{Value, big, blob, bound, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
-use super::rows::{ERASED, ERASED_BY_TTL, FENCED, GATE, HourRows, OPEN, StoredKey, day, due_day, shard};
+use super::rows::{
+    ERASED, ERASED_BY_TTL, FENCED, GATE, GateRow, HourRows, OPEN, StoredKey, day, due_day, shard,
+};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{DueHour, Erasure, Fence, HourRow, KeyRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
@@ -72,14 +74,14 @@ impl ScyllaStore {
             return self.ask.cas(StoreOp::Fence, &self.say.fence_absent, values).await;
         };
         let due = row.gate.due;
-        let marker = self.marker(row.kept, due, now);
+        let marker = self.marker(row, now);
         let kek = row.gate.kek.as_ref().map_or("", KekId::as_str);
         let values = (marker, i64::from(due.0), kek, command, bytes, day, hour_number, row.kept);
         self.ask.cas(StoreOp::Fence, &self.say.fence, values).await
     }
 
-    fn marker(&self, kept: bool, due: Due, now: Millis) -> Ttl {
-        if kept { KEPT } else { self.lifetimes.marker(due, now) }
+    fn marker(&self, GateRow { gate, kept }: &GateRow, now: Millis) -> Ttl {
+        if *kept { KEPT } else { self.lifetimes.marker_under(gate.due, gate.kek.as_ref(), now) }
     }
 
     pub(super) async fn unlist_due(&self, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {
@@ -203,7 +205,7 @@ impl ScyllaStore {
             By::Command(digest) => (ERASED, blob(&digest.0)),
             By::FailSafe => (ERASED_BY_TTL, None),
         };
-        let marker = int(self.marker(row.kept, row.gate.due, now));
+        let marker = int(self.marker(row, now));
         let place = [blob(&token.0), int(day(hour)), big(hour.0)];
         let mut values = vec![marker.clone(), big(row.gate.due.0)];
         values.extend(place.clone());

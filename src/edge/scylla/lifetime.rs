@@ -1,7 +1,7 @@
 //! How long cells live: pure arithmetic on due and now (`schemas/keystore.cql`).
 
 use crate::keys::FAILSAFE_MS;
-use crate::model::{Due, Millis};
+use crate::model::{Due, Hour, KekId, Millis};
 
 const DAY: i64 = 86_400;
 /// Longest TTL that either server takes: 20 years of 365 days, in seconds.
@@ -40,6 +40,16 @@ impl Lifetimes {
     /// Of everything else. It outlives every secret that was written before, also of an hour that was due long ago.
     pub(super) fn marker(self, due: Due, now: Millis) -> Ttl {
         bounded(seconds_until(due, now).max(0) + i64::from(self.failsafe_s) + i64::from(self.marker_s))
+    }
+}
+
+impl Lifetimes {
+    /// As [`Lifetimes::marker`], for an hour that may have had a later due once. Its KEK is of that day then, and nothing that
+    /// is written over what was written for that due may live shorter, or that could come back.
+    pub(super) fn marker_under(self, due: Due, kek: Option<&KekId>, now: Millis) -> Ttl {
+        let of_another_day = |kek: &&KekId| kek.day() != KekId::of_due(due).day();
+        let end = kek.filter(of_another_day).and_then(|kek| Hour::containing(kek.ends()));
+        self.marker(end.map_or(due, |end| due.max(Due(end.0))), now)
     }
 }
 
@@ -82,6 +92,18 @@ mod tests {
         assert_eq!(i64::from(lifetimes.secret(DUE, hours_before(-24 * 365))), SHORTEST);
         assert_eq!(i64::from(lifetimes.marker(Due(u32::MAX), Millis(0))), LONGEST);
         assert_eq!(i64::from(lifetimes.secret(Due(0), Millis(i64::MAX))), SHORTEST);
+    }
+
+    #[test]
+    fn what_was_to_live_longer_once_is_overwritten_for_as_long() {
+        let (lifetimes, now) = (Lifetimes::default(), hours_before(24));
+        let later = Due(DUE.0 + 24 * 900);
+        let under = |kek: &KekId| lifetimes.marker_under(DUE, Some(kek), now);
+        assert_eq!(under(&KekId::of_due(DUE)), lifetimes.marker(DUE, now));
+        assert!(under(&KekId::of_due(later)) >= lifetimes.marker(later, now));
+        assert!(under(&KekId::of_due(later)) > lifetimes.secret(later, now));
+        assert_eq!(under(&KekId::of_due(Due(DUE.0 - 48))), lifetimes.marker(DUE, now));
+        assert_eq!(lifetimes.marker_under(DUE, None, now), lifetimes.marker(DUE, now));
     }
 
     #[test]

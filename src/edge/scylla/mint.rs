@@ -182,8 +182,8 @@ impl ScyllaStore {
 
     /// Before the mint, so that no key is ever unlisted.
     async fn list(&self, candidate: &Candidate, kept: bool, now: Millis) -> Result<(), StoreError> {
-        let Candidate { slot, customer, due, .. } = candidate;
-        let ttl = if kept { KEPT } else { self.lifetimes.marker(*due, now) };
+        let Candidate { slot, customer, due, kek, .. } = candidate;
+        let ttl = if kept { KEPT } else { self.lifetimes.marker_under(*due, Some(kek), now) };
         let token = slot.token.0.as_slice();
         let customer = (token, customer.as_bytes(), token, day(slot.hour), ttl);
         let due = (due_day(*due), shard(slot.token), i64::from(due.0), token, i64::from(slot.hour.0), ttl);
@@ -200,7 +200,7 @@ impl ScyllaStore {
         let Candidate { slot, due, kek, commitment, wrapped, .. } = candidate;
         let (secret, marker) = match gating.kept() {
             true => (KEPT, KEPT),
-            false => (self.lifetimes.secret(*due, now), self.lifetimes.marker(*due, now)),
+            false => (self.lifetimes.secret(*due, now), self.lifetimes.marker_under(*due, Some(kek), now)),
         };
         let place = [blob(&slot.token.0), int(day(slot.hour)), big(slot.hour.0)];
         let generation = int(slot.generation.0);

@@ -89,7 +89,7 @@ impl ScyllaStore {
     }
 
     fn marker_of(&self, row: &GateRow, terms: &Rewrap, now: Millis) -> Ttl {
-        if row.kept { KEPT } else { self.lifetimes.marker(terms.due, now) }
+        if row.kept { KEPT } else { self.lifetimes.marker_under(terms.due, Some(&terms.kek), now) }
     }
 }
 

@@ -99,6 +99,37 @@ async fn the_fail_safe_takes_the_secret_and_leaves_the_state_which_blocks_mintin
     assert_eq!(store.count_keys().await.expect("it answers"), (0, 0, 1));
 }
 
+/// Or its gate would fade while the key is there, and an erased key could come back when what overwrote it fades first.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_an_hour_that_is_due_sooner_outlives_what_was_written_for_its_old_due() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.open().await;
+    let due = Due(HOUR.0 + 25 + 24 * 900);
+    let long = Candidate { due, kek: KekId::of_due(due), ..candidate(&*store, "acme", HOUR, 0) };
+    assert_eq!(mint_one(&*store, &long).await, Minted::Won);
+    let secret = subject.ttls("TTL(wrapped)", 0).await[0].expect("it has one");
+    let (token, soon) = (long.slot.token, Due(HOUR.0 + 25));
+    store.register_kek(&KekId::of_due(soon), [1; 16]).await.expect("it answers");
+    let seen = (due, long.kek.clone(), None);
+    let kek = long.kek.clone();
+    let terms =
+        Rewrap { token, hour: HOUR, seen, due: soon, kek, command: Some(command(1)), keys: Vec::new() };
+    store.rewrap(&terms, HOUR.start()).await.expect("it answers");
+    let gate = "TTL(state), TTL(due), TTL(kek), TTL(kept), TTL(command)";
+    let outlives = |ttls: &[Option<i32>]| ttls.iter().all(|ttl| ttl.expect("it has one") > secret);
+    assert!(outlives(&subject.ttls(gate, -1).await), "when it gets its new due");
+    let joins = Candidate { due: soon, kek: long.kek.clone(), ..candidate(&*store, "acme", HOUR, 1) };
+    assert_eq!(mint_one(&*store, &joins).await, Minted::Won);
+    assert!(outlives(&subject.ttls(gate, -1).await), "when another key is minted");
+    store.fence(token, HOUR, soon, command(2)).await.expect("it answers");
+    store.erase(token, HOUR, command(2), HOUR.plus(30).start()).await.expect("it answers");
+    assert!(outlives(&subject.ttls(gate, -1).await), "when it is fenced");
+    assert!(outlives(&subject.ttls("TTL(wrapped), TTL(state)", 0).await), "when it is erased");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_floor_outlives_the_marker_and_blocks_minting_for_good() {
     if !Cql::is_there() {
