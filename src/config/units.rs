@@ -60,7 +60,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| format!("`{text}` is no size such as 16MiB, 64KiB or 1048576"))
 }
 
-/// As [`retention`] reads it.
+/// A retention such as `30d` or `720h`: whole hours, 1 to 65,535.
 pub fn parse_retention(text: &str) -> Result<Retention, String> {
     let seconds = parse_duration(text)?.as_secs_f64();
     let hours = seconds / 3600.0;
