@@ -53,9 +53,9 @@ impl Ending {
     async fn look(&self) -> Result<Duration, String> {
         let Foundation { store, clock, .. } = &self.foundation;
         let ended = ended_keks(&**store, &**clock).await.map_err(|error| error.to_string())?;
-        let (free, needed): (Vec<EndedKek>, Vec<EndedKek>) =
-            ended.into_iter().partition(|kek| kek.needed == 0);
-        self.metrics.ended_keks(needed.len(), free.len());
+        let (free, kept): (Vec<EndedKek>, Vec<EndedKek>) = ended.into_iter().partition(EndedKek::is_free);
+        let needed = kept.iter().filter(|kek| kek.needed > 0).count();
+        self.metrics.ended_keks(needed, kept.len() - needed, free.len());
         for EndedKek { id, .. } in &free {
             self.post.call(Wants::DestroyKek(id.clone())).await?;
         }

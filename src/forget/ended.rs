@@ -55,6 +55,15 @@ pub struct EndedKek {
     pub id: KekId,
     /// Keys that it wraps, that are not erased and that no hold keeps; one, if there is none and an hour of its day is open.
     pub needed: u64,
+    /// Of a hold's KEK, the hours that it keeps. It goes when the hold is lifted.
+    pub held: u64,
+}
+
+impl EndedKek {
+    /// Nothing of it is left.
+    pub fn is_free(&self) -> bool {
+        self.needed == 0 && self.held == 0
+    }
 }
 
 /// The KEKs whose day has ended and that still exist, the oldest first. Where there is one, all keys are scanned.
@@ -71,7 +80,7 @@ pub async fn ended_keks(store: &dyn KeyStore, clock: &dyn Clock) -> Result<Vec<E
     for KekRow { id, .. } in ended {
         let needs = Needs::of(store, &counts, &id).await?;
         let held = if id.is_of_a_hold() { needs.held.len() as u64 } else { 0 };
-        found.push(EndedKek { needed: needs.swept_first + held, id });
+        found.push(EndedKek { needed: needs.swept_first, held, id });
     }
     Ok(found)
 }

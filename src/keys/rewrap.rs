@@ -52,11 +52,11 @@ pub async fn rewrap(
     let Some(mut row) = store.hours(token, hour, hour).await?.pop() else { return Ok(()) };
     for round in 0..ROUNDS {
         let Some(terms) = terms(&row).filter(|terms| !terms.are_of(&row)) else { return Ok(()) };
-        if !holds(store, only).await? {
-            return Ok(());
-        }
         if round > 0 {
             tokio::time::sleep(PAUSE).await;
+        }
+        if !holds(store, only).await? {
+            return Ok(());
         }
         let kek = row.gate.kek.clone().ok_or(KeysError::Contradiction("a key without a KEK"))?;
         let seen = (row.gate.due, kek, row.gate.command);

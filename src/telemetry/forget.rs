@@ -49,14 +49,14 @@ impl ForgetMetrics {
             ),
             ended_keks: family.gauges(
                 "ended_keks",
-                "KEKs whose day has ended and that still exist, at the last look: needed by keys that are held or not swept, or about to go",
+                "KEKs whose day has ended and that still exist, at the last look: needed by keys that are not swept, of a hold in force, or about to go",
                 &["state"],
             ),
         };
         for outcome in ["erased", "refused", "incomplete"] {
             metrics.erasures.with_label_values(&[outcome]);
         }
-        metrics.ended_keks(0, 0);
+        metrics.ended_keks(0, 0, 0);
         metrics
     }
 
@@ -83,9 +83,9 @@ impl ForgetMetrics {
         self.sweep_lag.set(lag.as_secs_f64());
     }
 
-    /// So many KEKs whose day has ended wrap live keys, and so many do not.
-    pub fn ended_keks(&self, needed: usize, free: usize) {
-        for (state, count) in [("needed", needed), ("free", free)] {
+    /// So many KEKs whose day has ended wrap keys that are not swept, so many what a hold keeps, and so many nothing live.
+    pub fn ended_keks(&self, needed: usize, held: usize, free: usize) {
+        for (state, count) in [("needed", needed), ("held", held), ("free", free)] {
             self.ended_keks.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }

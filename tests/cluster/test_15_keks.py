@@ -128,7 +128,7 @@ def test_a_held_key_opens_when_its_day_is_over_and_every_copy_of_before_is_worth
     assert outcomes(world, "bravo", HOUR) == {"opened"}, "what is held opens"
     (held,) = [row for row in world.keys().read_rows() if row.wrapped]
     assert held.kek.startswith("hold/" + copy.rows[0].kek.removeprefix("day/"))
-    wait_until(lambda: ended(worker, "needed") == 1, 30, "its own KEK is seen to be needed", alive=worker)
+    wait_until(lambda: ended(worker, "held") == 1, 30, "its own KEK is seen to be kept", alive=worker)
     copy = Copy(world, expected=1)
     assert copy.opens() and copy.kek_file(world).exists(), "a copy of now opens"
 

@@ -64,7 +64,7 @@ fn a_kek_that_wraps_a_live_key_stays_whoever_calls() {
     assert_eq!(world.state_of(&ended()), (Some(KekState::Live), true));
     assert!(world.store.state().verdicts.is_empty(), "it leaves no trace");
     let found = world.runtime.block_on(ended_keks(&*world.store, &FakeClock)).expect("no trouble");
-    assert_eq!(found, [EndedKek { id: ended(), needed: 1 }]);
+    assert_eq!(found, [EndedKek { id: ended(), needed: 1, held: 0 }]);
 }
 
 #[test]
