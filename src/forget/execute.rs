@@ -194,8 +194,11 @@ async fn command(desk: &Desk, request: &Request, changes: &mut Changes<'_>) -> R
         Verdict::Retention { past, before } => {
             let change =
                 change(desk, request, past, before).ok_or(Trouble::Verdict(request.message.digest))?;
-            changes.make(change).await?;
-            Receipt { outcome: Outcome::RetentionSet, due: Some(past), ..receipt }
+            let (outcome, why) = match changes.make(change).await? {
+                true => (Outcome::RetentionSet, None),
+                false => (Outcome::Incomplete, Some(Why::NotConfirmed)),
+            };
+            Receipt { outcome, why, due: Some(past), ..receipt }
         }
         Verdict::Refused { why, due } => Receipt { why: Some(why), due, ..receipt },
     };

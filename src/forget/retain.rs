@@ -11,6 +11,7 @@ use super::execute::{Desk, Trouble, time};
 use super::marks;
 use crate::keys::{HourRow, KekVault, Keks, KeyStore, KeysError, Ring, Terms, rewrap};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Retention, Token};
+use crate::telemetry::{codes, warn};
 
 /// How long a change waits before it looks for hours once more: whoever read the old rule has minted by then, or has given up.
 pub const SETTLES_IN: Duration = Ring::LONGEST_FLIGHT.saturating_add(Duration::from_secs(5));
@@ -50,13 +51,15 @@ impl Change {
         self.retention < before || rows.iter().any(sooner)
     }
 
-    /// The rule first, so that whatever is minted by it from then on has its terms; then every hour that there is.
-    pub async fn make(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<(), Trouble> {
+    /// The rule first, so that whatever is minted by it from then on has its terms; then every hour that there is. False where
+    /// keys of an hour do not open, and it keeps what it has.
+    pub async fn make(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<bool, Trouble> {
         if !store.set_retention(self.token, self.before, Some(self.retention)).await? {
-            return Ok(());
+            return Ok(true);
         }
         failpoint!("retention-ruled");
         let only = Some((self.token, self.retention));
+        let mut is_whole = true;
         for row in store.hours(self.token, Hour(0), Hour(u32::MAX)).await? {
             let Some(terms) = self.terms(&row).filter(|terms| !terms.are_of(&row)) else { continue };
             // A day is looked through for what is due because it has a KEK.
@@ -65,16 +68,23 @@ impl Change {
                 Ok(()) => {}
                 // From a backup that is older than the end of its day: there is nothing left to keep.
                 Err(KeysError::KekDestroyed(_)) => {}
+                // No waiting mends it, and commands do not wait for it.
+                Err(error) if is_of_the_hour(&error) => {
+                    is_whole = false;
+                    warn!(codes::TERMS_KEPT, %error, "an hour keeps its due: its keys cannot be wrapped anew");
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(is_whole)
     }
 
     /// Once more, and then remembers that it is made: it is never made again, because hours that came later have terms of
     /// their own.
     pub async fn settle(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<(), Trouble> {
-        self.make(store, keks, now).await?;
+        if !self.make(store, keks, now).await? {
+            return Ok(());
+        }
         failpoint!("retention-made");
         marks::made(store, self.command).await?;
         failpoint!("retention-settled");
@@ -84,6 +94,12 @@ impl Change {
     pub async fn is_made(&self, store: &dyn KeyStore) -> Result<bool, Trouble> {
         Ok(marks::is_made(store, self.command).await?)
     }
+}
+
+/// What a person has to look at, and what concerns no other hour.
+fn is_of_the_hour(error: &KeysError) -> bool {
+    use KeysError::{Contradiction, KekDiffers, KekMissing, WrongKey};
+    matches!(error, Contradiction(_) | KekDiffers(_) | KekMissing(_) | WrongKey(_))
 }
 
 /// Makes changes, and settles them together: each waits for whoever had read the rule before it.
@@ -99,17 +115,17 @@ impl<'a> Changes<'a> {
         Self { desk, keks, open: Vec::new() }
     }
 
-    /// Two changes of one customer are made one after the other.
-    pub async fn make(&mut self, change: Change) -> Result<(), Trouble> {
+    /// Two changes of one customer are made one after the other. False where an hour keeps what it has.
+    pub async fn make(&mut self, change: Change) -> Result<bool, Trouble> {
         if change.is_made(&*self.desk.store).await? {
-            return Ok(());
+            return Ok(true);
         }
         if self.open.iter().any(|open| open.token == change.token) {
             self.settle().await?;
         }
-        change.make(&*self.desk.store, &self.keks, self.now().await?).await?;
+        let is_whole = change.make(&*self.desk.store, &self.keks, self.now().await?).await?;
         self.open.push(change);
-        Ok(())
+        Ok(is_whole)
     }
 
     pub fn are_settled(&self) -> bool {

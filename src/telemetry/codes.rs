@@ -133,6 +133,8 @@ codes! {
     KEK_DESTROYED = "HS1413";
     /// KEKs whose day has ended cannot be looked for or destroyed for now.
     KEKS_WAIT = "HS1414";
+    /// A change of a retention left an hour as it was: a person has to look at its keys.
+    TERMS_KEPT = "HS1415";
 
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";

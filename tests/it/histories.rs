@@ -632,6 +632,22 @@ fn on_a_server_they_end_as_the_model_says_too() {
     }
 }
 
+#[test]
+fn an_hour_whose_key_does_not_open_keeps_its_due_and_the_receipt_says_so() {
+    let (mut house, mut dice) = (House::new(On::File), Dice(7));
+    for hour in [BEFORE - 1, BEFORE] {
+        house.play(&Move::Mint { who: 0, hour, generation: 0 }, &mut dice).expect("minted");
+    }
+    house.world.sql(&format!("UPDATE key SET wrapped = randomblob(74) WHERE hour = {}", at(BEFORE).0));
+    let longer = Move::Retention { who: 0, hours: 50, signers: 1 };
+    let incomplete = Expected::Receipt(Outcome::Incomplete, Some(Why::NotConfirmed));
+    assert_eq!(house.play(&longer, &mut dice), Ok(incomplete));
+    let dues: Vec<u32> = house.hours().values().map(|is| is.due).collect();
+    assert_eq!(dues, [BEFORE + 50, BEFORE + 25], "the other one goes with the rule");
+    house.play(&Move::Mint { who: 0, hour: BEFORE + 1, generation: 0 }, &mut dice).expect("minted");
+    assert_eq!(house.hours()[&(0, BEFORE + 1)].due, BEFORE + 52);
+}
+
 fn random() -> u64 {
     u64::from_be_bytes(crate::world::random())
 }
