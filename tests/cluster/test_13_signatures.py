@@ -17,6 +17,7 @@ from world import World
 
 HOUR = now_ms() // HOUR_MS - 1
 KIND = "application/vnd.hourseal.command+json"
+EVERYTHING = ["erase", "erase-early", "hold", "release", "retention", "shorten"]
 
 
 @pytest.fixture(params=["file", "cql"])
@@ -30,8 +31,7 @@ class Office:
     def __init__(self, folder, binary):
         self.folder, self.binary = folder, binary
         folder.mkdir()
-        everything = ["erase", "erase-early", "hold", "release", "retention", "shorten"]
-        keys = [self.entry("dpo", everything), self.entry("legal", everything), self.entry("job", ["erase"])]
+        keys = [self.entry("dpo", EVERYTHING), self.entry("legal", EVERYTHING), self.entry("job", ["erase"])]
         self.trust = folder / "trust.json"
         self.trust.write_text(json.dumps({"version": 1, "keys": keys}))
         self.settings = {"control": {"require_signatures": True, "trust_store_file": str(self.trust)}}
@@ -258,7 +258,7 @@ def test_a_revoked_key_counts_no_more_and_while_the_trust_store_is_unreadable_co
     store = json.loads(trusted)
     for key in store["keys"]:
         key["revoked"] = key["name"] == "legal"
-    store["keys"].append(office.entry("successor", ["erase", "erase-early", "hold", "release"]))
+    store["keys"].append(office.entry("successor", EVERYTHING))
     office.trust.write_text(json.dumps(store))
     send("after")
     figures = {"kind": "unknown", "outcome": "unverified"}
