@@ -24,17 +24,6 @@ macro_rules! failpoint {
     };
 }
 
-/// Whether a process believes that what it read before it was stopped is still so (`testkit`): the control of those tests.
-macro_rules! credulous {
-    () => {{
-        #[cfg(feature = "testkit")]
-        let credulous = crate::testkit::credulous();
-        #[cfg(not(feature = "testkit"))]
-        let credulous = false;
-        credulous
-    }};
-}
-
 #[cfg(feature = "edges")]
 pub mod app;
 #[cfg(feature = "edges")]

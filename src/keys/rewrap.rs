@@ -77,7 +77,7 @@ pub async fn rewrap(
 }
 
 async fn holds(store: &dyn KeyStore, only: While) -> Result<bool, KeysError> {
-    let Some((token, retention)) = only.filter(|_| !credulous!()) else { return Ok(true) };
+    let Some((token, retention)) = only else { return Ok(true) };
     let customer = store.customer(token).await?;
     Ok(customer.and_then(|customer| customer.retention) == Some(retention))
 }

@@ -17,12 +17,6 @@ pub fn settles_in() -> Option<std::time::Duration> {
     Some(std::time::Duration::from_millis(text.parse().expect("a number of milliseconds")))
 }
 
-/// Whether an hour gets new terms without a look at what was ruled since (`HOURSEAL_TESTKIT_CREDULOUS=1`): the negative control.
-pub fn credulous() -> bool {
-    static CREDULOUS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *CREDULOUS.get_or_init(|| std::env::var_os("HOURSEAL_TESTKIT_CREDULOUS").is_some())
-}
-
 /// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
 pub fn transactions_off() -> bool {
     static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

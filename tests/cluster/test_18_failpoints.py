@@ -166,17 +166,6 @@ LATE = {
 @pytest.mark.parametrize("store", ["cql"], indirect=True)
 @pytest.mark.parametrize("name", LATE)
 def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, name):
-    goes_on_late(world, name)
-
-
-@pytest.mark.parametrize("store", ["cql"], indirect=True)
-def test_one_that_believes_what_it_had_read_loses_what_is_to_be_kept(world):
-    world.env["HOURSEAL_TESTKIT_CREDULOUS"] = "1"
-    with pytest.raises(AssertionError, match="'cargo': {'erased'}"):
-        goes_on_late(world, "rewrap")
-
-
-def goes_on_late(world: World, name: str):
     world.office.settings = {**world.office.settings, **BRISK}
     zombie = start(world, f"{name}/1/stop")
     world.await_drained()
