@@ -115,7 +115,8 @@ def ask_for_everything(world: World):
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_worker_that_dies_there_is_followed_by_one_that_ends_what_it_began(world, name, seed):
     times = seeded().randint(1, FAILPOINTS[name])
-    worker = start(world, f"{name}/{times}")
+    # It may die before it is ready: a first commit is one of no command.
+    worker = start(world, f"{name}/{times}", ready=False)
     deaths = []
 
     def until(condition, seconds: float, what: str):
@@ -128,7 +129,8 @@ def test_a_worker_that_dies_there_is_followed_by_one_that_ends_what_it_began(wor
 
         return wait_until(look, seconds, what, every=0.1)
 
-    world.await_drained()
+    until(lambda: worker.is_ready(), 60, "it is ready")
+    until(lambda: world.lag() == 0, 60, "the input is sealed")
     ask_for_everything(world)
     until(lambda: told(world) == ASKED, 60, f"every command has its receipt ({name}/{times})")
     world.set_hour(AFTER)
