@@ -75,7 +75,7 @@ fn run_ls(ls: &Ls) -> anyhow::Result<()> {
 }
 
 /// The customers that are asked for, by token. One that the store does not know is none.
-async fn customers(
+pub(super) async fn customers(
     store: &dyn KeyStore,
     only: Option<&CustomerId>,
 ) -> Result<Vec<(Token, Customer)>, StoreError> {

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::issue::{Issue, issue};
+use super::keys::customers;
 use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::edge::clock::SystemClock;
 use crate::forget::{Pending, PendingHour, pending};
@@ -101,32 +102,22 @@ pub fn run(command: RetentionCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Customers asked for by one listing.
-const PAGE: usize = 1_000;
-
 fn show(show: &Show) -> anyhow::Result<()> {
     let config = show.settings.load()?;
     let store = keystore::store(&config)?;
     let default = runtime::block_on(store.meta())?.map_err(Failure::from)?.default_retention;
-    let mut kept = Vec::new();
-    if let Some(customer) = &show.customer {
-        let token = store.token(customer);
-        let known = runtime::block_on(store.customer(token))?.map_err(Failure::from)?;
-        kept.push(Kept::of(Some(customer.as_str()), Some(token), known.as_ref(), default));
+    let found = runtime::block_on(customers(&*store, show.customer.as_ref()))?.map_err(Failure::from)?;
+    let kept: Vec<Kept> = if let Some(name) = &show.customer {
+        let known = found.first().map(|(_, customer)| customer);
+        vec![Kept::of(Some(name.as_str()), Some(store.token(name)), known, default)]
     } else {
-        kept.push(Kept::of(None, None, None, default));
-        let mut after = None;
-        loop {
-            let page = runtime::block_on(store.customers(after, PAGE))?.map_err(Failure::from)?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(*last);
-            let own = page.iter().filter(|(_, customer)| customer.retention.is_some());
-            kept.extend(own.map(|(token, customer)| {
+        let own =
+            found.iter().filter(|(_, customer)| customer.retention.is_some()).map(|(token, customer)| {
                 let name = customer.name.as_ref().map(CustomerId::as_str);
                 Kept::of(name, Some(*token), Some(customer), default)
-            }));
-        }
-    }
+            });
+        std::iter::once(Kept::of(None, None, None, default)).chain(own).collect()
+    };
     if show.json {
         return kept.iter().try_for_each(|kept| output::line(&kept.to_json().to_string()));
     }

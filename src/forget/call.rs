@@ -3,8 +3,7 @@
 //! They ask for no more than every worker does by itself, so nobody signs them; what they come to is decided when they are
 //! executed.
 
-use ring::digest::{SHA256, digest};
-
+use super::command::sha_256;
 use crate::model::{Digest, Due, KekId};
 
 /// What a call asks for.
@@ -63,7 +62,7 @@ impl Call {
             _ => return None,
         };
         let nonce = u64::from_str_radix(nonce, 16).ok()?;
-        let digest = Digest::from_slice(digest(&SHA256, value).as_ref())?;
+        let digest = sha_256(value);
         (Self::record(&wants, nonce) == value).then(|| Self { id: id.to_owned(), wants, digest })
     }
 }

@@ -146,7 +146,7 @@ impl<'a> Unverified<'a> {
     }
 }
 
-fn sha_256(bytes: &[u8]) -> Digest {
+pub(super) fn sha_256(bytes: &[u8]) -> Digest {
     Digest::from_slice(digest(&SHA256, bytes).as_ref()).expect("SHA-256 gives 32 bytes")
 }
 

@@ -7,16 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use super::command::sha_256;
 use super::execute::{Desk, Trouble, lease_after, time};
 use super::{Call, DISKS, Deed, Outcome, Receipt};
 use crate::keys::{
     DueHour, HoldId, HourRow, KekRow, KekState, Keks, KeyRow, KeyState, KeyStore, Meta, StoreError, Stored,
     Terms, rewrap,
 };
-use crate::model::{Clock, Due, Hour, KekId, Millis, Token};
+use crate::model::{Clock, Digest, Due, Hour, KekId, Millis, Token};
 use crate::telemetry::{codes, warn};
 
 /// Beyond the end of the day and the longest lease, in milliseconds: for clocks and slow mints.
@@ -167,8 +167,8 @@ impl Needs {
 
 /// What stands for a hold in the id of its KEK: SHA-256("hourseal/1 hold" ‖ id)[0..16].
 fn hold_digest(HoldId(id): &HoldId) -> [u8; 16] {
-    let digest = digest(&SHA256, &[b"hourseal/1 hold", id.as_slice()].concat());
-    *digest.as_ref().first_chunk().expect("SHA-256 gives 32 bytes")
+    let Digest(hash) = sha_256(&[b"hourseal/1 hold", id.as_slice()].concat());
+    *hash.first_chunk().expect("SHA-256 gives 32 bytes")
 }
 
 /// The first and the last hour of its day.

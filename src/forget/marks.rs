@@ -3,8 +3,7 @@
 //! A process that is stopped in the midst of a command and goes on after another took over does again what was undone since.
 //! It looks here after what it did, or on the condition of what it saw.
 
-use ring::digest::{SHA256, digest};
-
+use super::command::sha_256;
 use crate::keys::{Hold, HoldId, KeyStore, Placed, StoreError};
 use crate::model::Digest;
 
@@ -16,8 +15,7 @@ struct Mark {
 
 impl Mark {
     fn of(kind: &str, bytes: &[u8]) -> Self {
-        let hash = digest(&SHA256, &[b"hourseal/1 ", kind.as_bytes(), b" ", bytes].concat());
-        let digest = Digest::from_slice(hash.as_ref()).expect("SHA-256 gives 32 bytes");
+        let digest = sha_256(&[b"hourseal/1 ", kind.as_bytes(), b" ", bytes].concat());
         Self { digest, id: format!("~{kind}/{digest}") }
     }
 

@@ -143,7 +143,6 @@ struct FakeState {
     late_hold: Option<Hour>,
     keks: BTreeMap<KekId, KekState>,
     closed: BTreeSet<Token>,
-    retention: BTreeMap<Token, Retention>,
     mark: Option<i64>,
     /// How many more calls it answers before it is away; `None` = all.
     answers: Option<usize>,
@@ -394,13 +393,11 @@ impl KeyStore for FakeStore {
 
     async fn set_retention(
         &self,
-        token: Token,
+        _: Token,
         _: Option<Retention>,
-        to: Option<Retention>,
+        _: Option<Retention>,
     ) -> Result<bool, StoreError> {
-        let mut state = self.call("set_retention")?;
-        state.retention.extend(to.map(|to| (token, to)));
-        Ok(true)
+        unreachable!("there are no customers here: `tests/it` has the real stores")
     }
 
     async fn raise_floor(&self, _: Token, _: Hour) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from itertools import islice
 
 import pytest
@@ -109,8 +110,6 @@ def test_what_is_kept_for_less_takes_two_people_and_its_receipt_says_until_when_
 
 
 def iso(hour: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(hour * 3_600, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
