@@ -33,12 +33,11 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what 
 HOUR = now_ms() // HOUR_MS - 1
 CUSTOMERS = [b"acme", *(b"kept-%d" % number for number in range(9))]
 # Its clock leaps: pre-minting would take the kept keys for spent ones.
-SETTINGS = {**DUE_SOON, "ring": {"premint": "0s"}}
 
 
 @pytest.fixture
 def world(kafka, make_world) -> World:
-    world = make_world(kafka, binary=TESTKIT, settings=SETTINGS)
+    world = make_world(kafka, binary=TESTKIT, settings=DUE_SOON)
     world.set_clock(hours=0)
     return world
 

@@ -186,8 +186,10 @@ def test_no_forgery_has_an_effect_and_what_is_verified_gets_one_refusal(world):
     office = world.office
     dpo, job, stranger = office.seed("dpo"), office.seed("job"), SigningKey.generate()
     early, due = command(world, "f-1"), {"reason": "retention-end"}
-    flipped = bytearray(enveloped(early, dpo, office.seed("legal")))
-    flipped[flipped.index(b'"sig": "') + 20] ^= 1
+    signed = enveloped(early, dpo, office.seed("legal"))
+    at = signed.index(b'"sig": "') + 20
+    # Still base64, whatever stood there: another signature, and no envelope that cannot be read.
+    flipped = signed[:at] + (b"B" if signed[at : at + 1] == b"A" else b"A") + signed[at + 1 :]
     counted = [
         early,  # not signed
         enveloped(early),
@@ -205,7 +207,7 @@ def test_no_forgery_has_an_effect_and_what_is_verified_gets_one_refusal(world):
     refused = {
         "one key": enveloped(early, dpo),
         "one key twice": enveloped(early, dpo, dpo),
-        "a bad second one": bytes(flipped),
+        "a bad second one": flipped,
         "without the right": enveloped(early, dpo, job),
         "a hold without the right": enveloped(command(world, "f-5", type="hold", hold="h", reason=None), job),
         "elsewhere": enveloped(command(world, "f-6", deployment="ee" * 16), dpo, office.seed("legal")),

@@ -24,7 +24,7 @@ from world import LONG, TESTKIT, World, seeded
 
 HOUR = now_ms() // HOUR_MS - 1
 # No key is made for an hour in which nothing comes: the hours are counted.
-SWEEPING = {"retention": {"default": "2h", "sweep": "1s"}, "ring": {"premint": "0s"}}
+SWEEPING = {"retention": {"default": "2h", "sweep": "1s"}}
 
 
 class Swept(NamedTuple):

@@ -18,7 +18,7 @@ from test_8_erase import events, outcomes
 from world import LONG, TESTKIT, World, seeded
 
 HOUR = now_ms() // HOUR_MS - 1
-SETTINGS = {"retention": {"default": "2h", "sweep": "1s"}, "ring": {"premint": "0s"}, "kek": {"destroy": "1s"}}
+SETTINGS = {"retention": {"default": "2h", "sweep": "1s"}, "kek": {"destroy": "1s"}}
 DUE = HOUR + 3
 # An hour after the day of due, and the grace, have ended.
 AFTER = (DUE // 24 + 1) * 24 + 1

@@ -15,7 +15,7 @@ HOURS = [LAST - 3, LAST - 2, LAST - 1, LAST]
 SEGMENT = 2 << 20
 # Of four hours and two customers: 1 GiB, or 24 MiB.
 PER_HOUR = (1 << 30) // 8_192 // 8 if LONG else 375
-SETTINGS = {"retention": {"default": "24h", "sweep": "1s"}, "ring": {"premint": "0s"}}
+SETTINGS = {"retention": {"default": "24h", "sweep": "1s"}}
 
 
 def of(customer: bytes, hour: int):

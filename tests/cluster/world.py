@@ -149,6 +149,8 @@ class World:
             "lane": {"count": lanes},
             "kek": {"provider": "file", "path": str(self.vault), "root_key_file": str(self.root_key_file), "destroy": "0s"},
             "retention": {"default": "40d", "sweep": "0s"},
+            # In the last minutes of an hour it would mint keys that no test has asked for.
+            "ring": {"premint": "0s"},
             "control": {"require_signatures": False},
             "admin": {"listen": f"127.0.0.1:{self._admin_ports[instance]}"},
             "log": {"format": "json"},
