@@ -17,6 +17,7 @@ mod observer;
 mod preminting;
 mod process;
 mod run;
+mod scrubbing;
 mod starts;
 mod sweeping;
 mod topics;

@@ -19,6 +19,7 @@ use super::logging::start_logging;
 use super::observer::LaneObserver;
 use super::preminting::Preminting;
 use super::run::RunOptions;
+use super::scrubbing::Scrubbing;
 use super::starts::StoreStarts;
 use super::sweeping::Sweeping;
 use super::topics::ready_topics;
@@ -157,6 +158,9 @@ impl Process {
         if self.config.control.execute && !self.config.retention.sweep.is_zero() {
             tasks.push(runtime.spawn(self.sweeping(seat.clone()).watch(self.stop.clone())).abort_handle());
         }
+        if self.config.control.execute {
+            tasks.push(runtime.spawn(self.scrubbing(seat.clone()).watch()).abort_handle());
+        }
         if self.config.control.execute && !self.config.kek.destroy.is_zero() {
             tasks.push(runtime.spawn(self.ending(seat).watch(self.stop.clone())).abort_handle());
         }
@@ -210,6 +214,19 @@ impl Process {
             every: self.config.retention.sweep,
             seat,
             barrier: self.barrier.clone(),
+        }
+    }
+
+    fn scrubbing(&self, seat: Seat) -> Scrubbing {
+        let ours = std::iter::once(&self.config.kafka.group);
+        Scrubbing {
+            foundation: self.foundation.clone(),
+            metrics: self.telemetry.forget(),
+            client: self.client.clone(),
+            topic: self.config.topics.input.clone(),
+            groups: ours.chain(&self.config.scrub.groups).cloned().collect(),
+            every: self.config.scrub.every,
+            seat,
         }
     }
 

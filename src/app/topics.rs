@@ -26,6 +26,7 @@ pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
         names: names.into_iter().chain(checkpoints).map(|(role, name)| (role, name.clone())).collect(),
         longest,
         partition_as_input: config.seal.partitioner == Partitioner::Input,
+        scrub: Some(config.scrub.every).filter(|every| !every.is_zero()),
     }
 }
 
@@ -44,6 +45,10 @@ pub(super) async fn ready_topics(
         }
     }
     let facts = admin.inspect(&plan).await?.accept(&plan)?;
+    if let Some(input) = facts.get(&Role::Input) {
+        let window = input.plaintext_window(plan.scrub);
+        info!(codes::PLAINTEXT_WINDOW, %window, "the input keeps plaintext that is sealed already, from then on");
+    }
     let bytes = |role| facts.get(&role).map_or(0, TopicFacts::max_message_bytes);
     let bytes = |role| usize::try_from(bytes(role)).unwrap_or(usize::MAX);
     let partitions = facts.get(&Role::Output).map_or(0, |facts| facts.partitions);

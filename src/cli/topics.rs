@@ -1,12 +1,16 @@
 //! `hourseal topics`
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Failure, Settings, output, runtime};
 use crate::app::{client_settings, topic_plan};
 use crate::config::Config;
-use crate::edge::kafka::admin::{AdminError, Inspection, Role, TopicAdmin, TopicFacts, TopicPlan};
+use crate::edge::kafka::admin::{
+    AdminError, Inspection, PlaintextWindow, Role, TopicAdmin, TopicFacts, TopicPlan,
+};
 
 #[derive(Subcommand)]
 pub enum Topics {
@@ -83,6 +87,12 @@ fn print_json(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
             .to_string(),
         )?;
     }
+    if let Some(window) = plaintext_window(plan, inspection) {
+        let ms = |time: Option<Duration>| time.map(|time| time.as_millis());
+        output::line(
+            &json!({ "plaintext_ms": { "busy": ms(window.busy()), "idle": ms(window.idle()) } }).to_string(),
+        )?;
+    }
     for finding in &inspection.findings {
         output::line(
             &json!({
@@ -114,7 +124,13 @@ fn print_table(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> 
     };
     let rows: Vec<_> = plan.roles().map(row).collect();
     output::text(&output::table(&["ROLE", "TOPIC", "PARTITIONS", "MAX BYTES", "STATE"], &rows))?;
-    inspection.findings.iter().try_for_each(|finding| output::line(&finding.to_string()))
+    inspection.findings.iter().try_for_each(|finding| output::line(&finding.to_string()))?;
+    plaintext_window(plan, inspection)
+        .map_or(Ok(()), |window| output::line(&format!("sealed plaintext stays in the input for {window}")))
+}
+
+fn plaintext_window(plan: &TopicPlan, inspection: &Inspection) -> Option<PlaintextWindow> {
+    inspection.facts.get(&Role::Input).map(|facts| facts.plaintext_window(plan.scrub))
 }
 
 fn run_create(create: &Create) -> anyhow::Result<()> {

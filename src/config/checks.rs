@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, ConfigError, Event, Lane, Retentions, Ring, Seal, Store, Topics};
+use super::{Config, ConfigError, Event, Lane, Retentions, Ring, Scrub, Seal, Store, Topics};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -14,6 +14,7 @@ pub(super) fn all(config: &Config) -> Result<(), ConfigError> {
     lane(&config.lane, config.event.max_bytes)?;
     ring(&config.ring)?;
     retention(&config.retention)?;
+    scrub(&config.scrub)?;
     at_most("kek.destroy", config.kek.destroy, 24 * HOUR)?;
     fleet(config)
 }
@@ -106,6 +107,17 @@ fn ring(ring: &Ring) -> Result<(), ConfigError> {
 
 fn retention(retention: &Retentions) -> Result<(), ConfigError> {
     at_most("retention.sweep", retention.sweep, HOUR)
+}
+
+fn scrub(scrub: &Scrub) -> Result<(), ConfigError> {
+    if !scrub.every.is_zero() {
+        at_least("scrub.every", scrub.every, Duration::from_secs(1))?;
+    }
+    at_most("scrub.every", scrub.every, HOUR)?;
+    match scrub.groups.iter().any(String::is_empty) {
+        true => Err(ConfigError::value("scrub.groups", "has a group without a name".to_owned())),
+        false => Ok(()),
+    }
 }
 
 fn within(key: &str, number: u64, least: u64, most: u64) -> Result<(), ConfigError> {

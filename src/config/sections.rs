@@ -175,6 +175,17 @@ pub struct Control {
     pub require_signatures: bool,
 }
 
+/// `[scrub]`: deleting the input's plaintext once it is sealed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scrub {
+    /// How often; zero = never.
+    #[serde(deserialize_with = "units::duration")]
+    pub every: Duration,
+    /// Other consumer groups that read the input.
+    pub groups: Vec<String>,
+}
+
 /// `[receipts]`: their log (`schemas/receipt-log.md`).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -156,6 +156,10 @@ fn refusals_name_the_key_and_the_rule() {
     assert!(late.starts_with("`kek.destroy` is 1day 1h, more than 1day"), "{late}");
     let seldom = refusal("[retention]\nsweep = '61m'");
     assert!(seldom.starts_with("`retention.sweep` is 1h 1m, more than 1h"), "{seldom}");
+    let hasty = refusal("[scrub]\nevery = '10ms'");
+    assert!(hasty.starts_with("`scrub.every` is 10ms, less than 1s"), "{hasty}");
+    let nameless = refusal("[scrub]\ngroups = ['']");
+    assert!(nameless.starts_with("`scrub.groups` has a group without a name"), "{nameless}");
     let twins = refusal("[topics]\noutput = 'jobs'");
     assert_eq!(twins, "`topics.output` and `topics.input` are both `jobs`");
     let small = refusal("[lane]\nbatch_bytes = '64KiB'");

@@ -21,6 +21,7 @@ mod marks;
 mod receipt;
 mod restore;
 mod retain;
+mod scrub;
 mod signing;
 mod step;
 mod sweep;
@@ -41,6 +42,7 @@ pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailEr
 pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
 pub use retain::SETTLES_IN;
+pub use scrub::{Committed, scrub_ends};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer, Tally};
 pub use sweep::{NotSwept, Pending, PendingHour, SWEEP_HOURS, SWEPT_HEADER, SweptBatch, SweptHour, pending};

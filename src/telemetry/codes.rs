@@ -135,6 +135,10 @@ codes! {
     KEKS_WAIT = "HS1414";
     /// A change of a retention left an hour as it was: a person has to look at its keys.
     TERMS_KEPT = "HS1415";
+    /// How long the input topic keeps plaintext that is sealed.
+    PLAINTEXT_WINDOW = "HS1416";
+    /// The input's sealed plaintext cannot be deleted for now, or its age is not known.
+    SCRUB_WAITS = "HS1417";
 
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";

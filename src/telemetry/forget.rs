@@ -17,6 +17,7 @@ pub struct ForgetMetrics {
     overdue_hours: IntGauge,
     sweep_lag: Gauge,
     ended_keks: IntGaugeVec,
+    exposure: Gauge,
 }
 
 impl ForgetMetrics {
@@ -51,6 +52,10 @@ impl ForgetMetrics {
                 "ended_keks",
                 "KEKs whose day has ended and that still exist, at the last look: needed by keys that are not swept, of a hold in force, or about to go",
                 &["state"],
+            ),
+            exposure: family.second(
+                "plaintext_exposure_seconds",
+                "Age of the oldest record that the input topic still holds, by its record time, at the last look",
             ),
         };
         for outcome in ["erased", "refused", "incomplete"] {
@@ -88,6 +93,11 @@ impl ForgetMetrics {
         for (state, count) in [("needed", needed), ("held", held), ("free", free)] {
             self.ended_keks.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// The oldest record of the input is so old.
+    pub fn exposes(&self, age: Duration) {
+        self.exposure.set(age.as_secs_f64());
     }
 
     /// A receipt made at `at_seconds` (since the epoch) reached this process's ring after `took`.

@@ -11,6 +11,9 @@ pub enum AdminError {
     /// A right is missing.
     #[error("the right {right} is denied for {}", list(topics))]
     Denied { right: &'static str, topics: Vec<String> },
+    /// The offsets of a consumer group may not be seen.
+    #[error("the right DESCRIBE is denied for group `{0}`")]
+    GroupDenied(String),
     /// Topics that must exist do not.
     #[error("{} not there", list(.0) + if .0.len() == 1 { " is" } else { " are" })]
     Missing(Vec<String>),
@@ -38,6 +41,7 @@ impl AdminError {
             Self::Denied { .. } => {
                 "grant the right, or let an administrator create the topics and set `topics.create = false`"
             }
+            Self::GroupDenied(_) => "grant the right DESCRIBE on the group",
             Self::Missing(_) => "create them with `hourseal topics create`, or set `topics.create = true`",
             Self::NotCreated { .. } => "check the brokers' logs; `hourseal topics check` says what is there",
             Self::Refused(_) => "change the topics' settings; hourseal never changes a topic that exists",

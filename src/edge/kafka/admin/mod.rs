@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
 
 pub use error::AdminError;
-pub use rules::{Finding, Role, TopicFacts, TopicPlan};
+pub use rules::{Finding, PlaintextWindow, Role, TopicFacts, TopicPlan};
 
 /// How long the cluster may take to answer one request.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -53,7 +54,7 @@ impl Inspection {
 /// A client for topics.
 pub struct TopicAdmin {
     client: Arc<AdminClient<DefaultClientContext>>,
-    bootstrap: String,
+    settings: ClientSettings,
 }
 
 impl TopicAdmin {
@@ -61,7 +62,7 @@ impl TopicAdmin {
     /// When librdkafka refuses a setting; the cluster is not asked yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, AdminError> {
         let client = settings.base().create().map_err(|error| AdminError::Client(error.to_string()))?;
-        Ok(Self { client: Arc::new(client), bootstrap: settings.bootstrap.clone() })
+        Ok(Self { client: Arc::new(client), settings: settings.clone() })
     }
 
     /// Looks at every topic of the plan.
@@ -139,6 +140,32 @@ impl TopicAdmin {
         Ok(())
     }
 
+    /// What a group has committed of a topic: the next offset of each partition of which it has committed any.
+    ///
+    /// # Errors
+    /// [`AdminError::GroupDenied`] without the right DESCRIBE on the group.
+    pub async fn committed(&self, topic: &str, group: &str) -> Result<BTreeMap<i32, i64>, AdminError> {
+        let partitions = self.partition_counts().await?.get(topic).copied().unwrap_or(0);
+        let mut asked = TopicPartitionList::new();
+        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+            asked.add_partition(topic, partition);
+        }
+        // It joins no group: it asks as its member would.
+        let consumer: BaseConsumer =
+            self.settings.base().set("group.id", group).create().map_err(|error| self.unreachable(&error))?;
+        let answer = tokio::task::spawn_blocking(move || consumer.committed_offsets(asked, PATIENCE)).await;
+        let answer = answer.map_err(|error| AdminError::Client(error.to_string()))?;
+        let committed = answer.map_err(|error| match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => AdminError::GroupDenied(group.to_owned()),
+            _ => self.unreachable(&error),
+        })?;
+        let offsets = committed.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(next) => Some((element.partition(), next)),
+            _ => None,
+        });
+        Ok(offsets.collect())
+    }
+
     /// One request for all of them, so that either a right is missing for all or the rest is not half done.
     async fn create_topics(
         &self,
@@ -214,16 +241,17 @@ impl TopicAdmin {
                 Ok(Some(entries.filter_map(|entry| entry.value.map(|value| (entry.name, value))).collect()))
             }
             Some(Err(code)) if is_denied(code) => Ok(None),
-            Some(Err(code)) => {
-                Err(AdminError::Unreachable { bootstrap: self.bootstrap.clone(), why: format!("{code:?}") })
-            }
+            Some(Err(code)) => Err(AdminError::Unreachable {
+                bootstrap: self.settings.bootstrap.clone(),
+                why: format!("{code:?}"),
+            }),
             None => Err(AdminError::Client("an empty answer to describe_configs".to_owned())),
         }
     }
 
     fn unreachable(&self, error: &rdkafka::error::KafkaError) -> AdminError {
         let why = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}"));
-        AdminError::Unreachable { bootstrap: self.bootstrap.clone(), why }
+        AdminError::Unreachable { bootstrap: self.settings.bootstrap.clone(), why }
     }
 }
 

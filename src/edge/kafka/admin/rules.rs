@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::time::Duration;
 
 use crate::model::{MILLIS_PER_HOUR, Retention};
 
@@ -55,6 +56,8 @@ pub struct TopicPlan {
     pub longest: Retention,
     /// Sealed records go to the number of their input's partition.
     pub partition_as_input: bool,
+    /// `scrub.every`, where sealed plaintext is deleted from the input.
+    pub scrub: Option<Duration>,
 }
 
 impl TopicPlan {
@@ -87,6 +90,13 @@ impl TopicFacts {
         self.settings.get(name).map_or("", String::as_str)
     }
 
+    /// How long the input, which this is, keeps plaintext that is sealed.
+    pub fn plaintext_window(&self, scrub: Option<Duration>) -> PlaintextWindow {
+        // -1, or not told: for ever, as far as is known.
+        let time = |name| self.number(name).and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        PlaintextWindow { retention: time("retention.ms"), segment: time("segment.ms"), scrub }
+    }
+
     fn number(&self, name: &str) -> Option<i64> {
         self.setting(name).parse().ok()
     }
@@ -94,6 +104,43 @@ impl TopicFacts {
     /// Bytes of the largest record batch that the topic takes; 0 where the broker did not say.
     pub fn max_message_bytes(&self) -> u64 {
         self.number("max.message.bytes").and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+    }
+}
+
+/// How long the input keeps plaintext that is sealed, as far as its settings say. The broker deletes whole segments, and looks
+/// for them every `log.retention.check.interval.ms`; it unlinks their files `file.delete.delay.ms` later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlaintextWindow {
+    /// `retention.ms`; `None` = for ever.
+    retention: Option<Duration>,
+    /// `segment.ms`; `None` = not told by the broker.
+    segment: Option<Duration>,
+    scrub: Option<Duration>,
+}
+
+impl PlaintextWindow {
+    /// Of a partition that is written to: an active segment is deleted once the next record has begun another.
+    pub fn busy(&self) -> Option<Duration> {
+        Some(self.scrub.or(self.retention)?.saturating_add(self.segment?))
+    }
+
+    /// Of a partition that nobody writes to any more: only its retention ends its active segment.
+    pub fn idle(&self) -> Option<Duration> {
+        self.retention
+    }
+}
+
+impl fmt::Display for PlaintextWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let long = |time: Option<Duration>| {
+            time.map_or_else(|| "for ever".to_owned(), |it| humantime::format_duration(it).to_string())
+        };
+        let by = if self.scrub.is_some() { "scrub.every + segment.ms" } else { "retention.ms + segment.ms" };
+        let (busy, idle) = (long(self.busy()), long(self.idle()));
+        write!(
+            f,
+            "{busy} in a partition that is written to ({by}), {idle} in one that is not (retention.ms), and until the broker looks"
+        )
     }
 }
 
@@ -117,6 +164,7 @@ impl fmt::Display for Finding {
 /// Every rule that an existing topic breaks.
 pub fn findings(plan: &TopicPlan, facts: &BTreeMap<Role, TopicFacts>) -> Vec<Finding> {
     let mut findings = Findings { plan, facts, found: Vec::new() };
+    findings.input();
     findings.output();
     findings.sizes();
     findings.single_partition(Role::Control, "its partition's owner is the one that executes commands");
@@ -135,6 +183,14 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
+    fn input(&mut self) {
+        let Some(facts) = self.facts.get(&Role::Input).filter(|_| self.plan.scrub.is_some()) else { return };
+        if !facts.setting("cleanup.policy").contains("delete") {
+            let why = "`scrub.every` has records deleted, which a topic that is only compacted refuses";
+            self.add(Role::Input, "cleanup.policy", "delete".to_owned(), why);
+        }
+    }
+
     fn output(&mut self) {
         let Some(facts) = self.facts.get(&Role::Output) else { return };
         self.not_compacted(Role::Output, "compaction drops all but the last record of a key");
@@ -255,6 +311,7 @@ mod tests {
             names: Role::ALL.map(|role| (role, format!("jobs.{role}"))).into(),
             longest: Retention::hours(720).expect("not zero"),
             partition_as_input: false,
+            scrub: None,
         }
     }
 
@@ -310,6 +367,43 @@ mod tests {
         let hours = |hours: i64| (hours * MILLIS_PER_HOUR).to_string();
         assert_eq!(with(Role::Output, "retention.ms", &hours(722)), []);
         assert_eq!(with(Role::Output, "retention.ms", &hours(721)).len(), 1);
+    }
+
+    #[test]
+    fn what_is_scrubbed_must_be_deletable() {
+        let scrubbed = TopicPlan { scrub: Some(Duration::from_secs(60)), ..plan() };
+        let mut facts = good();
+        for (policy, broken) in [("delete", 0), ("compact,delete", 0), ("compact", 1)] {
+            let input = facts.get_mut(&Role::Input).expect("there");
+            input.settings.insert("cleanup.policy".to_owned(), policy.to_owned());
+            assert_eq!(findings(&scrubbed, &facts).len(), broken, "{policy}");
+            assert_eq!(findings(&plan(), &facts), []);
+        }
+    }
+
+    #[test]
+    fn the_window_of_plaintext_is_said_as_long_as_it_is() {
+        let input = |settings: &[(&str, &str)]| {
+            let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            TopicFacts { partitions: 1, settings: settings.collect() }
+        };
+        let hour = Duration::from_secs(3_600);
+        let usual = input(&[("retention.ms", "604800000"), ("segment.ms", "3600000")]);
+        let window = usual.plaintext_window(None);
+        assert_eq!((window.busy(), window.idle()), (Some(169 * hour), Some(168 * hour)));
+        let scrubbed = usual.plaintext_window(Some(Duration::from_secs(60)));
+        assert_eq!(
+            (scrubbed.busy(), scrubbed.idle()),
+            (Some(hour + Duration::from_secs(60)), Some(168 * hour))
+        );
+        assert_eq!(
+            scrubbed.to_string(),
+            "1h 1m in a partition that is written to (scrub.every + segment.ms), 7days in one that is not (retention.ms), \
+             and until the broker looks"
+        );
+        let kept = input(&[("retention.ms", "-1"), ("segment.ms", "3600000")]);
+        assert_eq!(kept.plaintext_window(None).busy(), None);
+        assert_eq!(input(&[]).plaintext_window(Some(hour)).busy(), None, "what is not told is not promised");
     }
 
     #[test]

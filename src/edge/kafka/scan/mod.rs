@@ -41,6 +41,15 @@ pub enum Range {
     ExistingAndNew,
     /// Only what comes.
     New,
+    /// The first record of each partition.
+    First,
+}
+
+impl Range {
+    /// Whether it ends by itself.
+    fn ends(self) -> bool {
+        matches!(self, Self::Existing | Self::First)
+    }
 }
 
 /// What the next look at the topic gave.
@@ -78,7 +87,7 @@ pub struct Scan {
 impl Scan {
     /// Looks up the topic's partitions and ends, and begins to read.
     pub fn begin(settings: &ClientSettings, topic: &str, range: Range) -> Result<Self, ScanError> {
-        let consumer = consumer(settings)?;
+        let consumer = consumer(settings, range)?;
         let bootstrap = settings.bootstrap.clone();
         let mut scan = Self { consumer, bootstrap, topic: topic.to_owned(), range, open: BTreeMap::new() };
         let mut start = TopicPartitionList::new();
@@ -91,7 +100,7 @@ impl Scan {
             start
                 .add_partition_offset(topic, partition, Offset::Offset(from))
                 .map_err(|error| scan.explain(&error))?;
-            if range != Range::Existing || low < end {
+            if !range.ends() || low < end {
                 scan.open.insert(partition, end);
             }
         }
@@ -110,6 +119,9 @@ impl Scan {
             match self.consumer.poll(wait.min(Duration::from_millis(500))) {
                 Some(Ok(message)) => {
                     if let Some(record) = take(&self.topic, self.range, &mut self.open, &message) {
+                        if self.range == Range::First {
+                            self.leave(record.partition)?;
+                        }
                         return Ok(Next::Record(record));
                     }
                 }
@@ -119,10 +131,10 @@ impl Scan {
                 None => {}
             }
             let waited = since.elapsed();
-            if self.range != Range::Existing && waited >= wait {
+            if !self.range.ends() && waited >= wait {
                 return Ok(Next::Idle);
             }
-            if self.range == Range::Existing && waited > PATIENCE * 2 {
+            if self.range.ends() && waited > PATIENCE * 2 {
                 let why = format!("silent for {} s", waited.as_secs());
                 return Err(ScanError::Unreachable { bootstrap: self.bootstrap.clone(), why });
             }
@@ -139,7 +151,7 @@ impl Scan {
 
     /// Transaction markers have offsets and are no records: only the client knows that nothing comes after the last one.
     fn at_end(&mut self, partition: i32) {
-        if self.range == Range::Existing {
+        if self.range.ends() {
             self.open.remove(&partition);
         }
     }
@@ -173,7 +185,7 @@ impl Scan {
 }
 
 /// A consumer that joins no group: librdkafka wants a group's name all the same.
-fn consumer(settings: &ClientSettings) -> Result<BaseConsumer, ScanError> {
+fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer, ScanError> {
     let mut config = settings.base();
     for (key, value) in [
         ("group.id", "hourseal.scan"),
@@ -186,6 +198,10 @@ fn consumer(settings: &ClientSettings) -> Result<BaseConsumer, ScanError> {
         ("check.crcs", "true"),
     ] {
         config.set(key, value);
+    }
+    if range == Range::First {
+        // One batch of each partition: the broker sends a whole one, however large.
+        config.set("queued.min.messages", "1").set("fetch.message.max.bytes", "1");
     }
     config.create().map_err(|error| ScanError::Client(error.to_string()))
 }
@@ -211,7 +227,7 @@ fn take(
     message: &BorrowedMessage<'_>,
 ) -> Option<Scanned> {
     let (partition, offset) = (message.partition(), message.offset());
-    if range == Range::Existing {
+    if range.ends() {
         let end = *open.get(&partition)?;
         if offset + 1 >= end {
             open.remove(&partition);
