@@ -10,8 +10,9 @@ pub type Committed = BTreeMap<i32, i64>;
 pub fn scrub_ends(groups: &[Committed]) -> BTreeMap<i32, i64> {
     let Some((first, others)) = groups.split_first() else { return BTreeMap::new() };
     let slowest = |(partition, next): (&i32, &i64)| {
-        let of_others = others.iter().map(|group| group.get(partition).copied());
-        of_others.fold(Some(*next), |least, next| Some(least?.min(next?))).map(|end| (*partition, end))
+        let end =
+            others.iter().try_fold(*next, |least, group| group.get(partition).map(|next| least.min(*next)));
+        end.map(|end| (*partition, end))
     };
     first.iter().filter_map(slowest).collect()
 }
