@@ -43,12 +43,12 @@ pub(super) struct Process {
     options: RunOptions,
     pub(super) foundation: Foundation,
     meta: Meta,
-    sizes: TopicSizes,
+    pub(super) sizes: TopicSizes,
     pub(super) client: ClientSettings,
     pub(super) telemetry: Telemetry,
     pub(super) stop: Stop,
     /// Opened when every receipt of the beginning has been applied.
-    barrier: Barrier,
+    pub(super) barrier: Barrier,
 }
 
 /// A thread's name and how it ended.
@@ -167,7 +167,7 @@ impl Process {
         Ok(Threads { handles, tasks, endings })
     }
 
-    fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
+    pub(super) fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
         let lease_ms = u64::try_from(self.config.ring.lease.as_millis()).unwrap_or(u64::MAX);
         let lease = Arc::new(Lease::new(lease_ms, self.meta.max_lease_ms));
         let Foundation { store, vault, clock } = &self.foundation;
@@ -190,14 +190,8 @@ impl Process {
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
         let observer = LaneObserver::new(lane, self.telemetry.lane(lane), condition, Arc::clone(&clock), ear);
         let step = lanes::sealing_lane(&self.config, self.sizes, keys, clock, Box::new(observer))?;
-        let topics = &self.config.topics;
-        let (output, quarantine) = (self.sizes.output_bytes, self.sizes.quarantine_bytes);
-        let identity = LaneIdentity {
-            outputs: vec![topics.output.clone(), topics.quarantine.clone()],
-            batch_bytes: output.min(quarantine),
-            message_bytes: output.max(quarantine),
-            ..self.identity(&self.config.kafka.group, lane.to_string(), &topics.input)
-        };
+        let identity =
+            self.sealing_identity(&self.config.kafka.group, lane.to_string(), &self.config.topics.input);
         let pace =
             Pace { batch_time: self.config.lane.batch_time, batch_events: self.config.lane.batch_events };
         let name = format!("lane {lane}");
@@ -284,7 +278,7 @@ impl Process {
         self.thread(runtime, identity, pace, pulse).spawn(executor, tell).map_err(no_thread)
     }
 
-    fn start_following(
+    pub(super) fn start_following(
         &self,
         runtime: &Runtime,
         ring: &Arc<Ring>,
@@ -336,6 +330,18 @@ impl Process {
             });
         };
         std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map_err(no_thread)
+    }
+
+    /// Of who writes to output and quarantine.
+    pub(super) fn sealing_identity(&self, group: &str, lane: String, input: &str) -> LaneIdentity {
+        let topics = &self.config.topics;
+        let (output, quarantine) = (self.sizes.output_bytes, self.sizes.quarantine_bytes);
+        LaneIdentity {
+            outputs: vec![topics.output.clone(), topics.quarantine.clone()],
+            batch_bytes: output.min(quarantine),
+            message_bytes: output.max(quarantine),
+            ..self.identity(group, lane, input)
+        }
     }
 
     fn identity(&self, group: &str, lane: String, input: &str) -> LaneIdentity {

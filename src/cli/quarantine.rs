@@ -1,17 +1,50 @@
 //! `hourseal quarantine`
 
-use clap::{Args, Subcommand};
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::{Settings, keystore, open, output};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use super::{Failure, Settings, failure, keystore, open, output, runtime};
+use crate::app;
 use crate::edge::kafka::scan::{Range, Scanned};
+use crate::lane::{Left, Reason};
 use crate::reader::{Opener, Reading, line};
 
 #[derive(Subcommand)]
 pub enum Quarantine {
     /// List quarantined records, opened: reason, origin and what they were
     Ls(Ls),
+    /// Give the worker once more what was quarantined and has kept its content, after the cause is mended
+    Redrive(Redrive),
 }
+
+#[derive(Args)]
+#[command(after_help = REDRIVE_HELP)]
+pub struct Redrive {
+    /// Only count what would be given
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const REDRIVE_HELP: &str = "\
+Each record is opened, and sealed into the output as if it came from the input now, by the settings
+of this command: so give it the ones that mend the cause. What can still not be sealed is
+quarantined anew, with the reason of today. All of it happens once, in transactions that also write
+a mark of how far they came to the quarantine; the old records stay until their retention ends.
+What was forgotten meanwhile, and what has no content, is left alone. Workers may go on.
+
+Takes the rights of a worker: to the key store, the vault and the topics, to read the quarantine,
+and to the group and the transactional id that begin with <kafka.group>.redrive.
+
+Examples:
+  hourseal quarantine redrive --dry-run
+  hourseal quarantine redrive --set event.max_bytes=4MiB --json";
 
 #[derive(Args)]
 pub struct Ls {
@@ -26,7 +59,66 @@ pub struct Ls {
 }
 
 pub fn run(command: Quarantine) -> anyhow::Result<()> {
-    let Quarantine::Ls(ls) = command;
+    match command {
+        Quarantine::Ls(ls) => list(&ls),
+        Quarantine::Redrive(flags) => redrive(&flags),
+    }
+}
+
+fn redrive(flags: &Redrive) -> anyhow::Result<()> {
+    let config = flags.settings.load()?;
+    let survey = {
+        let mut progress = output::Progress::new("records read");
+        app::survey(&config, &mut |read| progress.at(read)).map_err(Failure::from)?
+    };
+    let waiting: u64 = survey.kept.values().sum();
+    if flags.dry_run || waiting == 0 {
+        let fields = [("to_redrive", waiting.into()), ("reasons", by_reason(&survey.kept))];
+        return print(flags.json, &fields);
+    }
+    let mut progress = output::Progress::new("records redriven");
+    let mut told = None;
+    let done = app::redrive(&config, survey, runtime::get()?, &mut |redriven| {
+        progress.at(redriven.sealed + redriven.quarantined.values().sum::<u64>());
+        if redriven.waiting != told {
+            told.clone_from(&redriven.waiting);
+            if let Some(why) = &told {
+                failure::say(&format!("waiting: {why}"));
+            }
+        }
+    })?;
+    drop(progress);
+    let Left { before, forgotten, bare, unreadable } = done.left;
+    let fields = [
+        ("sealed", done.sealed.into()),
+        ("quarantined_again", done.quarantined.values().sum::<u64>().into()),
+        ("reasons", by_reason(&done.quarantined)),
+        ("forgotten_meanwhile", forgotten.into()),
+        ("without_content", bare.into()),
+        ("unreadable", unreadable.into()),
+        ("redriven_before", before.into()),
+    ];
+    print(flags.json, &fields)
+}
+
+fn by_reason(counts: &BTreeMap<Reason, u64>) -> Value {
+    counts
+        .iter()
+        .map(|(reason, count)| (reason.code().to_owned(), Value::from(*count)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn print(json: bool, fields: &[(&str, Value)]) -> anyhow::Result<()> {
+    if json {
+        let object: Map<_, _> =
+            fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        return output::line(&Value::Object(object).to_string());
+    }
+    output::text(&output::fields(fields))
+}
+
+fn list(ls: &Ls) -> anyhow::Result<()> {
     let config = ls.settings.load()?;
     let opener = Opener::new(keystore::finder(&config)?, config.seal.stream.quarantine());
     let range = if ls.follow { Range::ExistingAndNew } else { Range::Existing };
@@ -51,7 +143,7 @@ fn label<'a>(scanned: &'a Scanned, header: &str) -> Option<&'a str> {
 
 fn to_json(scanned: &Scanned, reading: &Reading) -> String {
     let opened = line(&open::place(scanned), reading);
-    let mut fields: serde_json::Map<String, Value> =
+    let mut fields: Map<String, Value> =
         serde_json::from_str(&opened).expect("the reader's line is a JSON object");
     for (field, header) in LABELS {
         if let Some(text) = label(scanned, header) {

@@ -99,7 +99,7 @@ impl Admit {
 
     /// What a quarantine record has besides its content.
     fn room(&self, customer: usize) -> usize {
-        /// Reason, origin with a topic name of up to 249 bytes, size, digest.
+        /// Reason, origin with a topic name of up to 249 bytes, size, digest, timestamp.
         const LABEL: usize = 600;
         OVERHEAD + RECORD_OVERHEAD + LABEL + customer
     }

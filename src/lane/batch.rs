@@ -53,6 +53,8 @@ pub(super) struct Entry {
     pub(super) offset: i64,
     /// Event time; where it is quarantined, time of arrival.
     pub(super) time: Millis,
+    /// The input record's own, which the frame does not hold.
+    pub(super) timestamp: Option<Millis>,
     /// The envelope's place in the arena: room for its header, the frame, room for the tag.
     pub(super) record: Range<usize>,
     pub(super) reason: Option<Reason>,

@@ -102,8 +102,7 @@ impl<'b> Emitter<'b> {
         content: Option<(&Owner, &[u8])>,
         txn: &mut Txn<'_, S, Filling>,
     ) -> Result<(), StreamError> {
-        let digest = entry.digest.filter(|_| !reason.forgets());
-        let label = Label::new(reason, &self.parts.input, entry.partition, entry.offset, entry.size, digest);
+        let label = Label::new(reason, &self.parts.input, entry, content.is_some());
         *self.tally.quarantined.entry(reason).or_default() += 1;
         let key = content.map(|(owner, _)| owner.id.as_bytes());
         let envelope = content.map(|(_, envelope)| envelope);

@@ -3,7 +3,7 @@
 //! Promise: nothing but [`Sealed`] leaves; a record that cannot be sealed as asked is quarantined in the same
 //! transaction, and its content is forgotten with its customer; no event is sealed outside its key's activity.
 //! Not here: transactions and the group (`stream`), where keys come from (`keys`).
-//! Start at [`SealingLane`]; [`Admit`] decides what becomes of a record.
+//! Start at [`SealingLane`]; [`Admit`] decides what becomes of a record, [`Redrive`] gives the lane what was quarantined.
 
 mod admit;
 mod batch;
@@ -12,6 +12,7 @@ mod extract;
 mod keys;
 mod partition;
 mod quarantine;
+mod redrive;
 mod sealed;
 mod settings;
 mod step;
@@ -22,6 +23,7 @@ pub use admit::Decision;
 pub use admit::{Admit, Limits};
 pub use keys::Keys;
 pub use quarantine::Reason;
+pub use redrive::{Left, Quarantined, Redrive, RedriveObserver, RedriveParts};
 pub use sealed::Sealed;
 pub use settings::*;
 pub use step::{LaneParts, Observer, SealingLane, Tally};

@@ -3,6 +3,8 @@
 use std::ffi::CStr;
 use std::fmt;
 
+use super::batch::Entry;
+
 /// Why a record cannot be sealed as asked. The codes are part of the contract (`schemas/envelope.md`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Reason {
@@ -71,6 +73,11 @@ impl Reason {
         }
     }
 
+    /// The reason of this code.
+    pub fn of(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
     /// Whether the content is to be forgotten, or already is: then nothing of it is kept, not even a digest.
     pub(super) const fn forgets(self) -> bool {
         matches!(self, Self::Erased | Self::Expired)
@@ -88,6 +95,7 @@ pub(super) const HEADER_REASON: &CStr = c"hourseal-reason";
 pub(super) const HEADER_ORIGIN: &CStr = c"hourseal-origin";
 pub(super) const HEADER_SIZE: &CStr = c"hourseal-size";
 pub(super) const HEADER_DIGEST: &CStr = c"hourseal-digest";
+pub(super) const HEADER_TIMESTAMP: &CStr = c"hourseal-timestamp";
 
 /// Where a quarantined record came from and how large it was, as header values.
 pub(super) struct Label {
@@ -95,22 +103,19 @@ pub(super) struct Label {
     origin: String,
     size: String,
     digest: Option<String>,
+    timestamp: Option<String>,
 }
 
 impl Label {
-    pub(super) fn new(
-        reason: Reason,
-        topic: &str,
-        partition: i32,
-        offset: i64,
-        size: usize,
-        digest: Option<[u8; 16]>,
-    ) -> Self {
+    /// Of an entry that came from `topic`; `kept`: with its content.
+    pub(super) fn new(reason: Reason, topic: &str, entry: &Entry, kept: bool) -> Self {
+        let digest = entry.digest.filter(|_| !reason.forgets());
         Self {
             reason: reason.code(),
-            origin: format!("{topic}/{partition}/{offset}"),
-            size: size.to_string(),
+            origin: origin(topic, entry.partition, entry.offset),
+            size: entry.size.to_string(),
             digest: digest.map(hex::encode),
+            timestamp: entry.timestamp.filter(|_| kept).map(|time| time.0.to_string()),
         }
     }
 
@@ -120,7 +125,20 @@ impl Label {
             (HEADER_ORIGIN, self.origin.as_bytes()),
             (HEADER_SIZE, self.size.as_bytes()),
         ];
-        headers.extend(self.digest.as_ref().map(|digest| (HEADER_DIGEST, digest.as_bytes())));
+        let digest = self.digest.as_ref().map(|digest| (HEADER_DIGEST, digest.as_bytes()));
+        let timestamp = self.timestamp.as_ref().map(|time| (HEADER_TIMESTAMP, time.as_bytes()));
+        headers.extend(digest.into_iter().chain(timestamp));
         headers
     }
+}
+
+/// A record's place, as a header says it.
+pub(super) fn origin(topic: &str, partition: i32, offset: i64) -> String {
+    format!("{topic}/{partition}/{offset}")
+}
+
+/// Partition and offset of a place within `topic`; `None` where it is none, or of another topic.
+pub(super) fn place_in(topic: &str, origin: &str) -> Option<(i32, i64)> {
+    let (partition, offset) = origin.strip_prefix(topic)?.strip_prefix('/')?.split_once('/')?;
+    Some((partition.parse().ok()?, offset.parse().ok()?))
 }

@@ -11,7 +11,7 @@ pub(super) const OUTPUT: TopicIndex = TopicIndex(0);
 pub(super) const QUARANTINE: TopicIndex = TopicIndex(1);
 
 /// An envelope, or a quarantine record without content: nothing of an event is in the clear but what the settings say.
-/// Made by [`super::SealingLane`] only.
+/// Made by [`super::SealingLane`] and [`super::Redrive`] only.
 pub struct Sealed<'a> {
     topic: TopicIndex,
     partition: Option<i32>,
@@ -42,6 +42,11 @@ impl<'a> Sealed<'a> {
         headers: &'a [(&'a CStr, &'a [u8])],
     ) -> Self {
         Self { topic: QUARANTINE, partition: None, timestamp: now, key, envelope, headers }
+    }
+
+    /// How far the quarantine has been redriven: a record of it without content.
+    pub(super) fn redriven(now: Millis, headers: &'a [(&'a CStr, &'a [u8])]) -> Self {
+        Self::quarantined(now, None, None, headers)
     }
 }
 

@@ -89,6 +89,21 @@ impl SealingLane {
         }
     }
 
+    /// What the batch at hand has come to so far.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Now, as the lane sees it.
+    pub(super) fn clock_now(&self) -> Millis {
+        self.parts.clock.now()
+    }
+
+    /// Name of the topic whose records it seals.
+    pub(super) fn input(&self) -> &str {
+        &self.parts.input
+    }
+
     fn admit_event(&mut self, input: &Input<'_>, admitted: &Admitted<'_>) {
         let placed = match (&admitted.customer, admitted.when, admitted.reason) {
             (Some(customer), Some((hour, time)), reason) => {
@@ -141,6 +156,7 @@ impl SealingLane {
             partition: input.partition,
             offset: input.offset,
             time,
+            timestamp: input.timestamp,
             record,
             reason,
             size,

@@ -8,7 +8,9 @@
 mod line;
 mod opener;
 mod record;
+mod waiting;
 
 pub use line::{Place, line};
 pub use opener::{FindKey, Opener, Outcome, Reading};
 pub use record::{CUSTOMER_HEADER, Record};
+pub use waiting::WaitingOpener;

@@ -17,6 +17,11 @@ pub fn settles_in() -> Option<std::time::Duration> {
     Some(std::time::Duration::from_millis(text.parse().expect("a number of milliseconds")))
 }
 
+/// Whether a redrive passes over the marks of those before it (`HOURSEAL_TESTKIT_NO_MARKS=1`): the negative control.
+pub fn marks_off() -> bool {
+    std::env::var_os("HOURSEAL_TESTKIT_NO_MARKS").is_some()
+}
+
 /// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
 pub fn transactions_off() -> bool {
     static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

@@ -12,7 +12,7 @@ from oracle.keystore import Slot
 from world import Feeder, World
 
 SETTINGS = {"event": {"max_bytes": MAX_BYTES}}
-TOLD_IN_THE_CLEAR = {"hourseal-reason", "hourseal-origin", "hourseal-size", "hourseal-digest"}
+TOLD_IN_THE_CLEAR = {"hourseal-reason", "hourseal-origin", "hourseal-size", "hourseal-digest", "hourseal-timestamp"}
 UNKNOWN = b"~quarantine"
 
 
@@ -69,6 +69,7 @@ def check_clear(keys, record, kind: Bad):
     names = [name for name, _ in record.headers()]
     assert set(names) <= TOLD_IN_THE_CLEAR and len(set(names)) == len(names), f"{kind.name}: {names}"
     assert header(record, "hourseal-reason") == kind.reason, kind.name
+    assert ("hourseal-timestamp" in names) == kind.keeps_content, kind.name
     if not kind.headers:
         assert int(header(record, "hourseal-size")) == len(kind.key or b"") + len(kind.value or b""), kind.name
     if "hourseal-digest" in names:

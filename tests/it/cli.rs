@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 36] = [
+const COMMANDS: [&[&str]; 37] = [
     &[],
     &["demo"],
     &["run"],
@@ -53,6 +53,7 @@ const COMMANDS: [&[&str]; 36] = [
     &["keys", "show"],
     &["quarantine"],
     &["quarantine", "ls"],
+    &["quarantine", "redrive"],
     &["receipts"],
     &["erase", "plan"],
     &["erase", "customer"],

@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("keys", &["model", "envelope", "telemetry"]),
     ("reader", &["model", "envelope", "keys"]),
     ("stream", &["model"]),
-    ("lane", &["model", "envelope", "keys", "stream", "telemetry"]),
+    ("lane", &["model", "envelope", "keys", "reader", "stream", "telemetry"]),
     ("forget", &["model", "envelope", "keys", "stream", "telemetry"]),
     ("config", &["model", "envelope", "keys", "stream", "lane", "forget", "telemetry"]),
     // The testkit is cfg'd out of a release: the system's clock can be shifted by it.

@@ -1,0 +1,278 @@
+//! `hourseal quarantine redrive`: what was quarantined and has kept its content goes through the lane of `run` once more.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use super::lanes::{LaneThread, sealing_lane};
+use super::process::{Process, no_thread};
+use super::run::RunOptions;
+use super::{Failure, Opening, build};
+use crate::config::Config;
+use crate::edge::kafka::LaneIdentity;
+use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
+use crate::keys::Finder;
+use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
+use crate::reader::{Opener, WaitingOpener};
+use crate::stream::{Event, Pace, Pulse, StartLog, Stop};
+use crate::telemetry::Telemetry;
+
+/// How often it is told how far it has come.
+const TELL: Duration = Duration::from_millis(200);
+/// How long a start may take before it is said what it waits for.
+const START: Duration = Duration::from_secs(5);
+/// How long the records of a batch may take to be opened, before the group is served and it is tried again.
+const OPENING: Duration = Duration::from_secs(10);
+/// Its `instance`: a second redrive of the group is a duel, wherever it runs.
+const INSTANCE: &str = "redrive";
+
+/// What is in the quarantine, as far as it can be seen without opening it.
+#[derive(Clone, Default, Debug)]
+pub struct Survey {
+    /// Records that keep their content and were not redriven before.
+    pub kept: BTreeMap<Reason, u64>,
+    /// By partition, the offset before which all was redriven.
+    done: BTreeMap<i32, i64>,
+    /// By partition, the offset after the last record of `kept`.
+    ends: BTreeMap<i32, i64>,
+}
+
+/// What a redrive came to.
+#[derive(Clone, Default, Debug)]
+pub struct Redriven {
+    pub sealed: u64,
+    /// Quarantined anew, by the reason of today.
+    pub quarantined: BTreeMap<Reason, u64>,
+    pub left: Left,
+    /// Why it waits, while it does.
+    pub waiting: Option<String>,
+}
+
+/// Reads the quarantine from its beginning to its end; `told` hears how many records that are.
+///
+/// # Errors
+/// Where the topic cannot be read.
+pub fn survey(config: &Config, told: &mut dyn FnMut(u64)) -> Result<Survey, ScanError> {
+    let topic = &config.topics.quarantine;
+    let mut scan = Scan::begin(&build::client_settings(config), topic, Range::Existing)?;
+    let (mut survey, mut kept, mut read) = (Survey::default(), Vec::new(), 0);
+    loop {
+        match scan.next(TELL)? {
+            Next::Record(record) => {
+                read += 1;
+                told(read);
+                match seen(config, &record) {
+                    Quarantined::Kept { reason, .. } => kept.push((record.partition, record.offset, reason)),
+                    Quarantined::Mark { partition, before } => {
+                        let done = survey.done.entry(partition).or_default();
+                        *done = before.max(*done);
+                    }
+                    Quarantined::Bare | Quarantined::Foreign => {}
+                }
+            }
+            Next::Idle => {}
+            Next::End => break,
+        }
+    }
+    #[cfg(feature = "testkit")]
+    if crate::testkit::marks_off() {
+        survey.done.clear();
+    }
+    for (partition, offset, reason) in kept {
+        if survey.done.get(&partition).is_none_or(|before| offset >= *before) {
+            *survey.kept.entry(reason).or_default() += 1;
+            let end = survey.ends.entry(partition).or_default();
+            *end = (offset + 1).max(*end);
+        }
+    }
+    Ok(survey)
+}
+
+fn seen(config: &Config, record: &Scanned) -> Quarantined {
+    let headers: &[_] = &record.headers;
+    Quarantined::read(&config.topics.input, &config.topics.quarantine, record.value.is_some(), &headers)
+}
+
+/// Redrives what the survey found; `told` hears how far it has come, a few times a second.
+///
+/// # Errors
+/// Where it cannot go on. What was committed stays so, and the next one goes on behind it.
+pub fn redrive(
+    config: &Config,
+    survey: Survey,
+    runtime: &Runtime,
+    told: &mut dyn FnMut(&Redriven),
+) -> Result<Redriven, Failure> {
+    let telemetry = Telemetry::new();
+    let opening = Opening {
+        clock: build::system_clock(),
+        create: false,
+        runtime: runtime.handle(),
+        metrics: telemetry.store(),
+    };
+    let foundation = build::open_foundation(config, opening)?;
+    // What the broker has deleted of the quarantine is nobody's any more.
+    let options = RunOptions { accept_gap: true };
+    let process = Process::for_run(config, options, runtime, foundation, telemetry)?;
+    let progress = Progress::new(survey.ends.clone(), process.stop.clone());
+    let (tell, ended) = mpsc::channel();
+    let (lane, following) = process.start_redrive(runtime, survey, progress.clone(), tell)?;
+    let outcome = loop {
+        match ended.recv_timeout(TELL) {
+            Ok(outcome) => break outcome,
+            Err(RecvTimeoutError::Timeout) => told(&progress.seen(&process)),
+            Err(RecvTimeoutError::Disconnected) => unreachable!("a lane's thread says how it ended"),
+        }
+    };
+    process.stop.request();
+    let joined = [lane, following].into_iter().all(|thread| thread.join().is_ok());
+    outcome?;
+    if !joined {
+        return Err(Failure::new(Failure::BUG, "a thread panicked: this is a bug"));
+    }
+    Ok(progress.lock().redriven.clone())
+}
+
+type Ended = Result<(), crate::stream::Halt>;
+
+impl Process {
+    /// The lane of the quarantine, and who follows the receipts for it.
+    fn start_redrive(
+        &self,
+        runtime: &Runtime,
+        survey: Survey,
+        progress: Progress,
+        ended: mpsc::Sender<Ended>,
+    ) -> Result<(JoinHandle<()>, JoinHandle<()>), Failure> {
+        let (keys, lease) = self.keys(runtime);
+        let following = self.start_following(runtime, &keys.ring, lease)?;
+        let (config, foundation) = (&self.config, &self.foundation);
+        let finder = Finder::new(Arc::clone(&foundation.store), Arc::clone(&foundation.vault));
+        let opener = Opener::new(Arc::new(finder), config.seal.stream.quarantine());
+        let clock = Arc::clone(&foundation.clock);
+        let batch_bytes = usize::try_from(config.lane.batch_bytes).unwrap_or(usize::MAX);
+        let step = Redrive::new(RedriveParts {
+            lane: sealing_lane(config, self.sizes, keys, clock, Box::new(Unheard))?,
+            opener: WaitingOpener::new(opener, runtime.handle().clone(), OPENING),
+            quarantine: config.topics.quarantine.clone(),
+            done: survey.done,
+            batch_bytes,
+            observer: Box::new(progress),
+        });
+        let group = format!("{}.redrive", config.kafka.group);
+        let identity = LaneIdentity {
+            instance: INSTANCE.to_owned(),
+            ..self.sealing_identity(&group, "0".to_owned(), &config.topics.quarantine)
+        };
+        let lane = LaneThread {
+            identity,
+            starts: Arc::new(FromTheStart),
+            pace: Pace { batch_time: config.lane.batch_time, batch_events: config.lane.batch_events },
+            stop: self.stop.clone(),
+            pulse: Pulse::default(),
+            barrier: self.barrier.clone(),
+        };
+        // The receiver is gone only when the process ends anyway.
+        let lane = lane.spawn(step, move |outcome| drop(ended.send(outcome))).map_err(no_thread)?;
+        Ok((lane, following))
+    }
+}
+
+/// A group whose offsets have expired begins at the start: the marks say what was done.
+struct FromTheStart;
+
+impl StartLog for FromTheStart {
+    fn started(&self, _partition: i32) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn mark_started(&self, _partitions: &[i32]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The lane within is heard through the redrive.
+struct Unheard;
+
+impl Observer for Unheard {
+    fn note(&mut self, _event: &Event<'_>, _tally: &Tally) {}
+}
+
+/// How far it has come, shared with its thread; ends it behind the last record of the survey.
+#[derive(Clone)]
+struct Progress(Arc<Mutex<State>>);
+
+struct State {
+    redriven: Redriven,
+    /// What is left of [`Survey::ends`].
+    ends: BTreeMap<i32, i64>,
+    stop: Stop,
+    begun: Instant,
+}
+
+impl Progress {
+    fn new(ends: BTreeMap<i32, i64>, stop: Stop) -> Self {
+        Self(Arc::new(Mutex::new(State { redriven: Redriven::default(), ends, stop, begun: Instant::now() })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With the reason why the process cannot begin, where that is one.
+    fn seen(&self, process: &Process) -> Redriven {
+        let state = self.lock();
+        let mut seen = state.redriven.clone();
+        if state.begun.elapsed() < START {
+            return seen;
+        }
+        let unmet = || process.telemetry.readiness.reasons().into_iter().next().map(|reason| reason.why);
+        seen.waiting = seen.waiting.or_else(unmet);
+        seen
+    }
+}
+
+impl RedriveObserver for Progress {
+    fn note(&mut self, event: &Event<'_>, tally: &Tally, left: &Left) {
+        let mut state = self.lock();
+        match event {
+            Event::Committed { offsets, .. } => {
+                state.redriven.add(tally, left);
+                state.redriven.waiting = None;
+                for next in *offsets {
+                    if state.ends.get(&next.partition).is_some_and(|end| *end <= next.offset) {
+                        state.ends.remove(&next.partition);
+                    }
+                }
+                if state.ends.is_empty() {
+                    state.stop.request();
+                }
+            }
+            Event::Waiting(why) => state.redriven.waiting = Some((*why).to_owned()),
+            Event::Resumed => state.redriven.waiting = None,
+            Event::Rejoined(error) | Event::Aborted(error) => {
+                state.redriven.waiting = Some(error.to_string());
+            }
+            Event::Reincarnated(why, _) => state.redriven.waiting = Some((*why).to_owned()),
+            Event::Assigned(_) => {}
+        }
+    }
+}
+
+impl Redriven {
+    fn add(&mut self, tally: &Tally, left: &Left) {
+        self.sealed += tally.sealed;
+        for (reason, count) in &tally.quarantined {
+            *self.quarantined.entry(*reason).or_default() += count;
+        }
+        let sum = &mut self.left;
+        sum.before += left.before;
+        sum.forgotten += left.forgotten;
+        sum.bare += left.bare;
+        sum.unreadable += left.unreadable;
+    }
+}
