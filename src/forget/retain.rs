@@ -1,7 +1,8 @@
 //! Changing how long a customer's data is kept: the rule for hours to come, and new terms for those that are not due yet.
 //!
 //! Promise: an hour that was due when the change was decided stays due, and no hour falls due at once: at the soonest with the
-//! full hour that follows the decision. A KEK's day never ends before what it wraps is due; where the retention becomes
+//! full hour that follows the decision. It stays so when its rows have faded, or if it never had any: the customer's floor is moved
+//! up behind what was due by the rule before. A KEK's day never ends before what it wraps is due; where the retention becomes
 //! shorter, keys stay under the KEK that copies of them are wrapped by, so that what receipts say of these copies holds.
 
 use std::sync::Arc;
@@ -51,9 +52,24 @@ impl Change {
         self.retention < before || rows.iter().any(sooner)
     }
 
-    /// The rule first, so that whatever is minted by it from then on has its terms; then every hour that there is. False where
+    /// The first hour that was not due by the rule `before`, and not behind one that is still kept by terms of its own.
+    fn floor(&self, rows: &[HourRow], before: Retention) -> Hour {
+        // Due is the end of the hour and the retention.
+        let of_rule = Hour(self.past.0.saturating_sub(u32::from(before.as_hours())));
+        let kept = rows.iter().filter(|row| !row.gate.fenced && row.gate.due > self.past).map(|row| row.hour);
+        kept.min().map_or(of_rule, |kept| of_rule.min(kept))
+    }
+
+    /// The floor, so that what was due is not kept for longer by the new rule. Then the rule, so that whatever is minted by it from then on has its terms; then every hour that there is. False where
     /// keys of an hour do not open, and it keeps what it has.
     pub async fn make(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<bool, Trouble> {
+        let before = match self.before {
+            Some(before) => before,
+            None => store.meta().await?.default_retention,
+        };
+        let rows = store.hours(self.token, Hour(0), Hour(u32::MAX)).await?;
+        store.raise_floor(self.token, self.floor(&rows, before)).await?;
+        failpoint!("retention-floored");
         if !store.set_retention(self.token, self.before, Some(self.retention)).await? {
             return Ok(true);
         }
@@ -225,6 +241,25 @@ mod tests {
         let mut held = row(HOUR.0 + 25);
         held.gate.hold = Some(HoldId(b"case".to_vec()));
         assert!(change(500, HOUR.0).terms(&held).is_some());
+    }
+
+    #[test]
+    fn the_floor_is_the_first_hour_that_was_not_due_by_the_rule_before() {
+        let before = retention(24);
+        let floor = change(500, HOUR.0 + 100).floor(&[], before);
+        assert!(!Due::of(floor, before).reached(Hour(HOUR.0 + 100).start()));
+        assert!(Due::of(Hour(floor.0 - 1), before).reached(Hour(HOUR.0 + 100).start()));
+        assert_eq!(change(500, 3).floor(&[], before), Hour(0));
+    }
+
+    #[test]
+    fn the_floor_stays_behind_an_hour_that_is_kept_by_terms_of_its_own() {
+        let change = change(500, HOUR.0 + 100);
+        assert_eq!(change.floor(&[row(HOUR.0 + 101)], retention(24)), HOUR);
+        assert_eq!(change.floor(&[row(HOUR.0 + 100)], retention(24)), Hour(HOUR.0 + 76), "it is due");
+        let mut fenced = row(HOUR.0 + 101);
+        fenced.gate.fenced = true;
+        assert_eq!(change.floor(&[fenced], retention(24)), Hour(HOUR.0 + 76));
     }
 
     #[test]

@@ -138,3 +138,21 @@ def test_a_store_put_back_from_before_keeps_for_longer_what_is_to_be_kept_for_lo
     worker = start(world)
     assert json.dumps(world.cli_json("retention", "show", "--customer", "bravo", "--json")[0]) == json.dumps(bravo)
     worker.stop()
+
+
+def test_an_hour_that_was_due_is_not_kept_for_longer_though_nothing_is_known_of_it(make_kept, store):
+    world = make_kept("2h", store)
+    worker = start(world)
+    assert keep(world, "acme", "400d", "dpo")["outcome"] == "retention-set"
+    # Due before the change, without a row in the store: as one whose rows have faded.
+    late = HOUR - 5
+    world.feed(islice(events(b"acme", late), 3))
+    world.feed(islice(events(b"acme", HOUR), 20, 23))
+    world.await_drained()
+    assert outcomes(world, "acme", late) == set()
+    assert outcomes(world, "acme", HOUR) == {"opened"}
+    records = world.topics.read(world.quarantine)
+    assert [dict(record.headers())["hourseal-reason"] for record in records] == [b"erased"] * 3
+    assert not any(record.value() for record in records)
+    assert not [slot for slot in world.keys().rows() if slot.hour == late]
+    worker.stop()

@@ -26,6 +26,7 @@ FAILPOINTS = {
     "held": 2,
     "marked-lifted": 1,
     "released": 1,
+    "retention-floored": 2,
     "retention-ruled": 2,
     "rewrap": 2,
     "retention-made": 1,
