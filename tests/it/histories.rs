@@ -85,6 +85,8 @@ struct HourIs {
 struct Model {
     now: u32,
     retention: [u32; 2],
+    /// What was due when a retention was changed stays due.
+    floor: [u32; 2],
     hours: BTreeMap<(usize, u32), HourIs>,
     holds: BTreeMap<u32, (usize, u32, u32)>,
     lifted: BTreeSet<u32>,
@@ -110,6 +112,7 @@ impl Default for Model {
         Self {
             now: BEFORE,
             retention: [24; 2],
+            floor: [0; 2],
             hours: BTreeMap::new(),
             holds: BTreeMap::new(),
             lifted: BTreeSet::new(),
@@ -151,7 +154,8 @@ impl Model {
             }
             Move::Mint { who, hour, generation } => {
                 let fenced = self.hours.get(&(who, hour)).is_some_and(|is| is.fenced);
-                let may = !self.closed.contains(&who) && !fenced && !self.is_due(who, hour);
+                let forgotten = fenced || self.closed.contains(&who) || hour < self.floor[who];
+                let may = !forgotten && !self.is_due(who, hour);
                 if may {
                     let due = self.due(who, hour);
                     let is = self.hours.entry((who, hour)).or_default();
@@ -235,6 +239,8 @@ impl Model {
 
     fn retain(&mut self, who: usize, retention: u32, signers: usize) -> Expected {
         let now = self.now;
+        let of = self.hours.iter().filter(|((of, _), is)| *of == who && !is.fenced && is.due > now);
+        let kept = of.map(|((_, hour), _)| *hour).min().unwrap_or(u32::MAX);
         let of = self.hours.iter_mut().filter(|((of, _), _)| *of == who);
         let mut moves: Vec<(u32, &mut HourIs)> =
             of.filter_map(|((_, hour), is)| Some((moved(now, *hour, retention, is)?, is))).collect();
@@ -244,6 +250,7 @@ impl Model {
             1 if shortens => return refused(Why::NotAuthorized),
             _ => {}
         }
+        self.floor[who] = self.floor[who].max(kept.min(now - self.retention[who]));
         for (due, is) in &mut moves {
             is.due = *due;
             // A KEK of a later day stays.
