@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 37] = [
+const COMMANDS: [&[&str]; 38] = [
     &[],
     &["demo"],
     &["run"],
@@ -74,6 +74,7 @@ const COMMANDS: [&[&str]; 37] = [
     &["retention", "set"],
     &["retention", "sweep"],
     &["store", "init"],
+    &["store", "purge"],
     &["store", "check"],
     &["topics", "check"],
     &["topics", "create"],

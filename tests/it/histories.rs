@@ -601,31 +601,40 @@ fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
         std::env::var("HOURSEAL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(random);
     println!("HOURSEAL_SEED={seed}");
     let mut seen = BTreeSet::new();
-    for history in 0..histories {
+    for history in 0..10_000 {
+        // What is rare comes in time.
+        if history >= histories && ALL_KINDS.iter().all(|kind| seen.contains(kind)) {
+            break;
+        }
         seen.extend(
             play(seed.wrapping_add(history), On::File, Model::default())
                 .unwrap_or_else(|why| panic!("{why}")),
         );
     }
-    for (outcome, why) in [
-        (Outcome::Erased, None),
-        (Outcome::NothingToErase, None),
-        (Outcome::HoldPlaced, None),
-        (Outcome::HoldReleased, None),
-        (Outcome::RetentionSet, None),
-        (Outcome::KekDestroyed, None),
-        (Outcome::Refused, Some(Why::SignatureRequired)),
-        (Outcome::Refused, Some(Why::NotAuthorized)),
-        (Outcome::Refused, Some(Why::Held)),
-        (Outcome::Refused, Some(Why::NotDue)),
-        (Outcome::Refused, Some(Why::HoldIdReuse)),
-        (Outcome::Refused, Some(Why::UnknownHold)),
-    ] {
-        assert!(seen.contains(&Expected::Receipt(outcome, why)), "no history came to {outcome:?} {why:?}");
+    for kind in ALL_KINDS {
+        assert!(seen.contains(&kind), "no history came to {kind:?}");
     }
-    assert!(seen.contains(&Expected::KekOfAHold(Outcome::KekDestroyed)), "nothing was held beyond its day");
-    assert!(seen.contains(&Expected::Minted(true)) && seen.contains(&Expected::Minted(false)));
 }
+
+/// What histories must come to, or they show little.
+const ALL_KINDS: [Expected; 15] = [
+    Expected::Receipt(Outcome::Erased, None),
+    Expected::Receipt(Outcome::NothingToErase, None),
+    Expected::Receipt(Outcome::HoldPlaced, None),
+    Expected::Receipt(Outcome::HoldReleased, None),
+    Expected::Receipt(Outcome::RetentionSet, None),
+    Expected::Receipt(Outcome::KekDestroyed, None),
+    Expected::Receipt(Outcome::Refused, Some(Why::SignatureRequired)),
+    Expected::Receipt(Outcome::Refused, Some(Why::NotAuthorized)),
+    Expected::Receipt(Outcome::Refused, Some(Why::Held)),
+    Expected::Receipt(Outcome::Refused, Some(Why::NotDue)),
+    Expected::Receipt(Outcome::Refused, Some(Why::HoldIdReuse)),
+    Expected::Receipt(Outcome::Refused, Some(Why::UnknownHold)),
+    // Something was held beyond its day.
+    Expected::KekOfAHold(Outcome::KekDestroyed),
+    Expected::Minted(true),
+    Expected::Minted(false),
+];
 
 #[test]
 fn on_a_server_they_end_as_the_model_says_too() {

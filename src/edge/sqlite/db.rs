@@ -73,7 +73,7 @@ pub(super) fn in_transaction<T>(
 }
 
 /// Moves the write-ahead log into the file and truncates it.
-fn wipe_log(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn wipe_log(connection: &Connection) -> Result<(), StoreError> {
     let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     match busy {
         0 => Ok(()),

@@ -12,6 +12,7 @@ mod ledger;
 mod listing;
 mod mint;
 mod open;
+mod purge;
 mod rewrap;
 mod rows;
 
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 
 use self::db::Db;
 pub use self::open::OpenOptions;
+pub use self::purge::purge;
 use self::rows::Reads;
 use crate::keys::{
     Candidate, Customer, DueHour, Erasure, Fence, Found, Hold, HoldId, HourRow, KekRow, KekState, KeyStore,
