@@ -46,6 +46,12 @@ impl Change {
         Some(Terms { due, kek, command })
     }
 
+    /// Until when an hour must be known as fenced that was so before its due, if that is later than it is now.
+    fn fence_until(&self, row: &HourRow) -> Option<Due> {
+        let due = Due::of(row.hour, self.retention);
+        Some(due).filter(|due| row.gate.fenced && row.gate.due > self.past && *due > row.gate.due)
+    }
+
     /// Whether it makes anything due sooner: an hour that there is, or one to come.
     pub fn shortens(&self, rows: &[HourRow], before: Retention) -> bool {
         let sooner = |row: &HourRow| self.terms(row).is_some_and(|terms| terms.due < row.gate.due);
@@ -77,6 +83,9 @@ impl Change {
         let only = Some((self.token, self.retention));
         let mut is_whole = true;
         for row in store.hours(self.token, Hour(0), Hour(u32::MAX)).await? {
+            if let Some(due) = self.fence_until(&row) {
+                store.keep_fence(row.token, row.hour, due, now).await?;
+            }
             let Some(terms) = self.terms(&row).filter(|terms| !terms.are_of(&row)) else { continue };
             // A day is looked through for what is due because it has a KEK.
             keks.sealing(&KekId::of_due(terms.due)).await?;
@@ -260,6 +269,16 @@ mod tests {
         let mut fenced = row(HOUR.0 + 101);
         fenced.gate.fenced = true;
         assert_eq!(change.floor(&[fenced], retention(24)), Hour(HOUR.0 + 76));
+    }
+
+    #[test]
+    fn what_was_fenced_before_its_due_is_known_as_fenced_until_the_later_one() {
+        let mut fenced = row(HOUR.0 + 25);
+        fenced.gate.fenced = true;
+        assert_eq!(change(500, HOUR.0).fence_until(&fenced), Some(Due(HOUR.0 + 501)));
+        assert_eq!(change(20, HOUR.0).fence_until(&fenced), None, "it is known for longer");
+        assert_eq!(change(500, HOUR.0 + 25).fence_until(&fenced), None, "it is due, and below the floor");
+        assert_eq!(change(500, HOUR.0).fence_until(&row(HOUR.0 + 25)), None, "it is open");
     }
 
     #[test]

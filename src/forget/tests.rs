@@ -391,6 +391,10 @@ impl KeyStore for FakeStore {
         self.call("holds").map(|state| state.holds.clone())
     }
 
+    async fn keep_fence(&self, _: Token, _: Hour, _: Due, _: Millis) -> Result<(), StoreError> {
+        unreachable!("no retention is changed here")
+    }
+
     async fn set_retention(
         &self,
         _: Token,

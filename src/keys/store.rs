@@ -331,6 +331,10 @@ pub trait KeyStore: Send + Sync + 'static {
     /// command's digest stays.
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError>;
 
+    /// Sees to it that a fenced hour is known as such until `due` and beyond, though it was fenced for an earlier one: the
+    /// customer is kept for longer now. An hour that is open, or that is known for as long, stays as it is.
+    async fn keep_fence(&self, token: Token, hour: Hour, due: Due, now: Millis) -> Result<(), StoreError>;
+
     /// Overwrites every live wrapped DEK of a fenced hour, and clears the store's own logs of them as far as it can.
     ///
     /// # Errors

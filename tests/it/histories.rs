@@ -257,6 +257,11 @@ impl Model {
             is.kek_day = is.kek_day.max(Some(*due / 24));
             self.registered.insert(*due / 24);
         }
+        for ((of, hour), is) in &mut self.hours {
+            if *of == who && is.fenced && is.due > now {
+                is.due = is.due.max(hour + 1 + retention);
+            }
+        }
         self.retention[who] = retention;
         Expected::Receipt(Outcome::RetentionSet, None)
     }

@@ -298,6 +298,9 @@ impl KeyStore for Spy {
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
         self.there()?.fence(token, hour, due, command).await
     }
+    async fn keep_fence(&self, token: Token, hour: Hour, due: Due, now: Millis) -> Result<(), StoreError> {
+        self.there()?.keep_fence(token, hour, due, now).await
+    }
     async fn erase(
         &self,
         token: Token,

@@ -149,6 +149,10 @@ impl KeyStore for ScyllaStore {
         self.fence_hour(token, hour, due, command).await
     }
 
+    async fn keep_fence(&self, token: Token, hour: Hour, due: Due, now: Millis) -> Result<(), StoreError> {
+        self.keep_fence_of(token, hour, due, now).await
+    }
+
     async fn erase(
         &self,
         token: Token,

@@ -36,6 +36,12 @@ pub(super) fn fence(
     Ok(Fence::Fenced)
 }
 
+pub(super) fn keep_fence(tx: &Transaction<'_>, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {
+    let sql = "UPDATE gate SET due = max(due, ?3) WHERE token = ?1 AND hour = ?2 AND state = 2";
+    tx.execute(sql, (token.0, hour.0, due.0))?;
+    Ok(())
+}
+
 pub(super) fn erase(
     tx: &Transaction<'_>,
     token: Token,

@@ -134,6 +134,10 @@ impl KeyStore for SqliteStore {
         self.db.write(move |tx| forget::fence(tx, token, hour, due, command)).await
     }
 
+    async fn keep_fence(&self, token: Token, hour: Hour, due: Due, _now: Millis) -> Result<(), StoreError> {
+        self.db.write(move |tx| forget::keep_fence(tx, token, hour, due)).await
+    }
+
     async fn erase(
         &self,
         token: Token,

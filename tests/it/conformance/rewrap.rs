@@ -171,3 +171,29 @@ pub async fn the_hours_under_a_kek_are_those_with_a_live_key_of_it(subject: &imp
     let nobody = store.token(&customer("nobody"));
     assert!(under(&KekId::of_due(Due(0)), 10).await.iter().all(|(token, _)| *token == nobody));
 }
+
+pub async fn a_fence_is_known_until_the_later_due_and_nothing_else_of_it_changes(subject: &impl Subject) {
+    let store = subject.open().await;
+    let candidate = won(&*store, "acme", HOUR, 0).await;
+    let (token, due) = (candidate.slot.token, candidate.due);
+    won(&*store, "acme", HOUR.plus(2), 0).await;
+    let open = hour_of(&*store, token, HOUR.plus(2)).await;
+    // With a key, and one that never had any.
+    for hour in [HOUR, HOUR.plus(1)] {
+        store.fence(token, hour, due, command(1)).await.expect("it answers");
+        store.erase(token, hour, command(1), HOUR.start()).await.expect("it answers");
+        let before = hour_of(&*store, token, hour).await;
+        store.keep_fence(token, hour, LATER, HOUR.start()).await.expect("it answers");
+        store.keep_fence(token, hour, Due(LATER.0 - 1), HOUR.start()).await.expect("it answers");
+        let after = hour_of(&*subject.open().await, token, hour).await;
+        assert_eq!(after, HourRow { gate: Gate { due: LATER, ..before.gate.clone() }, ..before });
+        let late = Candidate { due: LATER, ..super::candidate(&*store, "acme", hour, 5) };
+        assert!(matches!(mint_one(&*store, &late).await, Minted::Fenced(_)));
+    }
+    let listed = store.due_hours(LATER, None, 10).await.expect("it answers");
+    assert!(listed.iter().all(|row| row.hour == HOUR.plus(2)), "{listed:?}");
+    store.keep_fence(token, HOUR.plus(2), LATER, HOUR.start()).await.expect("it answers");
+    assert_eq!(hour_of(&*store, token, HOUR.plus(2)).await, open, "it is no fence");
+    store.keep_fence(token, HOUR.plus(3), LATER, HOUR.start()).await.expect("it answers");
+    assert_eq!(store.hours(token, HOUR.plus(3), HOUR.plus(3)).await.expect("it answers"), []);
+}

@@ -260,3 +260,23 @@ async fn a_life_beyond_2038_is_refused_where_the_server_cannot_count_it_and_one_
         }
     }
 }
+
+/// Or an hour that was erased before its due would be minted again, when its gate has faded and it is not due any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gate_of_an_hour_that_was_fenced_early_lives_until_the_later_due_and_its_margin() {
+    if !Cql::is_there() {
+        return;
+    }
+    let subject = Cql::fresh().await;
+    let store = subject.open().await;
+    let key = won(&*store, "acme", HOUR, 0).await;
+    let (token, later) = (key.slot.token, Due(HOUR.0 + 1 + 24 * 900));
+    store.fence(token, HOUR, key.due, command(1)).await.expect("it answers");
+    store.erase(token, HOUR, command(1), HOUR.start()).await.expect("it answers");
+    store.keep_fence(token, HOUR, later, HOUR.start()).await.expect("it answers");
+    let gate = "TTL(state), TTL(due), TTL(kek), TTL(kept), TTL(command)";
+    let lives = |ttls: &[Option<i32>]| ttls.iter().all(|ttl| ttl.expect("it has one") > (900 + 90) * DAY_S);
+    assert!(lives(&subject.ttls(gate, -1).await));
+    store.erase(token, HOUR, command(1), HOUR.start()).await.expect("it answers");
+    assert!(lives(&subject.ttls(gate, -1).await), "also after a redo");
+}
