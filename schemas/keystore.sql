@@ -32,7 +32,8 @@ CREATE TABLE gate (
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX gate_due ON gate (due) WHERE state = 1;
 
--- One DEK per (customer, hour, generation). Erasing overwrites `wrapped` with an empty value; the row stays as a marker.
+-- One DEK per (customer, hour, generation). Erasing overwrites `wrapped` with an empty value; the row stays as a marker, until 97
+-- days after due; from then on the floor says the same.
 CREATE TABLE key (
   token      BLOB    NOT NULL,
   hour       INTEGER NOT NULL,

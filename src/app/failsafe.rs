@@ -1,10 +1,10 @@
-//! The fail-safe's task: overdue keys go, now and then, told to metrics and log. Decides nothing.
+//! The fail-safe's task: overdue keys go, now and then, told to metrics and log; and markers that nobody needs. Decides nothing.
 
 use std::time::Duration;
 
 use super::Foundation;
 use super::barrier::Barrier;
-use crate::keys::expire_overdue;
+use crate::keys::{expire_markers, expire_overdue};
 use crate::stream::Stop;
 use crate::telemetry::{KeyMetrics, KeyOp, codes, warn};
 
@@ -46,6 +46,9 @@ impl FailSafe {
                 self.metrics.failed(KeyOp::Expire, 1);
                 warn!(codes::FAILSAFE_WAITS, %error, "the fail-safe could not look for overdue keys");
             }
+        }
+        if let Err(error) = expire_markers(&**store, &**clock).await {
+            warn!(codes::FAILSAFE_WAITS, %error, "what is known of hours forgotten long ago stays for now");
         }
     }
 }

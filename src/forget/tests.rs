@@ -412,7 +412,7 @@ impl KeyStore for FakeStore {
         self.call("close_customer").map(|mut state| state.closed.insert(token)).map(drop)
     }
 
-    async fn expire_markers(&self) -> Result<u64, StoreError> {
+    async fn expire_markers(&self, _: Due) -> Result<u64, StoreError> {
         unreachable!("a job of the store")
     }
 

@@ -385,9 +385,9 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Marks the customer as being forgotten: nothing is minted any more. By token, as [`KeyStore::raise_floor`].
     async fn close_customer(&self, token: Token) -> Result<(), StoreError>;
 
-    /// Drops gates and keys of hours below each customer's floor, and answers how many hours (the SQLite counterpart of
-    /// the marker's TTL). Kept: what is held, not fenced, or still has a live key.
-    async fn expire_markers(&self) -> Result<u64, StoreError>;
+    /// Drops gates and keys of hours below each customer's floor whose due is at or before `until`, and answers how many hours.
+    /// Kept: what is held, not fenced, or still has a live key.
+    async fn expire_markers(&self, until: Due) -> Result<u64, StoreError>;
 
     /// Overwrites live keys whose due is at or before `until`, and answers how many: the fail-safe when nobody swept. Held
     /// hours are kept.

@@ -85,7 +85,7 @@ async fn what_is_below_the_floor_is_gone() {
     world.erase(&slot, command(5)).await;
     world.store().raise_floor(world.store().token(&slot.customer), HOUR.plus(1)).await.expect("it answers");
     assert_eq!(found(&world, &slot, key_id).await, "erased", "while the marker stands");
-    world.store().expire_markers().await.expect("it answers");
+    world.store().expire_markers(Due(u32::MAX)).await.expect("it answers");
     assert_eq!(found(&world, &slot, key_id).await, "gone");
     let at_the_floor = Slot { hour: HOUR.plus(1), ..slot };
     assert_eq!(found(&world, &at_the_floor, SLOT_KEY_UNKNOWN).await, "no such key");
@@ -153,4 +153,33 @@ async fn the_fail_safe_goes_by_the_earliest_clock_and_by_none_when_they_are_apar
     assert_eq!(found(&world, &slot, key_id).await, "erased by ttl");
     world.spy.away.store(true, Ordering::SeqCst);
     assert!(matches!(expire().await, Err(KeysError::Store(_))));
+}
+
+#[tokio::test]
+async fn markers_go_long_after_their_due_and_the_floor_says_the_same_from_then_on() {
+    let world = World::new();
+    let (old, open) = (slot("acme", HOUR, 0), slot("acme", HOUR.plus(30), 0));
+    let key_id = minted(&world, &old).await;
+    world.erase(&old, command(5)).await;
+    let pass = |hours: i64| {
+        world.clock.advance(hours * MILLIS_PER_HOUR);
+        world.store_clock.advance(hours * MILLIS_PER_HOUR);
+    };
+    pass(30);
+    minted(&world, &open).await;
+    // A day of the calendar more, because floors move by days.
+    pass(25 - 30 + 24 + 97 * 24);
+    let expire = || expire_markers(&*world.spy, &*world.clock);
+    assert_eq!(expire().await.expect("it answers"), 1);
+    assert_eq!(found(&world, &old, key_id).await, "gone");
+    let token = world.store().token(&old.customer);
+    let floor = world.store().customer(token).await.expect("it answers").expect("a customer").floor;
+    assert!(floor.is_some_and(|floor| floor > HOUR && floor <= open.hour), "{floor:?}");
+    assert_eq!(expire().await.expect("it answers"), 0);
+
+    // Kept for longer, the old hour would not be due: it is minted no more.
+    let longer = Retention::hours(u16::MAX);
+    assert!(world.store().set_retention(token, None, longer).await.expect("it answers"));
+    let again = world.mint().obtain(std::slice::from_ref(&old), world.clock.now()).await;
+    assert!(matches!(again.expect("it answers")[..], [Obtained::Erased]));
 }

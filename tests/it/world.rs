@@ -345,8 +345,8 @@ impl KeyStore for Spy {
     async fn close_customer(&self, token: Token) -> Result<(), StoreError> {
         self.there()?.close_customer(token).await
     }
-    async fn expire_markers(&self) -> Result<u64, StoreError> {
-        self.there()?.expire_markers().await
+    async fn expire_markers(&self, until: Due) -> Result<u64, StoreError> {
+        self.there()?.expire_markers(until).await
     }
     async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError> {
         self.there()?.expire_secrets(until, now).await

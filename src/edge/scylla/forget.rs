@@ -295,7 +295,7 @@ impl ScyllaStore {
     }
 
     /// Deletes what the TTL would take later: fenced hours below the floor without a hold and without a live key.
-    pub(super) async fn delete_markers(&self) -> Result<u64, StoreError> {
+    pub(super) async fn delete_markers(&self, until: Due) -> Result<u64, StoreError> {
         let (mut count, mut after) = (0, None);
         loop {
             let page = self.list_customers(after, 1_000).await?;
@@ -303,15 +303,16 @@ impl ScyllaStore {
             after = Some(*last);
             for (token, customer) in &page {
                 if let Some(last) = customer.floor.and_then(|floor| floor.0.checked_sub(1)) {
-                    count += self.delete_markers_of(*token, Hour(last)).await?;
+                    count += self.delete_markers_of(*token, Hour(last), until).await?;
                 }
             }
         }
     }
 
-    async fn delete_markers_of(&self, token: Token, last: Hour) -> Result<u64, StoreError> {
+    async fn delete_markers_of(&self, token: Token, last: Hour, until: Due) -> Result<u64, StoreError> {
         let mut count = 0;
-        for row in self.list_hours(token, Hour(0), last).await? {
+        let rows = self.list_hours(token, Hour(0), last).await?;
+        for row in rows.into_iter().filter(|row| row.gate.due <= until) {
             let seen = self.read_hour_serial(token, row.hour).await?;
             if seen.is_fenced() && seen.hold().is_none() && live(&seen).is_none() {
                 self.delete_hour(token, row.hour, &seen).await?;

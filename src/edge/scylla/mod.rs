@@ -206,8 +206,8 @@ impl KeyStore for ScyllaStore {
     }
 
     /// Also deletes what its TTL would take later.
-    async fn expire_markers(&self) -> Result<u64, StoreError> {
-        self.delete_markers().await
+    async fn expire_markers(&self, until: Due) -> Result<u64, StoreError> {
+        self.delete_markers(until).await
     }
 
     async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError> {

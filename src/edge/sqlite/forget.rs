@@ -117,16 +117,17 @@ pub(super) fn release_hold(tx: &Transaction<'_>, id: &HoldId) -> Result<(), Stor
     Ok(())
 }
 
-/// Hours whose rows may go: below the floor, fenced, not held, nothing live.
+/// Hours whose rows may go: below the floor, due for long, fenced, not held, nothing live.
 const EXPIRED_HOURS: &str = "
     SELECT gate.token, gate.hour FROM gate JOIN customer USING (token)
-    WHERE gate.hour < customer.floor AND gate.state = 2 AND gate.hold IS NULL
+    WHERE gate.hour < customer.floor AND gate.due <= ?1 AND gate.state = 2 AND gate.hold IS NULL
       AND NOT EXISTS (SELECT 1 FROM key
                       WHERE key.token = gate.token AND key.hour = gate.hour AND key.state = 1)";
 
-pub(super) fn expire_markers(tx: &Transaction<'_>) -> Result<u64, StoreError> {
-    tx.execute(&format!("DELETE FROM key WHERE (token, hour) IN ({EXPIRED_HOURS})"), [])?;
-    let hours = tx.execute(&format!("DELETE FROM gate WHERE (token, hour) IN ({EXPIRED_HOURS})"), [])?;
+pub(super) fn expire_markers(tx: &Transaction<'_>, until: Due) -> Result<u64, StoreError> {
+    tx.execute(&format!("DELETE FROM key WHERE (token, hour) IN ({EXPIRED_HOURS})"), [until.0])?;
+    let hours =
+        tx.execute(&format!("DELETE FROM gate WHERE (token, hour) IN ({EXPIRED_HOURS})"), [until.0])?;
     Ok(hours as u64)
 }
 

@@ -193,8 +193,8 @@ impl KeyStore for SqliteStore {
         self.db.write(move |tx| ledger::close_customer(tx, token)).await
     }
 
-    async fn expire_markers(&self) -> Result<u64, StoreError> {
-        self.db.write(forget::expire_markers).await
+    async fn expire_markers(&self, until: Due) -> Result<u64, StoreError> {
+        self.db.write(move |tx| forget::expire_markers(tx, until)).await
     }
 
     async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError> {
