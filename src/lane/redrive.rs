@@ -39,8 +39,10 @@ impl Quarantined {
         };
         if reason == REDRIVEN {
             let mark = place_in(quarantine, place).filter(|_| !has_content);
-            return mark
-                .map_or(Self::Foreign, |(partition, last)| Self::Mark { partition, before: last + 1 });
+            return mark.map_or(Self::Foreign, |(partition, last)| Self::Mark {
+                partition,
+                before: last.saturating_add(1),
+            });
         }
         match (Reason::of(reason), has_content, place_in(input, place)) {
             (Some(_), false, _) => Self::Bare,
@@ -333,6 +335,11 @@ mod tests {
         let kept = Quarantined::Kept { reason: Reason::TooLarge, partition: 3, offset: 17 };
         assert_eq!(read(true, &labels("too-large", "jobs/3/17")), kept);
         assert_eq!(read(false, &labels("erased", "jobs/3/17")), Quarantined::Bare);
+        let far = format!("jobs.quarantine/0/{}", i64::MAX);
+        assert_eq!(
+            read(false, &labels("redriven", &far)),
+            Quarantined::Mark { partition: 0, before: i64::MAX }
+        );
         let mark = Quarantined::Mark { partition: 3, before: 18 };
         assert_eq!(read(false, &labels("redriven", "jobs.quarantine/3/17")), mark);
     }
