@@ -49,7 +49,9 @@ impl ControlPost {
         random(&mut nonce);
         let record = Call::record(&wants, u64::from_be_bytes(nonce));
         let Self { client, topic } = self.clone();
-        let posting = tokio::task::spawn_blocking(move || post::post(&client, &topic, &record));
+        let posting = tokio::task::spawn_blocking(move || {
+            post::post(&client, &topic, &post::Record { value: &record, ..post::Record::default() })
+        });
         match posting.await {
             Ok(Ok(_offset)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),

@@ -5,6 +5,7 @@
 mod barrier;
 mod build;
 mod calling;
+mod canary;
 mod caretaker;
 mod demo;
 mod ending;

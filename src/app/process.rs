@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::barrier::Barrier;
 use super::calling::{ControlPost, Seat};
+use super::canary::Canary;
 use super::caretaker::Caretaker;
 use super::ending::Ending;
 use super::failsafe::FailSafe;
@@ -31,6 +32,7 @@ use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::{Executor, ExecutorParts, Following, SETTLES_IN, VAULT_FILES};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer};
+use crate::model::CustomerId;
 use crate::stream::{Halt, Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
@@ -148,6 +150,7 @@ impl Process {
         if !self.config.ring.premint.is_zero() {
             handles.push(self.start_preminting(&keys.ring)?);
         }
+        handles.extend(self.start_canary(runtime, &keys.ring)?);
         let caretaker = Caretaker::new(&self.foundation, keys.ring, &self.telemetry);
         let mut tasks = vec![runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle()];
         if self.config.control.execute {
@@ -316,6 +319,26 @@ impl Process {
         let stop = self.stop.clone();
         let run = move || preminting.run(&stop);
         std::thread::Builder::new().name("premint".to_owned()).spawn(run).map_err(no_thread)
+    }
+
+    fn start_canary(&self, runtime: &Runtime, ring: &Arc<Ring>) -> Result<Option<JoinHandle<()>>, Failure> {
+        let Some(customer) = self.config.canary.customer.as_deref().and_then(|id| CustomerId::parse(id).ok())
+        else {
+            return Ok(None);
+        };
+        let canary = Canary {
+            config: self.config.clone(),
+            customer,
+            foundation: self.foundation.clone(),
+            client: self.client.clone(),
+            ring: Arc::clone(ring),
+            runtime: runtime.handle().clone(),
+            metrics: self.telemetry.canary(),
+            barrier: self.barrier.clone(),
+        };
+        let stop = self.stop.clone();
+        let run = move || canary.run(&stop);
+        std::thread::Builder::new().name("canary".to_owned()).spawn(run).map(Some).map_err(no_thread)
     }
 
     fn start_watchdog(&self, pulses: Vec<(String, Pulse)>) -> Result<JoinHandle<()>, Failure> {

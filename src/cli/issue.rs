@@ -12,7 +12,7 @@ use crate::app::{client_settings, read_trust};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ReceiptTail;
-use crate::edge::kafka::post::post;
+use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::keyfile;
 use crate::forget::{
     Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, to_envelope,
@@ -155,7 +155,8 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(Failure::from)?;
     let (_, end) = patiently(|| tail.log()).map_err(Failure::from)?;
     tail.begin(end).map_err(Failure::from)?;
-    let offset = post(&client, &config.topics.control, value).map_err(Failure::from)?;
+    let offset = post(&client, &config.topics.control, &Posted { value, ..Posted::default() })
+        .map_err(Failure::from)?;
     failure::say(&format!(
         "command {} stands at offset {offset} of {}",
         message.command.id, config.topics.control

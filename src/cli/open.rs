@@ -10,9 +10,8 @@ use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
-use crate::envelope::frame::EventHeader;
 use crate::model::{CustomerId, Hour};
-use crate::reader::{Opener, Place, Reading, Record, line};
+use crate::reader::{Opener, Place, Reading, line};
 
 /// Records opened together: one question to the store per key among them.
 const BATCH: usize = 500;
@@ -154,17 +153,9 @@ async fn open_batch(
     batch: &[Scanned],
     print: &mut impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let headers: Vec<Vec<_>> = batch.iter().map(borrowed_headers).collect();
+    let headers: Vec<Vec<_>> = batch.iter().map(Scanned::event_headers).collect();
     let records: Vec<_> =
-        batch.iter().zip(&headers).map(|(scanned, headers)| borrowed(scanned, headers)).collect();
+        batch.iter().zip(&headers).map(|(scanned, headers)| scanned.record(headers)).collect();
     let readings = opener.open_batch(&records).await;
     batch.iter().zip(&readings).try_for_each(|(scanned, reading)| print(scanned, reading))
-}
-
-pub(super) fn borrowed<'a>(scanned: &'a Scanned, headers: &'a [EventHeader<'a>]) -> Record<'a> {
-    Record { key: scanned.key.as_deref(), value: scanned.value.as_deref(), headers }
-}
-
-pub(super) fn borrowed_headers(scanned: &Scanned) -> Vec<EventHeader<'_>> {
-    scanned.headers.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect()
 }

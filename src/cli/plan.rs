@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::erase::Hours;
-use super::open::{borrowed, borrowed_headers};
 use super::{Failure, Settings, keystore, output, runtime};
 use crate::app::client_settings;
 use crate::config::Config;
@@ -189,7 +188,7 @@ fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyh
 fn concerns(record: &Scanned, customer: &CustomerId, from: Hour, to: Hour) -> bool {
     let header = record.value.as_deref().and_then(|value| Header::parse(value).ok());
     header.is_some_and(|header| (from..=to).contains(&header.hour))
-        && borrowed(record, &borrowed_headers(record)).customer().as_ref() == Some(customer)
+        && record.record(&record.event_headers()).customer().as_ref() == Some(customer)
 }
 
 fn part_json(partition: i32, part: &Part) -> Value {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::open::{borrowed, borrowed_headers};
 use super::{Failure, Settings, keystore, output, runtime};
 use crate::app::client_settings;
 use crate::edge::kafka::admin::TopicAdmin;
@@ -147,7 +146,7 @@ impl Judge {
 /// What the record says of itself, unproven: a lie names another key, and that one's record is not this one.
 fn slot(record: &Scanned) -> Option<Slot> {
     let Header { hour, generation, key_id, .. } = Header::parse(record.value.as_deref()?).ok()?;
-    let customer = borrowed(record, &borrowed_headers(record)).customer()?;
+    let customer = record.record(&record.event_headers()).customer()?;
     Some((customer, hour, generation, key_id))
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::lane::Specimen;
+use crate::model::{CustomerId, Millis};
+
 use super::{Config, ConfigError, Event, Lane, Retentions, Ring, Scrub, Seal, Store, Topics};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -15,6 +18,7 @@ pub(super) fn all(config: &Config) -> Result<(), ConfigError> {
     ring(&config.ring)?;
     retention(&config.retention)?;
     scrub(&config.scrub)?;
+    canary(config)?;
     at_most("kek.destroy", config.kek.destroy, 24 * HOUR)?;
     fleet(config)
 }
@@ -117,6 +121,25 @@ fn scrub(scrub: &Scrub) -> Result<(), ConfigError> {
     match scrub.groups.iter().any(String::is_empty) {
         true => Err(ConfigError::value("scrub.groups", "has a group without a name".to_owned())),
         false => Ok(()),
+    }
+}
+
+/// Its retention is an hour: it must be nobody's.
+fn canary(config: &Config) -> Result<(), ConfigError> {
+    let Some(name) = &config.canary.customer else { return Ok(()) };
+    let customer = CustomerId::parse(name).ok().filter(|_| name.starts_with("hourseal-canary"));
+    let Some(customer) = customer else {
+        let why = "is not an id that begins with `hourseal-canary`".to_owned();
+        return Err(ConfigError::value("canary.customer", why));
+    };
+    let places = (&config.event.customer, &config.event.time);
+    match Specimen::new(places, &customer, Millis(0), "") {
+        Some(_) => Ok(()),
+        None => Err(ConfigError::Contradiction {
+            why: "`event.customer` and `event.time` stand in each other's way: no canary can say both"
+                .to_owned(),
+            hint: "without canary.customer there is none",
+        }),
     }
 }
 

@@ -186,6 +186,14 @@ pub struct Scrub {
     pub groups: Vec<String>,
 }
 
+/// `[canary]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// Whose events it sends; without it there is none.
+    pub customer: Option<String>,
+}
+
 /// `[receipts]`: their log (`schemas/receipt-log.md`).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -160,6 +160,13 @@ fn refusals_name_the_key_and_the_rule() {
     assert!(hasty.starts_with("`scrub.every` is 10ms, less than 1s"), "{hasty}");
     let nameless = refusal("[scrub]\ngroups = ['']");
     assert!(nameless.starts_with("`scrub.groups` has a group without a name"), "{nameless}");
+    let somebody = refusal("[canary]\ncustomer = 'acme'");
+    assert!(
+        somebody.starts_with("`canary.customer` is not an id that begins with `hourseal-canary`"),
+        "{somebody}"
+    );
+    let both = "[canary]\ncustomer = 'hourseal-canary'\n[event]\ncustomer = 'json:/a'\ntime = 'json:/a/b'";
+    assert!(refusal(both).contains("stand in each other's way"));
     let twins = refusal("[topics]\noutput = 'jobs'");
     assert_eq!(twins, "`topics.output` and `topics.input` are both `jobs`");
     let small = refusal("[lane]\nbatch_bytes = '64KiB'");

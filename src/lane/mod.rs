@@ -15,6 +15,7 @@ mod quarantine;
 mod redrive;
 mod sealed;
 mod settings;
+mod specimen;
 mod step;
 mod time;
 
@@ -26,4 +27,5 @@ pub use quarantine::Reason;
 pub use redrive::{Left, Quarantined, Redrive, RedriveObserver, RedriveParts};
 pub use sealed::Sealed;
 pub use settings::*;
+pub use specimen::Specimen;
 pub use step::{LaneParts, Observer, SealingLane, Tally};

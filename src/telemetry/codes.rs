@@ -139,6 +139,12 @@ codes! {
     PLAINTEXT_WINDOW = "HS1416";
     /// The input's sealed plaintext cannot be deleted for now, or its age is not known.
     SCRUB_WAITS = "HS1417";
+    /// The canary's event of an hour, which was opened before, opens no more.
+    CANARY_FORGOTTEN = "HS1418";
+    /// The canary's event of an hour is due for long, and still opens.
+    CANARY_OPENS = "HS1419";
+    /// The canary could not be sealed, opened or looked at.
+    CANARY_FAILED = "HS1420";
 
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";

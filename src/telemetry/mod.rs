@@ -4,6 +4,7 @@
 //! Not here: the port that serves it (`edge::http`).
 //! Start at [`Telemetry`]; the codes of log lines stand in [`codes`].
 
+mod canary;
 pub mod codes;
 mod forget;
 mod keys;
@@ -15,6 +16,7 @@ mod registry;
 mod store;
 
 pub use crate::{__line as line, debug, error, info, warn};
+pub use canary::{CanaryMetrics, CanaryOutcome};
 pub use codes::Code;
 pub use forget::ForgetMetrics;
 pub use keys::{KeyMetrics, KeyOp};

@@ -6,7 +6,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::{ForgetMetrics, KeyMetrics, LaneMetrics, Readiness, ReceiptMetrics, StoreMetrics};
+use super::{CanaryMetrics, ForgetMetrics, KeyMetrics, LaneMetrics, Readiness, ReceiptMetrics, StoreMetrics};
 
 /// What the process tells about itself. Clones share everything.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub struct Telemetry {
     store: StoreMetrics,
     forget: ForgetMetrics,
     receipts: ReceiptMetrics,
+    canary: CanaryMetrics,
     /// What `/readyz` says.
     pub readiness: Readiness,
 }
@@ -37,6 +38,7 @@ impl Telemetry {
             store: StoreMetrics::register(&family),
             forget: ForgetMetrics::register(&family),
             receipts: ReceiptMetrics::register(&family),
+            canary: CanaryMetrics::register(&family),
             readiness: Readiness::default(),
             registry,
         }
@@ -61,6 +63,10 @@ impl Telemetry {
 
     pub fn receipts(&self) -> ReceiptMetrics {
         self.receipts.clone()
+    }
+
+    pub fn canary(&self) -> CanaryMetrics {
+        self.canary.clone()
     }
 
     /// Prometheus' text format.

@@ -77,7 +77,7 @@ func measured(t *testing.T) telemetry {
 	}
 	found := telemetry{map[string][]string{}, map[string]bool{}}
 	metric := regexp.MustCompile(`family\s*\.\s*(\w+)\(\s*"([a-z_]+)",\s*"[^"]*"(?:,\s*&\[([^\]]*)\])?`)
-	literal := regexp.MustCompile(`"([a-z_]+)"`)
+	literal := regexp.MustCompile(`"([a-z_-]+)"`)
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Message};
 
 use super::client::{ClientSettings, is_outage};
+use crate::model::Millis;
 
 /// How long a broker may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -42,19 +44,39 @@ impl ProducerContext for Told {
     }
 }
 
+/// A record as a producer of the input, or of commands, writes it: what it holds is in the clear.
+#[derive(Clone, Copy, Default)]
+pub struct Record<'a> {
+    pub key: Option<&'a [u8]>,
+    pub headers: &'a [(String, Vec<u8>)],
+    pub value: &'a [u8],
+    /// `None` = the time at which it is written.
+    pub timestamp: Option<Millis>,
+}
+
 /// Writes a record and answers its offset.
 ///
 /// # Errors
 /// [`PostError`].
-pub fn post(settings: &ClientSettings, topic: &str, value: &[u8]) -> Result<i64, PostError> {
+pub fn post(settings: &ClientSettings, topic: &str, record: &Record<'_>) -> Result<i64, PostError> {
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     let mut config = settings.base();
     config.set("acks", "all").set("enable.idempotence", "true");
     config.set("message.timeout.ms", ANSWER.as_millis().to_string());
     let producer: ThreadedProducer<Told> =
         config.create_with_context(Told(tell)).map_err(|error| PostError::Client(error.to_string()))?;
-    let record = BaseRecord::<(), [u8]>::to(topic).payload(value);
-    producer.send(record).map_err(|(error, _)| judge(topic, &error))?;
+    let header = |headers: OwnedHeaders, (key, value): &(String, Vec<u8>)| {
+        headers.insert(Header { key, value: Some(value) })
+    };
+    let headers = record.headers.iter().fold(OwnedHeaders::new(), header);
+    let mut sent = BaseRecord::<[u8], [u8]>::to(topic).payload(record.value).headers(headers);
+    if let Some(key) = record.key {
+        sent = sent.key(key);
+    }
+    if let Some(time) = record.timestamp {
+        sent = sent.timestamp(time.0);
+    }
+    producer.send(sent).map_err(|(error, _)| judge(topic, &error))?;
     let _ = producer.flush(ANSWER);
     match told.recv_timeout(ANSWER) {
         Ok(Ok(offset)) => Ok(offset),

@@ -12,7 +12,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
 use super::ffi::MessageHeaders;
+use crate::envelope::frame::EventHeader;
 use crate::model::Millis;
+use crate::reader::Record;
 use crate::stream::Headers as _;
 
 /// How long the cluster may take to answer.
@@ -30,6 +32,18 @@ pub struct Scanned {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<OwnedHeader>,
+}
+
+impl Scanned {
+    /// Its headers, borrowed.
+    pub fn event_headers(&self) -> Vec<EventHeader<'_>> {
+        self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect()
+    }
+
+    /// As a reader takes it; `headers` are those of [`Scanned::event_headers`].
+    pub fn record<'a>(&'a self, headers: &'a [EventHeader<'a>]) -> Record<'a> {
+        Record { key: self.key.as_deref(), value: self.value.as_deref(), headers }
+    }
 }
 
 /// Which records are read.

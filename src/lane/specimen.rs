@@ -1,0 +1,129 @@
+//! An event of our own, in the form in which the settings expect events. Pure.
+
+use serde_json::{Map, Value};
+
+use super::settings::{CustomerFrom, Pointer, TimeFrom};
+use crate::model::{CustomerId, Millis};
+
+/// Where the note stands in the value.
+const NOTE: &str = "hourseal_canary";
+
+/// A record for the input topic.
+#[derive(PartialEq, Eq)]
+pub struct Specimen {
+    pub key: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// A JSON object.
+    pub value: Vec<u8>,
+    pub timestamp: Millis,
+}
+
+impl Specimen {
+    /// An event of `customer` at `time`, with a note by which it is known again. `None` where the two places of the settings
+    /// exclude each other, or the note.
+    pub fn new(
+        (whose, when): (&CustomerFrom, &TimeFrom),
+        customer: &CustomerId,
+        time: Millis,
+        note: &str,
+    ) -> Option<Self> {
+        let mut value = Map::new();
+        value.insert(NOTE.to_owned(), note.into());
+        let (mut key, mut headers) = (None, Vec::new());
+        match whose {
+            CustomerFrom::Key => key = Some(customer.as_bytes().to_vec()),
+            CustomerFrom::Header(name) => headers.push((name.clone(), customer.as_bytes().to_vec())),
+            CustomerFrom::Json(pointer) => put(&mut value, pointer, customer.as_str())?,
+        }
+        match when {
+            TimeFrom::Timestamp => {}
+            // Twice the same header would be ambiguous.
+            TimeFrom::Header(name) if headers.iter().any(|(there, _)| there == name) => return None,
+            TimeFrom::Header(name) => headers.push((name.clone(), time.to_string().into_bytes())),
+            TimeFrom::Json(pointer) => put(&mut value, pointer, &time.to_string())?,
+        }
+        Some(Self { key, headers, value: Value::Object(value).to_string().into_bytes(), timestamp: time })
+    }
+
+    /// Whether the payload of a record is that of the event with this note.
+    pub fn has_note(payload: &[u8], note: &str) -> bool {
+        let value: Option<Value> = serde_json::from_slice(payload).ok();
+        value.as_ref().and_then(|value| value.get(NOTE)).and_then(Value::as_str) == Some(note)
+    }
+}
+
+/// `None` where something else stands there, or on the way.
+fn put(value: &mut Map<String, Value>, pointer: &Pointer, text: &str) -> Option<()> {
+    let (last, way) = pointer.tokens().split_last()?;
+    let object = way.iter().try_fold(value, |object, token| {
+        object.entry(token.clone()).or_insert_with(|| Map::new().into()).as_object_mut()
+    })?;
+    object.insert(last.clone(), text.into()).is_none().then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lane::admit::{Admit, Limits};
+    use crate::model::Hour;
+    use crate::stream::{Headers, Input};
+
+    const TIME: Millis = Millis(1_795_895_591_391);
+
+    fn of(whose: &str, when: &str) -> Option<(Specimen, Admit)> {
+        let limits = Limits {
+            max_future_ms: 0,
+            grace_ms: 0,
+            max_event_bytes: 10_000,
+            output_bytes: 20_000,
+            quarantine_bytes: 90_000,
+        };
+        let admit =
+            Admit { customer: whose.parse().expect("a place"), time: when.parse().expect("a place"), limits };
+        let customer = CustomerId::parse("hourseal-canary").expect("an id");
+        let specimen = Specimen::new((&admit.customer, &admit.time), &customer, TIME, "n-1")?;
+        Some((specimen, admit))
+    }
+
+    #[test]
+    fn the_lane_admits_it_as_what_it_is_wherever_events_say_it() {
+        for whose in ["json:/customer_id", "json:/a/b/c", "json:/a~1b/0", "header:who", "key"] {
+            for when in ["json:/occurred_at", "json:/a/b/t", "header:when", "timestamp"] {
+                let (specimen, admit) = of(whose, when).expect("they do not exclude each other");
+                let headers: Vec<(Vec<u8>, Option<Vec<u8>>)> = specimen
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name.clone().into_bytes(), Some(value.clone())))
+                    .collect();
+                let headers: &[_] = &headers;
+                let input = Input {
+                    partition: 0,
+                    offset: 0,
+                    timestamp: Some(specimen.timestamp),
+                    key: specimen.key.as_deref(),
+                    value: Some(&specimen.value),
+                    headers: &headers as &dyn Headers,
+                };
+                let admitted = admit.decide(&input, TIME);
+                assert_eq!(admitted.customer.as_deref(), Some("hourseal-canary"), "{whose} {when}");
+                let hour = Hour::containing(TIME).expect("an hour");
+                assert_eq!((admitted.when, admitted.reason), (Some((hour, TIME)), None), "{whose} {when}");
+                assert!(
+                    Specimen::has_note(&specimen.value, "n-1") && !Specimen::has_note(&specimen.value, "n-2")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn places_that_exclude_each_other_have_no_specimen() {
+        for (whose, when) in [
+            ("json:/a", "json:/a/b"),
+            ("json:/a/b", "json:/a"),
+            ("header:x", "header:x"),
+            ("json:/hourseal_canary", "timestamp"),
+        ] {
+            assert!(of(whose, when).is_none(), "{whose} {when}");
+        }
+    }
+}
