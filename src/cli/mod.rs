@@ -79,7 +79,7 @@ enum Command {
     /// Look at the key store
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Look at records that could not be sealed as asked
+    /// Look at records that could not be sealed as asked, or give them to the worker again
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
     /// Look at receipts, prove them to others, verify such proofs
@@ -90,7 +90,7 @@ enum Command {
     /// Say and change how long data is kept; look at what is due
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
-    /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra
+    /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra; purge it of erased keys
     #[command(subcommand)]
     Store(store::Store),
     /// Check or create the topics
