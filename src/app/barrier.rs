@@ -21,6 +21,13 @@ impl Barrier {
         matches!(tokio::task::spawn_blocking(move || barrier.wait(&stop)).await, Ok(true))
     }
 
+    /// Whether it is open, at the latest after this time.
+    pub(super) fn wait_for(&self, most: Duration) -> bool {
+        let open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.1.wait_timeout_while(open, most, |open| !*open);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Waits until it is open; false when the stop came first.
     pub(super) fn wait(&self, stop: &Stop) -> bool {
         let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

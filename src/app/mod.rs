@@ -18,6 +18,7 @@ mod observer;
 mod preminting;
 mod process;
 mod redrive;
+mod replay;
 mod run;
 mod scrubbing;
 mod starts;
@@ -30,6 +31,7 @@ pub use build::{Foundation, Opening, client_settings, open_foundation, open_vaul
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
 pub use redrive::{Redriven, Survey, redrive, survey};
+pub use replay::{Replayed, replay};
 pub use run::{RunOptions, run};
 pub use topics::topic_plan;
 pub use trust::read_trust;

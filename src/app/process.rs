@@ -29,7 +29,7 @@ use super::watchdog::Watchdog;
 use super::{Failure, Foundation, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
-use crate::forget::{Executor, ExecutorParts, Following, SETTLES_IN, VAULT_FILES};
+use crate::forget::{Executor, ExecutorParts, FollowObserver, Following, SETTLES_IN, VAULT_FILES};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer};
 use crate::model::CustomerId;
@@ -145,7 +145,7 @@ impl Process {
             handles.push(self.start_executor(runtime, seat.clone(), pulse, ended)?);
         }
         handles.push(self.start_watchdog(pulses)?);
-        handles.push(self.start_following(runtime, &keys.ring, lease)?);
+        handles.push(self.start_following(runtime, &keys.ring, lease, self.following_observer())?);
         handles.extend(self.start_logging()?);
         if !self.config.ring.premint.is_zero() {
             handles.push(self.start_preminting(&keys.ring)?);
@@ -281,15 +281,21 @@ impl Process {
         self.thread(runtime, identity, pace, pulse).spawn(executor, tell).map_err(no_thread)
     }
 
+    /// Opens the barrier, and tells metrics, readiness and log.
+    pub(super) fn following_observer(&self) -> Box<dyn FollowObserver> {
+        let condition = self.telemetry.readiness.condition("receipts read");
+        Box::new(FollowingObserver::new(&self.telemetry, condition, self.barrier.clone()))
+    }
+
     pub(super) fn start_following(
         &self,
         runtime: &Runtime,
         ring: &Arc<Ring>,
         lease: Arc<Lease>,
+        observer: Box<dyn FollowObserver>,
     ) -> Result<JoinHandle<()>, Failure> {
         // A quarter of the lease, and often enough that `/readyz` soon says when a broker is away.
         let every = Duration::from_millis((lease.length_ms() / 4).clamp(250, 5_000));
-        let condition = self.telemetry.readiness.condition("receipts read");
         let following = Following {
             store: Arc::clone(&self.foundation.store),
             vault: Arc::clone(&self.foundation.vault),
@@ -300,7 +306,7 @@ impl Process {
             every,
             marks: self.config.control.execute,
             accept_gap: self.options.accept_gap,
-            observer: Box::new(FollowingObserver::new(&self.telemetry, condition, self.barrier.clone())),
+            observer,
         };
         let (client, topic, stop) =
             (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());

@@ -149,7 +149,7 @@ impl Process {
         ended: mpsc::Sender<Ended>,
     ) -> Result<(JoinHandle<()>, JoinHandle<()>), Failure> {
         let (keys, lease) = self.keys(runtime);
-        let following = self.start_following(runtime, &keys.ring, lease)?;
+        let following = self.start_following(runtime, &keys.ring, lease, self.following_observer())?;
         let (config, foundation) = (&self.config, &self.foundation);
         let finder = Finder::new(Arc::clone(&foundation.store), Arc::clone(&foundation.vault));
         let opener = Opener::new(Arc::new(finder), config.seal.stream.quarantine());

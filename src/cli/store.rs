@@ -5,8 +5,8 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Settings, output, runtime};
-use crate::app::{open_vault, scylla_options};
+use super::{Failure, Settings, failure, output, runtime};
+use crate::app::{self, Replayed, open_vault, scylla_options};
 use crate::config::{Config, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
 use crate::edge::scylla::{
@@ -24,6 +24,8 @@ pub enum Store {
     Check(Check),
     /// Purge the key store's own copies of erased keys (level L2), or say where they may be and what drops them
     Purge(Purge),
+    /// Bring a key store that was put back from a copy up to its receipts, before anybody reads from it
+    Replay(Replay),
 }
 
 #[derive(Args)]
@@ -84,11 +86,27 @@ ScyllaDB, Cassandra: every node is asked for its start, its compactions, snapsho
 erased before all of them were started is purged if each table was compacted as a whole since: exit code 0. Else what is in
 doubt and the commands for each node are printed: exit code 65. Nothing is changed. Copies elsewhere are not known here.";
 
+#[derive(Args)]
+#[command(after_help = REPLAY_HELP)]
+pub struct Replay {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const REPLAY_HELP: &str = "\
+Each worker does it at its start, before it serves a key. Do it by hand where something else reads a store that was put back,
+such as `hourseal open` or a reader of your own: until then it opens what was erased since the copy was made. Takes the
+rights of who executes commands.";
+
 pub fn run(command: Store) -> anyhow::Result<()> {
     match command {
         Store::Init(init) => run_init(&init),
         Store::Check(check) => run_check(&check),
         Store::Purge(purge) => run_purge(&purge),
+        Store::Replay(replay) => run_replay(&replay),
     }
 }
 
@@ -132,6 +150,26 @@ fn run_check(flags: &Check) -> anyhow::Result<()> {
     Err(Failure::new(Failure::CONFIG, format!("{wrong} thing(s) do not fit"))
         .hint("each line says what would")
         .into())
+}
+
+fn run_replay(flags: &Replay) -> anyhow::Result<()> {
+    let config = flags.settings.load()?;
+    let mut told = None;
+    let mut progress = output::Progress::new("receipts applied again");
+    let Replayed { again, held, .. } = app::replay(&config, runtime::get()?, &mut |replayed| {
+        progress.at(replayed.again);
+        if replayed.waiting != told {
+            told.clone_from(&replayed.waiting);
+            told.iter().for_each(|why| failure::say(&format!("waiting: {why}")));
+        }
+    })?;
+    drop(progress);
+    if flags.json {
+        return output::line(&json!({ "applied_again": again, "held": held }).to_string());
+    }
+    output::line(&format!(
+        "the store is up to its receipts: {again} applied again, {held} of them kept by a hold"
+    ))
 }
 
 fn run_purge(flags: &Purge) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 Every claim holds on both kinds of key store."""
 
+import shutil
 from itertools import count
 
 import pytest
@@ -227,3 +228,28 @@ def test_while_signatures_are_required_an_unsigned_command_is_counted_and_nothin
     wait_until(lambda: worker.figures().sum("control_messages_total", **unverified) == 1, 30, "it is counted")
     assert world.receipt_bodies() == []
     worker.stop()
+
+
+def test_a_store_that_was_put_back_is_replayed_before_anybody_reads_it(kafka, make_world):
+    world = make_world(kafka, binary=TESTKIT, settings=DUE_SOON)
+    world.set_clock(hours=0)
+    world.feed_some(events(b"acme", HOUR), 50)
+    worker = world.worker()
+    world.await_drained()
+    worker.stop()
+    folder = world.store.path.parent
+    copy = folder.with_name("copy-of-the-store")
+    shutil.copytree(folder, copy)
+    world.set_clock(hours=4)
+    worker = world.worker()
+    erase(world, "c1", HOUR, HOUR)
+    await_receipt(world, "c1")
+    worker.stop()
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+
+    shutil.rmtree(folder)
+    copy.rename(folder)
+    assert outcomes(world, "acme", HOUR) == {"opened"}, "the control: put back, it opens"
+    assert world.cli_json("store", "replay", "--json") == [{"applied_again": 1, "held": 0}]
+    assert outcomes(world, "acme", HOUR) == {"erased"}
+    assert world.cli_json("store", "replay", "--json") == [{"applied_again": 0, "held": 0}]

@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 38] = [
+const COMMANDS: [&[&str]; 39] = [
     &[],
     &["demo"],
     &["run"],
@@ -75,6 +75,7 @@ const COMMANDS: [&[&str]; 38] = [
     &["retention", "sweep"],
     &["store", "init"],
     &["store", "purge"],
+    &["store", "replay"],
     &["store", "check"],
     &["topics", "check"],
     &["topics", "create"],
