@@ -278,7 +278,7 @@ impl Step for Redrive {
         for (partition, last) in self.lasts() {
             let place = origin(&self.parts.quarantine, partition, last);
             let headers = [(HEADER_REASON, REDRIVEN.as_bytes()), (HEADER_ORIGIN, place.as_bytes())];
-            txn.send(&Sealed::redriven(now, &headers))?;
+            txn.send(&Sealed::redriven(partition, now, &headers))?;
         }
         Ok(())
     }

@@ -44,9 +44,10 @@ impl<'a> Sealed<'a> {
         Self { topic: QUARANTINE, partition: None, timestamp: now, key, envelope, headers }
     }
 
-    /// How far the quarantine has been redriven: a record of it without content.
-    pub(super) fn redriven(now: Millis, headers: &'a [(&'a CStr, &'a [u8])]) -> Self {
-        Self::quarantined(now, None, None, headers)
+    /// How far a partition of the quarantine has been redriven: a record without content, behind all of which it speaks, so that
+    /// no retention takes it sooner than these.
+    pub(super) fn redriven(partition: i32, now: Millis, headers: &'a [(&'a CStr, &'a [u8])]) -> Self {
+        Self { partition: Some(partition), ..Self::quarantined(now, None, None, headers) }
     }
 }
 

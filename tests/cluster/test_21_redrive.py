@@ -90,6 +90,11 @@ def test_quarantined_records_are_sealed_once_after_the_cause_is_mended(kafka, st
     assert (second["sealed"], second["quarantined_again"], second["unreadable"]) == (10, 0, 0)
     assert sealed(world) == sorted(bad.sent), "each of them once, as it was sent"
 
+    # A mark stands behind what it speaks of: no retention takes it sooner.
+    marks = [record for record in world.topics.read(world.quarantine) if header(record, "hourseal-reason") == "redriven"]
+    assert marks and all(header(it, "hourseal-origin").split("/")[1] == str(it.partition()) for it in marks)
+    assert all(int(header(it, "hourseal-origin").split("/")[2]) < it.offset() for it in marks)
+
     # Nothing is left to do, also where Kafka has forgotten how far the group was.
     nothing = {"to_redrive": 0, "reasons": {}}
     assert redrive(world, mended) == nothing
