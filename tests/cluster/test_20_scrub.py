@@ -76,7 +76,8 @@ def test_sealed_plaintext_leaves_the_inputs_segments(kafka, make_world):
     worker = world.worker()
     world.await_drained()
     assert is_on_disk(world, canary), "without a scrub it is there"
-    assert exposure(worker) > (now_ms() - (HOUR + 1) * HOUR_MS) / 1000, "as old as the oldest event"
+    oldest = (now_ms() - (HOUR + 1) * HOUR_MS) / 1000
+    wait_until(lambda: exposure(worker) > oldest, 30, "it says how old the oldest is, at its first look")
     worker.stop()
 
     worker = world.worker(settings=SCRUB)

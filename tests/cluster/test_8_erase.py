@@ -185,7 +185,7 @@ def test_what_nobody_sweeps_goes_a_week_after_its_due(sealed_world):
     worker = world.worker()
     world.await_drained()
     worker.stop()
-    world.set_clock(hours=0.5 + WEEK)
+    world.set_hour(HOUR + 1.9 + WEEK)
     before = world.worker()
     assert outcomes(world, "acme", HOUR) == {"opened"}, "it is due, and not yet overdue"
     before.stop()
