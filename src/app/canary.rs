@@ -2,12 +2,14 @@
 //! from the output, and shows when it is due that it opens no more and that its key seals no more. Its own thread, because it waits.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
-use super::Foundation;
 use super::barrier::Barrier;
+use super::process::{Process, no_thread};
+use super::{Failure, Foundation};
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::post::{Record as Posted, post};
@@ -40,6 +42,33 @@ pub(super) struct Canary {
     pub(super) runtime: Handle,
     pub(super) metrics: CanaryMetrics,
     pub(super) barrier: Barrier,
+}
+
+impl Process {
+    /// Where one is asked for.
+    pub(super) fn start_canary(
+        &self,
+        runtime: &Runtime,
+        ring: &Arc<Ring>,
+    ) -> Result<Option<JoinHandle<()>>, Failure> {
+        let Some(customer) = self.config.canary.customer.as_deref().and_then(|id| CustomerId::parse(id).ok())
+        else {
+            return Ok(None);
+        };
+        let canary = Canary {
+            config: self.config.clone(),
+            customer,
+            foundation: self.foundation.clone(),
+            client: self.client.clone(),
+            ring: Arc::clone(ring),
+            runtime: runtime.handle().clone(),
+            metrics: self.telemetry.canary(),
+            barrier: self.barrier.clone(),
+        };
+        let stop = self.stop.clone();
+        let run = move || canary.run(&stop);
+        std::thread::Builder::new().name("canary".to_owned()).spawn(run).map(Some).map_err(no_thread)
+    }
 }
 
 /// An event that was opened.

@@ -11,6 +11,9 @@ use crate::telemetry::{KeyMetrics, KeyOp, codes, warn};
 /// Time from one look to the next. A week's grace makes it no hurry, and on CQL each look reads what is overdue.
 const EVERY: Duration = Duration::from_secs(3_600);
 
+/// Looks from one look at the markers to the next: floors move by days.
+const LOOKS_A_DAY: u32 = 24;
+
 pub(super) struct FailSafe {
     pub(super) foundation: Foundation,
     pub(super) metrics: KeyMetrics,
@@ -24,8 +27,11 @@ impl FailSafe {
         if !self.barrier.opened(stop).await {
             return;
         }
-        loop {
+        for look in 0_u32.. {
             self.look().await;
+            if look % LOOKS_A_DAY == 0 {
+                self.look_at_markers().await;
+            }
             tokio::time::sleep(EVERY).await;
         }
     }
@@ -47,6 +53,10 @@ impl FailSafe {
                 warn!(codes::FAILSAFE_WAITS, %error, "the fail-safe could not look for overdue keys");
             }
         }
+    }
+
+    async fn look_at_markers(&self) {
+        let Foundation { store, clock, .. } = &self.foundation;
         if let Err(error) = expire_markers(&**store, &**clock).await {
             warn!(codes::FAILSAFE_WAITS, %error, "what is known of hours forgotten long ago stays for now");
         }

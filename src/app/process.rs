@@ -10,7 +10,6 @@ use tokio::task::AbortHandle;
 
 use super::barrier::Barrier;
 use super::calling::{ControlPost, Seat};
-use super::canary::Canary;
 use super::caretaker::Caretaker;
 use super::ending::Ending;
 use super::failsafe::FailSafe;
@@ -20,19 +19,17 @@ use super::logging::start_logging;
 use super::observer::LaneObserver;
 use super::preminting::Preminting;
 use super::run::RunOptions;
-use super::scrubbing::Scrubbing;
 use super::starts::StoreStarts;
 use super::sweeping::Sweeping;
 use super::topics::ready_topics;
 use super::trust::{announce, trust_source};
 use super::watchdog::Watchdog;
-use super::{Failure, Foundation, build};
+use super::{Failure, Foundation, Opening, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::{Executor, ExecutorParts, FollowObserver, Following, SETTLES_IN, VAULT_FILES};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer};
-use crate::model::CustomerId;
 use crate::stream::{Halt, Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
@@ -64,14 +61,17 @@ pub(super) struct Threads {
 }
 
 impl Process {
-    /// Asks the store who it is, and makes the topics ready.
+    /// Opens store and vault (`create`: makes what is missing of them), asks the store who it is, and makes the topics ready.
     pub(super) fn for_run(
         config: &Config,
         options: RunOptions,
         runtime: &Runtime,
-        foundation: Foundation,
-        telemetry: Telemetry,
+        create: bool,
     ) -> Result<Self, Failure> {
+        let telemetry = Telemetry::new();
+        let (clock, metrics) = (build::system_clock(), telemetry.store());
+        let opening = Opening { clock, create, runtime: runtime.handle(), metrics };
+        let foundation = build::open_foundation(config, opening)?;
         let meta = runtime.block_on(foundation.store.meta())?;
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
         let client = build::client_settings(config);
@@ -214,19 +214,6 @@ impl Process {
         }
     }
 
-    fn scrubbing(&self, seat: Seat) -> Scrubbing {
-        let ours = std::iter::once(&self.config.kafka.group);
-        Scrubbing {
-            foundation: self.foundation.clone(),
-            metrics: self.telemetry.forget(),
-            client: self.client.clone(),
-            topic: self.config.topics.input.clone(),
-            groups: ours.chain(&self.config.scrub.groups).cloned().collect(),
-            every: self.config.scrub.every,
-            seat,
-        }
-    }
-
     fn ending(&self, seat: Seat) -> Ending {
         Ending {
             foundation: self.foundation.clone(),
@@ -325,26 +312,6 @@ impl Process {
         let stop = self.stop.clone();
         let run = move || preminting.run(&stop);
         std::thread::Builder::new().name("premint".to_owned()).spawn(run).map_err(no_thread)
-    }
-
-    fn start_canary(&self, runtime: &Runtime, ring: &Arc<Ring>) -> Result<Option<JoinHandle<()>>, Failure> {
-        let Some(customer) = self.config.canary.customer.as_deref().and_then(|id| CustomerId::parse(id).ok())
-        else {
-            return Ok(None);
-        };
-        let canary = Canary {
-            config: self.config.clone(),
-            customer,
-            foundation: self.foundation.clone(),
-            client: self.client.clone(),
-            ring: Arc::clone(ring),
-            runtime: runtime.handle().clone(),
-            metrics: self.telemetry.canary(),
-            barrier: self.barrier.clone(),
-        };
-        let stop = self.stop.clone();
-        let run = move || canary.run(&stop);
-        std::thread::Builder::new().name("canary".to_owned()).spawn(run).map(Some).map_err(no_thread)
     }
 
     fn start_watchdog(&self, pulses: Vec<(String, Pulse)>) -> Result<JoinHandle<()>, Failure> {

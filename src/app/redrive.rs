@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::lanes::{LaneThread, sealing_lane};
 use super::process::{Process, no_thread};
 use super::run::RunOptions;
-use super::{Failure, Opening, build};
+use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::kafka::LaneIdentity;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
@@ -19,7 +19,6 @@ use crate::keys::Finder;
 use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
 use crate::reader::{Opener, WaitingOpener};
 use crate::stream::{Event, Pace, Pulse, StartLog, Stop};
-use crate::telemetry::Telemetry;
 
 /// How often it is told how far it has come.
 const TELL: Duration = Duration::from_millis(200);
@@ -107,17 +106,9 @@ pub fn redrive(
     runtime: &Runtime,
     told: &mut dyn FnMut(&Redriven),
 ) -> Result<Redriven, Failure> {
-    let telemetry = Telemetry::new();
-    let opening = Opening {
-        clock: build::system_clock(),
-        create: false,
-        runtime: runtime.handle(),
-        metrics: telemetry.store(),
-    };
-    let foundation = build::open_foundation(config, opening)?;
     // What the broker has deleted of the quarantine is nobody's any more.
     let options = RunOptions { accept_gap: true };
-    let process = Process::for_run(config, options, runtime, foundation, telemetry)?;
+    let process = Process::for_run(config, options, runtime, false)?;
     let progress = Progress::new(survey.ends.clone(), process.stop.clone());
     let (tell, ended) = mpsc::channel();
     let (lane, following) = process.start_redrive(runtime, survey, progress.clone(), tell)?;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use super::Failure;
 use super::barrier::Barrier;
 use super::process::Process;
 use super::run::RunOptions;
-use super::{Failure, Opening, build};
 use crate::config::Config;
 use crate::forget::{FollowObserver, Followed};
-use crate::telemetry::Telemetry;
 
 /// How often it is told how far it has come.
 const TELL: Duration = Duration::from_millis(200);
@@ -39,15 +38,7 @@ pub fn replay(
     let mut config = config.clone();
     // Who may not write the store's mark cannot do it.
     config.control.execute = true;
-    let telemetry = Telemetry::new();
-    let opening = Opening {
-        clock: build::system_clock(),
-        create: false,
-        runtime: runtime.handle(),
-        metrics: telemetry.store(),
-    };
-    let foundation = build::open_foundation(&config, opening)?;
-    let process = Process::for_run(&config, RunOptions::default(), runtime, foundation, telemetry)?;
+    let process = Process::for_run(&config, RunOptions::default(), runtime, false)?;
     let (keys, lease) = process.keys(runtime);
     let progress = Progress::new(process.barrier.clone());
     let following = process.start_following(runtime, &keys.ring, lease, Box::new(progress.clone()))?;

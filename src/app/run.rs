@@ -7,11 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::process::{Ended, Process};
-use super::{Failure, Opening, build};
+use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::http::AdminPort;
 use crate::stream::Halt;
-use crate::telemetry::{Telemetry, codes, error, info};
+use crate::telemetry::{codes, error, info};
 
 /// What the command line adds to the settings.
 #[derive(Clone, Copy, Default, Debug)]
@@ -27,15 +27,7 @@ pub struct RunOptions {
 pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
     let runtime = build::runtime()?;
-    let telemetry = Telemetry::new();
-    let opening = Opening {
-        clock: build::system_clock(),
-        create: true,
-        runtime: runtime.handle(),
-        metrics: telemetry.store(),
-    };
-    let foundation = build::open_foundation(config, opening)?;
-    let process = Process::for_run(config, options, &runtime, foundation, telemetry)?;
+    let process = Process::for_run(config, options, &runtime, true)?;
     let port = runtime.block_on(AdminPort::open(config.admin.listen, process.telemetry.clone()));
     let port = port.map_err(|error| {
         Failure::new(Failure::CONFIG, error.to_string())

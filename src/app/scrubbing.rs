@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Foundation;
 use super::calling::Seat;
+use super::process::Process;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::admin::TopicAdmin;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError};
@@ -26,6 +27,21 @@ pub(super) struct Scrubbing {
     /// `scrub.every`; zero = only look.
     pub(super) every: Duration,
     pub(super) seat: Seat,
+}
+
+impl Process {
+    pub(super) fn scrubbing(&self, seat: Seat) -> Scrubbing {
+        let ours = std::iter::once(&self.config.kafka.group);
+        Scrubbing {
+            foundation: self.foundation.clone(),
+            metrics: self.telemetry.forget(),
+            client: self.client.clone(),
+            topic: self.config.topics.input.clone(),
+            groups: ours.chain(&self.config.scrub.groups).cloned().collect(),
+            every: self.config.scrub.every,
+            seat,
+        }
+    }
 }
 
 impl Scrubbing {
@@ -63,13 +79,13 @@ impl Scrubbing {
     /// Answers what is deleted now.
     async fn scrub(&self, done: &BTreeMap<i32, i64>) -> Result<BTreeMap<i32, i64>, String> {
         let admin = TopicAdmin::new(&self.client).map_err(|error| error.to_string())?;
-        let mut committed = Vec::new();
-        for group in &self.groups {
-            let of_group = admin.committed(&self.topic, group).await.map_err(|error| error.to_string())?;
-            if of_group.is_empty() {
-                return Err(format!("group `{group}` has committed no offset of topic `{}`", self.topic));
-            }
-            committed.push(of_group);
+        let committed =
+            admin.committed(&self.topic, &self.groups).await.map_err(|error| error.to_string())?;
+        if let Some(at) = committed.iter().position(BTreeMap::is_empty) {
+            return Err(format!(
+                "group `{}` has committed no offset of topic `{}`",
+                self.groups[at], self.topic
+            ));
         }
         let ends = scrub_ends(&committed);
         if ends != *done && !ends.is_empty() {

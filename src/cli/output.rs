@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use super::failure;
+
 /// stdout is closed: whoever read it has seen enough (`hourseal open | head`). No error for a person.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout is closed")]
@@ -67,13 +69,15 @@ pub struct Progress {
     what: &'static str,
     told: Option<Instant>,
     tells: bool,
+    /// Why the work waits, as it was said last.
+    why: Option<String>,
 }
 
 impl Progress {
     const PACE: Duration = Duration::from_millis(500);
 
     pub fn new(what: &'static str) -> Self {
-        Self { what, told: None, tells: io::stderr().is_terminal() }
+        Self { what, told: None, tells: io::stderr().is_terminal(), why: None }
     }
 
     pub fn at(&mut self, count: u64) {
@@ -83,6 +87,16 @@ impl Progress {
             self.told = Some(Instant::now());
             // Nothing can be done about a closed stderr.
             let _ = write!(io::stderr().lock(), "\r{count} {} ", self.what);
+        }
+    }
+}
+
+impl Progress {
+    /// Says why the work waits, once for each reason.
+    pub fn waits(&mut self, why: Option<&str>) {
+        if self.why.as_deref() != why {
+            self.why = why.map(str::to_owned);
+            why.iter().for_each(|why| failure::say(&format!("waiting: {why}")));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{Failure, Settings, failure, keystore, open, output, runtime};
+use super::{Failure, Settings, keystore, open, output, runtime};
 use crate::app;
 use crate::edge::kafka::scan::{Range, Scanned};
 use crate::lane::{Left, Reason};
@@ -77,15 +77,9 @@ fn redrive(flags: &Redrive) -> anyhow::Result<()> {
         return print(flags.json, &fields);
     }
     let mut progress = output::Progress::new("records redriven");
-    let mut told = None;
     let done = app::redrive(&config, survey, runtime::get()?, &mut |redriven| {
         progress.at(redriven.sealed + redriven.quarantined.values().sum::<u64>());
-        if redriven.waiting != told {
-            told.clone_from(&redriven.waiting);
-            if let Some(why) = &told {
-                failure::say(&format!("waiting: {why}"));
-            }
-        }
+        progress.waits(redriven.waiting.as_deref());
     })?;
     drop(progress);
     let Left { before, forgotten, bare, unreadable } = done.left;

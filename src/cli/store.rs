@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Settings, failure, output, runtime};
+use super::{Failure, Settings, output, runtime};
 use crate::app::{self, Replayed, open_vault, scylla_options};
 use crate::config::{Config, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
@@ -154,14 +154,10 @@ fn run_check(flags: &Check) -> anyhow::Result<()> {
 
 fn run_replay(flags: &Replay) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
-    let mut told = None;
     let mut progress = output::Progress::new("receipts applied again");
     let Replayed { again, held, .. } = app::replay(&config, runtime::get()?, &mut |replayed| {
         progress.at(replayed.again);
-        if replayed.waiting != told {
-            told.clone_from(&replayed.waiting);
-            told.iter().for_each(|why| failure::say(&format!("waiting: {why}")));
-        }
+        progress.waits(replayed.waiting.as_deref());
     })?;
     drop(progress);
     if flags.json {

@@ -8,7 +8,7 @@ use scylla::statement::unprepared::Statement;
 
 use super::cells::{Cells, cells};
 use super::open::ScyllaOptions;
-use super::session::Profiles;
+use super::session::{Profiles, at_node};
 use super::{ScyllaStore, fault};
 use crate::keys::StoreError;
 use crate::model::{CLOCKS_APART_MS, Millis};
@@ -206,13 +206,7 @@ async fn clocks(session: &Session, options: &ScyllaOptions) -> Finding {
     let mut worst = 0;
     let state = session.get_cluster_state();
     for node in state.get_nodes_info() {
-        let mut ask = Statement::new("SELECT toTimestamp(now()) AS now FROM system.local");
-        ask.set_load_balancing_policy(Some(
-            scylla::policies::load_balancing::SingleTargetLoadBalancingPolicy::new(
-                scylla::policies::load_balancing::NodeIdentifier::HostId(node.host_id),
-                None,
-            ),
-        ));
+        let ask = at_node("SELECT toTimestamp(now()) AS now FROM system.local", node);
         let answer = session.query_unpaged(ask, ()).await.map_err(StoreError::from).and_then(cells);
         let now = answer.and_then(|rows| {
             rows.first().map_or(Err(fault::malformed("clock")), |row| row.need::<i64>("now"))

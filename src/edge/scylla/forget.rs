@@ -1,10 +1,9 @@
 //! Fence, erase, and the job that does at once what TTLs do in the end.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use scylla::value::MaybeUnset;
 
 use super::ask::{Attempts, Cas};
-use super::cells::{Value, big, blob, bound, flag, int, text, tiny};
+use super::cells::{Value, big, blob, bound, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{
     ERASED, ERASED_BY_TTL, FENCED, GATE, GateRow, HourRows, OPEN, StoredKey, day, due_day, shard,
@@ -100,19 +99,10 @@ impl ScyllaStore {
             attempts.settle(Settled::None);
             let (old, kek) = (row.gate.due, row.gate.kek.as_ref());
             let marker = self.lifetimes.marker_under(due, kek, now);
-            let place = [blob(&token.0), int(day(hour)), big(hour.0)];
-            self.ask
-                .write(StoreOp::Upsert, &self.say.list_day, (token.0.as_slice(), day(hour), marker))
-                .await?;
-            let (kek, command) = (kek.map_or("", KekId::as_str), row.gate.command);
-            let command = || command.and_then(|digest| blob(&digest.0));
-            let mut values =
-                vec![int(marker), tiny(FENCED), big(due.0), text(kek), flag(row.kept), command()];
-            values.extend(place);
-            values.extend([tiny(FENCED), big(old.0), text(kek), flag(row.kept)]);
-            let mut values: Vec<_> = bound(values).into_iter().map(Some).collect();
-            values.push(command().map(MaybeUnset::Set));
-            let cas = self.ask.cas(StoreOp::Fence, &self.say.gate_terms, values).await?;
+            let listed = (token.0.as_slice(), day(hour), marker);
+            self.ask.write(StoreOp::Upsert, &self.say.list_day, listed).await?;
+            let new = (due, kek.map_or("", KekId::as_str), row.gate.command);
+            let cas = self.write_gate(StoreOp::Fence, (token, hour), row, new, marker).await?;
             if matches!(cas, Cas::Applied) {
                 return self.unlist_due(token, hour, old).await;
             }

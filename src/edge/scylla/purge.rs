@@ -9,12 +9,11 @@ use std::collections::BTreeSet;
 
 use scylla::client::session::Session;
 use scylla::cluster::Node;
-use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::statement::Consistency;
-use scylla::statement::unprepared::Statement;
 
 use super::cells::{Cells, cells};
 use super::open::ScyllaOptions;
+use super::session::at_node;
 use crate::keys::StoreError;
 use crate::model::{CLOCKS_APART_MS, Millis};
 
@@ -158,10 +157,8 @@ impl Asked<'_> {
     }
 
     async fn rows(&self, text: &str) -> Option<Vec<Cells>> {
-        let mut ask = Statement::new(text);
+        let mut ask = at_node(text, self.node);
         ask.set_consistency(Consistency::One);
-        let target = NodeIdentifier::HostId(self.node.host_id);
-        ask.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(target, None)));
         cells(self.session.query_unpaged(ask, ()).await.ok()?).ok()
     }
 }

@@ -9,7 +9,7 @@ use super::cells::{Value, big, blob, bound, flag, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{FENCED, GateRow, HourRows, OPEN, day, due_day, shard};
 use crate::keys::{HourRow, Rewrap, Rewrapped, StoreError};
-use crate::model::{Digest, Millis};
+use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
 use crate::telemetry::StoreOp;
 
 impl ScyllaStore {
@@ -47,16 +47,33 @@ impl ScyllaStore {
 
     /// Whether it has the new terms for sure. What is not written has no TTL: a hold, and the fence of an hour that is held.
     async fn move_gate(&self, terms: &Rewrap, row: &GateRow, now: Millis) -> Result<bool, StoreError> {
-        let Rewrap { seen: (due, kek, command), .. } = terms;
-        let digest = |command: &Option<Digest>| command.as_ref().and_then(|digest| blob(&digest.0));
-        let mut values = vec![int(self.marker_of(row, terms, now)), state(row)];
-        values.extend([big(terms.due.0), text(terms.kek.as_str()), flag(row.kept), digest(&terms.command)]);
-        values.extend(place(terms));
-        values.extend([state(row), big(due.0), text(kek.as_str()), flag(row.kept)]);
+        let marker = self.marker_of(row, terms, now);
+        let new = (terms.due, terms.kek.as_str(), terms.command);
+        let cas = self.write_gate(StoreOp::Rewrap, (terms.token, terms.hour), row, new, marker).await?;
+        Ok(matches!(cas, Cas::Applied))
+    }
+
+    /// Gives a gate another due, KEK and command (`None` = the one that it has stays), if it still is as it was seen. What it
+    /// says besides is written anew, with the same life.
+    pub(super) async fn write_gate(
+        &self,
+        op: StoreOp,
+        (token, hour): (Token, Hour),
+        seen: &GateRow,
+        (due, kek, command): (Due, &str, Option<Digest>),
+        marker: Ttl,
+    ) -> Result<Cas, StoreError> {
+        let digest = |command: Option<Digest>| command.and_then(|digest| blob(&digest.0));
+        let is = &seen.gate;
+        let mut values =
+            vec![int(marker), state(seen), big(due.0), text(kek), flag(seen.kept), digest(command)];
+        values.extend([blob(&token.0), int(day(hour)), big(hour.0)]);
+        let old_kek = is.kek.as_ref().map_or("", KekId::as_str);
+        values.extend([state(seen), big(is.due.0), text(old_kek), flag(seen.kept)]);
         // Null in a condition is a value, and not what is left alone.
         let mut values: Vec<_> = bound(values).into_iter().map(Some).collect();
-        values.push(digest(command).map(MaybeUnset::Set));
-        Ok(matches!(self.ask.cas(StoreOp::Rewrap, &self.say.gate_terms, values).await?, Cas::Applied))
+        values.push(digest(is.command).map(MaybeUnset::Set));
+        self.ask.cas(op, &self.say.gate_terms, values).await
     }
 
     /// Whatever became of each: what is read back tells, and what is not done is asked for again.

@@ -10,9 +10,13 @@ use scylla::client::PoolSize;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::{OpenSsl010Config, Session};
 use scylla::client::session_builder::SessionBuilder;
-use scylla::policies::load_balancing::{DefaultPolicy, LoadBalancingPolicy};
+use scylla::cluster::Node;
+use scylla::policies::load_balancing::{
+    DefaultPolicy, LoadBalancingPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
+};
 use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::statement::unprepared::Statement;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use crate::keys::StoreError;
@@ -119,6 +123,14 @@ impl Credentials {
         let text = zeroize::Zeroizing::new(text);
         Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
     }
+}
+
+/// A statement that one node answers: its system tables are its own.
+pub(super) fn at_node(text: &str, node: &Node) -> Statement {
+    let mut statement = Statement::new(text);
+    let target = NodeIdentifier::HostId(node.host_id);
+    statement.set_load_balancing_policy(Some(SingleTargetLoadBalancingPolicy::new(target, None)));
+    statement
 }
 
 /// TLS 1.2 or newer. The nodes' certificates must be signed by `ca`, by no other authority, and name the address at which

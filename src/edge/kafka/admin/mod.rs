@@ -140,16 +140,32 @@ impl TopicAdmin {
         Ok(())
     }
 
-    /// What a group has committed of a topic: the next offset of each partition of which it has committed any.
+    /// What each group has committed of a topic: the next offset of each partition of which it has committed any.
     ///
     /// # Errors
-    /// [`AdminError::GroupDenied`] without the right DESCRIBE on the group.
-    pub async fn committed(&self, topic: &str, group: &str) -> Result<BTreeMap<i32, i64>, AdminError> {
+    /// [`AdminError::GroupDenied`] without the right DESCRIBE on a group.
+    pub async fn committed(
+        &self,
+        topic: &str,
+        groups: &[String],
+    ) -> Result<Vec<BTreeMap<i32, i64>>, AdminError> {
         let partitions = self.partition_counts().await?.get(topic).copied().unwrap_or(0);
         let mut asked = TopicPartitionList::new();
         for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
             asked.add_partition(topic, partition);
         }
+        let mut committed = Vec::new();
+        for group in groups {
+            committed.push(self.committed_by(group, asked.clone()).await?);
+        }
+        Ok(committed)
+    }
+
+    async fn committed_by(
+        &self,
+        group: &str,
+        asked: TopicPartitionList,
+    ) -> Result<BTreeMap<i32, i64>, AdminError> {
         // It joins no group: it asks as its member would.
         let consumer: BaseConsumer =
             self.settings.base().set("group.id", group).create().map_err(|error| self.unreachable(&error))?;
