@@ -45,9 +45,9 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
 
 /// Starts the threads and waits for the first reason to end.
 fn live(process: &Process, runtime: &Runtime) -> Result<(), Failure> {
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
     let mut threads = process.start(runtime, &|_| None)?;
     info!(codes::RUNNING, lanes = process.config.lane.count, "sealing");
-    let mut signals = runtime.block_on(async { Signals::listen() })?;
     let fault = runtime.block_on(signals.or_fault(&mut threads.endings));
     info!(codes::STOPPING, "stopping: batches at hand are settled");
     process.stop.request();

@@ -33,12 +33,17 @@ impl Readiness {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
     }
 
-    /// The conditions that are not met, by name.
+    /// The conditions that are not met, by name. Before there is a first one, and when none is left, that is a reason too: nothing
+    /// has begun, or all has ended.
     pub fn reasons(&self) -> Vec<Reason> {
+        let conditions = self.lock();
+        if conditions.is_empty() {
+            return vec![Reason { condition: "running".to_owned(), why: "starting or stopping".to_owned() }];
+        }
         let unmet = |(name, why): (&String, &Option<String>)| {
             why.as_ref().map(|why| Reason { condition: name.clone(), why: why.clone() })
         };
-        self.lock().iter().filter_map(unmet).collect()
+        conditions.iter().filter_map(unmet).collect()
     }
 
     /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`, and `"notes":[".."]` where there are any.
@@ -87,9 +92,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_means_that_every_condition_is_met() {
+    fn ready_means_that_there_are_conditions_and_every_one_is_met() {
         let board = Readiness::default();
-        assert!(board.to_json().0, "nothing is asked for");
+        assert!(!board.to_json().0, "nothing has begun");
         let store = board.condition("store reachable");
         let group = board.condition("group joined");
         store.met();
@@ -106,8 +111,12 @@ mod tests {
         store.unmet("busy for 12 s");
         assert_eq!(board.reasons()[0].why, "busy for 12 s");
         drop(store);
-        assert!(board.reasons().is_empty());
+        assert!(board.to_json().0);
+        drop(group);
+        assert_eq!(board.reasons()[0].why, "starting or stopping");
+        let _store = board.condition("store reachable");
+        board.condition("group joined").met();
         board.note("unsigned");
-        assert_eq!(board.to_json().1, r#"{"notes":["unsigned"],"ready":true,"reasons":[]}"#);
+        assert!(board.to_json().1.starts_with(r#"{"notes":["unsigned"],"ready":false,"#));
     }
 }
