@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use scylla::client::session::Session;
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 
 use super::cells::{Cells, cells};
@@ -57,6 +58,22 @@ impl Ask {
         values: impl SerializeRow,
     ) -> Result<(), StoreError> {
         self.rows(op, statement, values).await.map(drop)
+    }
+
+    /// The same of many rows of one partition, at once.
+    pub(super) async fn write_all<V: SerializeRow>(
+        &self,
+        op: StoreOp,
+        statement: &PreparedStatement,
+        values: &[V],
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        values.iter().for_each(|_| batch.append_statement(statement.clone()));
+        batch.set_is_idempotent(true);
+        let begun = Instant::now();
+        let answer = self.session.batch(&batch, values).await;
+        self.metrics.took(op, if answer.is_ok() { Outcome::Ok } else { Outcome::Failed }, begun.elapsed());
+        Ok(answer.map(drop)?)
     }
 
     /// # Errors

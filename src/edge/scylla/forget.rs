@@ -1,9 +1,11 @@
 //! Fence, erase, and the job that does at once what TTLs do in the end.
 
+use std::collections::HashMap;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{Attempts, Cas};
-use super::cells::{Value, big, blob, bound, int, text, tiny};
+use super::cells::{Value, big, blob, bound, flag, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{
     ERASED, ERASED_BY_TTL, FENCED, GATE, GateRow, HourRows, OPEN, StoredKey, day, due_day, shard,
@@ -12,6 +14,9 @@ use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{DueHour, Erasure, Fence, HourRow, KeyRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
+
+/// Rows of the due list taken out by one statement, all of one partition.
+const UNLISTED_AT_ONCE: usize = 100;
 
 /// By whom live keys of an hour are overwritten.
 #[derive(Clone, Copy)]
@@ -110,6 +115,24 @@ impl ScyllaStore {
         }
     }
 
+    /// The fence of an open hour and the first of its live keys in one statement: a sweep's hours have one key, as a rule.
+    async fn fence_and_overwrite(
+        &self,
+        (token, hour): (Token, Hour),
+        row: &GateRow,
+        key: &KeyRow,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Cas, StoreError> {
+        let mut values = vec![int(self.marker(row, now)), big(row.gate.due.0)];
+        values.push(text(row.gate.kek.as_ref().map_or("", KekId::as_str)));
+        values.push(blob(&command.0));
+        values.extend(place(token, hour));
+        values.push(flag(row.kept));
+        values.extend(self.overwritten((token, hour), row, key, By::Command(command), now));
+        self.ask.cas(StoreOp::Erase, &self.say.fence_and_overwrite, bound(values)).await
+    }
+
     fn marker(&self, GateRow { gate, kept }: &GateRow, now: Millis) -> Ttl {
         if *kept { KEPT } else { self.lifetimes.marker_under(gate.due, gate.kek.as_ref(), now) }
     }
@@ -159,10 +182,28 @@ impl ScyllaStore {
         now: Millis,
     ) -> Result<Vec<Option<HourRow>>, StoreError> {
         let forget = |DueHour { token, hour, due }: DueHour| self.forget_hour(token, hour, due, command, now);
-        stream::iter(hours.to_vec()).map(forget).buffered(AT_ONCE).try_collect().await
+        let forgotten: Vec<_> =
+            stream::iter(hours.to_vec()).map(forget).buffered(AT_ONCE).try_collect().await?;
+        let gone = forgotten.iter().flatten().filter(|row| is_gone(row));
+        self.unlist_all(gone.map(|row| (row.token, row.hour, row.gate.due))).await?;
+        Ok(forgotten)
     }
 
-    /// Answers what the last read at SERIAL saw. The customer's holds are looked up after the gate was seen: one that comes
+    /// In as few writes as the list has partitions, as a rule.
+    async fn unlist_all(&self, hours: impl Iterator<Item = (Token, Hour, Due)>) -> Result<(), StoreError> {
+        let mut listed: HashMap<(i32, i8), Vec<_>> = HashMap::new();
+        for (token, hour, due) in hours {
+            let (day, shard) = (due_day(due), shard(token));
+            let values = (day, shard, i64::from(due.0), token.0, i64::from(hour.0));
+            listed.entry((day, shard)).or_default().push(values);
+        }
+        for values in listed.values().flat_map(|all| all.chunks(UNLISTED_AT_ONCE)) {
+            self.ask.write_all(StoreOp::Upsert, &self.say.unlist_due, values).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers what the last read at SERIAL saw, for its caller to unlist. The customer's holds are looked up after the gate was seen: one that comes
     /// later finds the gate, and is met by the conditions.
     async fn forget_hour(
         &self,
@@ -180,7 +221,6 @@ impl ScyllaStore {
             };
             if row.gate.fenced && live(&seen).is_none() {
                 attempts.settle(Settled::Won);
-                self.unlist_due(token, hour, row.gate.due).await?;
                 return Ok(seen.into_hour(token, hour));
             }
             attempts.settle(Settled::None);
@@ -204,14 +244,22 @@ impl ScyllaStore {
         command: Digest,
         now: Millis,
     ) -> Result<Option<Cas>, StoreError> {
+        let mut done = None;
         if !seen.is_fenced() {
-            let cas = self.write_fence(token, hour, &seen, due, command, now).await?;
+            let cas = match (&seen.gate, live(&seen)) {
+                (Some(row), Some(key)) => {
+                    done = Some(key.generation);
+                    self.fence_and_overwrite((token, hour), row, key, command, now).await?
+                }
+                _ => self.write_fence(token, hour, &seen, due, command, now).await?,
+            };
             if !matches!(cas, Cas::Applied) {
                 return Ok(Some(cas));
             }
             seen.gate.iter_mut().for_each(|row| row.gate.fenced = true);
         }
-        for key in seen.keys.iter().map(|stored| &stored.key).filter(|key| key.state == KeyState::Live) {
+        let keys = seen.keys.iter().map(|stored| &stored.key);
+        for key in keys.filter(|key| key.state == KeyState::Live && Some(key.generation) != done) {
             let cas = self.overwrite(token, hour, &seen, key, By::Command(command), now).await?;
             if !matches!(cas, Cas::Applied) {
                 return Ok(Some(cas));
@@ -231,20 +279,36 @@ impl ScyllaStore {
         now: Millis,
     ) -> Result<Cas, StoreError> {
         let Some(row) = &seen.gate else { return Ok(Cas::Refused(Vec::new())) };
+        let mut values = vec![int(self.marker(row, now)), big(row.gate.due.0)];
+        values.extend(place(token, hour));
+        values.push(tiny(if row.gate.fenced { FENCED } else { OPEN }));
+        values.extend(self.overwritten((token, hour), row, key, by, now));
+        self.ask.cas(StoreOp::Erase, &self.say.overwrite, bound(values)).await
+    }
+
+    /// The values of the row of a key that is overwritten.
+    fn overwritten(
+        &self,
+        (token, hour): (Token, Hour),
+        row: &GateRow,
+        key: &KeyRow,
+        by: By,
+        now: Millis,
+    ) -> Vec<Value> {
         let (state, command): (i8, Value) = match by {
             By::Command(digest) => (ERASED, blob(&digest.0)),
             By::FailSafe => (ERASED_BY_TTL, None),
         };
-        let marker = int(self.marker(row, now));
-        let place = [blob(&token.0), int(day(hour)), big(hour.0)];
-        let mut values = vec![marker.clone(), big(row.gate.due.0)];
-        values.extend(place.clone());
-        values.push(tiny(if row.gate.fenced { FENCED } else { OPEN }));
-        values.extend([marker, tiny(state), big(now.0), command, blob(&key.key_id.0), blob(&key.commitment)]);
-        values.extend([text(key.kek.as_str()), big(key.minted_at.0)]);
-        values.extend(place);
+        let mut values = vec![int(self.marker(row, now)), tiny(state), big(now.0), command];
+        values.extend([
+            blob(&key.key_id.0),
+            blob(&key.commitment),
+            text(key.kek.as_str()),
+            big(key.minted_at.0),
+        ]);
+        values.extend(place(token, hour));
         values.extend([int(key.generation.0), blob(&key.key_id.0)]);
-        self.ask.cas(StoreOp::Erase, &self.say.overwrite, bound(values)).await
+        values
     }
 
     /// The fail-safe by hand: what is due and not held.
@@ -325,6 +389,16 @@ impl ScyllaStore {
         }
         Ok(())
     }
+}
+
+/// The partition and hour of a row of `key`.
+fn place(token: Token, hour: Hour) -> [Value; 3] {
+    [blob(&token.0), int(day(hour)), big(hour.0)]
+}
+
+/// Nothing of it is left to be found by the list of what is due.
+fn is_gone(row: &HourRow) -> bool {
+    row.gate.fenced && row.gate.hold.is_none() && row.keys.iter().all(|key| key.state != KeyState::Live)
 }
 
 fn live(seen: &HourRows) -> Option<&KeyRow> {

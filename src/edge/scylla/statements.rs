@@ -53,6 +53,8 @@ pub(super) struct Statements {
     pub(super) fence: PreparedStatement,
     /// marker, due, command, token, day, hour
     pub(super) fence_absent: PreparedStatement,
+    /// marker, due, kek, command, token, day, hour, kept; then as `overwrite` from its second marker on
+    pub(super) fence_and_overwrite: PreparedStatement,
     /// marker, due, token, day, hour, state; marker, state, erased_at, command, key_id, commitment, kek, minted_at,
     /// token, day, hour, generation, key_id
     pub(super) overwrite: PreparedStatement,
@@ -179,6 +181,15 @@ impl Statements {
                VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?;
              UPDATE key USING TTL ? SET wrapped = ? WHERE {AT_HOUR} AND generation = ?;"
         );
+        let fenced = format!(
+            "UPDATE key USING TTL ? SET state = 2, due = ?, kek = ?, command = ?
+               WHERE {AT_HOUR} AND generation = -1 IF state = 1 AND hold = null AND kept = ?"
+        );
+        let overwritten = format!(
+            "UPDATE key USING TTL ? SET state = ?, wrapped = 0x, erased_at = ?, command = ?,
+                 key_id = ?, commitment = ?, kek = ?, minted_at = ?
+               WHERE {AT_HOUR} AND generation = ? IF state = 1 AND key_id = ?"
+        );
         Ok(Self {
             now: press.plain("SELECT toTimestamp(now()) AS now FROM system.local").await?,
             probe: press
@@ -225,11 +236,9 @@ impl Statements {
                      APPLY BATCH"
                 ))
                 .await?,
-            fence: press
-                .cas(&format!(
-                    "UPDATE key USING TTL ? SET state = 2, due = ?, kek = ?, command = ?
-                       WHERE {AT_HOUR} AND generation = -1 IF state = 1 AND hold = null AND kept = ?"
-                ))
+            fence: press.cas(&fenced).await?,
+            fence_and_overwrite: press
+                .cas(&format!("BEGIN BATCH {fenced}; {overwritten}; APPLY BATCH"))
                 .await?,
             fence_absent: press
                 .cas(&format!(
@@ -242,9 +251,7 @@ impl Statements {
                     "BEGIN BATCH
                      UPDATE key USING TTL ? SET due = ?
                        WHERE {AT_HOUR} AND generation = -1 IF state = ? AND hold = null;
-                     UPDATE key USING TTL ? SET state = ?, wrapped = 0x, erased_at = ?, command = ?,
-                         key_id = ?, commitment = ?, kek = ?, minted_at = ?
-                       WHERE {AT_HOUR} AND generation = ? IF state = 1 AND key_id = ?;
+                     {overwritten};
                      APPLY BATCH"
                 ))
                 .await?,
