@@ -8,7 +8,7 @@ use crate::edge::kafka::post::PostError;
 use crate::edge::kafka::sample::SampleError;
 use crate::edge::kafka::scan::ScanError;
 use crate::edge::keyfile::KeyFileError;
-use crate::forget::TailError;
+use crate::forget::{NotCurrent, TailError};
 
 /// Done, or drained.
 pub const OK: u8 = 0;
@@ -62,6 +62,23 @@ impl From<TailError> for Failure {
     fn from(error: TailError) -> Self {
         Self::new(Failure::DEPENDENCY, error.to_string())
             .hint("check that the broker runs, `kafka.bootstrap` names it, and `hourseal topics check`")
+    }
+}
+
+impl From<NotCurrent> for Failure {
+    fn from(error: NotCurrent) -> Self {
+        match error {
+            NotCurrent::Tail(error) => error.into(),
+            NotCurrent::Store(error) => error.into(),
+            NotCurrent::Behind { .. } => Self::new(Self::CONFIG, error.to_string())
+                .hint("nothing is opened; `hourseal store replay`, or any worker's start, erases it again"),
+            NotCurrent::Gap(_) | NotCurrent::Unknown { .. } | NotCurrent::Trouble(_) => {
+                Self::new(Self::CONFIG, error.to_string())
+                    .hint("nothing is opened before it is known what is erased; see `hourseal receipts ls`")
+            }
+            NotCurrent::Endless => Self::new(Self::DEPENDENCY, error.to_string())
+                .hint("check that a worker executes, which ends what was left open"),
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 mod assumption;
 mod call;
 mod command;
+mod current;
 mod decide;
 mod destroy;
 mod dsse;
@@ -33,6 +34,7 @@ mod verdict;
 pub use assumption::{Assumption, DISKS, STORE_COPIES, VAULT_FILES, assumption};
 pub use call::{Call, Wants};
 pub use command::{Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified};
+pub use current::{NotCurrent, ensure_current};
 pub use decide::{Asks, Facts, HoldIs, Window, decide};
 pub use destroy::Survey;
 pub use dsse::{Signature, pae, to_envelope};

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::destroy::{Target, destroy, survey};
+use super::destroy::{Survey, Target, destroy, survey};
 use super::execute::{Trouble, time};
 use super::retain::{Change, restore_change};
 use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour, marks};
-use crate::keys::{Hold, KekState, KekVault, KeyStore, Meta, Placed};
+use crate::keys::{Hold, KekState, KekVault, KeyRow, KeyStore, Meta, Placed};
 use crate::model::{Clock, Hour, KekId, Token};
 
 /// What was found, the worst of it last.
@@ -79,6 +79,40 @@ pub(super) async fn restore(
             Ok(if made { Restored::Again } else { Restored::Already })
         }
         Act::Release(id) => Ok(marks::lift(store, id).await.map(|()| Restored::Already)?),
+    }
+}
+
+/// Whether the store has something that the receipt says is gone; nothing is changed.
+///
+/// # Errors
+/// When store or vault do not answer; [`Trouble::KekIsBack`] for a KEK that the vault has again.
+pub(super) async fn still_has(
+    store: &dyn KeyStore,
+    vault: &dyn KekVault,
+    receipt: &Receipt,
+    swept: &[SweptHour],
+) -> Result<bool, Trouble> {
+    let meta = store.meta().await?;
+    match (&receipt.deed, receipt.token) {
+        (Deed::Sweep(_), _) => {
+            for SweptHour { token, hour, .. } in swept {
+                if Survey::read(store, *token, (*hour, *hour), &meta).await?.has_live(|_| true) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        (Deed::DestroyKek { kek, .. }, _) => match vault.find(kek).await? {
+            Some(_) => Err(Trouble::KekIsBack(receipt.id, kek.clone())),
+            None => Ok(false),
+        },
+        (Deed::Command(Act::Erase(_) | Act::EraseCustomer), Some(token)) => {
+            let survey = Survey::read(store, token, (receipt.from, receipt.to), &meta).await?;
+            let partial = receipt.outcome == Outcome::Incomplete;
+            let erased = |key: &KeyRow| receipt.keys.iter().any(|it| it.key_id == key.key_id);
+            Ok(survey.has_live(|key| !partial || erased(key)))
+        }
+        (Deed::Command(_), _) => Ok(false),
     }
 }
 

@@ -22,6 +22,11 @@ pub fn marks_off() -> bool {
     std::env::var_os("HOURSEAL_TESTKIT_NO_MARKS").is_some()
 }
 
+/// Whether readers pass over what the receipts say (`HOURSEAL_TESTKIT_NO_GUARD=1`): the negative control.
+pub fn guard_off() -> bool {
+    std::env::var_os("HOURSEAL_TESTKIT_NO_GUARD").is_some()
+}
+
 /// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
 pub fn transactions_off() -> bool {
     static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

@@ -249,7 +249,13 @@ def test_a_store_that_was_put_back_is_replayed_before_anybody_reads_it(kafka, ma
 
     shutil.rmtree(folder)
     copy.rename(folder)
-    assert outcomes(world, "acme", HOUR) == {"opened"}, "the control: put back, it opens"
+    for words in (("open", "--from-beginning"), ("quarantine", "ls", "--json"), ("reclaim", "--dry-run")):
+        refused = world.cli(*words, code=78, errors=True)
+        assert "older than its receipts" in refused and "store replay" in refused, refused
+        assert "payload" not in refused, "nothing was opened"
+    world.env["HOURSEAL_TESTKIT_NO_GUARD"] = "1"
+    assert outcomes(world, "acme", HOUR) == {"opened"}, "the control: put back, and nobody looks, it opens"
+    del world.env["HOURSEAL_TESTKIT_NO_GUARD"]
     assert world.cli_json("store", "replay", "--json") == [{"applied_again": 1, "held": 0}]
     assert outcomes(world, "acme", HOUR) == {"erased"}
     assert world.cli_json("store", "replay", "--json") == [{"applied_again": 0, "held": 0}]
