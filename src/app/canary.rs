@@ -13,7 +13,7 @@ use super::{Failure, Foundation};
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::post::{Record as Posted, post};
-use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
+use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::random;
 use crate::keys::{Finder, KeysError, Obtained, Ring};
 use crate::lane::Specimen;
@@ -163,8 +163,9 @@ impl Canary {
     }
 
     /// From here on.
-    fn output(&self) -> Result<Scan, String> {
-        Scan::begin(&self.client, &self.config.topics.output, Range::New).map_err(|error| error.to_string())
+    fn output(&self) -> Result<Scans, String> {
+        Scans::begin(&self.client, &self.config.topics.outputs(), Range::New)
+            .map_err(|error| error.to_string())
     }
 
     /// The slot of a record that opens to the event with this note.

@@ -8,14 +8,15 @@ use std::thread::JoinHandle;
 use super::barrier::Barrier;
 use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
-use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane};
+use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, Outputs, SealingLane};
 use crate::model::Clock;
 use crate::stream::{Engine, Halt, Pace, Pulse, StartLog, Step, Stop};
 
 /// What a lane needs to know of the topics.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct TopicSizes {
-    pub(super) output_partitions: i32,
+    pub(super) outputs: Outputs,
+    /// The least that any output topic takes.
     pub(super) output_bytes: usize,
     pub(super) quarantine_bytes: usize,
     pub(super) receipts_bytes: usize,
@@ -24,7 +25,7 @@ pub(super) struct TopicSizes {
 /// The sealing step of one lane.
 pub(super) fn sealing_lane(
     config: &Config,
-    sizes: TopicSizes,
+    sizes: &TopicSizes,
     keys: Keys,
     clock: Arc<dyn Clock>,
     observer: Box<dyn Observer>,
@@ -48,7 +49,7 @@ pub(super) fn sealing_lane(
         clock,
         stream,
         input: config.topics.input.clone(),
-        output_partitions: sizes.output_partitions,
+        outputs: sizes.outputs.clone(),
         partitioner: config.seal.partitioner,
         output_key: config.seal.key,
         clear_headers: config.seal.clear_headers.iter().map(header).collect::<Result<_, _>>()?,

@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::{Executor, ExecutorParts, FollowObserver, Following, SETTLES_IN, VAULT_FILES};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
-use crate::lane::{Keys, Observer};
+use crate::lane::{Keys, Observer, Outputs};
 use crate::stream::{Halt, Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
@@ -89,7 +89,7 @@ impl Process {
         let meta = runtime.block_on(foundation.store.meta())?;
         let bytes = 1 << 20;
         let sizes = TopicSizes {
-            output_partitions,
+            outputs: Outputs { partitions: output_partitions, classes: Vec::new() },
             output_bytes: bytes,
             quarantine_bytes: bytes,
             receipts_bytes: bytes,
@@ -164,6 +164,9 @@ impl Process {
         if self.config.control.execute {
             tasks.push(runtime.spawn(self.scrubbing(seat.clone()).watch()).abort_handle());
         }
+        if self.config.control.execute && !self.config.reclaim.every.is_zero() {
+            tasks.push(runtime.spawn(self.reclaiming(seat.clone()).watch(self.stop.clone())).abort_handle());
+        }
         if self.config.control.execute && !self.config.kek.destroy.is_zero() {
             tasks.push(runtime.spawn(self.ending(seat).watch(self.stop.clone())).abort_handle());
         }
@@ -192,7 +195,7 @@ impl Process {
         let clock = Arc::clone(&self.foundation.clock);
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
         let observer = LaneObserver::new(lane, self.telemetry.lane(lane), condition, Arc::clone(&clock), ear);
-        let step = lanes::sealing_lane(&self.config, self.sizes, keys, clock, Box::new(observer))?;
+        let step = lanes::sealing_lane(&self.config, &self.sizes, keys, clock, Box::new(observer))?;
         let identity =
             self.sealing_identity(&self.config.kafka.group, lane.to_string(), &self.config.topics.input);
         let pace =
@@ -333,7 +336,12 @@ impl Process {
         let topics = &self.config.topics;
         let (output, quarantine) = (self.sizes.output_bytes, self.sizes.quarantine_bytes);
         LaneIdentity {
-            outputs: vec![topics.output.clone(), topics.quarantine.clone()],
+            // As `lane::Sealed` counts them.
+            outputs: [&topics.output, &topics.quarantine]
+                .into_iter()
+                .chain(topics.class.values())
+                .cloned()
+                .collect(),
             batch_bytes: output.min(quarantine),
             message_bytes: output.max(quarantine),
             ..self.identity(group, lane, input)

@@ -147,7 +147,7 @@ impl Process {
         let clock = Arc::clone(&foundation.clock);
         let batch_bytes = usize::try_from(config.lane.batch_bytes).unwrap_or(usize::MAX);
         let step = Redrive::new(RedriveParts {
-            lane: sealing_lane(config, self.sizes, keys, clock, Box::new(Unheard))?,
+            lane: sealing_lane(config, &self.sizes, keys, clock, Box::new(Unheard))?,
             opener: WaitingOpener::new(opener, runtime.handle().clone(), OPENING),
             quarantine: config.topics.quarantine.clone(),
             done: survey.done,

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::admin::{Role, TopicAdmin, TopicFacts, TopicPlan};
 use crate::keys::Meta;
-use crate::lane::Partitioner;
+use crate::lane::{Outputs, Partitioner};
 use crate::model::Retention;
 use crate::telemetry::{codes, info};
 
@@ -22,8 +22,10 @@ pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
     ];
     let checkpoints =
         config.receipts.signing_key_file.as_ref().map(|_| (Role::Checkpoints, &topics.checkpoints));
+    let classes = topics.class.values().enumerate().map(|(class, name)| (Role::Class(class), name));
+    let names = names.into_iter().chain(checkpoints).chain(classes);
     TopicPlan {
-        names: names.into_iter().chain(checkpoints).map(|(role, name)| (role, name.clone())).collect(),
+        names: names.map(|(role, name)| (role, name.clone())).collect(),
         longest,
         partition_as_input: config.seal.partitioner == Partitioner::Input,
         scrub: Some(config.scrub.every).filter(|every| !every.is_zero()),
@@ -51,10 +53,14 @@ pub(super) async fn ready_topics(
     }
     let bytes = |role| facts.get(&role).map_or(0, TopicFacts::max_message_bytes);
     let bytes = |role| usize::try_from(bytes(role)).unwrap_or(usize::MAX);
-    let partitions = facts.get(&Role::Output).map_or(0, |facts| facts.partitions);
+    let partitions = |role| facts.get(&role).map_or(0, |facts| facts.partitions);
+    let partitions = |role| i32::try_from(partitions(role)).unwrap_or(i32::MAX);
+    let classes = config.topics.class.keys().enumerate();
+    let classes = classes.map(|(class, longest)| (*longest, partitions(Role::Class(class))));
+    let outputs = (0..config.topics.class.len()).map(Role::Class).chain([Role::Output]);
     Ok(TopicSizes {
-        output_partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
-        output_bytes: bytes(Role::Output),
+        outputs: Outputs { partitions: partitions(Role::Output), classes: classes.collect() },
+        output_bytes: outputs.map(bytes).min().unwrap_or(0),
         quarantine_bytes: bytes(Role::Quarantine),
         receipts_bytes: bytes(Role::Receipts),
     })

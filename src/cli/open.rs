@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, Settings, keystore, output, runtime, text};
+use super::keystore::{self, CurrentKeys};
+use super::{Failure, Settings, output, runtime, text};
 use crate::app::client_settings;
 use crate::config::Config;
-use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
+use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
+use crate::envelope::StreamName;
 use crate::model::{CustomerId, Hour};
 use crate::reader::{Opener, Place, Reading, line};
 
@@ -19,7 +21,7 @@ const BATCH: usize = 500;
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Open {
-    /// Topic of sealed records [default: topics.output]
+    /// Topic of sealed records [default: topics.output, and those of topics.class]
     #[arg(long, conflicts_with = "file")]
     topic: Option<String>,
 
@@ -54,7 +56,8 @@ pub struct Open {
 const HELP: &str = "\
 Each record ends in one outcome: opened, erased, erased-by-ttl, gone, no-such-key, wrong-key,
 tampered, unknown-suite, not-an-envelope or unavailable.
-Without --from-beginning only what comes from now on is read, until Ctrl-C.
+Without --from-beginning only what comes from now on is read, until Ctrl-C. Nothing is opened with a key
+store that still has what its receipts say is gone, as one that was put back from a copy: exit code 78.
 
 Examples:
   hourseal open --from-beginning | head
@@ -63,12 +66,11 @@ Examples:
 
 pub fn run(open: Open) -> anyhow::Result<()> {
     let config = open.settings.load()?;
-    let topic = open.topic.as_deref().unwrap_or(&config.topics.output);
-    let stream = match topic == config.topics.quarantine {
+    let topics = open.topic.clone().map_or_else(|| config.topics.outputs(), |topic| vec![topic]);
+    let stream = match topics == [config.topics.quarantine.as_str()] {
         true => config.seal.stream.quarantine(),
         false => config.seal.stream.clone(),
     };
-    let opener = Opener::new(keystore::finder(&config)?, stream);
     let print = |scanned: &Scanned, reading: &Reading| {
         let wanted = open
             .customer
@@ -78,14 +80,14 @@ pub fn run(open: Open) -> anyhow::Result<()> {
         if wanted { output::line(&line(&place(scanned), reading)) } else { Ok(()) }
     };
     match &open.file {
-        Some(file) => each_of_file(&opener, file, print),
+        Some(file) => each_of_file(&Opener::new(keystore::finder(&config)?, stream), file, print),
         None => {
             let range = match (open.from_beginning, open.follow) {
                 (true, false) => Range::Existing,
                 (true, true) => Range::ExistingAndNew,
                 (false, _) => Range::New,
             };
-            each_of_topic(&config, &opener, topic, range, print)
+            each_of_topics(&config, stream, &topics, range, print)
         }
     }
 }
@@ -96,16 +98,19 @@ pub fn place(scanned: &Scanned) -> Place<'_> {
     Place { topic, partition: *partition, offset: *offset, timestamp: *timestamp }
 }
 
-/// Opens every record of a topic, in batches while there are many, at once when they trickle.
-pub fn each_of_topic(
+/// Opens every record of these topics, in batches while there are many, at once when they trickle; none where the key store is behind
+/// its receipts.
+pub fn each_of_topics(
     config: &Config,
-    opener: &Opener,
-    topic: &str,
+    stream: StreamName,
+    topics: &[String],
     range: Range,
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let runtime = runtime::get()?;
-    let mut scan = Scan::begin(&client_settings(config), topic, range).map_err(Failure::from)?;
+    let mut keys = CurrentKeys::open(config)?;
+    let opener = Opener::new(keys.finder(), stream);
+    let mut scan = Scans::begin(&client_settings(config), topics, range).map_err(Failure::from)?;
     let mut batch = Vec::new();
     loop {
         let next = scan.next(Duration::from_millis(100)).map_err(Failure::from)?;
@@ -115,7 +120,10 @@ pub fn each_of_topic(
             batch.push(record);
         }
         if is_pause || batch.len() == BATCH {
-            runtime.block_on(open_batch(opener, &batch, &mut print))?;
+            if !batch.is_empty() {
+                keys.ensure()?;
+            }
+            runtime.block_on(open_batch(&opener, &batch, &mut print))?;
             batch.clear();
         }
         if is_end {

@@ -11,7 +11,7 @@ use super::{Failure, Settings, keystore, output, runtime};
 use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
-use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
+use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::Header;
 use crate::forget::Survey;
 use crate::keys::{Hold, HourRow, KeyState, KeyStore, StoreError};
@@ -160,11 +160,11 @@ impl Part {
     }
 }
 
-/// Reads the output topic from its first record to the end that it has now.
+/// Reads the output topics from their first record to the end that it has now.
 fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyhow::Result<Value> {
-    let mut scan = Scan::begin(&client_settings(config), &config.topics.output, Range::Existing)
+    let mut scan = Scans::begin(&client_settings(config), &config.topics.outputs(), Range::Existing)
         .map_err(Failure::from)?;
-    let mut parts: BTreeMap<i32, Part> = BTreeMap::new();
+    let mut parts: BTreeMap<(String, i32), Part> = BTreeMap::new();
     let (mut progress, mut read) = (output::Progress::new("records read"), 0);
     loop {
         match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
@@ -173,12 +173,15 @@ fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyh
                 progress.at(read);
                 if concerns(&record, customer, from, to) {
                     let bytes = record.value.as_ref().map_or(0, Vec::len);
-                    parts.entry(record.partition).or_default().add(record.offset, bytes);
+                    parts.entry((record.topic, record.partition)).or_default().add(record.offset, bytes);
                 }
             }
             Next::Idle => {}
             Next::End => {
-                return Ok(parts.iter().map(|(partition, part)| part_json(*partition, part)).collect());
+                return Ok(parts
+                    .iter()
+                    .map(|((topic, partition), part)| part_json(topic, *partition, part))
+                    .collect());
             }
         }
     }
@@ -191,8 +194,8 @@ fn concerns(record: &Scanned, customer: &CustomerId, from: Hour, to: Hour) -> bo
         && record.record(&record.event_headers()).customer().as_ref() == Some(customer)
 }
 
-fn part_json(partition: i32, part: &Part) -> Value {
-    json!({ "partition": partition, "records": part.count, "bytes": part.bytes, "first_offset": part.first,
+fn part_json(topic: &str, partition: i32, part: &Part) -> Value {
+    json!({ "topic": topic, "partition": partition, "records": part.count, "bytes": part.bytes, "first_offset": part.first,
         "last_offset": part.last })
 }
 
@@ -283,8 +286,8 @@ mod tests {
         let mut part = Part::default();
         [(7, 100), (9, 50)].iter().for_each(|(offset, bytes)| part.add(*offset, *bytes));
         assert_eq!(
-            part_json(2, &part),
-            json!({ "partition": 2, "records": 2, "bytes": 150, "first_offset": 7, "last_offset": 9 })
+            part_json("jobs.sealed", 2, &part),
+            json!({ "topic": "jobs.sealed", "partition": 2, "records": 2, "bytes": 150, "first_offset": 7, "last_offset": 9 })
         );
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{Failure, Settings, keystore, open, output, runtime};
+use super::{Failure, Settings, open, output, runtime};
 use crate::app;
 use crate::edge::kafka::scan::{Range, Scanned};
 use crate::lane::{Left, Reason};
-use crate::reader::{Opener, Reading, line};
+use crate::reader::{Reading, line};
 
 #[derive(Subcommand)]
 pub enum Quarantine {
@@ -114,9 +114,9 @@ fn print(json: bool, fields: &[(&str, Value)]) -> anyhow::Result<()> {
 
 fn list(ls: &Ls) -> anyhow::Result<()> {
     let config = ls.settings.load()?;
-    let opener = Opener::new(keystore::finder(&config)?, config.seal.stream.quarantine());
     let range = if ls.follow { Range::ExistingAndNew } else { Range::Existing };
-    open::each_of_topic(&config, &opener, &config.topics.quarantine, range, |scanned, reading| {
+    let topics = [config.topics.quarantine.clone()];
+    open::each_of_topics(&config, config.seal.stream.quarantine(), &topics, range, |scanned, reading| {
         output::line(&if ls.json { to_json(scanned, reading) } else { to_text(scanned, reading) })
     })
 }

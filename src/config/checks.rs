@@ -17,6 +17,7 @@ pub(super) fn all(config: &Config) -> Result<(), ConfigError> {
     lane(&config.lane, config.event.max_bytes)?;
     ring(&config.ring)?;
     retention(&config.retention)?;
+    every("reclaim.every", config.reclaim.every, 24 * HOUR)?;
     scrub(&config.scrub)?;
     canary(config)?;
     at_most("kek.destroy", config.kek.destroy, 24 * HOUR)?;
@@ -113,11 +114,16 @@ fn retention(retention: &Retentions) -> Result<(), ConfigError> {
     at_most("retention.sweep", retention.sweep, HOUR)
 }
 
-fn scrub(scrub: &Scrub) -> Result<(), ConfigError> {
-    if !scrub.every.is_zero() {
-        at_least("scrub.every", scrub.every, Duration::from_secs(1))?;
+/// Of what is done again and again; zero = never.
+fn every(key: &str, time: Duration, most: Duration) -> Result<(), ConfigError> {
+    if !time.is_zero() {
+        at_least(key, time, Duration::from_secs(1))?;
     }
-    at_most("scrub.every", scrub.every, HOUR)?;
+    at_most(key, time, most)
+}
+
+fn scrub(scrub: &Scrub) -> Result<(), ConfigError> {
+    every("scrub.every", scrub.every, HOUR)?;
     match scrub.groups.iter().any(String::is_empty) {
         true => Err(ConfigError::value("scrub.groups", "has a group without a name".to_owned())),
         false => Ok(()),

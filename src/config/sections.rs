@@ -1,5 +1,6 @@
 //! The small sections. Each field's meaning and default stand in `default.toml`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -31,19 +32,31 @@ pub struct Topics {
     /// Create at start what is missing.
     #[serde(deserialize_with = "units::parsed")]
     pub create: bool,
+    /// Output topics for hours that live up to so long, by retention.
+    #[serde(deserialize_with = "units::by_retention")]
+    pub class: BTreeMap<Retention, String>,
 }
 
 impl Topics {
     /// Key and name of each.
-    pub fn named(&self) -> [(&'static str, &str); 6] {
-        [
+    pub fn named(&self) -> Vec<(String, &str)> {
+        let fixed = [
             ("input", &self.input),
             ("output", &self.output),
             ("quarantine", &self.quarantine),
             ("control", &self.control),
             ("receipts", &self.receipts),
             ("checkpoints", &self.checkpoints),
-        ]
+        ];
+        let fixed = fixed.into_iter().map(|(key, name)| (key.to_owned(), name.as_str()));
+        let class = |longest: &Retention| format!("class.{}h", longest.as_hours());
+        let classes = self.class.iter().map(|(longest, name)| (class(longest), name.as_str()));
+        fixed.chain(classes).collect()
+    }
+
+    /// Every topic of sealed events: the output, then those of retention classes.
+    pub fn outputs(&self) -> Vec<String> {
+        std::iter::once(&self.output).chain(self.class.values()).cloned().collect()
     }
 }
 
@@ -173,6 +186,15 @@ pub struct Control {
     pub execute: bool,
     #[serde(deserialize_with = "units::parsed")]
     pub require_signatures: bool,
+}
+
+/// `[reclaim]`: deleting from the output what nobody can open any more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reclaim {
+    /// Time from one look to the next; zero = never.
+    #[serde(deserialize_with = "units::duration")]
+    pub every: Duration,
 }
 
 /// `[scrub]`: deleting the input's plaintext once it is sealed.

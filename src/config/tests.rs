@@ -36,7 +36,7 @@ fn without_a_file_everything_has_the_documented_default() {
     let config = load("").expect("defaults");
     assert_eq!(config.instance, "worker-7");
     assert_eq!(config.kafka.group, "hourseal.jobs");
-    let topics = config.topics.named().map(|(_, name)| name);
+    let topics: Vec<&str> = config.topics.named().into_iter().map(|(_, name)| name).collect();
     assert_eq!(topics[..4], ["jobs", "jobs.sealed", "jobs.quarantine", "jobs.control"]);
     assert_eq!(topics[4..], ["jobs.receipts", "jobs.checkpoints"]);
     assert_eq!(config.receipts.signing_key_file, None);
@@ -53,6 +53,14 @@ fn what_is_derived_follows_the_input_and_never_overrides() {
     let config = load("[topics]\ninput = 'orders'\noutput = 'safe'").expect("a config");
     assert_eq!(config.kafka.group, "hourseal.orders");
     assert_eq!((config.topics.output.as_str(), config.topics.receipts.as_str()), ("safe", "orders.receipts"));
+}
+
+#[test]
+fn outputs_are_the_output_and_then_the_classes_from_the_shortest() {
+    let config = load("[topics.class]\n30d = 'month'\n7d = 'week'\n100h = 'days'").expect("a config");
+    assert_eq!(config.topics.outputs(), ["jobs.sealed", "days", "week", "month"]);
+    let (layers, _file) = layers("", &[("HOURSEAL__TOPICS__CLASS__7D", "week")], &[]);
+    assert_eq!(Config::load(&layers).expect("a config").topics.outputs(), ["jobs.sealed", "week"]);
 }
 
 #[test]
@@ -156,6 +164,8 @@ fn refusals_name_the_key_and_the_rule() {
     assert!(late.starts_with("`kek.destroy` is 1day 1h, more than 1day"), "{late}");
     let seldom = refusal("[retention]\nsweep = '61m'");
     assert!(seldom.starts_with("`retention.sweep` is 1h 1m, more than 1h"), "{seldom}");
+    let seldom = refusal("[reclaim]\nevery = '25h'");
+    assert!(seldom.starts_with("`reclaim.every` is 1day 1h, more than"), "{seldom}");
     let hasty = refusal("[scrub]\nevery = '10ms'");
     assert!(hasty.starts_with("`scrub.every` is 10ms, less than 1s"), "{hasty}");
     let nameless = refusal("[scrub]\ngroups = ['']");
@@ -167,6 +177,12 @@ fn refusals_name_the_key_and_the_rule() {
     );
     let both = "[canary]\ncustomer = 'hourseal-canary'\n[event]\ncustomer = 'json:/a'\ntime = 'json:/a/b'";
     assert!(refusal(both).contains("stand in each other's way"));
+    let twins = refusal("[topics.class]\n1d = 'jobs'");
+    assert_eq!(twins, "`topics.class.24h` and `topics.input` are both `jobs`");
+    let twice = refusal("[topics.class]\n1d = 'a'\n24h = 'b'");
+    assert!(twice.contains("stands there twice"), "{twice}");
+    let no_time = refusal("[topics.class]\nshort = 'a'");
+    assert!(no_time.contains("`short` is no duration"), "{no_time}");
     let twins = refusal("[topics]\noutput = 'jobs'");
     assert_eq!(twins, "`topics.output` and `topics.input` are both `jobs`");
     let small = refusal("[lane]\nbatch_bytes = '64KiB'");

@@ -1,13 +1,14 @@
 //! Values as people write them: durations, sizes, retention. Numbers and flags may also stand as text, because the
 //! environment knows nothing else.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserializer;
 use serde::de::{self, Visitor};
+use serde::{Deserialize as _, Deserializer};
 
 use crate::envelope::StreamName;
 use crate::model::Retention;
@@ -35,6 +36,21 @@ pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error>
 /// A retention such as `30d` or `720h`: whole hours, 1 to 65,535.
 pub fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
     from_text(deserializer, parse_retention)
+}
+
+/// Names by retention, as a table whose keys are retentions.
+pub fn by_retention<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<Retention, String>, D::Error> {
+    let written = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let mut read = BTreeMap::new();
+    for (key, name) in written {
+        let retention = parse_retention(&key).map_err(de::Error::custom)?;
+        if read.insert(retention, name).is_some() {
+            return Err(de::Error::custom(format!("`{key}` stands there twice, written in two ways")));
+        }
+    }
+    Ok(read)
 }
 
 /// The logical name that is bound into every seal.

@@ -31,6 +31,8 @@ pub(super) struct Group {
     /// Set when the batch is prepared, anew on each attempt.
     pub(super) generation: Generation,
     pub(super) key: Grant,
+    /// Its retention class; `None` = the output topic.
+    pub(super) class: Option<usize>,
     /// Output partition; `None` = the input's own number.
     pub(super) partition: Option<i32>,
 }
@@ -113,6 +115,7 @@ impl Batch {
                 hour,
                 generation: Generation(0),
                 key: Grant::None,
+                class: None,
                 partition: None,
             });
             self.groups.len() - 1

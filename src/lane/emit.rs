@@ -92,7 +92,7 @@ impl<'b> Emitter<'b> {
         let partition = group.partition.unwrap_or(entry.partition);
         self.tally.sealed += 1;
         self.tally.oldest = Some(self.tally.oldest.map_or(entry.time, |oldest| oldest.min(entry.time)));
-        txn.send(&Sealed::event(partition, entry.time, key, envelope, &self.headers))
+        txn.send(&Sealed::event((group.class, partition), entry.time, key, envelope, &self.headers))
     }
 
     fn quarantined<S: Sink>(

@@ -9,6 +9,8 @@ use crate::stream::{Outgoing, Publish, TopicIndex};
 pub(super) const OUTPUT: TopicIndex = TopicIndex(0);
 /// The quarantine topic's place.
 pub(super) const QUARANTINE: TopicIndex = TopicIndex(1);
+/// The place of the first retention class's topic; the others follow in their order.
+const FIRST_CLASS: usize = 2;
 
 /// An envelope, or a quarantine record without content: nothing of an event is in the clear but what the settings say.
 /// Made by [`super::SealingLane`] and [`super::Redrive`] only.
@@ -22,16 +24,17 @@ pub struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    /// A sealed event on its way to the output topic.
+    /// A sealed event on its way to the output topic, or to its retention class's.
     pub(super) fn event(
-        partition: i32,
+        (class, partition): (Option<usize>, i32),
         timestamp: Millis,
         key: Option<&'a [u8]>,
         envelope: &'a [u8],
         headers: &'a [(&'a CStr, &'a [u8])],
     ) -> Self {
         let envelope = Some(envelope);
-        Self { topic: OUTPUT, partition: Some(partition), timestamp, key, envelope, headers }
+        let topic = class.map_or(OUTPUT, |class| TopicIndex(FIRST_CLASS + class));
+        Self { topic, partition: Some(partition), timestamp, key, envelope, headers }
     }
 
     /// A record on its way to the quarantine topic; its timestamp is the worker's.

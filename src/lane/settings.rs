@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::{Due, Hour, Retention};
+
 /// A JSON pointer (RFC 6901) to one place in an event's value: its reference tokens, unescaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pointer(Vec<String>);
@@ -91,6 +93,26 @@ pub enum Partitioner {
     CustomerHour,
     /// The number of the input's partition.
     Input,
+}
+
+/// The output topics and their partitions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outputs {
+    /// Partitions of the output topic.
+    pub partitions: i32,
+    /// Retention classes, shortest first: the longest retention of each, and the partitions of its topic.
+    pub classes: Vec<(Retention, i32)>,
+}
+
+impl Outputs {
+    /// The place among [`Outputs::classes`] of the shortest class that an hour with this due fits; `None` = the output topic.
+    pub(super) fn class_of(&self, hour: Hour, due: Due) -> Option<usize> {
+        self.classes.iter().position(|(longest, _)| due <= Due::of(hour, *longest))
+    }
+
+    pub(super) fn partitions_of(&self, class: Option<usize>) -> i32 {
+        class.map_or(self.partitions, |class| self.classes[class].1)
+    }
 }
 
 /// Why a text is no setting.
@@ -186,6 +208,20 @@ mod tests {
         for bad in ["", "a", "/~", "/~2"] {
             assert!(bad.parse::<Pointer>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_hour_goes_to_the_shortest_class_that_it_fits_to_the_hour() {
+        let hours = |hours| Retention::hours(hours).expect("not zero");
+        let outputs = Outputs { partitions: 8, classes: vec![(hours(24), 2), (hours(168), 4)] };
+        let of = |kept| {
+            let class = outputs.class_of(Hour(1_000), Due::of(Hour(1_000), hours(kept)));
+            (class, outputs.partitions_of(class))
+        };
+        assert_eq!([1, 24].map(of), [(Some(0), 2); 2]);
+        assert_eq!([25, 168].map(of), [(Some(1), 4); 2]);
+        assert_eq!([169, 65_535].map(of), [(None, 8); 2]);
+        assert_eq!(Outputs { classes: Vec::new(), ..outputs.clone() }.class_of(Hour(1_000), Due(1)), None);
     }
 
     #[test]

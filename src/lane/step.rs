@@ -12,7 +12,7 @@ use super::emit::Emitter;
 use super::keys::Keys;
 use super::partition::output_partition;
 use super::quarantine::Reason;
-use super::settings::{OutputKey, Partitioner};
+use super::settings::{OutputKey, Outputs, Partitioner};
 use crate::envelope::{Nonces, StreamName, tidily};
 use crate::keys::Obtained;
 use crate::model::{Clock, Generation, Hour, Millis};
@@ -26,7 +26,7 @@ pub struct LaneParts {
     pub stream: StreamName,
     /// Name of the input topic, for the origin of quarantined records.
     pub input: String,
-    pub output_partitions: i32,
+    pub outputs: Outputs,
     pub partitioner: Partitioner,
     pub output_key: OutputKey,
     /// Headers that are also copied in the clear.
@@ -218,15 +218,20 @@ impl Step for SealingLane {
             Ok(obtained) => obtained,
             Err(waiting) => return Ready::Wait(waiting.to_string()),
         };
-        let (by, count) = (self.parts.partitioner, self.parts.output_partitions);
-        self.batch.place(|owner, group| output_partition(by, &owner.id, group.hour, count));
+        let LaneParts { outputs, partitioner, .. } = &self.parts;
         for (group, obtained) in self.batch.groups.iter_mut().zip(obtained) {
             group.key = match obtained {
-                Obtained::Key(key) => Grant::Key(key),
+                Obtained::Key(key) => {
+                    group.class = outputs.class_of(group.hour, key.due);
+                    Grant::Key(key)
+                }
                 Obtained::Expired => Grant::Refused(Reason::Expired),
                 Obtained::Erased => Grant::Refused(Reason::Erased),
             };
         }
+        self.batch.place(|owner, group| {
+            output_partition(*partitioner, &owner.id, group.hour, outputs.partitions_of(group.class))
+        });
         Ready::Yes
     }
 

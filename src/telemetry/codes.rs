@@ -145,6 +145,10 @@ codes! {
     CANARY_OPENS = "HS1419";
     /// The canary could not be sealed, opened or looked at.
     CANARY_FAILED = "HS1420";
+    /// What nobody can open any more was deleted from the output.
+    RECLAIMED = "HS1421";
+    /// What nobody can open any more cannot be deleted from the output for now.
+    RECLAIM_WAITS = "HS1422";
 
     /// This process signs the log of receipts, under this verifier key.
     LOG_KEPT = "HS1451";

@@ -18,6 +18,8 @@ pub struct ForgetMetrics {
     sweep_lag: Gauge,
     ended_keks: IntGaugeVec,
     exposure: Gauge,
+    reclaimed_records: IntCounter,
+    reclaimed_bytes: IntCounter,
 }
 
 impl ForgetMetrics {
@@ -57,6 +59,11 @@ impl ForgetMetrics {
                 "plaintext_exposure_seconds",
                 "Age of the oldest record that the input topic still holds, by its record time, at the last look",
             ),
+            reclaimed_records: family.counter(
+                "reclaimed_records_total",
+                "Records that this process had deleted from the output because nobody can open them any more",
+            ),
+            reclaimed_bytes: family.counter("reclaimed_bytes_total", "Bytes of their keys and values, as they were sent"),
         };
         for outcome in ["erased", "refused", "incomplete"] {
             metrics.erasures.with_label_values(&[outcome]);
@@ -98,6 +105,12 @@ impl ForgetMetrics {
     /// The oldest record of the input is so old.
     pub fn exposes(&self, age: Duration) {
         self.exposure.set(age.as_secs_f64());
+    }
+
+    /// So much was deleted from the output.
+    pub fn reclaimed(&self, records: u64, bytes: u64) {
+        self.reclaimed_records.inc_by(records);
+        self.reclaimed_bytes.inc_by(bytes);
     }
 
     /// A receipt made at `at_seconds` (since the epoch) reached this process's ring after `took`.

@@ -224,7 +224,8 @@ fn how_far_it_reaches(
     let covers = format!(
         "the records of this customer and these hours in the topics `{}` and `{}`, and in every copy of them: replicas, mirrors, \
          backups, consumers' copies of the sealed records",
-        topics.output, topics.quarantine
+        topics.outputs().join("`, `"),
+        topics.quarantine
     );
     let (level, means) = match kek_destroyed_at {
         Some(_) => (

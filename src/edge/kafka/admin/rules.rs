@@ -22,12 +22,11 @@ pub enum Role {
     Control,
     Receipts,
     Checkpoints,
+    /// The output of a retention class, counted from the shortest.
+    Class(usize),
 }
 
 impl Role {
-    pub const ALL: [Self; 6] =
-        [Self::Input, Self::Output, Self::Quarantine, Self::Control, Self::Receipts, Self::Checkpoints];
-
     /// Whether the topic has one partition.
     pub(super) fn is_single(self) -> bool {
         matches!(self, Self::Control | Self::Receipts | Self::Checkpoints)
@@ -43,6 +42,7 @@ impl fmt::Display for Role {
             Self::Control => "control",
             Self::Receipts => "receipts",
             Self::Checkpoints => "checkpoints",
+            Self::Class(_) => "class",
         })
     }
 }
@@ -68,6 +68,11 @@ impl TopicPlan {
 
     pub fn name(&self, role: Role) -> &str {
         self.names.get(&role).map_or("", String::as_str)
+    }
+
+    /// The roles of topics of sealed events.
+    fn outputs(&self) -> impl Iterator<Item = Role> {
+        self.roles().filter(|role| matches!(role, Role::Output | Role::Class(_)))
     }
 
     /// How long the output must keep a record, in milliseconds from its timestamp, which is the event's time: an event
@@ -165,7 +170,7 @@ impl fmt::Display for Finding {
 pub fn findings(plan: &TopicPlan, facts: &BTreeMap<Role, TopicFacts>) -> Vec<Finding> {
     let mut findings = Findings { plan, facts, found: Vec::new() };
     findings.input();
-    findings.output();
+    plan.outputs().for_each(|role| findings.output(role));
     findings.sizes();
     findings.single_partition(Role::Control, "its partition's owner is the one that executes commands");
     findings.single_partition(Role::Receipts, "receipts are one sequence, followed by every process");
@@ -191,44 +196,33 @@ impl Findings<'_> {
         }
     }
 
-    fn output(&mut self) {
-        let Some(facts) = self.facts.get(&Role::Output) else { return };
-        self.not_compacted(Role::Output, "compaction drops all but the last record of a key");
-        self.expect(
-            Role::Output,
-            "message.timestamp.type",
-            "CreateTime",
-            "a sealed record's timestamp is its event's time",
-        );
+    /// Of an output topic. Those of classes as well: what is sealed may be held, or kept for longer, at any time.
+    fn output(&mut self, role: Role) {
+        let Some(facts) = self.facts.get(&role) else { return };
+        self.not_compacted(role, "compaction drops all but the last record of a key");
+        let why = "a sealed record's timestamp is its event's time";
+        self.expect(role, "message.timestamp.type", "CreateTime", why);
         let keep = self.plan.keep_ms();
         if !facts.number("retention.ms").is_some_and(|ms| ms < 0 || ms >= keep) {
             let why = "the longest retention must outlast it, or sealed events vanish before they are due";
-            self.add(Role::Output, "retention.ms", format!("-1 or at least {keep}"), why);
+            self.add(role, "retention.ms", format!("-1 or at least {keep}"), why);
         }
-        self.expect(
-            Role::Output,
-            "retention.bytes",
-            "-1",
-            "a size limit drops sealed events before they are due",
-        );
+        let why = "a size limit drops sealed events before they are due";
+        self.expect(role, "retention.bytes", "-1", why);
         let input = self.facts.get(&Role::Input).map_or(0, |facts| facts.partitions);
         if self.plan.partition_as_input && facts.partitions < input {
             let why = "`seal.partitioner` is `input`, so each input partition needs its own";
-            self.count(Role::Output, facts.partitions, format!("at least {input}"), why);
+            self.count(role, facts.partitions, format!("at least {input}"), why);
         }
     }
 
     /// The largest input record must fit once it is sealed, or it can only be quarantined, and must always fit there.
     fn sizes(&mut self) {
         let Some(input) = self.facts.get(&Role::Input).map(TopicFacts::max_message_bytes) else { return };
-        for (role, extra, why) in [
-            (Role::Output, OUTPUT_EXTRA, "the input's largest record and its envelope must fit"),
-            (
-                Role::Quarantine,
-                QUARANTINE_EXTRA,
-                "the input's largest record, its envelope and its origin must fit",
-            ),
-        ] {
+        let sealed = "the input's largest record and its envelope must fit";
+        let quarantined = "the input's largest record, its envelope and its origin must fit";
+        let outputs = self.plan.outputs().map(|role| (role, OUTPUT_EXTRA, sealed));
+        for (role, extra, why) in outputs.chain([(Role::Quarantine, QUARANTINE_EXTRA, quarantined)]) {
             if self.facts.get(&role).is_some_and(|facts| facts.max_message_bytes() < input + extra) {
                 self.add(role, "max.message.bytes", format!("at least {}", input + extra), why);
             }
@@ -285,7 +279,7 @@ pub fn settings_for(role: Role, input: u64) -> Vec<(&'static str, String)> {
     let largest = |bytes: u64| ("max.message.bytes", bytes.to_string());
     match role {
         Role::Input => vec![],
-        Role::Output => {
+        Role::Output | Role::Class(_) => {
             vec![delete, stamped("CreateTime"), forever, unlimited, largest(input + OUTPUT_EXTRA)]
         }
         Role::Quarantine => {
@@ -304,11 +298,21 @@ pub fn settings_for(role: Role, input: u64) -> Vec<(&'static str, String)> {
 mod tests {
     use super::*;
 
+    const ALL: [Role; 8] = [
+        Role::Input,
+        Role::Output,
+        Role::Quarantine,
+        Role::Control,
+        Role::Receipts,
+        Role::Checkpoints,
+        Role::Class(0),
+        Role::Class(1),
+    ];
     const INPUT_BYTES: u64 = 1_048_588;
 
     fn plan() -> TopicPlan {
         TopicPlan {
-            names: Role::ALL.map(|role| (role, format!("jobs.{role}"))).into(),
+            names: ALL.map(|role| (role, format!("jobs.{role}"))).into(),
             longest: Retention::hours(720).expect("not zero"),
             partition_as_input: false,
             scrub: None,
@@ -326,7 +330,7 @@ mod tests {
             let partitions = if role.is_single() { 1 } else { 8 };
             (role, TopicFacts { partitions, settings })
         };
-        Role::ALL.map(facts).into()
+        ALL.map(facts).into()
     }
 
     fn with(role: Role, setting: &str, value: &str) -> Vec<Finding> {

@@ -1,6 +1,7 @@
 //! A plain reader of one topic for people's questions: by `assign`, read_committed, nothing committed.
 
 mod json_line;
+mod many;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use crate::envelope::frame::EventHeader;
 use crate::model::Millis;
 use crate::reader::Record;
 use crate::stream::Headers as _;
+
+pub use many::Scans;
 
 /// How long the cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,0 +1,48 @@
+//! A plain reader of several topics as if they were one.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Next, Range, Scan, ScanError, Scanned};
+use crate::edge::kafka::client::ClientSettings;
+
+/// Readers of several topics: one after the other where the range ends, by turns where it does not.
+pub struct Scans {
+    scans: VecDeque<Scan>,
+    range: Range,
+}
+
+impl Scans {
+    /// As [`Scan::begin`], of each topic.
+    pub fn begin(settings: &ClientSettings, topics: &[String], range: Range) -> Result<Self, ScanError> {
+        let scans = topics.iter().map(|topic| Scan::begin(settings, topic, range));
+        Ok(Self { scans: scans.collect::<Result<_, _>>()?, range })
+    }
+
+    /// As [`Scan::next`]; [`Next::End`] when all have ended.
+    pub fn next(&mut self, wait: Duration) -> Result<Next, ScanError> {
+        if self.range.ends() {
+            while let Some(scan) = self.scans.front_mut() {
+                match scan.next(wait)? {
+                    Next::End => drop(self.scans.pop_front()),
+                    next => return Ok(next),
+                }
+            }
+            return Ok(Next::End);
+        }
+        for _ in 0..self.scans.len() {
+            self.scans.rotate_left(1);
+            let share = wait / u32::try_from(self.scans.len()).unwrap_or(1);
+            if let Some(Next::Record(record)) = self.scans.front_mut().map(|it| it.next(share)).transpose()? {
+                return Ok(Next::Record(record));
+            }
+        }
+        Ok(Next::Idle)
+    }
+
+    /// Reads no more of the partition that this record is of.
+    pub fn leave(&mut self, record: &Scanned) -> Result<(), ScanError> {
+        let scan = self.scans.iter_mut().find(|scan| scan.topic == record.topic);
+        scan.map_or(Ok(()), |scan| scan.leave(record.partition))
+    }
+}
