@@ -139,6 +139,32 @@ def test_an_event_of_an_erased_hour_is_quarantined_without_its_content(sealed_wo
     assert world.keys().rows().keys() == keys_before, "a key was minted for it"
 
 
+def test_when_nothing_is_known_any_more_of_an_erased_hour_its_events_are_quarantined_all_the_same(sealed_world):
+    world = sealed_world
+    worker = world.worker()
+    world.await_drained()
+    world.set_clock(hours=4)
+    erase(world, "c1", HOUR, HOUR)
+    await_receipt(world, "c1")
+    worker.stop()
+    assert HOUR in {hour for customer, hour in world.keys().gates() if customer == b"acme"}
+
+    # The markers of what was forgotten go 97 days after due, and the floor moves up behind them.
+    world.set_hour(HOUR + 101 * 24)
+    worker = world.worker()
+    known = lambda: HOUR in {hour for customer, hour in world.keys().gates() if customer == b"acme"}  # noqa: E731
+    wait_until(lambda: not known(), 30, "its markers are gone", alive=worker)
+    assert outcomes(world, "acme", HOUR) == {"gone"}
+    straggler = Event(b"acme", HOUR * HOUR_MS + 77_777, None, (), events_payload(HOUR * HOUR_MS + 77_777))
+    world.feed([straggler])
+    world.await_drained()
+    worker.stop()
+    (record,) = world.topics.read(world.quarantine)
+    assert (record.key(), record.value()) == (None, None)
+    assert dict(record.headers())["hourseal-reason"] in (b"erased", b"expired")
+    assert not known() and (b"acme", HOUR) not in {(slot.customer, slot.hour) for slot in world.keys().rows()}
+
+
 def events_payload(at: int) -> bytes:
     return b'{"customer_id":"acme","occurred_at":"%s","straggler":true}' % rfc3339(at).encode()
 
