@@ -60,8 +60,13 @@ impl From<KeyFileError> for Failure {
 
 impl From<TailError> for Failure {
     fn from(error: TailError) -> Self {
-        Self::new(Failure::DEPENDENCY, error.to_string())
-            .hint("check that the broker runs, `kafka.bootstrap` names it, and `hourseal topics check`")
+        match &error {
+            TailError::Denied(_) => Self::new(Failure::CONFIG, error.to_string()).hint(
+                "grant the right: who opens sealed records reads the receipts too, to know what is erased",
+            ),
+            TailError::Passing(_) | TailError::Broken(_) => Self::new(Failure::DEPENDENCY, error.to_string())
+                .hint("check that the broker runs, `kafka.bootstrap` names it, and `hourseal topics check`"),
+        }
     }
 }
 

@@ -88,6 +88,9 @@ pub enum TailError {
     /// The client mends it by itself.
     #[error("the broker does not answer for the receipts topic: {0}")]
     Passing(String),
+    /// The right to read it, or to see that it is there, is missing.
+    #[error("the right READ is denied for topic `{0}`")]
+    Denied(String),
     /// The reading is over; another one may go better.
     #[error("the receipts topic cannot be read: {0}")]
     Broken(String),
@@ -281,7 +284,7 @@ impl Following {
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(error @ TailError::Passing(_)) => self.wait(&error.to_string()).map(|()| None),
-            Err(error @ TailError::Broken(_)) => Err(error.into()),
+            Err(error @ (TailError::Broken(_) | TailError::Denied(_))) => Err(error.into()),
         }
     }
 

@@ -60,4 +60,7 @@ def test_a_denied_right_ends_with_exit_78_and_names_the_topics(guarded, make_wor
     assert "denied" in said, said
     for topic in (world.output, world.quarantine, world.control, world.receipts):
         assert topic in said, said
+    # Who opens has to see what is erased.
+    opened = world.cli("open", "--from-beginning", code=78, errors=True)
+    assert f"READ is denied for topic `{world.receipts}`" in opened, opened
     assert SECRET not in said and SECRET not in (world.folder / "cli.log").read_text()

@@ -64,7 +64,12 @@ impl Tail for ReceiptTail {
     fn log(&mut self) -> Result<(i64, i64), TailError> {
         // Takes error events off the queue, so that they do not pile up there.
         while self.ends.poll(Duration::ZERO).is_some() {}
-        self.ends.fetch_watermarks(&self.topic, PARTITION, ANSWER).map_err(judge)
+        match self.ends.fetch_watermarks(&self.topic, PARTITION, ANSWER) {
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition)) if self.is_hidden() => {
+                Err(TailError::Denied(self.topic.clone()))
+            }
+            answer => answer.map_err(|error| self.judge(error)),
+        }
     }
 
     fn begin(&mut self, offset: i64) -> Result<(), TailError> {
@@ -83,7 +88,7 @@ impl Tail for ReceiptTail {
                 Ok(Some(TailRecord { offset: message.offset(), at, value, swept }))
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
-            Some(Err(error)) => Err(judge(error)),
+            Some(Err(error)) => Err(self.judge(error)),
         }
     }
 
@@ -98,6 +103,35 @@ impl Tail for ReceiptTail {
     }
 }
 
+impl ReceiptTail {
+    /// Whether the broker hides the topic from this user, of whom librdkafka then says that it has no such partition.
+    fn is_hidden(&self) -> bool {
+        let metadata = self.ends.fetch_metadata(Some(&self.topic), ANSWER);
+        let denied = RDKafkaErrorCode::TopicAuthorizationFailed;
+        metadata.is_ok_and(|metadata| {
+            metadata.topics().iter().any(|it| it.error().map(RDKafkaErrorCode::from) == Some(denied))
+        })
+    }
+
+    /// Outages and changes of the partition's leader pass; anything else ends the reading.
+    fn judge(&self, error: KafkaError) -> TailError {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => TailError::Denied(self.topic.clone()),
+            Some(
+                RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::OffsetNotAvailable
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::ReplicaNotAvailable
+                | RDKafkaErrorCode::Resolve,
+            ) => TailError::Passing(name(&error)),
+            _ if is_outage(&error) => TailError::Passing(name(&error)),
+            _ => broken(error),
+        }
+    }
+}
+
 /// The value of the first header of that name.
 fn header(message: &BorrowedMessage<'_>, name: &CStr) -> Option<Vec<u8>> {
     let headers = MessageHeaders::of(message);
@@ -107,23 +141,6 @@ fn header(message: &BorrowedMessage<'_>, name: &CStr) -> Option<Vec<u8>> {
 
 fn broken(error: KafkaError) -> TailError {
     TailError::Broken(name(&error))
-}
-
-/// Outages and changes of the partition's leader pass; anything else ends the reading.
-fn judge(error: KafkaError) -> TailError {
-    let passes = matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::OffsetNotAvailable
-                | RDKafkaErrorCode::FencedLeaderEpoch
-                | RDKafkaErrorCode::UnknownLeaderEpoch
-                | RDKafkaErrorCode::ReplicaNotAvailable
-                | RDKafkaErrorCode::Resolve
-        )
-    );
-    if passes || is_outage(&error) { TailError::Passing(name(&error)) } else { broken(error) }
 }
 
 fn name(error: &KafkaError) -> String {

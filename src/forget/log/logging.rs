@@ -243,6 +243,8 @@ fn poll(tail: &mut impl Tail) -> Result<Option<TailRecord>, TailError> {
 }
 
 fn of_checkpoints(error: TailError) -> Setback {
-    let (TailError::Passing(why) | TailError::Broken(why)) = error;
-    Setback::Checkpoints(why)
+    Setback::Checkpoints(match error {
+        TailError::Passing(why) | TailError::Broken(why) => why,
+        TailError::Denied(_) => error.to_string(),
+    })
 }
