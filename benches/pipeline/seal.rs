@@ -9,7 +9,9 @@ use hourseal::edge::kek::FileVault;
 use hourseal::edge::sqlite::{OpenOptions, SqliteStore};
 use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, KeyStore, Lease, Mint, Ring};
-use hourseal::lane::{Admit, Keys, LaneParts, Limits, Observer, OutputKey, Partitioner, SealingLane, Tally};
+use hourseal::lane::{
+    Admit, Keys, LaneParts, Limits, Observer, OutputKey, Outputs, Partitioner, SealingLane, Tally,
+};
 use hourseal::model::{Clock, Retention};
 use hourseal::stream::Event;
 
@@ -77,7 +79,7 @@ pub fn step(round: &Round<'_>, keyring: &Keyring) -> SealingLane {
         clock: Arc::clone(&keyring.clock),
         stream: StreamName::parse("bench").expect("a name"),
         input: round.input().to_owned(),
-        output_partitions: PARTITIONS,
+        outputs: Outputs { partitions: PARTITIONS, classes: Vec::new() },
         partitioner: Partitioner::CustomerHour,
         output_key: OutputKey::Customer,
         clear_headers: Vec::new(),

@@ -1,5 +1,6 @@
 """Whoever executes dies at any place, or is stopped there and goes on late: what was decided is done once, and told once."""
 
+import os
 import random
 import signal
 from itertools import islice
@@ -42,8 +43,9 @@ FAILPOINTS = {
     "committed": 3,
 }
 SEEDS = 20 if LONG else 1
-# A run of minutes takes some of them, others each time; it prints which.
-CHOSEN = list(FAILPOINTS) if LONG else sorted(random.sample(list(FAILPOINTS), 7))
+# A run of minutes takes some of them, others each time; it prints which. Each process of one run has to choose the same.
+DICE = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
+CHOSEN = list(FAILPOINTS) if LONG else sorted(DICE.sample(list(FAILPOINTS), 7))
 
 
 @pytest.fixture(params=["file", "cql"] if LONG else ["file"])

@@ -12,6 +12,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -199,6 +200,19 @@ class World:
 
     def opened(self, topic: str | None = None) -> list[dict]:
         return self.cli_json("open", "--topic", topic or self.output, "--from-beginning")
+
+    def refused(self, *words: str) -> str:
+        """What a reader complains of who is refused a key store behind its receipts, having opened nothing."""
+        said = self.cli(*(words or ("open", "--from-beginning")), code=78, errors=True)
+        assert "older than its receipts" in said and '"outcome"' not in said, said
+        return said
+
+    @contextmanager
+    def unguarded(self):
+        """The control: readers do not look whether the key store is behind its receipts."""
+        self.env["HOURSEAL_TESTKIT_NO_GUARD"] = "1"
+        yield
+        del self.env["HOURSEAL_TESTKIT_NO_GUARD"]
 
     def set_clock(self, *, hours: float = 0, seconds: int = 0):
         """Moves the testkit clock of running and later processes, and what a CQL store says of its own."""
