@@ -12,8 +12,9 @@ use crate::edge::kafka::ClientSettings;
 use crate::edge::kek::FileVault;
 use crate::edge::scylla::{Credentials, Lifetimes, ScyllaOptions, ScyllaStore, SessionOptions};
 use crate::edge::sqlite::{OpenOptions, SqliteStore};
-use crate::keys::{KekVault, KeyStore, StoreError};
+use crate::keys::{Finder, KekVault, KeyStore, StoreError};
 use crate::model::{Clock, VaultId};
+use crate::reader::FindKey;
 use crate::telemetry::StoreMetrics;
 
 /// The store's own limit of a lease, seeded once (60 s).
@@ -27,6 +28,13 @@ pub struct Foundation {
     pub store: Arc<dyn KeyStore>,
     pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
+}
+
+impl Foundation {
+    /// Finds keys for a reader, with nothing cached.
+    pub fn finder(&self) -> Arc<dyn FindKey> {
+        Arc::new(Finder::new(Arc::clone(&self.store), Arc::clone(&self.vault)))
+    }
 }
 
 /// What opening needs besides the settings.

@@ -15,7 +15,7 @@ use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::random;
-use crate::keys::{Finder, KeysError, Obtained, Ring};
+use crate::keys::{KeysError, Obtained, Ring};
 use crate::lane::Specimen;
 use crate::model::{CustomerId, Hour, Millis, Retention, Slot};
 use crate::reader::{Opener, Outcome, Reading};
@@ -214,9 +214,7 @@ impl Canary {
 
     /// With no key of before.
     fn open(&self, record: &Scanned) -> Reading {
-        let Foundation { store, vault, .. } = &self.foundation;
-        let finder = Finder::new(Arc::clone(store), Arc::clone(vault));
-        let opener = Opener::new(Arc::new(finder), self.config.seal.stream.clone());
+        let opener = Opener::new(self.foundation.finder(), self.config.seal.stream.clone());
         self.runtime.block_on(opener.open(record.record(&record.event_headers())))
     }
 

@@ -7,6 +7,7 @@ mod build;
 mod calling;
 mod canary;
 mod caretaker;
+mod current;
 mod demo;
 mod ending;
 mod failsafe;
@@ -30,6 +31,7 @@ mod trust;
 mod watchdog;
 
 pub use build::{Foundation, Opening, client_settings, open_foundation, open_vault, scylla_options};
+pub use current::CurrentKeys;
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
 pub use reclaim::{Prefix, Prefixes, forgotten, reclaim};

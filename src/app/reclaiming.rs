@@ -1,6 +1,5 @@
 //! The reclaim's task: what nobody can open any more leaves the output, now and then, told to metrics and log. Decides nothing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -11,7 +10,6 @@ use super::process::Process;
 use super::reclaim::{Prefixes, forgotten, reclaim};
 use super::{Failure, Foundation};
 use crate::edge::kafka::ClientSettings;
-use crate::keys::Finder;
 use crate::stream::Stop;
 use crate::telemetry::{ForgetMetrics, codes, info, warn};
 
@@ -65,8 +63,7 @@ impl Reclaiming {
 
     /// The scan blocks, so that it has a thread of its own for as long.
     async fn turn(&self) -> Result<(), Failure> {
-        let Foundation { store, vault, .. } = &self.foundation;
-        let finder = Arc::new(Finder::new(Arc::clone(store), Arc::clone(vault)));
+        let finder = self.foundation.finder();
         let (client, topics, runtime) = (self.client.clone(), self.topics.clone(), Handle::current());
         let look = move || forgotten(&client, &topics, finder, &runtime, &mut |_| ());
         let broken = |error: tokio::task::JoinError| Failure::new(Failure::BUG, error.to_string());

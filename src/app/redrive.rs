@@ -15,7 +15,6 @@ use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::kafka::LaneIdentity;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
-use crate::keys::Finder;
 use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
 use crate::reader::{Opener, WaitingOpener};
 use crate::stream::{Event, Pace, Pulse, StartLog, Stop};
@@ -142,8 +141,7 @@ impl Process {
         let (keys, lease) = self.keys(runtime);
         let following = self.start_following(runtime, &keys.ring, lease, self.following_observer())?;
         let (config, foundation) = (&self.config, &self.foundation);
-        let finder = Finder::new(Arc::clone(&foundation.store), Arc::clone(&foundation.vault));
-        let opener = Opener::new(Arc::new(finder), config.seal.stream.quarantine());
+        let opener = Opener::new(foundation.finder(), config.seal.stream.quarantine());
         let clock = Arc::clone(&foundation.clock);
         let batch_bytes = usize::try_from(config.lane.batch_bytes).unwrap_or(usize::MAX);
         let step = Redrive::new(RedriveParts {

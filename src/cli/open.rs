@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::keystore::{self, CurrentKeys};
-use super::{Failure, Settings, output, runtime, text};
+use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
@@ -108,7 +107,7 @@ pub fn each_of_topics(
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let runtime = runtime::get()?;
-    let mut keys = CurrentKeys::open(config)?;
+    let mut keys = keystore::current(config)?;
     let opener = Opener::new(keys.finder(), stream);
     let mut scan = Scans::begin(&client_settings(config), topics, range).map_err(Failure::from)?;
     let mut batch = Vec::new();

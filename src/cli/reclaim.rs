@@ -3,8 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::keystore::CurrentKeys;
-use super::{Settings, output, runtime};
+use super::{Settings, keystore, output, runtime};
 use crate::app::{Prefix, client_settings, forgotten, reclaim};
 
 #[derive(Args)]
@@ -40,7 +39,7 @@ pub fn run(flags: &Reclaim) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     let topics = flags.topic.clone().map_or_else(|| config.topics.outputs(), |topic| vec![topic]);
     let client = client_settings(&config);
-    let keys = CurrentKeys::open(&config)?.finder();
+    let keys = keystore::current(&config)?.finder();
     let mut progress = output::Progress::new("records read");
     let handle = runtime::get()?.handle();
     let prefixes = forgotten(&client, &topics, keys, handle, &mut |read| progress.at(read))?;

@@ -1,7 +1,6 @@
 //! The play: seal six hours, open them, forget one, look again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::DemoSummary;
@@ -10,7 +9,6 @@ use crate::app::Failure;
 use crate::edge::kafka::mock::{DemoRecord, write};
 use crate::edge::kafka::sample::{Generator, Shape};
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
-use crate::keys::Finder;
 use crate::model::Clock as _;
 use crate::reader::{Opener, Outcome, Place, Reading, Record, line};
 
@@ -34,9 +32,8 @@ struct Opened {
 
 impl<'a> Act<'a> {
     pub(super) fn new(stage: &'a Stage, events: u64, folder: &Path) -> Self {
-        let keys = &stage.process.foundation;
-        let finder = Finder::new(Arc::clone(&keys.store), Arc::clone(&keys.vault));
-        let opener = Opener::new(Arc::new(finder), stage.config.seal.stream.clone());
+        let finder = stage.process.foundation.finder();
+        let opener = Opener::new(finder, stage.config.seal.stream.clone());
         Self { stage, events, folder: folder.to_owned(), opener }
     }
 

@@ -203,8 +203,8 @@ impl ScyllaStore {
         Ok(())
     }
 
-    /// Answers what the last read at SERIAL saw, for its caller to unlist. The customer's holds are looked up after the gate was seen: one that comes
-    /// later finds the gate, and is met by the conditions.
+    /// Answers what the last read at SERIAL saw, for its caller to unlist. The customer's holds are looked up after the gate was
+    /// seen: one that comes later finds the gate, and is met by the conditions.
     async fn forget_hour(
         &self,
         token: Token,
