@@ -11,6 +11,7 @@ from oracle.events import HOUR_MS, now_ms
 from oracle.keystore import ERASED
 from servers import Cassandra
 from stores import Keyspace
+from test_4_outages import assignment
 from test_8_erase import DUE_SOON, await_receipt, erase, events, outcomes
 from world import TESTKIT, World
 
@@ -30,12 +31,16 @@ def own_cassandra():
         yield server
 
 
-def sealed(kafka, make_world, store=None, records: int = 20) -> World:
+def begin(kafka, make_world, store=None) -> World:
     world = make_world(kafka, store=store, binary=TESTKIT, settings=DUE_SOON)
     world.set_clock(hours=0)
-    world.feed(islice(events(b"acme", HOUR), records))
-    world.feed(islice(events(b"bravo", HOUR), records))
     return world
+
+
+def feed(world: World, records: int):
+    for customer in (b"acme", b"bravo"):
+        world.feed(islice(events(customer, HOUR), records))
+    world.await_drained(120)
 
 
 def tally(world: World) -> dict[tuple[str, str], int]:
@@ -49,9 +54,11 @@ def tally(world: World) -> dict[tuple[str, str], int]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what is in an undumpable process")
 def test_none_of_ten_thousand_records_opens_for_anybody_and_no_process_has_the_key(kafka, store, make_world):
-    world = sealed(kafka, make_world, store, RECORDS)
-    workers = [world.worker("w0", ready=False), world.worker("w1", ready=False)]
-    world.await_drained(120)
+    world = begin(kafka, make_world, store)
+    workers = [world.worker("w0"), world.worker("w1")]
+    held = lambda: [len(places) for _, places in assignment(world).values()]  # noqa: E731
+    wait_until(lambda: held() == [4, 4], 40, "each has its half of the partitions")
+    feed(world, RECORDS)
     keys = world.keys()
     slots = {customer: [slot for slot in keys.rows() if slot.customer == customer] for customer in (b"acme", b"bravo")}
     secrets = [
@@ -104,9 +111,9 @@ def put_back(server: Cassandra, world: World, tag: str):
 
 def test_a_servers_own_snapshot_put_back_serves_nothing_that_was_erased(kafka, own_cassandra, make_world):
     server = own_cassandra
-    world = sealed(kafka, make_world, server)
+    world = begin(kafka, make_world, server)
     worker = world.worker()
-    world.await_drained()
+    feed(world, 20)
     worker.stop()
     server.tool("flush")
     server.tool("snapshot", "-t", "before", world.store.name)
