@@ -24,6 +24,17 @@ macro_rules! failpoint {
     };
 }
 
+/// Whether a test has switched off what keeps a promise, to see it broken (`testkit`): its negative control. In a release never.
+macro_rules! is_off {
+    ($what:literal) => {{
+        #[cfg(feature = "testkit")]
+        let off = crate::testkit::is_off($what);
+        #[cfg(not(feature = "testkit"))]
+        let off = false;
+        off
+    }};
+}
+
 #[cfg(feature = "edges")]
 pub mod app;
 #[cfg(feature = "edges")]

@@ -76,8 +76,7 @@ pub fn survey(config: &Config, told: &mut dyn FnMut(u64)) -> Result<Survey, Scan
             Next::End => break,
         }
     }
-    #[cfg(feature = "testkit")]
-    if crate::testkit::marks_off() {
+    if is_off!("redrive-marks") {
         survey.done.clear();
     }
     for (partition, offset, reason) in kept {

@@ -2,11 +2,14 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
 /// `NAME`, `NAME/N` for the Nth time that it is reached, and `NAME/N/stop` to be stopped (SIGSTOP) there instead of killed.
 pub const FAILPOINT_ENV: &str = "HOURSEAL_TESTKIT_FAILPOINT";
+
+const UNTIL_STOPPED: Duration = Duration::from_millis(500);
 
 struct Set {
     name: String,
@@ -36,6 +39,8 @@ pub fn failpoint(name: &str) {
     let is_it = |left: u32| left.checked_sub(1);
     if set.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_it) == Ok(1) {
         kill_process(getpid(), set.signal).expect("a process may signal itself");
+        // Another thread may be the one that takes the signal: until all of them are stopped, this one does nothing more.
+        std::thread::sleep(UNTIL_STOPPED);
         if set.signal == Signal::KILL {
             loop {
                 std::thread::park();

@@ -17,18 +17,14 @@ pub fn settles_in() -> Option<std::time::Duration> {
     Some(std::time::Duration::from_millis(text.parse().expect("a number of milliseconds")))
 }
 
-/// Whether a redrive passes over the marks of those before it (`HOURSEAL_TESTKIT_NO_MARKS=1`): the negative control.
-pub fn marks_off() -> bool {
-    std::env::var_os("HOURSEAL_TESTKIT_NO_MARKS").is_some()
-}
-
-/// Whether readers pass over what the receipts say (`HOURSEAL_TESTKIT_NO_GUARD=1`): the negative control.
-pub fn guard_off() -> bool {
-    std::env::var_os("HOURSEAL_TESTKIT_NO_GUARD").is_some()
-}
-
-/// Whether outputs and offsets are committed apart (`HOURSEAL_TESTKIT_NO_TRANSACTIONS=1`): the negative control.
-pub fn transactions_off() -> bool {
-    static OFF: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *OFF.get_or_init(|| std::env::var_os("HOURSEAL_TESTKIT_NO_TRANSACTIONS").is_some())
+/// Whether this is switched off, to see what it keeps broken: the negative controls (`HOURSEAL_TESTKIT_OFF`, names with commas).
+///
+/// | name | without it |
+/// |---|---|
+/// | `transactions` | outputs and offsets are committed apart |
+/// | `redrive-marks` | a redrive passes over the marks of those before it |
+/// | `late-marks` | who goes on late with a command does not see what was done for good meanwhile |
+/// | `guard` | readers do not look whether the key store is behind its receipts |
+pub fn is_off(what: &str) -> bool {
+    std::env::var("HOURSEAL_TESTKIT_OFF").is_ok_and(|names| names.split(',').any(|name| name == what))
 }

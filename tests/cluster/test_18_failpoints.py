@@ -168,10 +168,8 @@ LATE = {
 }
 
 
-# On a server: a process that is stopped within a write of SQLite keeps the file's lock, and nobody takes over.
-@pytest.mark.parametrize("store", ["cql"], indirect=True)
-@pytest.mark.parametrize("name", LATE)
-def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, name):
+def late(world: World, name: str):
+    """One that was stopped within a command and goes on after another has ended it, and done what it would undo; and that one."""
     world.office.settings = {**world.office.settings, **BRISK}
     zombie = start(world, f"{name}/1/stop")
     world.await_drained()
@@ -200,12 +198,23 @@ def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, n
         send(world, "c-after-release", "hold", "release", *about("bravo"), "--hold", "case-1")
         done["c-after-release"] = "hold-released"
     wait_until(lambda: done.items() <= told(world).items(), 60, "that is done", alive=heir)
-    before = told(world)
     zombie.send(signal.SIGCONT)
+    return zombie, heir
+
+
+def holds(world: World) -> set[str]:
+    return {hold["hold"] for hold in world.cli_json("hold", "ls", "--json")}
+
+
+# On a server: a process that is stopped within a write of SQLite keeps the file's lock, and nobody takes over.
+@pytest.mark.parametrize("store", ["cql"], indirect=True)
+@pytest.mark.parametrize("name", LATE)
+def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, name):
+    zombie, heir = late(world, name)
+    before = told(world)
     # It has to find out by itself that it executes no more: it joins again, or ends.
     wait_until(lambda: not zombie.alive or zombie.is_ready(), 60, "it is what it is")
-    holds = {hold["hold"] for hold in world.cli_json("hold", "ls", "--json")}
-    assert holds == {"case-9"}, "what was lifted stays lifted, what is held is held"
+    assert holds(world) == {"case-9"}, "what was lifted stays lifted, what is held is held"
     (cargo,) = world.cli_json("retention", "show", "--customer", "cargo", "--json")
     assert cargo["retention_hours"] == 240
 
@@ -217,3 +226,13 @@ def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, n
     for worker in (zombie, heir):
         if worker.alive:
             worker.stop()
+
+
+@pytest.mark.parametrize("store", ["cql"], indirect=True)
+def test_one_that_does_not_look_what_was_done_meanwhile_puts_back_what_was_lifted(world):
+    """The negative control."""
+    with world.without("late-marks"):
+        zombie, heir = late(world, "decided")
+    wait_until(lambda: holds(world) == {"case-1", "case-9"}, 60, "the hold that was lifted is there again")
+    for worker in (zombie, heir):
+        worker.kill()

@@ -201,7 +201,7 @@ def test_without_transactions_and_marks_such_kills_show_doubles(kafka, make_worl
     """The negative control: killed between its output and the offsets of what it has read."""
     world = make_world(kafka, partitions=4, binary=TESTKIT, settings=QUICK_SESSION)
     bad = quarantine_many(world)
-    world.env.update(HOURSEAL_TESTKIT_NO_TRANSACTIONS="1", HOURSEAL_TESTKIT_NO_MARKS="1")
-    kill_redrives(world, COMMITTED)
-    redrive(world)
+    with world.without("transactions", "redrive-marks"):
+        kill_redrives(world, COMMITTED)
+        redrive(world)
     assert len(sealed(world)) > len(bad.sent)

@@ -35,8 +35,8 @@ def test_ten_kills_under_load_lose_double_and_reorder_nothing(kafka, make_world)
 def test_without_transactions_the_same_kills_show_doubles(kafka, make_world):
     """The negative control: an oracle that cannot see doubles proves nothing."""
     world = make_world(kafka, binary=TESTKIT, settings=QUICK_SESSION)
-    world.env["HOURSEAL_TESTKIT_NO_TRANSACTIONS"] = "1"
-    kill_workers_under_load(world)
+    with world.without("transactions"):
+        kill_workers_under_load(world)
     assert world.findings().doubled > 0
 
 

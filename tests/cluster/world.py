@@ -210,9 +210,15 @@ class World:
     @contextmanager
     def unguarded(self):
         """The control: readers do not look whether the key store is behind its receipts."""
-        self.env["HOURSEAL_TESTKIT_NO_GUARD"] = "1"
+        with self.without("guard"):
+            yield
+
+    @contextmanager
+    def without(self, *promises: str):
+        """Negative controls: what is started meanwhile does not keep these (see `testkit::is_off`)."""
+        self.env["HOURSEAL_TESTKIT_OFF"] = ",".join(promises)
         yield
-        del self.env["HOURSEAL_TESTKIT_NO_GUARD"]
+        del self.env["HOURSEAL_TESTKIT_OFF"]
 
     def set_clock(self, *, hours: float = 0, seconds: int = 0):
         """Moves the testkit clock of running and later processes, and what a CQL store says of its own."""

@@ -106,9 +106,8 @@ impl KafkaSink {
     }
 
     /// Takes outputs and offsets apart, so that the oracle's negative control can show what is lost without the rule.
-    #[cfg(feature = "testkit")]
     fn split_transaction(&self) -> Result<(), StreamError> {
-        if crate::testkit::transactions_off() {
+        if is_off!("transactions") {
             ffi::commit(&self.producer, self.patience)?;
             std::thread::sleep(Duration::from_millis(100));
             self.producer.begin_transaction().map_err(|error| stream_error(Stage::Begin, &error))?;
@@ -147,7 +146,6 @@ impl Sink for KafkaSink {
         offsets: &[NextOffset],
         member: &ConsumerGroupMetadata,
     ) -> Result<(), StreamError> {
-        #[cfg(feature = "testkit")]
         self.split_transaction()?;
         let failed = |error: KafkaError| stream_error(Stage::Offsets, &error);
         let list = self.offsets(offsets).map_err(failed)?;
