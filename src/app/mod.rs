@@ -10,6 +10,7 @@ mod caretaker;
 mod current;
 mod demo;
 mod ending;
+mod executing;
 mod failsafe;
 mod failure;
 mod forgetting;

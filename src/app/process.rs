@@ -13,7 +13,7 @@ use super::calling::{ControlPost, Seat};
 use super::caretaker::Caretaker;
 use super::ending::Ending;
 use super::failsafe::FailSafe;
-use super::forgetting::{ExecutorObserver, FollowingObserver};
+use super::forgetting::FollowingObserver;
 use super::lanes::{self, LaneThread, TopicSizes};
 use super::logging::start_logging;
 use super::observer::LaneObserver;
@@ -22,12 +22,11 @@ use super::run::RunOptions;
 use super::starts::StoreStarts;
 use super::sweeping::Sweeping;
 use super::topics::ready_topics;
-use super::trust::{announce, trust_source};
 use super::watchdog::Watchdog;
 use super::{Failure, Foundation, Opening, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
-use crate::forget::{Executor, ExecutorParts, FollowObserver, Following, SETTLES_IN, VAULT_FILES};
+use crate::forget::{FollowObserver, Following};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer, Outputs};
 use crate::stream::{Halt, Pace, Pulse, Stop};
@@ -232,45 +231,6 @@ impl Process {
         ControlPost { client: self.client.clone(), topic: self.config.topics.control.clone() }
     }
 
-    /// The owner of the control topic's partition executes; the other processes' executors stand by.
-    fn start_executor(
-        &self,
-        runtime: &Runtime,
-        seat: Seat,
-        pulse: Pulse,
-        ended: mpsc::UnboundedSender<Ended>,
-    ) -> Result<JoinHandle<()>, Failure> {
-        let condition = self.telemetry.readiness.condition("executor");
-        let trust = trust_source(&self.config.control)?;
-        announce(&self.config.control, &self.telemetry.readiness);
-        let executor = Executor::new(ExecutorParts {
-            store: Arc::clone(&self.foundation.store),
-            vault: Arc::clone(&self.foundation.vault),
-            clock: Arc::clone(&self.foundation.clock),
-            runtime: runtime.handle().clone(),
-            trust,
-            signatures_required: self.config.control.require_signatures,
-            receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
-            assumptions: vec![VAULT_FILES.code.to_owned()],
-            settles_in: settles_in(),
-            observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition, seat)),
-        });
-        let topics = &self.config.topics;
-        let identity = LaneIdentity {
-            outputs: vec![topics.receipts.clone()],
-            batch_bytes: self.sizes.receipts_bytes,
-            message_bytes: self.sizes.receipts_bytes,
-            ..self.identity(
-                &format!("{}.control", self.config.kafka.group),
-                "control".to_owned(),
-                &topics.control,
-            )
-        };
-        let pace = Pace { batch_time: self.config.lane.batch_time, batch_events: 1_000 };
-        let tell = move |outcome| drop(ended.send(("the executor".to_owned(), outcome)));
-        self.thread(runtime, identity, pace, pulse).spawn(executor, tell).map_err(no_thread)
-    }
-
     /// Opens the barrier, and tells metrics, readiness and log.
     pub(super) fn following_observer(&self) -> Box<dyn FollowObserver> {
         let condition = self.telemetry.readiness.condition("receipts read");
@@ -348,7 +308,7 @@ impl Process {
         }
     }
 
-    fn identity(&self, group: &str, lane: String, input: &str) -> LaneIdentity {
+    pub(super) fn identity(&self, group: &str, lane: String, input: &str) -> LaneIdentity {
         LaneIdentity {
             settings: self.client.clone(),
             group: group.to_owned(),
@@ -363,7 +323,13 @@ impl Process {
         }
     }
 
-    fn thread(&self, runtime: &Runtime, identity: LaneIdentity, pace: Pace, pulse: Pulse) -> LaneThread {
+    pub(super) fn thread(
+        &self,
+        runtime: &Runtime,
+        identity: LaneIdentity,
+        pace: Pace,
+        pulse: Pulse,
+    ) -> LaneThread {
         let store = Arc::clone(&self.foundation.store);
         let starts = StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input);
         let (stop, barrier) = (self.stop.clone(), self.barrier.clone());
@@ -388,13 +354,4 @@ impl Threads {
         }
         self.handles.into_iter().all(|thread| thread.join().is_ok())
     }
-}
-
-/// How long a change of a retention waits before it is settled.
-fn settles_in() -> Duration {
-    #[cfg(feature = "testkit")]
-    if let Some(time) = crate::testkit::settles_in() {
-        return time;
-    }
-    SETTLES_IN
 }
