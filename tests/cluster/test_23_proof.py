@@ -19,9 +19,12 @@ def events(worker, outcome: str) -> int:
     return int(worker.figures().sum("canary_events_total", outcome=outcome))
 
 
-def start(kafka, make_world, tmp_path, store=None) -> World:
+def start(kafka, make_world, tmp_path, store=None, classed: bool = False) -> World:
     world = make_world(kafka, store=store, partitions=4, binary=TESTKIT, settings=SETTINGS)
     world.office = Office(tmp_path / "office", world.binary)
+    if classed:
+        world.output = f"{world.name}.hour"
+        world.office.settings = {**world.office.settings, "topics": {"output": f"{world.name}.sealed", "class": {"1h": world.output}}}
     # In the midst of an hour: what is sealed in it is opened in it.
     world.set_hour(now_ms() // HOUR_MS + 0.5)
     world.workers = [world.worker(name, settings=world.office.settings) for name in ("w0", "w1")]
@@ -49,8 +52,8 @@ def test_each_process_shows_that_what_it_opened_opens_no_more(kafka, store, make
 
 
 def test_where_it_is_due_and_still_opens_no_process_calls_it_proven(kafka, make_world, tmp_path):
-    """The control: a hold keeps it."""
-    world = start(kafka, make_world, tmp_path)
+    """The control: a hold keeps it. It is found in its retention class's topic."""
+    world = start(kafka, make_world, tmp_path, classed=True)
     hour = world.opened()[0]["hour"]
     about = ("--customer", CANARY, "--hold", "case-1")
     ask(world, "hold", "place", *about, "--from", str(hour), "--to", str(hour), "--sign-with", world.office.key("legal"))
