@@ -8,7 +8,6 @@ from itertools import islice
 import pytest
 from children import wait_until
 from oracle.events import HOUR_MS, now_ms
-from test_3_rebalances import BRISK
 from test_8_erase import events, outcomes
 from test_13_signatures import Office, ask
 from test_14_sweep import sweeps
@@ -66,12 +65,16 @@ def world(kafka, store, make_world, tmp_path) -> World:
     return world
 
 
-def start(world: World, failpoint: str | None = None, instance: str = "w0", ready: bool = True):
+# It hears of its replacement with the next heartbeat, so that it goes on with what it was at for long enough to do harm.
+UNAWARE = {"kafka": {"consumer": {"session.timeout.ms": "45000", "heartbeat.interval.ms": "30000"}}}
+
+
+def start(world: World, failpoint: str | None = None, name: str = "w0", ready: bool = True, settings: dict | None = None):
     world.env.pop("HOURSEAL_TESTKIT_FAILPOINT", None)
     if failpoint:
         world.env["HOURSEAL_TESTKIT_FAILPOINT"] = failpoint
     try:
-        return world.worker(instance, settings=world.office.settings, ready=ready)
+        return world.worker(name, settings={**world.office.settings, **(settings or {})}, ready=ready)
     finally:
         world.env.pop("HOURSEAL_TESTKIT_FAILPOINT", None)
 
@@ -170,8 +173,7 @@ LATE = {
 
 def late(world: World, name: str):
     """One that was stopped within a command and goes on after another has ended it, and done what it would undo; and that one."""
-    world.office.settings = {**world.office.settings, **BRISK}
-    zombie = start(world, f"{name}/1/stop")
+    zombie = start(world, f"{name}/1/stop", settings=UNAWARE)
     world.await_drained()
     about = lambda customer: ("--customer", customer)  # noqa: E731
     hours = ("--from", str(HOUR), "--to", str(HOUR))
@@ -187,7 +189,8 @@ def late(world: World, name: str):
     }
     send(world, command, *words[command])
     wait_until(lambda: is_stopped(zombie), 30, "it is stopped")
-    heir = start(world, instance="w1", ready=False)
+    # Of the same name: it takes the place at once, however long the other one's session lasts.
+    heir = start(world, name="w1", ready=False, settings={"instance": "w0"})
     wait_until(lambda: command in told(world), 90, "another one ends what it began", alive=heir)
 
     # What would be undone by one that goes on late.

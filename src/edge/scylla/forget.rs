@@ -203,8 +203,9 @@ impl ScyllaStore {
         Ok(())
     }
 
-    /// Answers what the last read at SERIAL saw, for its caller to unlist. The customer's holds are looked up after the gate was
-    /// seen: one that comes later finds the gate, and is met by the conditions.
+    /// Answers what the last read at SERIAL saw, for its caller to unlist. The first read is not: it only says what to write, and
+    /// the conditions decide. The customer's holds are looked up after the gate was seen: one that comes later finds the gate, and
+    /// is met by the conditions.
     async fn forget_hour(
         &self,
         token: Token,
@@ -214,22 +215,21 @@ impl ScyllaStore {
         now: Millis,
     ) -> Result<Option<HourRow>, StoreError> {
         let mut attempts = Attempts::new(&self.ask);
+        let mut seen = self.read_hour(token, hour).await?;
+        let mut is_serial = false;
         loop {
-            let seen = self.read_hour_serial(token, hour).await?;
-            let Some(row) = seen.gate.as_ref().filter(|row| row.gate.hold.is_none()) else {
-                return Ok(seen.into_hour(token, hour));
-            };
-            if row.gate.fenced && live(&seen).is_none() {
-                attempts.settle(Settled::Won);
-                return Ok(seen.into_hour(token, hour));
-            }
-            attempts.settle(Settled::None);
-            if self.policy_serial(token).await?.hold_over(hour).is_some() {
+            let free = seen.gate.as_ref().filter(|row| row.gate.hold.is_none());
+            let is_done = free.is_some_and(|row| row.gate.fenced) && live(&seen).is_none();
+            attempts.settle(if is_done { Settled::Won } else { Settled::None });
+            let stays =
+                free.is_none() || is_done || self.policy_serial(token).await?.hold_over(hour).is_some();
+            if stays && is_serial {
                 return Ok(seen.into_hour(token, hour));
             }
-            if let Some(cas) = self.forget_seen(token, hour, seen, due, command, now).await? {
+            if !stays && let Some(cas) = self.forget_seen(token, hour, seen, due, command, now).await? {
                 attempts.again(&cas).await?;
             }
+            (seen, is_serial) = (self.read_hour_serial(token, hour).await?, true);
         }
     }
 
