@@ -15,7 +15,7 @@ use crate::edge::kafka::ReceiptTail;
 use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::keyfile;
 use crate::forget::{
-    Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, to_envelope,
+    Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, patiently, to_envelope,
 };
 use crate::model::{Clock, Digest, StoreId};
 
@@ -153,7 +153,7 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     warn_of_signatures(config, &message)?;
     let client = client_settings(config);
     let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(Failure::from)?;
-    let (_, end) = patiently(|| tail.log()).map_err(Failure::from)?;
+    let (_, end) = patiently(Duration::from_secs(20), || tail.log()).map_err(Failure::from)?;
     tail.begin(end).map_err(Failure::from)?;
     let offset = post(&client, &config.topics.control, &Posted { value, ..Posted::default() })
         .map_err(Failure::from)?;
@@ -233,19 +233,6 @@ fn told(receipt: &Receipt) -> String {
     line("backups too by", receipt.l3_by.map(|time| time.to_string()));
     line("receipt", Some(receipt.id.to_string()));
     lines.join("\n") + "\n"
-}
-
-/// A client that was just made needs a moment to find the broker.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, TailError>) -> Result<T, TailError> {
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        match ask() {
-            Err(TailError::Passing(_)) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            answer => return answer,
-        }
-    }
 }
 
 /// For those that send what somebody else has put together.

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::follow::{patiently, poll};
 use super::restore::still_has;
 use super::{Action, Follower, Gap, NotAReceipt, Tail, TailError, Trouble};
 use crate::keys::{KekVault, KeyStore, StoreError};
 
-/// Longest wait for a record.
-const WAIT: Duration = Duration::from_millis(200);
 /// Longest time without a record or an end: a broker that does not answer, or a transaction that was left open.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -51,21 +50,12 @@ pub fn ensure_current(
     runtime: &Handle,
 ) -> Result<(), NotCurrent> {
     let meta = runtime.block_on(store.meta())?;
-    let mut since = Instant::now();
-    let log = loop {
-        match tail.log() {
-            Err(TailError::Passing(_)) if since.elapsed() < PATIENCE => {}
-            answer => break answer?,
-        }
-    };
+    let log = patiently(PATIENCE, || tail.log())?;
     let follower = Follower::begin(&meta, log, 0, u64::MAX, false)?;
     tail.begin(follower.next_offset())?;
+    let mut since = Instant::now();
     while follower.proof(tail.position()?).is_none() {
-        let record = match tail.poll(WAIT) {
-            Err(TailError::Passing(_)) => None,
-            answer => answer?,
-        };
-        let Some(record) = record else {
+        let Some(record) = poll(tail)? else {
             if since.elapsed() > PATIENCE {
                 return Err(NotCurrent::Endless);
             }

@@ -105,11 +105,6 @@ impl Survey {
         gated.chain(ungated.map(|hour| self.due(hour))).max_by_key(|due| due.0)
     }
 
-    /// Whether a key of this kind is live.
-    pub(super) fn has_live(&self, kind: impl Fn(&KeyRow) -> bool) -> bool {
-        self.rows.values().flat_map(|row| &row.keys).any(|key| key.state == KeyState::Live && kind(key))
-    }
-
     /// Every hour is fenced and no key is live.
     pub(super) fn is_forgotten(&self) -> bool {
         let (from, to) = self.range;

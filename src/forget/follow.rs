@@ -3,7 +3,7 @@
 //! A thread of its own, because a proof that waits behind other work is no proof. Whatever fails here, the lease runs out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -94,6 +94,31 @@ pub enum TailError {
     /// The reading is over; another one may go better.
     #[error("the receipts topic cannot be read: {0}")]
     Broken(String),
+}
+
+/// Asks again while the client mends by itself, for so long: one that was just made needs a moment to find the broker.
+///
+/// # Errors
+/// The last one.
+pub fn patiently<T>(time: Duration, mut ask: impl FnMut() -> Result<T, TailError>) -> Result<T, TailError> {
+    let until = Instant::now() + time;
+    loop {
+        match ask() {
+            Err(TailError::Passing(_)) if Instant::now() < until => std::thread::sleep(WAIT),
+            answer => return answer,
+        }
+    }
+}
+
+/// The next record; nothing, after a while, for what the client mends by itself: a question for the end tells when it does not.
+pub(super) fn poll(tail: &mut impl Tail) -> Result<Option<TailRecord>, TailError> {
+    match tail.poll(WAIT) {
+        Err(TailError::Passing(_)) => {
+            std::thread::sleep(WAIT);
+            Ok(None)
+        }
+        answer => answer,
+    }
 }
 
 /// What a process hears of its following; for metrics, logs and readiness.

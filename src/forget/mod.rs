@@ -40,7 +40,7 @@ pub use destroy::Survey;
 pub use dsse::{Signature, pae, to_envelope};
 pub use ended::{EndedKek, KekFate, ended_keks, fate};
 pub use execute::Trouble;
-pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord};
+pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord, patiently};
 pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
 pub use retain::SETTLES_IN;

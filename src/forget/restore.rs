@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::destroy::{Survey, Target, destroy, survey};
+use super::destroy::{Target, destroy, survey};
 use super::execute::{Trouble, time};
 use super::retain::{Change, restore_change};
 use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour, marks};
-use crate::keys::{Hold, KekState, KekVault, KeyRow, KeyStore, Meta, Placed};
+use crate::keys::{Hold, KekState, KekVault, KeyRow, KeyState, KeyStore, Meta, Placed};
 use crate::model::{Clock, Hour, KekId, Token};
 
 /// What was found, the worst of it last.
@@ -92,27 +92,40 @@ pub(super) async fn still_has(
     receipt: &Receipt,
     swept: &[SweptHour],
 ) -> Result<bool, Trouble> {
-    let meta = store.meta().await?;
     match (&receipt.deed, receipt.token) {
         (Deed::Sweep(_), _) => {
             for SweptHour { token, hour, .. } in swept {
-                if Survey::read(store, *token, (*hour, *hour), &meta).await?.has_live(|_| true) {
+                if live_keys(store, *token, *hour, *hour).await?.next().is_some() {
                     return Ok(true);
                 }
             }
             Ok(false)
         }
-        (Deed::DestroyKek { kek, .. }, _) => match vault.find(kek).await? {
-            Some(_) => Err(Trouble::KekIsBack(receipt.id, kek.clone())),
-            None => Ok(false),
-        },
+        (Deed::DestroyKek { kek, .. }, _) => is_destroyed(vault, receipt, kek).await.map(|()| false),
         (Deed::Command(Act::Erase(_) | Act::EraseCustomer), Some(token)) => {
-            let survey = Survey::read(store, token, (receipt.from, receipt.to), &meta).await?;
             let partial = receipt.outcome == Outcome::Incomplete;
             let erased = |key: &KeyRow| receipt.keys.iter().any(|it| it.key_id == key.key_id);
-            Ok(survey.has_live(|key| !partial || erased(key)))
+            Ok(live_keys(store, token, receipt.from, receipt.to).await?.any(|key| !partial || erased(&key)))
         }
         (Deed::Command(_), _) => Ok(false),
+    }
+}
+
+async fn live_keys(
+    store: &dyn KeyStore,
+    token: Token,
+    from: Hour,
+    to: Hour,
+) -> Result<impl Iterator<Item = KeyRow>, Trouble> {
+    let rows = store.hours(token, from, to).await?;
+    Ok(rows.into_iter().flat_map(|row| row.keys).filter(|key| key.state == KeyState::Live))
+}
+
+/// Makes sure that the vault has not what a receipt says is destroyed.
+async fn is_destroyed(vault: &dyn KekVault, receipt: &Receipt, kek: &KekId) -> Result<(), Trouble> {
+    match vault.find(kek).await? {
+        Some(_) => Err(Trouble::KekIsBack(receipt.id, kek.clone())),
+        None => Ok(()),
     }
 }
 
@@ -136,9 +149,7 @@ async fn restore_kek(
     if matches!(state, None | Some(KekState::Destroyed)) {
         return Ok(Restored::Already);
     }
-    if vault.find(kek).await?.is_some() {
-        return Err(Trouble::KekIsBack(receipt.id, kek.clone()));
-    }
+    is_destroyed(vault, receipt, kek).await?;
     store.advance_kek(kek, KekState::Destroyed).await?;
     Ok(Restored::Again)
 }

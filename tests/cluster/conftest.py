@@ -7,7 +7,7 @@ from cql import await_whole
 from servers import Cassandra, Kafka
 from world import LONG, World
 
-LIVE = {"kafka", "own_kafka", "cassandra", "cassandra3", "world", "make_world"}
+LIVE = {"kafka", "own_kafka", "cassandra", "own_cassandra", "cassandra3", "world", "make_world"}
 
 
 def pytest_collection_modifyitems(items):
@@ -33,6 +33,13 @@ def own_kafka():
 def cassandra():
     """One node, with the server's own default of Paxos."""
     with Cassandra(settings=Cassandra.PAXOS_V1, steady=LONG) as server:
+        yield server
+
+
+@pytest.fixture
+def own_cassandra():
+    """For tests that stop the server, or put files under it."""
+    with Cassandra(settings=Cassandra.PAXOS_V1) as server:
         yield server
 
 

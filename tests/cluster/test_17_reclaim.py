@@ -33,9 +33,9 @@ def on_disk(world: World) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def starts(world: World) -> list[int]:
+def starts(world: World, topic: str | None = None) -> list[int]:
     consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": "starts", "log_level": 0})
-    marks = [consumer.get_watermark_offsets(TopicPartition(world.output, number), 20) for number in range(world.partitions)]
+    marks = [consumer.get_watermark_offsets(TopicPartition(topic or world.output, number), 20) for number in range(world.partitions)]
     consumer.close()
     return [low for low, _ in marks]
 

@@ -4,20 +4,12 @@ import json
 from datetime import datetime
 from itertools import islice
 
-import pytest
 from oracle.events import HOUR_MS, now_ms
 from servers import Cassandra
 from test_8_erase import DUE_SOON, await_receipt, erase, events
 from world import TESTKIT, World
 
 HOUR = now_ms() // HOUR_MS - 1
-
-
-@pytest.fixture
-def own_cassandra():
-    """For a test that stops the server."""
-    with Cassandra(settings=Cassandra.PAXOS_V1) as server:
-        yield server
 
 
 def sealed(kafka, make_world, store=None) -> World:

@@ -5,10 +5,10 @@ from itertools import count
 
 import pytest
 from children import wait_until
-from confluent_kafka import Consumer, TopicPartition
 from oracle.events import HOUR_MS, Event, now_ms, rfc3339
 from test_13_signatures import Office, ask
 from test_14_sweep import await_swept
+from test_17_reclaim import starts
 from world import TESTKIT, World
 
 HOUR = now_ms() // HOUR_MS - 1
@@ -48,9 +48,7 @@ def found(world: World) -> dict[str, list[tuple[str, str]]]:
 
 
 def start_of(world: World, topic: str) -> int:
-    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": "starts", "log_level": 0})
-    low, _ = consumer.get_watermark_offsets(TopicPartition(topic, 0), 20)
-    consumer.close()
+    (low,) = starts(world, topic)
     return low
 
 

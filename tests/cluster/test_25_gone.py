@@ -24,13 +24,6 @@ def store(request):
     return request.getfixturevalue("cassandra") if request.param == "cql" else None
 
 
-@pytest.fixture
-def own_cassandra():
-    """For a test that puts files under the server."""
-    with Cassandra(settings=Cassandra.PAXOS_V1) as server:
-        yield server
-
-
 def begin(kafka, make_world, store=None) -> World:
     world = make_world(kafka, store=store, binary=TESTKIT, settings=DUE_SOON)
     world.set_clock(hours=0)

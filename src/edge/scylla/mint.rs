@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ask::{Attempts, Cas};
 use super::cells::{big, blob, bound, flag, int, text};
 use super::lifetime::KEPT;
-use super::rows::{HourRows, Policy, customer_name, day, due_day, shard};
+use super::rows::{HourRows, Policy, customer_name, day, due_day, place, shard};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{Candidate, Customer, Found, HoldId, Minted, SlotRef, StoreError};
 use crate::model::{CustomerId, Hour, Millis, Token};
@@ -202,7 +202,7 @@ impl ScyllaStore {
             true => (KEPT, KEPT),
             false => (self.lifetimes.secret(*due, now), self.lifetimes.marker_under(*due, Some(kek), now)),
         };
-        let place = [blob(&slot.token.0), int(day(slot.hour)), big(slot.hour.0)];
+        let place = place(slot.token, slot.hour);
         let generation = int(slot.generation.0);
         let mut values = place.to_vec();
         values.extend([

@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod session;
 mod statements;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,9 +5,9 @@ use scylla::value::MaybeUnset;
 
 use super::ScyllaStore;
 use super::ask::Cas;
-use super::cells::{Value, big, blob, bound, flag, int, text, tiny};
+use super::cells::{big, blob, bound, flag, int, text};
 use super::lifetime::{KEPT, Ttl};
-use super::rows::{FENCED, GateRow, HourRows, OPEN, day, due_day, shard};
+use super::rows::{GateRow, HourRows, day, due_day, gate_state, place, shard};
 use crate::keys::{HourRow, Rewrap, Rewrapped, StoreError};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
 use crate::telemetry::StoreOp;
@@ -66,10 +66,10 @@ impl ScyllaStore {
         let digest = |command: Option<Digest>| command.and_then(|digest| blob(&digest.0));
         let is = &seen.gate;
         let mut values =
-            vec![int(marker), state(seen), big(due.0), text(kek), flag(seen.kept), digest(command)];
-        values.extend([blob(&token.0), int(day(hour)), big(hour.0)]);
+            vec![int(marker), gate_state(seen), big(due.0), text(kek), flag(seen.kept), digest(command)];
+        values.extend(place(token, hour));
         let old_kek = is.kek.as_ref().map_or("", KekId::as_str);
-        values.extend([state(seen), big(is.due.0), text(old_kek), flag(seen.kept)]);
+        values.extend([gate_state(seen), big(is.due.0), text(old_kek), flag(seen.kept)]);
         // Null in a condition is a value, and not what is left alone.
         let mut values: Vec<_> = bound(values).into_iter().map(Some).collect();
         values.push(digest(is.command).map(MaybeUnset::Set));
@@ -85,13 +85,13 @@ impl ScyllaStore {
             let key_id = || blob(&seen.key_id.0);
             let generation = || int(seen.generation.0);
             let mut values = vec![int(marker), big(terms.due.0)];
-            values.extend(place(terms));
-            values.extend([state(row), kek(), flag(row.kept)]);
+            values.extend(place(terms.token, terms.hour));
+            values.extend([gate_state(row), kek(), flag(row.kept)]);
             values.extend([int(marker), key_id(), blob(&seen.commitment), kek(), big(seen.minted_at.0)]);
-            values.extend(place(terms));
+            values.extend(place(terms.token, terms.hour));
             values.extend([generation(), key_id(), seen.wrapped.as_ref().and_then(|bytes| blob(bytes))]);
             values.extend([int(secret), blob(wrapped)]);
-            values.extend(place(terms));
+            values.extend(place(terms.token, terms.hour));
             values.push(generation());
             self.ask.cas(StoreOp::Rewrap, &self.say.rewrap, bound(values)).await?;
         }
@@ -112,12 +112,4 @@ impl ScyllaStore {
 
 fn is_seen(row: &GateRow, Rewrap { seen: (due, kek, command), .. }: &Rewrap) -> bool {
     (row.gate.due, row.gate.kek.as_ref(), row.gate.command) == (*due, Some(kek), *command)
-}
-
-fn state(row: &GateRow) -> Value {
-    tiny(if row.gate.fenced { FENCED } else { OPEN })
-}
-
-fn place(Rewrap { token, hour, .. }: &Rewrap) -> [Value; 3] {
-    [blob(&token.0), int(day(*hour)), big(hour.0)]
 }

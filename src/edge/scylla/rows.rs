@@ -1,6 +1,6 @@
 //! Rows as the trait's nouns.
 
-use super::cells::Cells;
+use super::cells::{Cells, Value, big, blob, int, tiny};
 use super::fault::malformed;
 use crate::keys::{Customer, Gate, Hold, HoldId, HourRow, KekRow, KekState, KeyRow, KeyState, StoreError};
 use crate::model::{
@@ -17,6 +17,16 @@ pub(super) const ERASED_BY_TTL: i8 = 3;
 /// An hour's partition: floor(hour / 24).
 pub(super) fn day(hour: Hour) -> i32 {
     i32::try_from(hour.0 / 24).expect("u32 / 24 is less than 2^31")
+}
+
+/// The partition and the hour of a row of `key`, as its statements take them.
+pub(super) fn place(token: Token, hour: Hour) -> [Value; 3] {
+    [blob(&token.0), int(day(hour)), big(hour.0)]
+}
+
+/// The state of a gate, as statements take it.
+pub(super) fn gate_state(row: &GateRow) -> Value {
+    tiny(if row.gate.fenced { FENCED } else { OPEN })
 }
 
 pub(super) fn due_day(due: Due) -> i32 {
@@ -232,7 +242,7 @@ mod tests {
 
     const KEK: &str = "day/2026-11-25";
 
-    fn gate_cells(state: Option<i8>) -> Vec<(&'static str, super::super::cells::Value)> {
+    fn gate_cells(state: Option<i8>) -> Vec<(&'static str, Value)> {
         vec![
             ("generation", int(GATE)),
             ("state", state.and_then(tiny)),
@@ -242,7 +252,7 @@ mod tests {
         ]
     }
 
-    fn key_cells(state: i8, wrapped: Option<&[u8]>) -> Vec<(&'static str, super::super::cells::Value)> {
+    fn key_cells(state: i8, wrapped: Option<&[u8]>) -> Vec<(&'static str, Value)> {
         vec![
             ("generation", int(2)),
             ("state", tiny(state)),
@@ -254,7 +264,7 @@ mod tests {
         ]
     }
 
-    fn parsed(rows: &[Vec<(&'static str, super::super::cells::Value)>]) -> Result<HourRows, StoreError> {
+    fn parsed(rows: &[Vec<(&'static str, Value)>]) -> Result<HourRows, StoreError> {
         let rows: Vec<Cells> = rows.iter().map(|row| Cells::of(row)).collect();
         HourRows::parse(&rows)
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Checkpoint, Head, Keeper, NotANote, Origin, Refusal, VerifierKey};
+use crate::forget::follow::poll;
 use crate::forget::{SigningKey, Tail, TailError, TailRecord};
 use crate::model::{Clock, Millis};
 use crate::stream::Stop;
@@ -229,17 +230,6 @@ fn read_to(
         }
     }
     Ok(())
-}
-
-/// Nothing, for what the client mends by itself: a question for the end tells when it does not.
-fn poll(tail: &mut impl Tail) -> Result<Option<TailRecord>, TailError> {
-    match tail.poll(WAIT) {
-        Err(TailError::Passing(_)) => {
-            std::thread::sleep(WAIT);
-            Ok(None)
-        }
-        answer => answer,
-    }
 }
 
 fn of_checkpoints(error: TailError) -> Setback {
