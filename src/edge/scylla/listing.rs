@@ -111,7 +111,8 @@ impl ScyllaStore {
         Ok(hours)
     }
 
-    /// Rows of the `due` table in their order, day by day, the shards of a day merged.
+    /// The next rows of the `due` table in their order: at most `limit`, at least one where there are any. A shard is asked for
+    /// twice its share, so that one round of questions does, as a rule.
     pub(super) async fn list_due_rows(
         &self,
         until: Due,
@@ -120,15 +121,15 @@ impl ScyllaStore {
     ) -> Result<Vec<DueHour>, StoreError> {
         let mut hours = Vec::new();
         for day in self.due_days(until, after).await? {
+            let most = (2 * limit).div_ceil(SHARDS as usize);
             let pages: Vec<Vec<DueHour>> = stream::iter(0..SHARDS)
-                .map(|shard| self.due_page((day, shard), until, after, limit))
+                .map(|shard| self.due_page((day, shard), until, after, most))
                 .buffer_unordered(AT_ONCE)
                 .try_collect()
                 .await?;
-            let mut day: Vec<DueHour> = pages.into_iter().flatten().collect();
-            day.sort_unstable();
+            let (day, is_whole) = merged(pages, most);
             hours.extend(day);
-            if hours.len() >= limit {
+            if !is_whole || hours.len() >= limit {
                 break;
             }
         }
@@ -242,6 +243,19 @@ impl ScyllaStore {
     }
 }
 
+/// The beginnings of some sorted lists as the beginning of one, and whether it is all of it. One of `most` may go on, with what
+/// comes before another's last.
+fn merged(beginnings: Vec<Vec<DueHour>>, most: usize) -> (Vec<DueHour>, bool) {
+    let may_go_on = beginnings.iter().filter(|hours| hours.len() >= most);
+    let known_to = may_go_on.filter_map(|hours| hours.last().copied()).min();
+    let mut hours: Vec<DueHour> = beginnings.into_iter().flatten().collect();
+    hours.sort_unstable();
+    if let Some(last) = known_to {
+        hours.retain(|hour| *hour <= last);
+    }
+    (hours, known_to.is_none())
+}
+
 fn token(row: &Cells) -> Result<Token, StoreError> {
     Ok(Token(row.bytes("token")?.ok_or_else(|| malformed("token"))?))
 }
@@ -252,4 +266,22 @@ fn named(row: &Cells) -> Result<(Token, Option<crate::model::CustomerId>), Store
 
 fn due_hour(row: &Cells) -> Result<DueHour, StoreError> {
     Ok(DueHour { due: Due(row.need("due")?), token: token(row)?, hour: Hour(row.need("hour")?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_list_may_still_hold_back_is_not_passed_over() {
+        let hours = |dues: &[u32]| -> Vec<DueHour> {
+            let hour = |&due| DueHour { due: Due(due), token: Token([0; 16]), hour: Hour(0) };
+            dues.iter().map(hour).collect()
+        };
+        let merged = |lists: &[&[u32]]| merged(lists.iter().map(|dues| hours(dues)).collect(), 3);
+        assert_eq!(merged(&[&[1, 4], &[], &[2]]), (hours(&[1, 2, 4]), true));
+        assert_eq!(merged(&[&[1, 4, 9], &[2, 12]]), (hours(&[1, 2, 4, 9]), false));
+        assert_eq!(merged(&[&[1, 4, 9], &[2, 3, 5]]), (hours(&[1, 2, 3, 4, 5]), false));
+        assert_eq!(merged(&[]), (Vec::new(), true));
+    }
 }

@@ -46,8 +46,8 @@ impl ScyllaStore {
     }
 
     /// Answers what the last read at SERIAL saw, for its caller to unlist. The first read is not: it only says what to write, and
-    /// the conditions decide. The customer's holds are looked up after the gate was seen: one that comes later finds the gate, and
-    /// is met by the conditions.
+    /// the conditions decide. Nor is that of the customer's holds, which comes after the gate was seen: a hold is learned at QUORUM
+    /// before it goes to the gates, so one that this read misses finds the gate, and is met by the conditions.
     async fn forget_hour(
         &self,
         token: Token,
@@ -63,8 +63,7 @@ impl ScyllaStore {
             let free = seen.gate.as_ref().filter(|row| row.gate.hold.is_none());
             let is_done = free.is_some_and(|row| row.gate.fenced) && live(&seen).is_none();
             attempts.settle(if is_done { Settled::Won } else { Settled::None });
-            let stays =
-                free.is_none() || is_done || self.policy_serial(token).await?.hold_over(hour).is_some();
+            let stays = free.is_none() || is_done || self.read_policy(token).await?.hold_over(hour).is_some();
             if stays && is_serial {
                 return Ok(seen.into_hour(token, hour));
             }

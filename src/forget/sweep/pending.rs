@@ -1,11 +1,12 @@
 //! What the clock has made due and nobody has forgotten: for the sweep, its metrics and its dry run.
 
+use super::SWEEP_HOURS;
 use crate::forget::execute::{Trouble, time};
 use crate::keys::{DueHour, Hold, KeyStore};
 use crate::model::{Clock, Due, Hour, Millis};
 
-/// Hours of one look at the store.
-const PAGE: usize = 1_000;
+/// Hours of one look at the store: one more than a sweep takes, so that one look tells whether there are more.
+const PAGE: usize = SWEEP_HOURS + 1;
 
 /// An open hour that is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
