@@ -119,9 +119,8 @@ impl ScyllaStore {
         after: Option<DueHour>,
         limit: usize,
     ) -> Result<Vec<DueHour>, StoreError> {
-        let mut hours = Vec::new();
+        let (mut hours, most) = (Vec::new(), limit.div_ceil(SHARDS as usize / 2));
         for day in self.due_days(until, after).await? {
-            let most = (2 * limit).div_ceil(SHARDS as usize);
             let pages: Vec<Vec<DueHour>> = stream::iter(0..SHARDS)
                 .map(|shard| self.due_page((day, shard), until, after, most))
                 .buffer_unordered(AT_ONCE)
