@@ -6,6 +6,7 @@ use super::Foundation;
 use super::barrier::Barrier;
 use super::calling::{ControlPost, Seat};
 use crate::forget::{Pending, SWEEP_HOURS, Wants, pending};
+use crate::model::Due;
 use crate::stream::Stop;
 use crate::telemetry::{ForgetMetrics, codes, warn};
 
@@ -44,18 +45,18 @@ impl Sweeping {
 
     async fn look(&self) -> Result<(), String> {
         let Foundation { store, clock, .. } = &self.foundation;
-        let pending = pending(&**store, &**clock, COUNTED).await.map_err(|error| error.to_string())?;
+        let pending =
+            pending(&**store, &**clock, Due(0), COUNTED).await.map_err(|error| error.to_string())?;
         let overdue = pending.free().count();
         let lag = Duration::from_millis(u64::try_from(pending.lag_ms()).unwrap_or(0));
         self.metrics.overdue(overdue, lag);
-        if self.seat.is_taken() { self.call(&pending, overdue).await } else { Ok(()) }
+        if self.seat.is_taken() { self.call(&pending).await } else { Ok(()) }
     }
 
-    /// One call for each sweep that is needed: each of them finds the next hours.
-    async fn call(&self, pending: &Pending, overdue: usize) -> Result<(), String> {
-        let Some(due) = pending.free().next().map(|hour| hour.due) else { return Ok(()) };
-        for _ in 0..overdue.div_ceil(SWEEP_HOURS) {
-            self.post.call(Wants::Sweep(due)).await?;
+    /// One call for each sweep that is needed, with the due of the first hour that it will find.
+    async fn call(&self, pending: &Pending) -> Result<(), String> {
+        for hour in pending.free().step_by(SWEEP_HOURS) {
+            self.post.call(Wants::Sweep(hour.due)).await?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::edge::clock::SystemClock;
 use crate::forget::{Pending, PendingHour, pending};
 use crate::keys::{Customer, KeyStore};
-use crate::model::{CustomerId, Hour, Retention, Token};
+use crate::model::{CustomerId, Due, Hour, Retention, Token};
 
 #[derive(Subcommand)]
 pub enum RetentionCommand {
@@ -169,7 +169,7 @@ impl Kept {
 fn dry_run(sweep: &Sweep) -> anyhow::Result<()> {
     let config = sweep.settings.load()?;
     let store = keystore::store(&config)?;
-    let found = runtime::block_on(pending(&*store, &SystemClock, sweep.limit))?
+    let found = runtime::block_on(pending(&*store, &SystemClock, Due(0), sweep.limit))?
         .map_err(|error| Failure::new(Failure::DEPENDENCY, error.to_string()))?;
     let mut names = Names { store: &*store, last: None };
     let mut rows = Vec::new();

@@ -9,7 +9,8 @@ use crate::model::{Digest, Due, KekId};
 /// What a call asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wants {
-    /// Forget what is due. The due is that of the soonest hours that the writer saw; it binds nobody.
+    /// Forget what is due. The due is that of the soonest hours that the writer saw, and where to look first: what was due before
+    /// may be thousands of hours that are gone. It binds nobody.
     Sweep(Due),
     /// Destroy the KEK of a day that has ended.
     DestroyKek(KekId),

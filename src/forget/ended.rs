@@ -120,8 +120,7 @@ impl Needs {
             }
         }
         let (first, last) = dues(kek);
-        let before = |due| DueHour { due: Due(due), token: Token([0xFF; 16]), hour: Hour(u32::MAX) };
-        let mut after = first.0.checked_sub(1).map(before);
+        let mut after = DueHour::before(Due(first.0));
         while needs.swept_first == 0 {
             let page = store.due_hours(Due(last.0), after, PAGE).await?;
             let Some(end) = page.last() else { break };

@@ -137,7 +137,7 @@ async fn answer_call(desk: &Desk, request: &CallRequest) -> Result<Answer, Troub
     let CallRequest { offset, call, requested_at } = request;
     let nothing = Answer::NothingDue(call.wants.code());
     Ok(match &call.wants {
-        Wants::Sweep(_) => match sweep(desk, call, *offset, *requested_at).await? {
+        Wants::Sweep(from) => match sweep(desk, call, *from, *offset, *requested_at).await? {
             Swept::Done(sweep) => Answer::Swept(sweep),
             Swept::Nothing => nothing,
             Swept::Copy => Answer::Copy,

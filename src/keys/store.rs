@@ -182,6 +182,14 @@ pub struct DueHour {
     pub hour: Hour,
 }
 
+impl DueHour {
+    /// The last one that there could be before those of a due, for a list to begin after; `None` = with the first of all.
+    pub fn before(due: Due) -> Option<Self> {
+        let due = Due(due.0.checked_sub(1)?);
+        Some(Self { due, token: Token([0xFF; 16]), hour: Hour(u32::MAX) })
+    }
+}
+
 /// An hour with its gate and its keys, as listings give it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HourRow {

@@ -121,6 +121,7 @@ macro_rules! conformance {
             terms_are_given_to_an_hour_only_as_it_was_seen
             what_was_erased_meanwhile_does_not_come_back
             whatever_is_minted_meets_the_new_terms
+            what_was_listed_before_is_forgotten_under_the_new_terms
             a_held_hour_keeps_its_hold_and_a_fenced_one_its_fence
             terms_and_mints_that_race_leave_no_key_behind
             the_hours_under_a_kek_are_those_with_a_live_key_of_it

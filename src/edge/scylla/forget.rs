@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{Attempts, Cas};
-use super::cells::{Value, big, blob, bound, int, text, tiny};
+use super::cells::{Value, big, blob, bound, flag, int, text, tiny};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{
     ERASED, ERASED_BY_TTL, FENCED, GATE, GateRow, HourRows, StoredKey, day, due_day, gate_state, place, shard,
@@ -64,20 +64,35 @@ impl ScyllaStore {
         command: Digest,
         now: Millis,
     ) -> Result<Cas, StoreError> {
-        let (bytes, command) = (token.0.as_slice(), command.0.as_slice());
-        let (day, hour_number) = (day(hour), i64::from(hour.0));
         let Some(row) = &seen.gate else {
+            let (bytes, command) = (token.0.as_slice(), command.0.as_slice());
+            let (day, hour_number) = (day(hour), i64::from(hour.0));
             let marker = self.lifetimes.marker(due, now);
             // Listed first, as a mint is: an hour that is fenced is found by whoever looks.
             self.ask.write(StoreOp::Upsert, &self.say.list_day, (bytes, day, marker)).await?;
             let values = (marker, i64::from(due.0), command, bytes, day, hour_number);
             return self.ask.cas(StoreOp::Fence, &self.say.fence_absent, values).await;
         };
-        let due = row.gate.due;
-        let marker = self.marker(row, now);
-        let kek = row.gate.kek.as_ref().map_or("", KekId::as_str);
-        let values = (marker, i64::from(due.0), kek, command, bytes, day, hour_number, row.kept);
-        self.ask.cas(StoreOp::Fence, &self.say.fence, values).await
+        let values = self.fenced((token, hour), row, command, now);
+        self.ask.cas(StoreOp::Fence, &self.say.fence, bound(values)).await
+    }
+
+    /// The values of the fence of an hour that is still as it was seen.
+    pub(super) fn fenced(
+        &self,
+        (token, hour): (Token, Hour),
+        row: &GateRow,
+        command: Digest,
+        now: Millis,
+    ) -> Vec<Value> {
+        let terms = || [big(row.gate.due.0), text(row.gate.kek.as_ref().map_or("", KekId::as_str))];
+        let mut values = vec![int(self.marker(row, now))];
+        values.extend(terms());
+        values.push(blob(&command.0));
+        values.extend(place(token, hour));
+        values.push(flag(row.kept));
+        values.extend(terms());
+        values
     }
 
     /// All cells of the gate are written anew, with the life that the later due asks for.

@@ -100,7 +100,11 @@ impl ScyllaStore {
             let open: Vec<Option<DueHour>> = stream::iter(page)
                 .map(|due| async move {
                     let rows = self.read_hour(due.token, due.hour).await?;
-                    let is_open = rows.gate.is_some_and(|row| !row.gate.fenced && row.gate.due == due.due);
+                    let is_open =
+                        rows.gate.as_ref().is_some_and(|row| !row.gate.fenced && row.gate.due == due.due);
+                    if is_open {
+                        self.recent.due.put(due.token, due.hour, rows);
+                    }
                     Ok::<_, StoreError>(is_open.then_some(due))
                 })
                 .buffered(AT_ONCE)

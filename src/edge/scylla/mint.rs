@@ -88,7 +88,7 @@ impl ScyllaStore {
             let rows = &hours[&(slot.token, slot.hour)];
             let key = rows.key(slot.generation).cloned();
             if key.is_none() {
-                self.recent.saw(slot.token, slot.hour, policy, rows);
+                self.recent.missing.put(slot.token, slot.hour, (policy.clone(), rows.clone()));
             }
             let customer = known(name.clone(), policy.clone());
             Ok(Found { customer, gate: rows.gate.as_ref().map(|row| row.gate.clone()), key })
@@ -126,7 +126,7 @@ impl ScyllaStore {
         let mut minted = Vec::with_capacity(places.len());
         for at in places {
             let SlotRef { token, hour, .. } = candidates[at].slot;
-            let (policy, seen) = match self.recent.take(token, hour) {
+            let (policy, seen) = match self.recent.missing.take(token, hour) {
                 Some(seen) => seen,
                 None => tokio::try_join!(self.read_policy(token), self.read_hour(token, hour))?,
             };

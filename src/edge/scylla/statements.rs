@@ -49,11 +49,11 @@ pub(super) struct Statements {
     /// as `mint_open` as far as KEY; marker, kek, token, day, hour, due, kek, kept
     pub(super) mint_join: PreparedStatement,
 
-    /// marker, due, kek, command, token, day, hour, kept
+    /// marker, due, kek, command, token, day, hour, kept, due, kek
     pub(super) fence: PreparedStatement,
     /// marker, due, command, token, day, hour
     pub(super) fence_absent: PreparedStatement,
-    /// marker, due, kek, command, token, day, hour, kept; then as `overwrite` from its second marker on
+    /// as `fence`; then as `overwrite` from its second marker on
     pub(super) fence_and_overwrite: PreparedStatement,
     /// marker, due, token, day, hour, state; marker, state, erased_at, command, key_id, commitment, kek, minted_at,
     /// token, day, hour, generation, key_id
@@ -183,7 +183,7 @@ impl Statements {
         );
         let fenced = format!(
             "UPDATE key USING TTL ? SET state = 2, due = ?, kek = ?, command = ?
-               WHERE {AT_HOUR} AND generation = -1 IF state = 1 AND hold = null AND kept = ?"
+               WHERE {AT_HOUR} AND generation = -1 IF state = 1 AND hold = null AND kept = ? AND due = ? AND kek = ?"
         );
         let overwritten = format!(
             "UPDATE key USING TTL ? SET state = ?, wrapped = 0x, erased_at = ?, command = ?,

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{Attempts, Cas};
-use super::cells::{big, blob, bound, flag, int, text};
+use super::cells::bound;
 use super::forget::{By, live};
-use super::rows::{GateRow, HourRows, due_day, place, shard};
+use super::rows::{GateRow, HourRows, due_day, shard};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{DueHour, HourRow, KeyRow, KeyState, StoreError};
-use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
+use crate::model::{Digest, Due, Hour, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
 
 /// Rows of the due list taken out by one statement, all of one partition.
@@ -45,8 +45,8 @@ impl ScyllaStore {
         Ok(())
     }
 
-    /// Answers what the last read at SERIAL saw, for its caller to unlist. The first read is not: it only says what to write, and
-    /// the conditions decide. Nor is that of the customer's holds, which comes after the gate was seen: a hold is learned at QUORUM
+    /// Answers what the last read at SERIAL saw, for its caller to unlist. What is seen first is not, and may be what the list of
+    /// due hours saw: it only says what to write, and the conditions decide. Nor is the read of the customer's holds, which comes after the gate was seen: a hold is learned at QUORUM
     /// before it goes to the gates, so one that this read misses finds the gate, and is met by the conditions.
     async fn forget_hour(
         &self,
@@ -57,7 +57,10 @@ impl ScyllaStore {
         now: Millis,
     ) -> Result<Option<HourRow>, StoreError> {
         let mut attempts = Attempts::new(&self.ask);
-        let mut seen = self.read_hour(token, hour).await?;
+        let mut seen = match self.recent.due.take(token, hour) {
+            Some(seen) => seen,
+            None => self.read_hour(token, hour).await?,
+        };
         let mut is_serial = false;
         loop {
             let free = seen.gate.as_ref().filter(|row| row.gate.hold.is_none());
@@ -118,11 +121,7 @@ impl ScyllaStore {
         command: Digest,
         now: Millis,
     ) -> Result<Cas, StoreError> {
-        let mut values = vec![int(self.marker(row, now)), big(row.gate.due.0)];
-        values.push(text(row.gate.kek.as_ref().map_or("", KekId::as_str)));
-        values.push(blob(&command.0));
-        values.extend(place(token, hour));
-        values.push(flag(row.kept));
+        let mut values = self.fenced((token, hour), row, command, now);
         values.extend(self.overwritten((token, hour), row, key, By::Command(command), now));
         self.ask.cas(StoreOp::Erase, &self.say.fence_and_overwrite, bound(values)).await
     }

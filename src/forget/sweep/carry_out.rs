@@ -27,7 +27,7 @@ pub(in crate::forget) enum Swept {
     Copy,
 }
 
-/// Chooses what is due, or takes what is stored as chosen, and forgets it. It may be done again from the beginning, by this
+/// Chooses what is due, `from` first, or takes what is stored as chosen, and forgets it. It may be done again from the beginning, by this
 /// process or another.
 ///
 /// # Errors
@@ -35,10 +35,11 @@ pub(in crate::forget) enum Swept {
 pub(in crate::forget) async fn sweep(
     desk: &Desk,
     call: &Call,
+    from: Due,
     offset: i64,
     requested_at: Option<Millis>,
 ) -> Result<Swept, Trouble> {
-    let Some(ruling) = ruling(desk, call, offset).await? else { return Ok(Swept::Nothing) };
+    let Some(ruling) = ruling(desk, call, from, offset).await? else { return Ok(Swept::Nothing) };
     if ruling.offset < offset {
         return Ok(Swept::Copy);
     }
@@ -58,13 +59,15 @@ pub(in crate::forget) async fn sweep(
 }
 
 /// The stored choice, or a new one that is stored before anything of it is done.
-async fn ruling(desk: &Desk, call: &Call, offset: i64) -> Result<Option<SweepRuling>, Trouble> {
+async fn ruling(desk: &Desk, call: &Call, from: Due, offset: i64) -> Result<Option<SweepRuling>, Trouble> {
     let read = |body: &[u8]| SweepRuling::parse(body).ok_or(Trouble::Verdict(call.digest));
     if let Some(before) = desk.store.verdict(call.digest).await? {
         return read(&before).map(Some);
     }
-    let pending = pending(&*desk.store, &*desk.clock, SWEEP_HOURS).await?;
-    let hours: Vec<DueHour> = pending.free().copied().collect();
+    let mut hours = free(desk, from).await?;
+    if hours.is_empty() {
+        hours = free(desk, Due(0)).await?;
+    }
     if hours.is_empty() {
         return Ok(None);
     }
@@ -78,6 +81,12 @@ async fn ruling(desk: &Desk, call: &Call, offset: i64) -> Result<Option<SweepRul
         // No command has such an id, and each call has its own.
         Stored::IdReuse => Err(Trouble::Verdict(call.digest)),
     }
+}
+
+/// What is due, from a due on.
+async fn free(desk: &Desk, from: Due) -> Result<Vec<DueHour>, Trouble> {
+    let pending = pending(&*desk.store, &*desk.clock, from, SWEEP_HOURS).await?;
+    Ok(pending.free().copied().collect())
 }
 
 /// An hour as it was read back.

@@ -39,18 +39,23 @@ impl Pending {
     }
 }
 
-/// The hours that are due now by the earliest of the worker's and the store's clock, until there are `most` of them that no
-/// hold keeps.
+/// The hours that are due now by the earliest of the worker's and the store's clock, and not before `from`, until there are
+/// `most` of them that no hold keeps.
 ///
 /// # Errors
 /// [`Trouble`]: ask again later.
-pub async fn pending(store: &dyn KeyStore, clock: &dyn Clock, most: usize) -> Result<Pending, Trouble> {
+pub async fn pending(
+    store: &dyn KeyStore,
+    clock: &dyn Clock,
+    from: Due,
+    most: usize,
+) -> Result<Pending, Trouble> {
     let now = time(store, clock).await?;
     let holds = store.holds().await?;
     let mut pending = Pending { now, hours: Vec::new(), more: false };
     // An hour number is reached when its first millisecond is.
     let Some(until) = Hour::containing(now).map(|hour| Due(hour.0)) else { return Ok(pending) };
-    let (mut after, mut free) = (None, 0);
+    let (mut after, mut free) = (DueHour::before(from), 0);
     loop {
         let page = store.due_hours(until, after, PAGE).await?;
         let is_last = page.len() < PAGE;

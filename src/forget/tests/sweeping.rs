@@ -59,6 +59,18 @@ fn what_the_call_says_is_due_binds_nobody() {
 }
 
 #[test]
+fn a_sweep_looks_first_where_its_call_says_and_then_from_the_beginning() {
+    let world = three_hours();
+    let from_the_third = |nonce| Call::record(&Wants::Sweep(Due(HOUR.0 + 3 + 720)), nonce);
+    let swept = |offset, nonce| match world.try_execute(offset, &from_the_third(nonce)) {
+        Ok(Answer::Swept(sweep)) => sweep.hours.iter().map(|of| of.hour).collect::<Vec<_>>(),
+        answer => panic!("{answer:?}"),
+    };
+    assert_eq!(swept(0, 1), [HOUR.plus(2)]);
+    assert_eq!(swept(1, 2), [HOUR]);
+}
+
+#[test]
 fn a_call_that_finds_nothing_due_leaves_no_trace() {
     let world = World::of(FakeStore::default().with_keys(HOUR.plus(3), 1));
     assert!(world.swept(0, 1).is_none());

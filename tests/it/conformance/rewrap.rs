@@ -97,6 +97,20 @@ pub async fn whatever_is_minted_meets_the_new_terms(subject: &impl Subject) {
     assert_eq!(mint_one(&*store, &new).await, Minted::Won);
 }
 
+pub async fn what_was_listed_before_is_forgotten_under_the_new_terms(subject: &impl Subject) {
+    let store = subject.open().await;
+    let first = won(&*store, "acme", HOUR, 0).await;
+    let token = first.slot.token;
+    let terms = terms(&*store, token, HOUR).await;
+    let listed = store.due_hours(first.due, None, 10).await.expect("it answers");
+    give(&*subject.open().await, &terms).await;
+    store.forget(&listed, command(1), HOUR.start()).await.expect("it answers");
+    let after = hour_of(&*store, token, HOUR).await;
+    assert_eq!((after.gate.due, after.gate.kek), (LATER, Some(later())));
+    assert!(after.gate.fenced && after.keys.iter().all(|key| key.state == KeyState::Erased));
+    assert_eq!(store.due_hours(LATER, None, 10).await.expect("it answers"), []);
+}
+
 pub async fn a_held_hour_keeps_its_hold_and_a_fenced_one_its_fence(subject: &impl Subject) {
     let store = subject.open().await;
     let first = won(&*store, "acme", HOUR, 0).await;
