@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hourseal::forget::*;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::conformance::Subject as _;
-use crate::scylla::{Cql, fresh_for};
+use crate::scylla::{Cql, new_in};
 use crate::world::{HOUR, World, customer, long_tier, slot};
 
 const CUSTOMERS: [&str; 2] = ["acme", "other"];
@@ -346,15 +347,13 @@ impl Observer for Deaf {
 
 /// Where the keys are.
 #[derive(Clone, Copy)]
-enum On {
+enum On<'a> {
     File,
-    Server,
+    Server(&'a Cql),
 }
 
 /// A store, those who sign, and whoever executes.
 struct House {
-    /// A keyspace, where the keys are on a server.
-    _server: Option<Cql>,
     world: World,
     runtime: Runtime,
     keys: [SigningKey; 2],
@@ -364,17 +363,11 @@ struct House {
 }
 
 impl House {
-    fn new(on: On) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let mut server = None;
+    fn new(on: On<'_>) -> Self {
+        let runtime = runtime();
         let world = match on {
             On::File => World::new(),
-            On::Server => runtime.block_on(World::on(async |vault| {
-                let (subject, store) = fresh_for(vault).await;
-                server = Some(subject);
-                store
-            })),
+            On::Server(subject) => runtime.block_on(World::on(|vault| new_in(subject, vault))),
         };
         let draw = || SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn");
         let keys = [draw(), draw()];
@@ -384,7 +377,7 @@ impl House {
         let trust = json!({ "version": 1, "keys": entries }).to_string();
         let trust = Arc::new(Trust::parse(&trust).expect("a trust store"));
         let executor = executor(&world, &runtime, &trust);
-        let house = Self { _server: server, world, runtime, keys, trust, executor, offset: 0 };
+        let house = Self { world, runtime, keys, trust, executor, offset: 0 };
         // Beyond the grace of a KEK whose day ends with the hour.
         house.advance(20 * 60_000);
         house
@@ -522,6 +515,11 @@ impl House {
     }
 }
 
+fn runtime() -> Runtime {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    built.expect("a runtime")
+}
+
 fn executor(world: &World, runtime: &Runtime, trust: &Arc<Trust>) -> Executor {
     Executor::new(ExecutorParts {
         store: world.spy.clone(),
@@ -545,7 +543,7 @@ fn at(hour: u32) -> Hour {
 }
 
 /// Plays a history to its end, and answers what its moves came to. `Err` says where store and model part.
-fn play(seed: u64, on: On, mut model: Model) -> Result<BTreeSet<Expected>, String> {
+fn play(seed: u64, on: On<'_>, mut model: Model) -> Result<BTreeSet<Expected>, String> {
     let (mut dice, mut house, mut past) = (Dice(seed), House::new(on), Vec::new());
     let mut seen = BTreeSet::new();
     let mut go = |step: Move, house: &mut House, model: &mut Model, dice: &mut Dice| {
@@ -602,9 +600,7 @@ fn play(seed: u64, on: On, mut model: Model) -> Result<BTreeSet<Expected>, Strin
 #[test]
 fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
     let histories = if long_tier() { 10_000 } else { 60 };
-    let seed: u64 =
-        std::env::var("HOURSEAL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(random);
-    println!("HOURSEAL_SEED={seed}");
+    let seed = seed();
     let mut seen = BTreeSet::new();
     for history in 0..10_000 {
         // What is rare comes in time.
@@ -646,11 +642,32 @@ fn on_a_server_they_end_as_the_model_says_too() {
     if !Cql::is_there() {
         return;
     }
-    let seed = random();
-    println!("seed {seed}");
-    for history in 0..if long_tier() { 100 } else { 3 } {
-        play(seed.wrapping_add(history), On::Server, Model::default()).unwrap_or_else(|why| panic!("{why}"));
-    }
+    // Mostly the server's work: some side by side keep it busy.
+    let (histories, at_once) = if long_tier() { (10_000, 8) } else { (4, 2) };
+    let (seed, next, begun) = (seed(), AtomicU64::new(0), Instant::now());
+    let play_some = || {
+        let (subject, mut seen) = (Cql::new(), BTreeSet::new());
+        loop {
+            let history = next.fetch_add(1, Ordering::Relaxed);
+            if history >= histories {
+                return seen;
+            }
+            if history.is_multiple_of(100) {
+                println!("history {history} after {:.0?}", begun.elapsed());
+            }
+            let played = play(seed.wrapping_add(history), On::Server(&subject), Model::default());
+            seen.extend(played.unwrap_or_else(|why| {
+                next.store(histories, Ordering::Relaxed);
+                panic!("{why}")
+            }));
+            runtime().block_on(subject.empty());
+        }
+    };
+    let seen: BTreeSet<Expected> = std::thread::scope(|scope| {
+        let players: Vec<_> = (0..at_once).map(|_| scope.spawn(play_some)).collect();
+        players.into_iter().flat_map(|player| player.join().expect("it agrees with the model")).collect()
+    });
+    assert!(!long_tier() || ALL_KINDS.iter().all(|kind| seen.contains(kind)), "{seen:?}");
 }
 
 #[test]
@@ -669,8 +686,12 @@ fn an_hour_whose_key_does_not_open_keeps_its_due_and_the_receipt_says_so() {
     assert_eq!(house.hours()[&(0, BEFORE + 1)].due, BEFORE + 52);
 }
 
-fn random() -> u64 {
-    u64::from_be_bytes(crate::world::random())
+/// Of the first history; each of the others has the next number.
+fn seed() -> u64 {
+    let drawn = || u64::from_be_bytes(crate::world::random());
+    let seed = std::env::var("HOURSEAL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(drawn);
+    println!("HOURSEAL_SEED={seed}");
+    seed
 }
 
 #[test]

@@ -53,12 +53,10 @@ impl Subject for Cql {
     }
 }
 
-/// A new store that belongs to a vault; its keyspace goes with the subject.
-pub async fn fresh_for(vault: VaultId) -> (Cql, Arc<dyn KeyStore>) {
-    let subject = Cql::new();
+/// A new store in a keyspace that is not there yet or is empty.
+pub async fn new_in(subject: &Cql, vault: VaultId) -> Arc<dyn KeyStore> {
     init(&subject.options(vault, DAY)).await.expect("a new store");
-    let store = subject.open_as(vault, DAY).await.expect("it opens");
-    (subject, store)
+    subject.open_as(vault, DAY).await.expect("it opens")
 }
 
 const VAULT: VaultId = VaultId([7; 16]);

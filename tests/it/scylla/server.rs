@@ -71,6 +71,16 @@ impl Cql {
         }
     }
 
+    /// Leaves its tables without a row, which takes less than to make them anew.
+    pub async fn empty(&self) {
+        let (raw, schema) = (self.raw().await, include_str!("../../../schemas/keystore.cql"));
+        let tables = schema.split("CREATE TABLE IF NOT EXISTS ").skip(1);
+        for table in tables.filter_map(|rest| rest.split_whitespace().next()) {
+            let truncate = format!("TRUNCATE {}.{table}", self.keyspace);
+            raw.query_unpaged(truncate, ()).await.expect("it is emptied");
+        }
+    }
+
     /// A session of another kind than the store's.
     pub async fn raw(&self) -> Session {
         session().await.expect("the server answers")
