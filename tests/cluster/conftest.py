@@ -36,6 +36,12 @@ def cassandra():
         yield server
 
 
+@pytest.fixture(params=["file", "cql"])
+def store(request):
+    """What `make_world` keeps the keys in: one test for each kind of key store."""
+    return request.getfixturevalue("cassandra") if request.param == "cql" else None
+
+
 @pytest.fixture
 def own_cassandra():
     """For tests that stop the server, or put files under it."""

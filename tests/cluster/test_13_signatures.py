@@ -20,11 +20,6 @@ KIND = "application/vnd.hourseal.command+json"
 EVERYTHING = ["erase", "erase-early", "hold", "release", "retention", "shorten"]
 
 
-@pytest.fixture(params=["file", "cql"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
-
-
 class Office:
     """Two people whose keys may do everything together, and a job that may erase what is due."""
 

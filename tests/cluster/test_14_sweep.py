@@ -34,11 +34,6 @@ class Swept(NamedTuple):
     keys: tuple
 
 
-@pytest.fixture(params=["file", "cql"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
-
-
 @pytest.fixture
 def world(kafka, store, make_world) -> World:
     """Three customers have sealed an hour, one of them the next one too; nothing is due yet."""

@@ -24,11 +24,6 @@ DUE = HOUR + 3
 AFTER = (DUE // 24 + 1) * 24 + 1
 
 
-@pytest.fixture(params=["file", "cql"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
-
-
 @pytest.fixture
 def world(kafka, store, make_world) -> World:
     world = make_world(kafka, store=store, binary=TESTKIT, settings=SETTINGS)

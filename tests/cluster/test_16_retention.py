@@ -21,11 +21,6 @@ AFTER = (DUE // 24 + 1) * 24 + 1
 SETTLED = {"HOURSEAL_TESTKIT_SETTLES_IN_MS": "200"}
 
 
-@pytest.fixture(params=["file", "cql"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
-
-
 @pytest.fixture
 def make_kept(kafka, make_world, tmp_path):
     """Two customers have sealed an hour that is kept for `default`."""

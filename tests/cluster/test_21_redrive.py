@@ -8,7 +8,6 @@ from collections import Counter
 from datetime import datetime
 from itertools import count
 
-import pytest
 from children import wait_until
 from confluent_kafka.admin import AdminClient
 from oracle.events import HOUR_MS, now_ms, rfc3339
@@ -22,11 +21,6 @@ SMALL = {"event": {"max_bytes": "2KiB"}}
 KILLS = 20 if LONG else 5
 BATCHES = {"lane": {"batch_events": 200}}
 serial = count()
-
-
-@pytest.fixture(params=["file", "cql"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
 
 
 class Bad:

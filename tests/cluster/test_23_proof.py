@@ -1,6 +1,5 @@
 """The canary: sealed, opened, forgotten and shown unopenable by every process; where it still opens, that is said."""
 
-import pytest
 from children import wait_until
 from oracle.events import HOUR_MS, now_ms
 from test_13_signatures import Office, ask
@@ -8,11 +7,6 @@ from world import TESTKIT, World
 
 CANARY = "hourseal-canary-1"
 SETTINGS = {"retention": {"default": "24h", "sweep": "1s"}, "canary": {"customer": CANARY}}
-
-
-@pytest.fixture(params=["file", "cql"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
 
 
 def events(worker, outcome: str) -> int:

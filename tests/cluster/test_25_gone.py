@@ -19,11 +19,6 @@ HOUR = now_ms() // HOUR_MS - 1
 RECORDS = 10_000
 
 
-@pytest.fixture(params=["file", "cql"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
-
-
 def begin(kafka, make_world, store=None) -> World:
     world = make_world(kafka, store=store, binary=TESTKIT, settings=DUE_SOON)
     world.set_clock(hours=0)
