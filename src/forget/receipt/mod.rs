@@ -1,22 +1,15 @@
 //! Receipts: the record of what was done (`schemas/receipt.schema.json`).
 
-use std::ffi::CStr;
+mod record;
+mod wire;
 
 use serde::{Deserialize, Serialize};
 
 use super::assumption::STORE_COPIES;
-use super::log::Hash;
-use super::{Act, NotSwept, Reason, SWEPT_HEADER, SweptBatch, SweptHour, Why};
-use crate::keys::{HoldId, KeyRow};
-use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, unhex};
-use crate::stream::{Outgoing, Publish, TopicIndex};
-
-/// The version that this program writes; it reads no newer one.
-const VERSION: u32 = 1;
-/// Who answers for a command that does not say.
-const UNSIGNED: &str = "unsigned";
-/// Who answers for what was due.
-const CLOCK: &str = "clock";
+use super::{Act, NotSwept, SweptBatch, SweptHour, Why};
+use crate::keys::KeyRow;
+use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token};
+pub use record::{ReceiptBytes, ReceiptRecord};
 
 /// What every receipt of level L1 rests on, whatever the store and the vault are: numbers of SECURITY.md.
 pub const ASSUMPTIONS: &[&str] = &[STORE_COPIES.code];
@@ -175,21 +168,13 @@ impl Receipt {
     }
 
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(&Wire::from(self)).expect("strings and numbers become JSON")
+        wire::write(self)
     }
 
     /// # Errors
     /// [`NotAReceipt`]; unknown fields of this version are left alone.
     pub fn parse(json: &[u8]) -> Result<Self, NotAReceipt> {
-        let Version { version } = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
-        match version {
-            0 => Err(NotAReceipt::Malformed),
-            VERSION => {
-                let wire: Wire = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
-                wire.into_receipt().ok_or(NotAReceipt::Malformed)
-            }
-            newer => Err(NotAReceipt::Newer(newer)),
-        }
+        wire::read(json)
     }
 }
 
@@ -209,304 +194,15 @@ pub(super) fn l3_by<'a>(keks: impl Iterator<Item = &'a KekId>) -> Option<Millis>
     keks.map(KekId::ends).max_by_key(|ends| ends.0)
 }
 
-/// A receipt as the bytes of a record.
-pub struct ReceiptBytes {
-    key: Option<String>,
-    value: Vec<u8>,
-    /// The hours of a sweep.
-    swept: Option<Vec<u8>>,
-    at: Millis,
-}
-
-impl ReceiptBytes {
-    /// The receipt as a record of at most `limit` bytes, without its list of keys where that makes it longer.
-    pub fn new(receipt: Receipt, limit: usize) -> Self {
-        let key = receipt.token.map(|token| token.to_string());
-        let (mut value, at) = (receipt.to_json(), receipt.done_at);
-        if value.len() > limit {
-            value = receipt.without_keys().to_json();
-        }
-        Self { key, value, swept: None, at }
-    }
-
-    /// The receipt of a sweep with its hours. Where they make the record longer than `limit`, none of them lists its keys.
-    pub fn of_sweep(receipt: Receipt, hours: Vec<SweptHour>, limit: usize) -> Self {
-        let (value, swept) = (receipt.to_json(), SweptBatch::header(&hours));
-        let is_short = value.len() + swept.len() <= limit;
-        if is_short || hours.iter().all(|hour| hour.keys.is_empty()) {
-            return Self { key: None, value, swept: Some(swept), at: receipt.done_at };
-        }
-        let hours: Vec<SweptHour> = hours.into_iter().map(SweptHour::without_keys).collect();
-        Self::of_sweep(Receipt { deed: Deed::Sweep(SweptBatch::of(&hours)), ..receipt }, hours, limit)
-    }
-}
-
-/// A receipt on its way to the receipts topic, which has one partition: readers assign that and no other.
-pub struct ReceiptRecord<'a> {
-    bytes: &'a ReceiptBytes,
-    swept: Option<(&'static CStr, &'a [u8])>,
-}
-
-impl<'a> ReceiptRecord<'a> {
-    pub fn of(bytes: &'a ReceiptBytes) -> Self {
-        Self { bytes, swept: bytes.swept.as_deref().map(|swept| (SWEPT_HEADER, swept)) }
-    }
-}
-
-impl Publish for ReceiptRecord<'_> {
-    fn outgoing(&self) -> Outgoing<'_> {
-        Outgoing {
-            topic: TopicIndex(0),
-            partition: Some(0),
-            timestamp: self.bytes.at,
-            key: self.bytes.key.as_deref().map(str::as_bytes),
-            value: Some(&self.bytes.value),
-            headers: self.swept.as_slice(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
-}
-
-/// The fields as they stand in JSON.
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    version: u32,
-    id: String,
-    command: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    hold: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    retention_hours: Option<u16>,
-    outcome: Outcome,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    why: Option<Why>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    swept: Option<WireSwept>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    kek: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    evidence: Option<String>,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    held_keys: u64,
-    from_hour: u32,
-    to_hour: u32,
-    keys: Vec<WireKey>,
-    key_count: u64,
-    issuer: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    signers: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    requested_at: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    due: Option<u32>,
-    done_at: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    level: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    l3_by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unusable_after: Option<String>,
-    assumptions: Vec<String>,
-    store: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireSwept {
-    hours: u32,
-    root: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireKey {
-    hour: u32,
-    generation: u16,
-    key_id: String,
-    kek: String,
-}
-
-impl From<&Receipt> for Wire {
-    fn from(receipt: &Receipt) -> Self {
-        let (mut reason, mut hold, mut swept, mut kek, mut evidence) = (None, None, None, None, None);
-        let (mut held_keys, mut retention) = (0, None);
-        match &receipt.deed {
-            Deed::Command(Act::Erase(why)) => reason = Some(*why),
-            Deed::Command(Act::EraseCustomer) => {}
-            Deed::Command(Act::Hold(id) | Act::Release(id)) => hold = Some(id.to_string()),
-            Deed::Command(Act::Retention(hours)) => retention = Some(hours.as_hours()),
-            Deed::Sweep(SweptBatch { hours, root }) => {
-                swept = Some(WireSwept { hours: *hours, root: hex::encode(root.0) });
-            }
-            Deed::DestroyKek { kek: id, evidence: words, held } => {
-                (kek, evidence, held_keys) = (Some(id.to_string()), Some(words.clone()), *held);
-            }
-        }
-        let level = match &receipt.deed {
-            _ if receipt.outcome == Outcome::Refused => None,
-            Deed::Command(Act::Erase(_) | Act::EraseCustomer) | Deed::Sweep(_) => Some("L1".to_owned()),
-            Deed::DestroyKek { .. } => Some("L3".to_owned()),
-            Deed::Command(Act::Hold(_) | Act::Release(_) | Act::Retention(_)) => None,
-        };
-        Self {
-            version: VERSION,
-            id: receipt.id.to_string(),
-            command: receipt.command.clone(),
-            kind: receipt.deed.code().to_owned(),
-            reason,
-            hold,
-            retention_hours: retention,
-            outcome: receipt.outcome,
-            why: receipt.why,
-            token: receipt.token.map(|token| token.to_string()),
-            swept,
-            kek,
-            evidence,
-            held_keys,
-            from_hour: receipt.from.0,
-            to_hour: receipt.to.0,
-            keys: receipt.keys.iter().map(WireKey::from).collect(),
-            key_count: receipt.key_count,
-            issuer: receipt.issuer.clone().unwrap_or_else(|| nobody(&receipt.deed).to_owned()),
-            signers: receipt.signers.clone(),
-            requested_at: receipt.requested_at.and_then(calendar),
-            due: receipt.due.map(|due| due.0),
-            done_at: receipt.done_at.to_string(),
-            level,
-            l3_by: receipt.l3_by.and_then(calendar),
-            unusable_after: receipt.unusable_after.and_then(calendar),
-            assumptions: receipt.assumptions.clone(),
-            store: receipt.store.to_string(),
-        }
-    }
-}
-
-impl Wire {
-    /// `None` where an id, a time or the range is not what it must be.
-    fn into_receipt(self) -> Option<Receipt> {
-        let (from, to) = (Hour(self.from_hour), Hour(self.to_hour));
-        let token = match self.token {
-            Some(token) => Some(Token(unhex(&token)?)),
-            None => None,
-        };
-        let hold = self.hold.map(|hold| HoldId(hold.into_bytes()));
-        let swept = match self.swept {
-            Some(WireSwept { hours, root }) => Some(SweptBatch { hours, root: Hash(unhex(&root)?) }),
-            None => None,
-        };
-        let kek = match (self.kek, self.evidence) {
-            (Some(kek), Some(evidence)) => Some((KekId::parse(&kek)?, evidence)),
-            (None, None) if self.held_keys == 0 => None,
-            _ => return None,
-        };
-        let retention = match self.retention_hours {
-            Some(hours) => Some(Retention::hours(hours)?),
-            None => None,
-        };
-        let deed = match (self.kind.as_str(), self.reason, hold, retention, swept, kek) {
-            ("erase", Some(reason), None, None, None, None) => Deed::Command(Act::Erase(reason)),
-            ("erase-customer", None, None, None, None, None) => Deed::Command(Act::EraseCustomer),
-            ("hold", None, Some(hold), None, None, None) => Deed::Command(Act::Hold(hold)),
-            ("release", None, Some(hold), None, None, None) => Deed::Command(Act::Release(hold)),
-            ("retention", None, None, Some(hours), None, None) => Deed::Command(Act::Retention(hours)),
-            ("sweep", None, None, None, Some(batch), None) => Deed::Sweep(batch),
-            ("destroy-kek", None, None, None, None, Some((kek, evidence))) => {
-                Deed::DestroyKek { kek, evidence, held: self.held_keys }
-            }
-            _ => return None,
-        };
-        let is_done = self.outcome != Outcome::Refused;
-        let is_whole = match deed {
-            Deed::Command(_) => !is_done || (token.is_some() && from <= to),
-            // What the clock does is never refused and is nobody's alone.
-            Deed::Sweep(_) | Deed::DestroyKek { .. } => is_done && token.is_none() && from <= to,
-        };
-        if !is_whole {
-            return None;
-        }
-        Some(Receipt {
-            id: Digest(unhex(&self.id)?),
-            command: self.command,
-            issuer: Some(self.issuer).filter(|issuer| issuer != nobody(&deed)),
-            deed,
-            signers: self.signers,
-            outcome: self.outcome,
-            why: self.why,
-            token,
-            from,
-            to,
-            keys: self.keys.iter().map(WireKey::to_key).collect::<Option<_>>()?,
-            key_count: self.key_count,
-            requested_at: time(self.requested_at)?,
-            due: self.due.map(Due),
-            done_at: time(Some(self.done_at))??,
-            l3_by: time(self.l3_by)?,
-            unusable_after: time(self.unusable_after)?,
-            assumptions: self.assumptions,
-            store: StoreId(unhex(&self.store)?),
-        })
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// Who answers where nobody says so.
-fn nobody(deed: &Deed) -> &'static str {
-    match deed {
-        Deed::Command(_) => UNSIGNED,
-        Deed::Sweep(_) | Deed::DestroyKek { .. } => CLOCK,
-    }
-}
-
-impl From<&ErasedKey> for WireKey {
-    fn from(key: &ErasedKey) -> Self {
-        Self {
-            hour: key.hour.0,
-            generation: key.generation.0,
-            key_id: key.key_id.to_string(),
-            kek: key.kek.to_string(),
-        }
-    }
-}
-
-impl WireKey {
-    fn to_key(&self) -> Option<ErasedKey> {
-        Some(ErasedKey {
-            hour: Hour(self.hour),
-            generation: Generation(self.generation),
-            key_id: KeyId(unhex(&self.key_id)?),
-            kek: KekId::parse(&self.kek)?,
-        })
-    }
-}
-
-/// RFC 3339, or nothing where no calendar reaches: a control record's timestamp is the sender's and may be anything.
-fn calendar(time: Millis) -> Option<String> {
-    jiff::Timestamp::from_millisecond(time.0).ok().map(|_| time.to_string())
-}
-
-/// `None` = there is a text that is no time.
-fn time(text: Option<String>) -> Option<Option<Millis>> {
-    let Some(text) = text else { return Some(None) };
-    text.parse().ok().map(Some)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forget::{Reason, SWEPT_HEADER};
+    use crate::keys::HoldId;
+    use crate::model::Retention;
+    use crate::stream::{Outgoing, Publish as _};
 
-    const SCHEMA: &str = include_str!("../../schemas/receipt.schema.json");
+    const SCHEMA: &str = include_str!("../../../schemas/receipt.schema.json");
 
     fn receipt() -> Receipt {
         let key = |hour, day: &str| ErasedKey {

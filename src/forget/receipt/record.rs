@@ -1,0 +1,65 @@
+//! A receipt as a record of the receipts topic.
+
+use std::ffi::CStr;
+
+use super::{Deed, Receipt};
+use crate::forget::{SWEPT_HEADER, SweptBatch, SweptHour};
+use crate::model::Millis;
+use crate::stream::{Outgoing, Publish, TopicIndex};
+
+/// A receipt as the bytes of a record.
+pub struct ReceiptBytes {
+    key: Option<String>,
+    pub(super) value: Vec<u8>,
+    /// The hours of a sweep.
+    pub(super) swept: Option<Vec<u8>>,
+    at: Millis,
+}
+
+impl ReceiptBytes {
+    /// The receipt as a record of at most `limit` bytes, without its list of keys where that makes it longer.
+    pub fn new(receipt: Receipt, limit: usize) -> Self {
+        let key = receipt.token.map(|token| token.to_string());
+        let (mut value, at) = (receipt.to_json(), receipt.done_at);
+        if value.len() > limit {
+            value = receipt.without_keys().to_json();
+        }
+        Self { key, value, swept: None, at }
+    }
+
+    /// The receipt of a sweep with its hours. Where they make the record longer than `limit`, none of them lists its keys.
+    pub fn of_sweep(receipt: Receipt, hours: Vec<SweptHour>, limit: usize) -> Self {
+        let (value, swept) = (receipt.to_json(), SweptBatch::header(&hours));
+        let is_short = value.len() + swept.len() <= limit;
+        if is_short || hours.iter().all(|hour| hour.keys.is_empty()) {
+            return Self { key: None, value, swept: Some(swept), at: receipt.done_at };
+        }
+        let hours: Vec<SweptHour> = hours.into_iter().map(SweptHour::without_keys).collect();
+        Self::of_sweep(Receipt { deed: Deed::Sweep(SweptBatch::of(&hours)), ..receipt }, hours, limit)
+    }
+}
+
+/// A receipt on its way to the receipts topic, which has one partition: readers assign that and no other.
+pub struct ReceiptRecord<'a> {
+    bytes: &'a ReceiptBytes,
+    swept: Option<(&'static CStr, &'a [u8])>,
+}
+
+impl<'a> ReceiptRecord<'a> {
+    pub fn of(bytes: &'a ReceiptBytes) -> Self {
+        Self { bytes, swept: bytes.swept.as_deref().map(|swept| (SWEPT_HEADER, swept)) }
+    }
+}
+
+impl Publish for ReceiptRecord<'_> {
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing {
+            topic: TopicIndex(0),
+            partition: Some(0),
+            timestamp: self.bytes.at,
+            key: self.bytes.key.as_deref().map(str::as_bytes),
+            value: Some(&self.bytes.value),
+            headers: self.swept.as_slice(),
+        }
+    }
+}
