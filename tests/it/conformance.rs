@@ -117,6 +117,7 @@ macro_rules! conformance {
         );
         $crate::conformance::conformance!(@ $subject, rewrap:
             a_fence_is_known_until_the_later_due_and_nothing_else_of_it_changes
+            the_fence_of_a_held_hour_gets_the_later_due_too
             an_hour_gets_new_terms_with_all_its_keys
             terms_are_given_to_an_hour_only_as_it_was_seen
             what_was_erased_meanwhile_does_not_come_back

@@ -646,7 +646,7 @@ fn on_a_server_they_end_as_the_model_says_too() {
     let (histories, at_once) = if long_tier() { (10_000, 8) } else { (4, 2) };
     let (seed, next, begun) = (seed(), AtomicU64::new(0), Instant::now());
     let play_some = || {
-        let (subject, mut seen) = (Cql::new(), BTreeSet::new());
+        let (subject, mut seen) = (runtime().block_on(Cql::fleeting()), BTreeSet::new());
         loop {
             let history = next.fetch_add(1, Ordering::Relaxed);
             if history >= histories {

@@ -106,14 +106,14 @@ impl ScyllaStore {
         let mut attempts = Attempts::new(&self.ask);
         loop {
             let seen = self.read_hour_serial(token, hour).await?;
-            let shorter = |row: &&GateRow| row.gate.fenced && !row.kept && row.gate.due < due;
+            let shorter = |row: &&GateRow| row.gate.fenced && row.gate.due < due;
             let Some(row) = seen.gate.as_ref().filter(shorter) else {
                 attempts.settle(Settled::Won);
                 return Ok(());
             };
             attempts.settle(Settled::None);
             let (old, kek) = (row.gate.due, row.gate.kek.as_ref());
-            let marker = self.lifetimes.marker_under(due, kek, now);
+            let marker = if row.kept { KEPT } else { self.lifetimes.marker_under(due, kek, now) };
             let listed = (token.0.as_slice(), day(hour), marker);
             self.ask.write(StoreOp::Upsert, &self.say.list_day, listed).await?;
             let new = (due, kek.map_or("", KekId::as_str), row.gate.command);

@@ -211,3 +211,21 @@ pub async fn a_fence_is_known_until_the_later_due_and_nothing_else_of_it_changes
     store.keep_fence(token, HOUR.plus(3), LATER, HOUR.start()).await.expect("it answers");
     assert_eq!(store.hours(token, HOUR.plus(3), HOUR.plus(3)).await.expect("it answers"), []);
 }
+
+pub async fn the_fence_of_a_held_hour_gets_the_later_due_too(subject: &impl Subject) {
+    let store = subject.open().await;
+    let first = won(&*store, "acme", HOUR, 0).await;
+    let (token, never_minted) = (first.slot.token, HOUR.plus(1));
+    for hour in [HOUR, never_minted] {
+        store.fence(token, hour, first.due, command(1)).await.expect("it answers");
+    }
+    let hold = Hold { id: HoldId(b"case".to_vec()), token, from: HOUR, to: never_minted };
+    store.place_hold(&hold).await.expect("it answers");
+    for hour in [HOUR, never_minted] {
+        let before = hour_of(&*store, token, hour).await;
+        store.keep_fence(token, hour, LATER, HOUR.start()).await.expect("it answers");
+        let after = hour_of(&*subject.open().await, token, hour).await;
+        assert_eq!(after, HourRow { gate: Gate { due: LATER, ..before.gate.clone() }, ..before });
+        assert_eq!(after.gate.hold.as_ref(), Some(&hold.id));
+    }
+}

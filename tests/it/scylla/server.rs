@@ -71,6 +71,17 @@ impl Cql {
         }
     }
 
+    /// A keyspace that a server's crash may take: for what is emptied again and again.
+    pub async fn fleeting() -> Self {
+        let subject = Self::new();
+        let replication = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}";
+        let keyspace = subject.keyspace();
+        let create =
+            format!("CREATE KEYSPACE {keyspace} WITH replication = {replication} AND durable_writes = false");
+        subject.raw().await.query_unpaged(create, ()).await.expect("a keyspace");
+        subject
+    }
+
     /// Leaves its tables without a row, which takes less than to make them anew.
     pub async fn empty(&self) {
         let (raw, schema) = (self.raw().await, include_str!("../../../schemas/keystore.cql"));
