@@ -4,13 +4,13 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{Attempts, Cas};
 use super::cells::{Value, big, blob, bound, flag, int, text, tiny};
-use super::lifetime::{KEPT, Ttl};
+use super::lifetime::Ttl;
 use super::rows::{
     ERASED, ERASED_BY_TTL, FENCED, GATE, GateRow, HourRows, StoredKey, day, due_day, gate_state, place, shard,
 };
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{DueHour, Erasure, Fence, KeyRow, KeyState, StoreError};
-use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
+use crate::model::{Digest, Due, Hour, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
 
 /// By whom live keys of an hour are overwritten.
@@ -85,7 +85,7 @@ impl ScyllaStore {
         command: Digest,
         now: Millis,
     ) -> Vec<Value> {
-        let terms = || [big(row.gate.due.0), text(row.gate.kek.as_ref().map_or("", KekId::as_str))];
+        let terms = || [big(row.gate.due.0), text(row.kek_text())];
         let mut values = vec![int(self.marker(row, now))];
         values.extend(terms());
         values.push(blob(&command.0));
@@ -112,11 +112,11 @@ impl ScyllaStore {
                 return Ok(());
             };
             attempts.settle(Settled::None);
-            let (old, kek) = (row.gate.due, row.gate.kek.as_ref());
-            let marker = if row.kept { KEPT } else { self.lifetimes.marker_under(due, kek, now) };
+            let old = row.gate.due;
+            let marker = self.lifetimes.marker_of(row.kept, due, row.gate.kek.as_ref(), now);
             let listed = (token.0.as_slice(), day(hour), marker);
             self.ask.write(StoreOp::Upsert, &self.say.list_day, listed).await?;
-            let new = (due, kek.map_or("", KekId::as_str), row.gate.command);
+            let new = (due, row.kek_text(), row.gate.command);
             let cas = self.write_gate(StoreOp::Fence, (token, hour), row, new, marker).await?;
             if matches!(cas, Cas::Applied) {
                 return self.unlist_due(token, hour, old).await;
@@ -126,7 +126,7 @@ impl ScyllaStore {
     }
 
     pub(super) fn marker(&self, GateRow { gate, kept }: &GateRow, now: Millis) -> Ttl {
-        if *kept { KEPT } else { self.lifetimes.marker_under(gate.due, gate.kek.as_ref(), now) }
+        self.lifetimes.marker_of(*kept, gate.due, gate.kek.as_ref(), now)
     }
 
     pub(super) async fn unlist_due(&self, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {

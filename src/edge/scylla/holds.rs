@@ -9,7 +9,7 @@ use super::cells::Cells;
 use super::fault::malformed;
 use super::rows::{FENCED, GateRow, HourRows, OPEN, Policy, StoredKey, day, due_day, shard};
 use crate::keys::{Hold, HoldId, KeyState, Placed, StoreError};
-use crate::model::{Hour, KekId, Token};
+use crate::model::{Hour, Token};
 use crate::telemetry::{Settled, StoreOp};
 
 impl ScyllaStore {
@@ -98,18 +98,18 @@ impl ScyllaStore {
         &self,
         token: Token,
         hour: Hour,
-        GateRow { gate, .. }: &GateRow,
+        row: &GateRow,
         to: Option<&HoldId>,
     ) -> Result<Cas, StoreError> {
+        let gate = &row.gate;
         let state = if gate.fenced { FENCED } else { OPEN };
         let bytes = |hold: Option<&HoldId>| hold.map(|hold| hold.0.clone());
-        let kek = gate.kek.as_ref().map_or("", KekId::as_str);
         let command = gate.command.map(|digest| digest.0.to_vec());
         let (place, due) = ((token.0.as_slice(), day(hour), i64::from(hour.0)), i64::from(gate.due.0));
         let values = (
             state,
             due,
-            kek,
+            row.kek_text(),
             command,
             bytes(to),
             place.0,

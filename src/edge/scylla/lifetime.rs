@@ -53,6 +53,13 @@ impl Lifetimes {
     }
 }
 
+impl Lifetimes {
+    /// As [`Lifetimes::marker_under`], and for ever where a hold was once placed on the hour.
+    pub(super) fn marker_of(self, kept: bool, due: Due, kek: Option<&KekId>, now: Millis) -> Ttl {
+        if kept { KEPT } else { self.marker_under(due, kek, now) }
+    }
+}
+
 fn seconds_until(due: Due, now: Millis) -> i64 {
     due.at().0.saturating_sub(now.0).div_euclid(1_000)
 }

@@ -183,7 +183,7 @@ impl ScyllaStore {
     /// Before the mint, so that no key is ever unlisted.
     async fn list(&self, candidate: &Candidate, kept: bool, now: Millis) -> Result<(), StoreError> {
         let Candidate { slot, customer, due, kek, .. } = candidate;
-        let ttl = if kept { KEPT } else { self.lifetimes.marker_under(*due, Some(kek), now) };
+        let ttl = self.lifetimes.marker_of(kept, *due, Some(kek), now);
         let token = slot.token.0.as_slice();
         let customer = (token, customer.as_bytes(), token, day(slot.hour), ttl);
         let due = (due_day(*due), shard(slot.token), i64::from(due.0), token, i64::from(slot.hour.0), ttl);

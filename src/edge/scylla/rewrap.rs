@@ -9,7 +9,7 @@ use super::cells::{big, blob, bound, flag, int, text};
 use super::lifetime::{KEPT, Ttl};
 use super::rows::{GateRow, HourRows, day, due_day, gate_state, place, shard};
 use crate::keys::{HourRow, Rewrap, Rewrapped, StoreError};
-use crate::model::{Digest, Due, Hour, KekId, Millis, Token};
+use crate::model::{Digest, Due, Hour, Millis, Token};
 use crate::telemetry::StoreOp;
 
 impl ScyllaStore {
@@ -68,8 +68,7 @@ impl ScyllaStore {
         let mut values =
             vec![int(marker), gate_state(seen), big(due.0), text(kek), flag(seen.kept), digest(command)];
         values.extend(place(token, hour));
-        let old_kek = is.kek.as_ref().map_or("", KekId::as_str);
-        values.extend([gate_state(seen), big(is.due.0), text(old_kek), flag(seen.kept)]);
+        values.extend([gate_state(seen), big(is.due.0), text(seen.kek_text()), flag(seen.kept)]);
         // Null in a condition is a value, and not what is left alone.
         let mut values: Vec<_> = bound(values).into_iter().map(Some).collect();
         values.push(digest(is.command).map(MaybeUnset::Set));
@@ -106,7 +105,7 @@ impl ScyllaStore {
     }
 
     fn marker_of(&self, row: &GateRow, terms: &Rewrap, now: Millis) -> Ttl {
-        if row.kept { KEPT } else { self.lifetimes.marker_under(terms.due, Some(&terms.kek), now) }
+        self.lifetimes.marker_of(row.kept, terms.due, Some(&terms.kek), now)
     }
 }
 

@@ -54,6 +54,13 @@ pub(super) struct GateRow {
     pub(super) kept: bool,
 }
 
+impl GateRow {
+    /// As it stands in its cell: empty for an hour that was fenced before it had a key.
+    pub(super) fn kek_text(&self) -> &str {
+        self.gate.kek.as_ref().map_or("", KekId::as_str)
+    }
+}
+
 /// A key, and what only this store knows of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct StoredKey {

@@ -46,8 +46,9 @@ impl ScyllaStore {
     }
 
     /// Answers what the last read at SERIAL saw, for its caller to unlist. What is seen first is not, and may be what the list of
-    /// due hours saw: it only says what to write, and the conditions decide. Nor is the read of the customer's holds, which comes after the gate was seen: a hold is learned at QUORUM
-    /// before it goes to the gates, so one that this read misses finds the gate, and is met by the conditions.
+    /// due hours saw: it only says what to write, and the conditions decide. Nor is the read of the customer's holds, which comes
+    /// after the gate was seen: a hold is learned at QUORUM before it goes to the gates, so one that this read misses finds the
+    /// gate, and is met by the conditions.
     async fn forget_hour(
         &self,
         token: Token,

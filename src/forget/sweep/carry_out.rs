@@ -27,8 +27,8 @@ pub(in crate::forget) enum Swept {
     Copy,
 }
 
-/// Chooses what is due, `from` first, or takes what is stored as chosen, and forgets it. It may be done again from the beginning, by this
-/// process or another.
+/// Chooses what is due, `from` first, or takes what is stored as chosen, and forgets it. It may be done again from the beginning,
+/// by this process or another.
 ///
 /// # Errors
 /// [`Trouble`]: ask again later.
