@@ -1,12 +1,14 @@
 """A broker that asks who one is: passwords come from files, and what is denied is named."""
 
 import pytest
-from children import free_ports
+from children import free_ports, wait_until
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,
     AdminClient,
+    ConfigResource,
     ResourcePatternType,
     ResourceType,
 )
@@ -49,6 +51,17 @@ def grant(guarded, topic: str, *operations: AclOperation):
         acl = AclBinding(ResourceType.TOPIC, topic, where, who, "*", operation, AclPermissionType.ALLOW)
         for done in admin.create_acls([acl]).values():
             done.result(20)
+    wait_until(lambda: is_obeyed(guarded, topic), 20, f"the broker obeys what is granted on {topic}")
+
+
+def is_obeyed(guarded, topic: str) -> bool:
+    """The controller answers a grant when it is in its log, and the broker follows: in its order, so the last one tells."""
+    client = settings(guarded, "")["kafka"]["client"]
+    user = AdminClient({"bootstrap.servers": guarded.guarded, "sasl.password": SECRET, **client})
+    try:
+        return all(done.result(20) for done in user.describe_configs([ConfigResource("topic", topic)]).values())
+    except KafkaException:
+        return False
 
 
 def test_a_denied_right_ends_with_exit_78_and_names_the_topics(guarded, make_world, tmp_path):
