@@ -4,6 +4,7 @@
 mod faults;
 mod fleet;
 mod lifetimes;
+mod listing;
 mod pace;
 mod schema;
 mod server;

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use scylla::client::session::Session;
+use scylla::errors::ExecutionError;
+use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
@@ -35,10 +37,20 @@ impl Ask {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<Vec<Cells>, StoreError> {
+        cells(self.answer(op, statement, values).await?)
+    }
+
+    /// The same, for who has something else to ask where the driver's error is a certain one.
+    pub(super) async fn answer(
+        &self,
+        op: StoreOp,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<QueryResult, ExecutionError> {
         let begun = Instant::now();
         let answer = self.session.execute_unpaged(statement, values).await;
         self.metrics.took(op, if answer.is_ok() { Outcome::Ok } else { Outcome::Failed }, begun.elapsed());
-        cells(answer?)
+        answer
     }
 
     pub(super) async fn row(

@@ -46,6 +46,13 @@ fn db_fate(error: &DbError) -> Fate {
     }
 }
 
+/// Whether a replica began to read and gave up, as it does where it meets too many rows that were taken out
+/// (`READ_TOO_MANY_TOMBSTONES`). The protocol tells no cause.
+pub(super) fn was_given_up(error: &ExecutionError) -> bool {
+    let failed = |error: &DbError| matches!(error, DbError::ReadFailure { .. });
+    matches!(error, ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) if failed(error))
+}
+
 impl From<ExecutionError> for StoreError {
     /// The texts name keyspace, tables and consistency levels, never values.
     fn from(error: ExecutionError) -> Self {

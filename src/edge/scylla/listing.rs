@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use scylla::errors::ExecutionError;
+use scylla::response::query_result::QueryResult;
 
-use super::cells::Cells;
-use super::fault::malformed;
+use super::cells::{Cells, cells};
+use super::fault::{malformed, was_given_up};
 use super::mint::known;
 use super::rows::{GATE, HourRows, SHARDS, customer_name, day, due_day, kek, kek_day, kek_id};
 use super::{AT_ONCE, ScyllaStore};
@@ -151,21 +153,43 @@ impl ScyllaStore {
         Ok(days.collect::<BTreeSet<i32>>().into_iter().collect())
     }
 
+    /// At once, or due by due where more was taken out of the partition than the server reads past.
     async fn due_page(
+        &self,
+        partition: DuePartition,
+        until: Due,
+        after: Option<DueHour>,
+        limit: usize,
+    ) -> Result<Vec<DueHour>, StoreError> {
+        match self.due_rows(partition, until, after, limit).await {
+            Err(error) if was_given_up(&error) => {}
+            rows => return due_hours(rows?),
+        }
+        let mut hours = Vec::new();
+        for due in dues(partition.0, until, after) {
+            let after = after.filter(|after| after.due == due).or_else(|| DueHour::before(due));
+            hours.extend(due_hours(self.due_rows(partition, due, after, limit - hours.len()).await?)?);
+            if hours.len() >= limit {
+                break;
+            }
+        }
+        Ok(hours)
+    }
+
+    async fn due_rows(
         &self,
         (due_day, shard): DuePartition,
         until: Due,
         after: Option<DueHour>,
         limit: usize,
-    ) -> Result<Vec<DueHour>, StoreError> {
+    ) -> Result<QueryResult, ExecutionError> {
         let (due, token, hour) = match after {
             Some(after) => (i64::from(after.due.0), after.token.0.to_vec(), i64::from(after.hour.0)),
             None => (-1, Vec::new(), -1),
         };
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let values = (due_day, shard, due, token, hour, i64::from(until.0), limit);
-        let rows = self.ask.rows(StoreOp::List, &self.say.due, values).await?;
-        rows.iter().map(due_hour).collect()
+        self.ask.answer(StoreOp::List, &self.say.due, values).await
     }
 
     /// One for each day on which keys fall due: few enough for one answer.
@@ -267,13 +291,33 @@ fn named(row: &Cells) -> Result<(Token, Option<crate::model::CustomerId>), Store
     Ok((token(row)?, row.blob("name")?.map(customer_name).transpose()?))
 }
 
-fn due_hour(row: &Cells) -> Result<DueHour, StoreError> {
-    Ok(DueHour { due: Due(row.need("due")?), token: token(row)?, hour: Hour(row.need("hour")?) })
+fn due_hours(rows: QueryResult) -> Result<Vec<DueHour>, StoreError> {
+    let hour = |row: &Cells| {
+        Ok(DueHour { due: Due(row.need("due")?), token: token(row)?, hour: Hour(row.need("hour")?) })
+    };
+    cells(rows)?.iter().map(hour).collect()
+}
+
+/// Those of a day as far as `until`, from that of `after` on.
+fn dues(day: i32, until: Due, after: Option<DueHour>) -> impl Iterator<Item = Due> {
+    let first = u32::try_from(day).unwrap_or(0) * 24;
+    let from = after.map_or(0, |after| after.due.0);
+    (first.max(from)..=until.0.min(first + 23)).map(Due)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_days_dues_are_read_as_far_as_they_are_wanted() {
+        let after = |due| Some(DueHour { due: Due(due), token: Token([0; 16]), hour: Hour(0) });
+        let dues = |until, after| -> Vec<u32> { dues(2, Due(until), after).map(|due| due.0).collect() };
+        assert_eq!(dues(u32::MAX, None), (48..72).collect::<Vec<_>>());
+        assert_eq!(dues(50, after(3)), [48, 49, 50]);
+        assert_eq!(dues(u32::MAX, after(70)), [70, 71]);
+        assert!(dues(47, None).is_empty() && dues(99, after(72)).is_empty());
+    }
 
     #[test]
     fn what_a_list_may_still_hold_back_is_not_passed_over() {
