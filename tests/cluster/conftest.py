@@ -7,7 +7,7 @@ from cql import await_whole
 from servers import Cassandra, Kafka
 from world import LONG, World
 
-LIVE = {"kafka", "own_kafka", "cassandra", "own_cassandra", "cassandra3", "world", "make_world"}
+LIVE = {"kafka", "own_kafka", "cassandra", "own_cassandra", "cassandra3", "quorum", "world", "make_world"}
 
 
 def pytest_collection_modifyitems(items):
@@ -38,8 +38,9 @@ def cassandra():
 
 @pytest.fixture(params=["file", "cql"])
 def store(request):
-    """What `make_world` keeps the keys in: one test for each kind of key store."""
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
+    """What `make_world` keeps the keys in: one test for each kind of key store; `quorum` where a test asks for it."""
+    server = {"file": None, "cql": "cassandra", "quorum": "quorum"}[request.param]
+    return request.getfixturevalue(server) if server else None
 
 
 @pytest.fixture
@@ -49,9 +50,20 @@ def own_cassandra():
         yield server
 
 
+def nodes_of_three(paxos: str) -> Cassandra:
+    return Cassandra(nodes=3, heap="384m", settings={"paxos_variant": paxos})
+
+
 @pytest.fixture(scope="module", params=["v2", "v1"] if LONG else ["v2"])
 def three_nodes(request):
-    with Cassandra(nodes=3, heap="384m", settings={"paxos_variant": request.param}) as servers:
+    with nodes_of_three(request.param) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def quorum():
+    """Three nodes that nobody harms."""
+    with nodes_of_three("v2") as servers:
         yield servers
 
 

@@ -73,10 +73,10 @@ class Keyspace:
         return CqlKeyStore(self.cql().patiently, vault, root_key_file)
 
     def end(self):
-        """On several nodes it is left to go with them: a drop while Paxos has rounds of it open makes nodes disagree on the
-        schema for good ("Unknown CF")."""
+        """After several nodes were harmed it is left to go with them: a drop while Paxos has rounds of it open makes nodes
+        disagree on the schema for good ("Unknown CF")."""
         if self._cql is None:
             return
-        if len(self.cassandra.nodes) == 1:
+        if len(self.cassandra.nodes) == 1 or not self.cassandra.was_harmed:
             self._cql.patiently(f"DROP KEYSPACE IF EXISTS {self.name}", seconds=20)
         self._cql.close()

@@ -47,11 +47,6 @@ DICE = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
 CHOSEN = list(FAILPOINTS) if LONG else sorted(DICE.sample(list(FAILPOINTS), 7))
 
 
-@pytest.fixture(params=["file", "cql"] if LONG else ["file"])
-def store(request):
-    return request.getfixturevalue("cassandra") if request.param == "cql" else None
-
-
 @pytest.fixture
 def world(kafka, store, make_world, tmp_path) -> World:
     """Four customers have sealed an hour."""
@@ -118,6 +113,7 @@ def ask_for_everything(world: World):
     send(world, "c-release", "hold", "release", *about("delta"), "--hold", "case-2")
 
 
+@pytest.mark.parametrize("store", ["file", "cql", "quorum"] if LONG else ["file"], indirect=True)
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_worker_that_dies_there_is_followed_by_one_that_ends_what_it_began(world, name, seed):

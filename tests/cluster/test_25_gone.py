@@ -13,7 +13,7 @@ from servers import Cassandra
 from stores import Keyspace
 from test_4_outages import assignment
 from test_8_erase import DUE_SOON, await_receipt, erase, events, outcomes
-from world import TESTKIT, World
+from world import LONG, TESTKIT, World
 
 HOUR = now_ms() // HOUR_MS - 1
 RECORDS = 10_000
@@ -41,6 +41,7 @@ def tally(world: World) -> dict[tuple[str, str], int]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what is in an undumpable process")
+@pytest.mark.parametrize("store", ["file", "cql", "quorum"] if LONG else ["file", "cql"], indirect=True)
 def test_none_of_ten_thousand_records_opens_for_anybody_and_no_process_has_the_key(kafka, store, make_world):
     world = begin(kafka, make_world, store)
     workers = [world.worker("w0"), world.worker("w1")]
@@ -85,26 +86,29 @@ def test_none_of_ten_thousand_records_opens_for_anybody_and_no_process_has_the_k
 
 def put_back(server: Cassandra, world: World, tag: str):
     """As its manual says: empty tables, the snapshot's files in their folders, `nodetool refresh`."""
-    snapshots = [folder for folder in server.disk(1).rglob(f"snapshots/{tag}") if world.store.name in folder.parts]
-    assert snapshots
-    for snapshot in snapshots:
-        folder = snapshot.parents[1]
-        table = folder.name.rsplit("-", 1)[0]
-        world.store.cql()(f"TRUNCATE {world.store.name}.{table}")
-        for file in snapshot.iterdir():
-            if file.suffix in (".db", ".crc32", ".txt"):
-                shutil.copy(file, folder)
-        server.tool("refresh", world.store.name, table)
+    for node in server.nodes:
+        snapshots = [folder for folder in server.disk(node).rglob(f"snapshots/{tag}") if world.store.name in folder.parts]
+        assert snapshots
+        tables = {snapshot.parents[1].name.rsplit("-", 1)[0]: snapshot for snapshot in snapshots}
+        for table, snapshot in tables.items():
+            if node == 1:
+                world.store.cql()(f"TRUNCATE {world.store.name}.{table}")
+            for file in snapshot.iterdir():
+                if file.suffix in (".db", ".crc32", ".txt"):
+                    shutil.copy(file, snapshot.parents[1])
+            server.tool("refresh", world.store.name, table, node=node)
 
 
-def test_a_servers_own_snapshot_put_back_serves_nothing_that_was_erased(kafka, own_cassandra, make_world):
-    server = own_cassandra
+@pytest.mark.parametrize("store", ["cql", "quorum"] if LONG else ["cql"], indirect=True)
+def test_a_servers_own_snapshot_put_back_serves_nothing_that_was_erased(kafka, store, make_world):
+    server = store
     world = begin(kafka, make_world, server)
     worker = world.worker()
     feed(world, 20)
     worker.stop()
-    server.tool("flush")
-    server.tool("snapshot", "-t", "before", world.store.name)
+    for node in server.nodes:
+        server.tool("flush", world.store.name, node=node)
+        server.tool("snapshot", "-t", "before", world.store.name, node=node)
     world.set_clock(hours=4)
     worker = world.worker()
     erase(world, "c1", HOUR, HOUR)

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::conformance::Subject as _;
-use crate::scylla::{Cql, new_in};
+use crate::scylla::{Cql, new_in, replicas};
 use crate::world::{HOUR, World, customer, long_tier, slot};
 
 const CUSTOMERS: [&str; 2] = ["acme", "other"];
@@ -643,7 +643,11 @@ fn on_a_server_they_end_as_the_model_says_too() {
         return;
     }
     // Mostly the server's work: some side by side keep it busy.
-    let (histories, at_once) = if long_tier() { (10_000, 8) } else { (4, 2) };
+    let (histories, at_once) = match (long_tier(), replicas()) {
+        (true, 1) => (10_000, 8),
+        (true, _) => (1_000, 8),
+        (false, _) => (4, 2),
+    };
     let (seed, next, begun) = (seed(), AtomicU64::new(0), Instant::now());
     let play_some = || {
         let (subject, mut seen) = (runtime().block_on(Cql::fleeting()), BTreeSet::new());

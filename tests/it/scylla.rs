@@ -19,7 +19,7 @@ use hourseal::model::*;
 use crate::conformance::{Subject, conformance};
 use crate::world::DAY;
 pub use fleet::race as race_fleet;
-pub use server::Cql;
+pub use server::{Cql, replicas};
 
 conformance!(crate::scylla::Cql);
 

@@ -34,6 +34,7 @@ class _Servers:
         self.classpath = f"{jars}/*"
         self.nodes = range(1, nodes + 1)
         self.heap = heap
+        self.was_harmed = False
         self.folder = scrap_folder(f"hourseal-{self.kind}-")
         self._children: dict[int, Child] = {}
         self._launches: dict[int, int] = {}
@@ -79,6 +80,7 @@ class _Servers:
 
     def kill(self, node: int, sig: signal.Signals = signal.SIGKILL):
         """SIGKILL: gone when this returns. SIGSTOP and SIGCONT: a server that hangs and comes back."""
+        self.was_harmed = True
         self._children[node].send(sig)
 
     def up(self, *nodes: int):

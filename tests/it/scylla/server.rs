@@ -22,6 +22,11 @@ pub fn contact_points() -> Vec<String> {
     named.split(',').filter(|point| !point.is_empty()).map(str::to_owned).collect()
 }
 
+/// Of each row: as many as there are nodes, three at most.
+pub fn replicas() -> u8 {
+    if contact_points().len() >= 3 { 3 } else { 1 }
+}
+
 /// Says so loudly where there is none.
 pub fn is_there() -> bool {
     let there = !contact_points().is_empty();
@@ -51,11 +56,10 @@ impl Cql {
     }
 
     pub fn options(&self, vault: VaultId, default_retention: Retention) -> ScyllaOptions {
-        let points = contact_points();
         ScyllaOptions {
-            replication: if points.len() >= 3 { 3 } else { 1 },
+            replication: replicas(),
             session: SessionOptions {
-                contact_points: points,
+                contact_points: contact_points(),
                 datacenter: None,
                 tls_ca_file: None,
                 tls_client: None,
@@ -74,7 +78,8 @@ impl Cql {
     /// A keyspace that a server's crash may take: for what is emptied again and again.
     pub async fn fleeting() -> Self {
         let subject = Self::new();
-        let replication = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}";
+        let replication =
+            format!("{{'class': 'NetworkTopologyStrategy', 'replication_factor': {}}}", replicas());
         let keyspace = subject.keyspace();
         let create =
             format!("CREATE KEYSPACE {keyspace} WITH replication = {replication} AND durable_writes = false");
