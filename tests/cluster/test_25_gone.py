@@ -89,13 +89,14 @@ def put_back(server: Cassandra, world: World, tag: str):
     for node in server.nodes:
         snapshots = [folder for folder in server.disk(node).rglob(f"snapshots/{tag}") if world.store.name in folder.parts]
         assert snapshots
-        tables = {snapshot.parents[1].name.rsplit("-", 1)[0]: snapshot for snapshot in snapshots}
-        for table, snapshot in tables.items():
+        for snapshot in snapshots:
+            folder = snapshot.parents[1]
+            table = folder.name.rsplit("-", 1)[0]
             if node == 1:
                 world.store.cql()(f"TRUNCATE {world.store.name}.{table}")
             for file in snapshot.iterdir():
                 if file.suffix in (".db", ".crc32", ".txt"):
-                    shutil.copy(file, snapshot.parents[1])
+                    shutil.copy(file, folder)
             server.tool("refresh", world.store.name, table, node=node)
 
 
