@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from metrics import total
-from test_9_rights import SECRET, GuardedKafka, settings
+from test_9_rights import SECRET, GuardedKafka, await_obeyed, settings
 from test_13_signatures import HOUR, Office, command, enveloped
 from test_8_erase import events
 from world import TESTKIT, World
@@ -41,8 +41,8 @@ def erase_all(world: World):
     assert set(outcomes()) == {"erased"}
 
 
-def test_four_processes_forget_each_of_a_hundred_keys_when_its_receipt_is_there(kafka, make_world, tmp_path):
-    world = make_world(kafka, binary=TESTKIT)
+def test_four_processes_forget_each_of_a_hundred_keys_when_its_receipt_is_there(kafka, store, make_world, tmp_path):
+    world = make_world(kafka, store=store, binary=TESTKIT)
     world.office = Office(tmp_path / "office", world.binary)
     executor = world.worker("w0", settings=world.office.settings)
     others = [world.worker(f"w{number}", settings={"control": {"execute": False}}) for number in (1, 2, 3)]
@@ -75,16 +75,17 @@ def allow(broker, kind: ResourceType, name: str, operation: AclOperation, permis
         done.result(20)
 
 
-def test_a_process_that_cannot_read_receipts_seals_under_none_of_a_hundred_erased_keys_after_its_lease(make_world, tmp_path):
+def test_a_process_that_cannot_read_receipts_seals_under_none_of_a_hundred_erased_keys_after_its_lease(store, make_world, tmp_path):
     with GuardedKafka() as broker:
-        world = make_world(broker, binary=TESTKIT, settings={"ring": {"lease": f"{LEASE}s"}})
+        world = make_world(broker, store=store, binary=TESTKIT, settings={"ring": {"lease": f"{LEASE}s"}})
         world.office = Office(tmp_path / "office", world.binary)
         password = tmp_path / "password"
         password.write_text(SECRET + "\n")
         # It seals nothing, and executes.
         executor = world.worker("w0", lanes=0, settings=world.office.settings)
-        for kind in (ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID):
+        for kind in (ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID, ResourceType.TOPIC):
             allow(broker, kind, "*", AclOperation.ALL)
+        await_obeyed(broker, world.input)
         deaf = world.worker("w1", settings={**settings(broker, password), "control": {"execute": False}})
         feed(world, 0)
         sealed = world.sealed_count()

@@ -51,11 +51,16 @@ def grant(guarded, topic: str, *operations: AclOperation):
         acl = AclBinding(ResourceType.TOPIC, topic, where, who, "*", operation, AclPermissionType.ALLOW)
         for done in admin.create_acls([acl]).values():
             done.result(20)
-    wait_until(lambda: is_obeyed(guarded, topic), 20, f"the broker obeys what is granted on {topic}")
+    await_obeyed(guarded, topic)
 
 
-def is_obeyed(guarded, topic: str) -> bool:
-    """The controller answers a grant when it is in its log, and the broker follows: in its order, so the last one tells."""
+def await_obeyed(guarded, topic: str):
+    """The controller answers a grant when it is in its log, and the broker follows: in its order, so the last one tells, and has
+    to be one that lets see the topic's settings."""
+    wait_until(lambda: sees_settings(guarded, topic), 20, f"the broker obeys what is granted on {topic}")
+
+
+def sees_settings(guarded, topic: str) -> bool:
     client = settings(guarded, "")["kafka"]["client"]
     user = AdminClient({"bootstrap.servers": guarded.guarded, "sasl.password": SECRET, **client})
     try:
