@@ -5,16 +5,9 @@ from itertools import islice
 
 from children import wait_until
 from confluent_kafka import Producer
-from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka.admin import AclOperation, AclPermissionType, ResourceType
 from metrics import total
-from test_9_rights import SECRET, GuardedKafka, await_obeyed, settings
+from test_9_rights import SECRET, GuardedKafka, allow, await_obeyed, settings
 from test_13_signatures import HOUR, Office, command, enveloped
 from test_8_erase import events
 from world import TESTKIT, World
@@ -65,14 +58,6 @@ def test_four_processes_forget_each_of_a_hundred_keys_when_its_receipt_is_there(
 def quarantined(world: World) -> dict[str, int]:
     reasons = [line["reason"] for line in world.cli_json("quarantine", "ls", "--json")]
     return {reason: reasons.count(reason) for reason in set(reasons)}
-
-
-def allow(broker, kind: ResourceType, name: str, operation: AclOperation, permission=AclPermissionType.ALLOW):
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    pattern = ResourcePatternType.LITERAL
-    acl = AclBinding(kind, name, pattern, "User:hourseal", "*", operation, permission)
-    for done in admin.create_acls([acl]).values():
-        done.result(20)
 
 
 def test_a_process_that_cannot_read_receipts_seals_under_none_of_a_hundred_erased_keys_after_its_lease(store, make_world, tmp_path):

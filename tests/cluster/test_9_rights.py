@@ -44,14 +44,11 @@ def settings(guarded, password_file) -> dict:
     return {"kafka": {"bootstrap": guarded.guarded, "sasl_password_file": str(password_file), "client": client}}
 
 
-def grant(guarded, topic: str, *operations: AclOperation):
+def allow(guarded, kind: ResourceType, name: str, operation: AclOperation, permission=AclPermissionType.ALLOW):
     admin = AdminClient({"bootstrap.servers": guarded.bootstrap})
-    who, where = "User:hourseal", ResourcePatternType.LITERAL
-    for operation in operations:
-        acl = AclBinding(ResourceType.TOPIC, topic, where, who, "*", operation, AclPermissionType.ALLOW)
-        for done in admin.create_acls([acl]).values():
-            done.result(20)
-    await_obeyed(guarded, topic)
+    acl = AclBinding(kind, name, ResourcePatternType.LITERAL, "User:hourseal", "*", operation, permission)
+    for done in admin.create_acls([acl]).values():
+        done.result(20)
 
 
 def await_obeyed(guarded, topic: str):
@@ -73,7 +70,9 @@ def test_a_denied_right_ends_with_exit_78_and_names_the_topics(guarded, make_wor
     password = tmp_path / "password"
     password.write_text(SECRET + "\n")
     world = make_world(guarded, settings=settings(guarded, password))
-    grant(guarded, world.input, AclOperation.READ, AclOperation.DESCRIBE_CONFIGS)
+    for operation in (AclOperation.READ, AclOperation.DESCRIBE_CONFIGS):
+        allow(guarded, ResourceType.TOPIC, world.input, operation)
+    await_obeyed(guarded, world.input)
     said = world.cli("run", code=78, errors=True)
     assert "denied" in said, said
     for topic in (world.output, world.quarantine, world.control, world.receipts):

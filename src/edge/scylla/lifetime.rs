@@ -41,9 +41,7 @@ impl Lifetimes {
     pub(super) fn marker(self, due: Due, now: Millis) -> Ttl {
         bounded(seconds_until(due, now).max(0) + i64::from(self.failsafe_s) + i64::from(self.marker_s))
     }
-}
 
-impl Lifetimes {
     /// As [`Lifetimes::marker`], for an hour that may have had a later due once. Its KEK is of that day then, and nothing that
     /// is written over what was written for that due may live shorter, or that could come back.
     pub(super) fn marker_under(self, due: Due, kek: Option<&KekId>, now: Millis) -> Ttl {
@@ -51,9 +49,7 @@ impl Lifetimes {
         let end = kek.filter(of_another_day).and_then(|kek| Hour::containing(kek.ends()));
         self.marker(end.map_or(due, |end| due.max(Due(end.0))), now)
     }
-}
 
-impl Lifetimes {
     /// As [`Lifetimes::marker_under`], and for ever where a hold was once placed on the hour.
     pub(super) fn marker_of(self, kept: bool, due: Due, kek: Option<&KekId>, now: Millis) -> Ttl {
         if kept { KEPT } else { self.marker_under(due, kek, now) }
