@@ -44,8 +44,8 @@ def places(world: World, condition=lambda _: True) -> set[tuple[int, int]]:
     return {(line["partition"], line["offset"]) for line in world.opened() if condition(line)}
 
 
-def sealed(kafka, make_world, tmp_path) -> World:
-    world = make_world(kafka, partitions=2, binary=TESTKIT, settings=SETTINGS)
+def sealed(kafka, store, make_world, tmp_path) -> World:
+    world = make_world(kafka, store=store, partitions=2, binary=TESTKIT, settings=SETTINGS)
     world.office = Office(tmp_path / "office", world.binary)
     world.set_clock(hours=0)
     worker = world.worker(settings=world.office.settings)
@@ -58,8 +58,8 @@ def sealed(kafka, make_world, tmp_path) -> World:
     return world
 
 
-def test_the_broker_frees_the_bytes_of_forgotten_hours_and_readers_of_later_ones_notice_nothing(kafka, make_world, tmp_path):
-    world = sealed(kafka, make_world, tmp_path)
+def test_the_broker_frees_the_bytes_of_forgotten_hours_and_readers_of_later_ones_notice_nothing(kafka, store, make_world, tmp_path):
+    world = sealed(kafka, store, make_world, tmp_path)
     assert world.cli_json("reclaim", "--json") == [], "nothing is forgotten"
     before, all_places = on_disk(world), places(world)
 
@@ -101,8 +101,8 @@ def test_the_broker_frees_the_bytes_of_forgotten_hours_and_readers_of_later_ones
     world.running.stop()
 
 
-def test_a_held_hour_and_a_record_that_is_none_of_ours_end_it(kafka, make_world, tmp_path):
-    world = make_world(kafka, partitions=1, binary=TESTKIT, settings=SETTINGS)
+def test_a_held_hour_and_a_record_that_is_none_of_ours_end_it(kafka, store, make_world, tmp_path):
+    world = make_world(kafka, store=store, partitions=1, binary=TESTKIT, settings=SETTINGS)
     world.office = office = Office(tmp_path / "office", world.binary)
     world.set_clock(hours=0)
     worker = world.worker(settings=office.settings)

@@ -206,7 +206,7 @@ def holds(world: World) -> set[str]:
 
 
 # On a server: a process that is stopped within a write of SQLite keeps the file's lock, and nobody takes over.
-@pytest.mark.parametrize("store", ["cql"], indirect=True)
+@pytest.mark.parametrize("store", ["cql", "quorum"] if LONG else ["cql"], indirect=True)
 @pytest.mark.parametrize("name", LATE)
 def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, name):
     zombie, heir = late(world, name)

@@ -4,12 +4,21 @@ import json
 from datetime import datetime
 from itertools import islice
 
+import pytest
+from cql import await_whole
 from oracle.events import HOUR_MS, now_ms
 from servers import Cassandra
 from test_8_erase import DUE_SOON, await_receipt, erase, events
-from world import TESTKIT, World
+from world import LONG, TESTKIT, World
 
 HOUR = now_ms() // HOUR_MS - 1
+
+
+@pytest.fixture(params=[1, 3] if LONG else [1])
+def server(request):
+    """Of its own, for its nodes are stopped and their files are read: one with Paxos v1, or three with v2."""
+    with Cassandra(request.param, "384m", Cassandra.PAXOS_V1 if request.param == 1 else None) as server:
+        yield server
 
 
 def sealed(kafka, make_world, store=None) -> World:
@@ -27,16 +36,16 @@ def wrapped_of(world: World, customer: bytes) -> list[bytes]:
     return found
 
 
-def files_with(server: Cassandra, secrets: list[bytes]) -> dict[str, int]:
+def files_with(server: Cassandra, node: int, secrets: list[bytes]) -> dict[str, int]:
     """How many of them are in which of the node's folders: data of the keyspace, of Paxos, commit log, hints, all."""
     folders = {}
-    for file in (server.folder / "1").rglob("*"):
+    for file in (server.folder / str(node)).rglob("*"):
         if file.is_file():
             content = file.read_bytes()
             for secret in secrets:
                 # A server compresses by blocks: random bytes stay as they are, but a block may end within them.
                 if secret[:24] in content or secret[-24:] in content:
-                    where = file.relative_to(server.folder / "1").parts
+                    where = file.relative_to(server.folder / str(node)).parts
                     name = next((part for part in where if part.startswith(("key-", "paxos-", "commitlog"))), "elsewhere")
                     folders[name.split("-")[0]] = folders.get(name.split("-")[0], 0) + 1
     return folders
@@ -47,52 +56,61 @@ def purge(world: World, code: int = 0) -> tuple[list[dict], dict]:
     return lines[:-1], lines[-1]
 
 
-def test_erased_keys_are_in_a_servers_files_until_they_are_purged_and_then_in_none(kafka, own_cassandra, make_world):
-    server = own_cassandra
+def test_erased_keys_are_in_a_servers_files_until_they_are_purged_and_then_in_none(kafka, server, make_world):
     world = sealed(kafka, make_world, server)
     worker = world.worker()
     world.await_drained()
     gone, kept = wrapped_of(world, b"acme"), wrapped_of(world, b"bravo")
-    server.tool("flush")
-    server.tool("snapshot", "-t", "before", world.store.name)
+    for node in server.nodes:
+        server.tool("flush", node=node)
+        server.tool("snapshot", "-t", "before", world.store.name, node=node)
     world.set_clock(hours=4)
     erase(world, "c1", HOUR, HOUR)
     receipt = await_receipt(world, "c1")
     assert receipt["outcome"] == "erased"
     worker.stop()
-    server.tool("flush")
-    before = files_with(server, gone)
-    print(f"before: {before}")
-    assert before.get("key", 0) > 0 and before.get("commitlog", 0) > 0, "it is looked for where it is"
+    for node in server.nodes:
+        server.tool("flush", node=node)
+        before = files_with(server, node, gone)
+        print(f"before: {before}")
+        assert before.get("key", 0) > 0 and before.get("commitlog", 0) > 0, "it is looked for where it is"
 
-    (node,), whole = purge(world, code=65)
-    assert whole["purged_until"] is None and node["snapshots"] == 1
-    doubts = " ".join(node["doubts"])
-    assert all(word in doubts for word in ("no major compaction", ".key", "system.paxos", "snapshots"))
+    nodes, whole = purge(world, code=65)
+    assert len(nodes) == len(server.nodes) and whole["purged_until"] is None
+    for node in nodes:
+        doubts = " ".join(node["doubts"])
+        assert node["snapshots"] == 1
+        assert all(word in doubts for word in ("no major compaction", ".key", "system.paxos", "snapshots"))
     assert "not yet purged" in world.cli("store", "purge", code=65, errors=True)
 
     # What it says is to be done, word for word; a step that is left out shows.
     flush, drain, *steps = whole["plan"]
-    server.tool(*flush.split()[1:])
     assert drain.startswith("nodetool drain,")
-    server.tool("drain")
-    server.kill(1)
-    stopped = now_ms()
-    server.up(1)
-    for step in steps:
-        # There was nobody to keep hints for.
-        assert "hints" in step or purge(world, code=65)[1]["purged_until"] is None
-        server.tool(*step.split()[1:])
-    (node,), whole = purge(world)
-    assert node["doubts"] == [] and whole["purged_until"] == node["purged_until"]
+    stopped = []
+    for node in server.nodes:
+        server.tool(*flush.split()[1:], node=node)
+        server.tool("drain", node=node)
+        server.kill(node)
+        stopped.append(now_ms())
+        server.up(node)
+        if len(server.nodes) > 1:
+            await_whole(server)
+        for step in steps:
+            # There was nobody to keep hints for.
+            assert "hints" in step or purge(world, code=65)[1]["purged_until"] is None
+            server.tool(*step.split()[1:], node=node)
+    nodes, whole = purge(world)
+    assert all(node["doubts"] == [] for node in nodes)
+    assert whole["purged_until"] == min(node["purged_until"] for node in nodes)
     until = datetime.fromisoformat(whole["purged_until"]).timestamp() * 1_000
-    assert stopped - 1_000 < until + 30_000 < now_ms(), "what was erased before the start, clocks being as far apart as they may"
-    assert files_with(server, gone) == {}, "of what was erased"
-    assert files_with(server, kept).get("key", 0) > 0, "what is kept is still looked for where it is"
+    assert stopped[0] - 1_000 < until + 30_000 < now_ms(), "what was erased before the start, clocks being as far apart as they may"
+    for node in server.nodes:
+        assert files_with(server, node, gone) == {}, "of what was erased"
+        assert files_with(server, node, kept).get("key", 0) > 0, "what is kept is still looked for where it is"
 
     server.tool("snapshot", "-t", "after", world.store.name)
-    (node,), _ = purge(world, code=65)
-    assert node["doubts"] == ["snapshots of the keyspace: 1"]
+    doubts = [doubt for node in purge(world, code=65)[0] for doubt in node["doubts"]]
+    assert doubts == ["snapshots of the keyspace: 1"]
 
 
 def test_a_file_is_purged_by_each_erasure_and_a_reader_in_the_way_is_told_of(kafka, make_world):
