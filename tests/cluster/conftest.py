@@ -51,7 +51,7 @@ def own_cassandra():
 
 
 def nodes_of_three(paxos: str) -> Cassandra:
-    return Cassandra(nodes=3, heap="384m", settings={"paxos_variant": paxos})
+    return Cassandra(nodes=3, settings={"paxos_variant": paxos})
 
 
 @pytest.fixture(scope="module", params=["v2", "v1"] if LONG else ["v2"])

@@ -2,10 +2,10 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
-from cql import Cql
+from cql import TRANSIENT, Cql
 from oracle.keystore import KeyStore
 from oracle.keystore_cql import CqlKeyStore
 from oracle.keystore_sqlite import SqliteKeyStore
@@ -73,10 +73,11 @@ class Keyspace:
         return CqlKeyStore(self.cql().patiently, vault, root_key_file)
 
     def end(self):
-        """After several nodes were harmed it is left to go with them: a drop while Paxos has rounds of it open makes nodes
-        disagree on the schema for good ("Unknown CF")."""
-        if self._cql is None:
-            return
-        if len(self.cassandra.nodes) == 1 or not self.cassandra.was_harmed:
-            self._cql.patiently(f"DROP KEYSPACE IF EXISTS {self.name}", seconds=20)
-        self._cql.close()
+        """A server has no memory for the tables of hundreds of tests. After nodes were harmed they go with the server: a drop
+        while Paxos has rounds of it open makes nodes disagree on the schema for good ("Unknown CF")."""
+        if self._cql is not None:
+            self._cql.close()
+        if not self.cassandra.was_harmed:
+            # One that closed its doors, for its disk is full, is nobody else's.
+            with suppress(*TRANSIENT), Cql(self.cassandra) as cql:
+                cql.patiently(f"DROP KEYSPACE IF EXISTS {self.name}", seconds=20)

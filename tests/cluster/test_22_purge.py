@@ -17,7 +17,7 @@ HOUR = now_ms() // HOUR_MS - 1
 @pytest.fixture(params=[1, 3] if LONG else [1])
 def server(request):
     """Of its own, for its nodes are stopped and their files are read: one with Paxos v1, or three with v2."""
-    with Cassandra(request.param, "384m", Cassandra.PAXOS_V1 if request.param == 1 else None) as server:
+    with Cassandra(request.param, settings=Cassandra.PAXOS_V1 if request.param == 1 else None) as server:
         yield server
 
 

@@ -326,6 +326,8 @@ class Cassandra(_Servers):
             "disk_failure_policy": "stop",
             "disk_access_mode": "standard",
             "concurrent_compactors": 1,
+            # With slabs each table takes a MiB with its first row: a few keyspaces side by side, and all is flushed all the time.
+            "memtable_allocation_type": "unslabbed_heap_buffers",
             "memtable_heap_space": memtables,
             "memtable_offheap_space": memtables,
             "file_cache_size": "32MiB",

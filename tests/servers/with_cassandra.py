@@ -21,8 +21,7 @@ for word in words:
         settings |= DEFAULTS
     elif word != "steady":
         settings |= dict([word.split("=", 1)])
-heap = "512m" if nodes == "1" else "384m"
-with Cassandra(int(nodes), heap, settings, steady="steady" in words) as cassandra:
+with Cassandra(int(nodes), settings=settings, steady="steady" in words) as cassandra:
     environment = {**os.environ, "HOURSEAL_TEST_CQL": ",".join(cassandra.contact_points)}
     if "defaults" in words:
         environment["HOURSEAL_TEST_CQL_ENDS"] = "2038"
