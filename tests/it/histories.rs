@@ -654,7 +654,7 @@ fn on_a_server_they_end_as_the_model_says_too() {
         loop {
             let history = next.fetch_add(1, Ordering::Relaxed);
             if history >= histories {
-                return seen;
+                return (seen, subject);
             }
             if history.is_multiple_of(100) {
                 println!("history {history} after {:.0?}", begun.elapsed());
@@ -667,10 +667,12 @@ fn on_a_server_they_end_as_the_model_says_too() {
             runtime().block_on(subject.empty());
         }
     };
-    let seen: BTreeSet<Expected> = std::thread::scope(|scope| {
+    // No keyspace is dropped before the last history has ended: nodes that have rounds of Paxos in it answer nobody for a while.
+    let played: Vec<(BTreeSet<Expected>, Cql)> = std::thread::scope(|scope| {
         let players: Vec<_> = (0..at_once).map(|_| scope.spawn(play_some)).collect();
-        players.into_iter().flat_map(|player| player.join().expect("it agrees with the model")).collect()
+        players.into_iter().map(|player| player.join().expect("it agrees with the model")).collect()
     });
+    let seen: BTreeSet<Expected> = played.iter().flat_map(|(seen, _)| seen.iter().copied()).collect();
     assert!(!long_tier() || ALL_KINDS.iter().all(|kind| seen.contains(kind)), "{seen:?}");
 }
 
