@@ -7,7 +7,7 @@ from cql import await_whole
 from servers import Cassandra, Kafka
 from world import LONG, World
 
-LIVE = {"kafka", "own_kafka", "cassandra", "own_cassandra", "cassandra3", "quorum", "world", "make_world"}
+LIVE = {"kafka", "own_kafka", "cassandra", "cassandra3", "quorum", "world", "make_world"}
 
 
 def pytest_collection_modifyitems(items):
@@ -41,13 +41,6 @@ def store(request):
     """What `make_world` keeps the keys in: one test for each kind of key store; `quorum` where a test asks for it."""
     server = {"file": None, "cql": "cassandra", "quorum": "quorum"}[request.param]
     return request.getfixturevalue(server) if server else None
-
-
-@pytest.fixture
-def own_cassandra():
-    """For tests that stop the server, or put files under it."""
-    with Cassandra(settings=Cassandra.PAXOS_V1) as server:
-        yield server
 
 
 def nodes_of_three(paxos: str) -> Cassandra:

@@ -38,14 +38,14 @@ def wrapped_of(world: World, customer: bytes) -> list[bytes]:
 
 def files_with(server: Cassandra, node: int, secrets: list[bytes]) -> dict[str, int]:
     """How many of them are in which of the node's folders: data of the keyspace, of Paxos, commit log, hints, all."""
-    folders = {}
-    for file in (server.folder / str(node)).rglob("*"):
+    folders, root = {}, server.folder / str(node)
+    for file in root.rglob("*"):
         if file.is_file():
             content = file.read_bytes()
             for secret in secrets:
                 # A server compresses by blocks: random bytes stay as they are, but a block may end within them.
                 if secret[:24] in content or secret[-24:] in content:
-                    where = file.relative_to(server.folder / str(node)).parts
+                    where = file.relative_to(root).parts
                     name = next((part for part in where if part.startswith(("key-", "paxos-", "commitlog"))), "elsewhere")
                     folders[name.split("-")[0]] = folders.get(name.split("-")[0], 0) + 1
     return folders

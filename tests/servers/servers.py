@@ -23,6 +23,7 @@ STEADY_JVM = ["java", "-XX:+UseParallelGC", "-Xshare:auto"]
 class _Servers:
     """What both kinds share: a folder per node, start, readiness by a log line, faults, stop."""
 
+    HEAP = "512m"
     kind: str
     ready_line: str
     ready_seconds: float
@@ -121,9 +122,9 @@ class Kafka(_Servers):
     ready_seconds = 60
     CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 
-    def __init__(self, nodes: int = 1, heap: str = "512m", settings: dict[str, str] | None = None):
+    def __init__(self, nodes: int = 1, settings: dict[str, str] | None = None):
         self.settings = settings or {}
-        super().__init__(nodes, heap)
+        super().__init__(nodes, self.HEAP)
 
     def configure(self):
         ports = free_ports(2 * len(self.nodes))
@@ -212,7 +213,6 @@ class Cassandra(_Servers):
     def __init__(
         self,
         nodes: int = 1,
-        heap: str = "512m",
         settings: dict[str, str] | None = None,
         disk_mb: int | None = None,
         steady: bool = False,
@@ -224,7 +224,7 @@ class Cassandra(_Servers):
         self.settings = settings or {}
         self.disk_mb = disk_mb
         self._disks: list[Path] = []
-        super().__init__(nodes, "2g" if steady else heap)
+        super().__init__(nodes, "2g" if steady else self.HEAP)
 
     @property
     def user(self) -> tuple[str, str] | None:
