@@ -650,7 +650,9 @@ fn on_a_server_they_end_as_the_model_says_too() {
     };
     let (seed, next, begun) = (seed(), AtomicU64::new(0), Instant::now());
     let play_some = || {
-        let (subject, mut seen) = (runtime().block_on(Cql::fleeting()), BTreeSet::new());
+        let (runtime, mut seen) = (runtime(), BTreeSet::new());
+        let subject = runtime.block_on(Cql::fleeting());
+        let raw = runtime.block_on(subject.raw());
         loop {
             let history = next.fetch_add(1, Ordering::Relaxed);
             if history >= histories {
@@ -664,7 +666,7 @@ fn on_a_server_they_end_as_the_model_says_too() {
                 next.store(histories, Ordering::Relaxed);
                 panic!("{why}")
             }));
-            runtime().block_on(subject.empty());
+            runtime.block_on(subject.empty(&raw));
         }
     };
     // No keyspace is dropped before the last history has ended: nodes that have rounds of Paxos in it answer nobody for a while.

@@ -3,6 +3,9 @@
 The command finds the contact points in HOURSEAL_TEST_CQL. Settings go into cassandra.yaml; `defaults` stands for what
 Cassandra 5 does when nobody configures it: Paxos v1, and no TTL beyond 2038 (then HOURSEAL_TEST_CQL_ENDS says so).
 `steady` is for figures: all of Java's compilers and a heap of 2 GiB.
+
+Thousands of histories empty their tables thousands of times. _JAVA_OPTIONS="-Xmx4g -Dcassandra.unsafesystem=true" has nothing
+flushed at each time; a new cluster each 3,000 or so, or it is busy with the Paxos rounds of tables that are gone.
 """
 
 import os
