@@ -11,6 +11,7 @@ from cql import await_whole
 from metrics import Metrics, total
 from oracle.compare import Findings
 from oracle.events import job_events
+from servers import ERROR
 from test_4_outages import assignment, settled
 from world import LONG, QUICK_SESSION, World, seeded
 
@@ -187,6 +188,28 @@ def test_two_nodes_of_three_that_are_away_change_no_assignment_and_lose_nothing(
     assert assignment(world) == before
     tell(fleet.counted())
     fleet.stop()
+    assert_one_dek_per_slot(world, world.findings())
+
+
+def test_a_node_that_has_not_heard_of_the_keyspace_is_waited_for(kafka, cassandra3, make_world):
+    """`store init` meets two nodes; to the third, which a worker meets too, the keyspace comes later."""
+    for deaf in ("disablebinary", "disablegossip"):
+        cassandra3.tool(deaf, node=3)
+    try:
+        world = make_world(kafka, store=cassandra3)
+        cassandra3.tool("enablebinary", node=3)
+        assert b"does not exist" in cassandra3.query(f"USE {world.store.name}", node=3, answer=ERROR)
+        world.feed_some(job_events(seeded()), 100)
+        worker = world.worker(ready=False)
+        told = world.cli("store", "check", code=78)  # takes longer than the worker's first attempt
+        assert worker.alive, worker.tail()
+        assert "the nodes do not agree" in told
+    finally:
+        for whole in ("enablebinary", "enablegossip"):
+            cassandra3.tool(whole, node=3)
+    worker.await_ready(60)
+    world.await_drained()
+    worker.stop()
     assert_one_dek_per_slot(world, world.findings())
 
 

@@ -19,6 +19,9 @@ LIB = Path(__file__).resolve().parent.parent / ".cache" / "lib"
 JVM = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 STEADY_JVM = ["java", "-XX:+UseParallelGC", "-Xshare:auto"]
 
+# Opcodes of the CQL native protocol.
+ERROR, STARTUP, READY, OPTIONS, SUPPORTED, QUERY, RESULT = 0x00, 0x01, 0x02, 0x05, 0x06, 0x07, 0x08
+
 
 class _Servers:
     """What both kinds share: a folder per node, start, readiness by a log line, faults, stop."""
@@ -256,6 +259,8 @@ class Cassandra(_Servers):
             # no waiting for peers that cannot come: all nodes are seeds and their tokens are fixed
             "ring_delay_ms": 1000,
             "skip_wait_for_gossip_to_settle": 0,
+            # how long one that missed a change of the schema waits until it asks for it (60 s)
+            "migration_delay_ms": 1000,
             "superuser_setup_delay_ms": 0,
             "shutdown_announce_in_ms": 0,
         }
@@ -269,6 +274,8 @@ class Cassandra(_Servers):
     def settle(self):
         for node in self.nodes:
             wait_until(lambda node=node: self._sees_its_peers(node), 30, f"node {node} sees its peers")
+        for node in self.nodes if len(self.nodes) > 1 else ():
+            wait_until(lambda node=node: self._tells_its_peers(node), 30, f"node {node} tells clients of its peers")
         if self.user:
             made = "Created default superuser role"
             wait_until(lambda: any(made in self.log(node) for node in self.nodes), 60, "the superuser is there")
@@ -281,6 +288,11 @@ class Cassandra(_Servers):
         others = [address for other, address in self.addresses.items() if other != node]
         return all(f"{address}:{self._storage_port} is now UP" in self.log(node) for address in others)
 
+    def _tells_its_peers(self, node: int) -> bool:
+        """Up to 3 s later than it sees them: till then a client of this node does not know all nodes."""
+        peers = self.query("SELECT count(tokens) FROM system.peers", node)
+        return int.from_bytes(peers[-8:]) == len(self.nodes) - 1
+
     def tool(self, *arguments, node: int = 1) -> str:
         """Runs nodetool against `node` and returns what it printed."""
         logback = f"-Dlogback.configurationFile={self.folder}/{node}/logback.xml"
@@ -288,15 +300,15 @@ class Cassandra(_Servers):
         main = ["org.apache.cassandra.tools.NodeTool", "-p", str(self._jmx_port[node])]
         return _run([*JVM, "-Xmx128m", *options, "-cp", self.classpath, *main, *arguments], check=True)
 
-    def query(self, cql: str, node: int = 1) -> bytes:
-        """Runs one CQL statement over native protocol v4 and returns the body of the RESULT frame."""
+    def query(self, cql: str, node: int = 1, answer: int = RESULT) -> bytes:
+        """Runs one CQL statement over native protocol v4 and returns the body of the answer, a RESULT or ERROR frame."""
         with socket.create_connection((self.addresses[node], self.port), timeout=10) as connection:
             stream = connection.makefile("rwb")
             assert _call(stream, OPTIONS, b"")[0] == SUPPORTED
             assert _call(stream, STARTUP, b"\x00\x01" + _text("CQL_VERSION") + _text("3.0.0"))[0] == READY
             statement = cql.encode()
             opcode, body = _call(stream, QUERY, struct.pack(">I", len(statement)) + statement + b"\x00\x01\x00")
-        assert opcode == RESULT, body
+        assert opcode == answer, body
         return body
 
     @property
@@ -345,9 +357,6 @@ LOGBACK = """<configuration>
   <root level="INFO"><appender-ref ref="S"/></root>
 </configuration>
 """
-
-# Opcodes of the CQL native protocol.
-STARTUP, READY, OPTIONS, SUPPORTED, QUERY, RESULT = 0x01, 0x02, 0x05, 0x06, 0x07, 0x08
 
 
 def _call(stream, opcode: int, body: bytes) -> tuple[int, bytes]:

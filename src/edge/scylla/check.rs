@@ -7,7 +7,8 @@ use scylla::response::query_result::QueryResult;
 use scylla::statement::unprepared::Statement;
 
 use super::cells::{Cells, cells};
-use super::open::ScyllaOptions;
+use super::open::{ScyllaOptions, enter, refresh};
+use super::schema::agree_soon;
 use super::session::{Profiles, at_node};
 use super::{ScyllaStore, fault};
 use crate::keys::StoreError;
@@ -148,13 +149,14 @@ pub async fn check(options: &ScyllaOptions) -> Result<Vec<Finding>, StoreError> 
     let server = Server::ask(&session).await?;
     let mut findings = vec![server.finding(), data_centre(options, &server)];
     findings.push(clocks(&session, options).await);
+    findings.push(schema(&session).await?);
     let Some(keyspace) = keyspace(&session, options) else {
         let text = format!("there is no keyspace {}: `hourseal store init` creates it", options.keyspace);
         findings.push(Finding::new("keyspace", Grade::Wrong, text));
         return Ok(findings);
     };
     findings.push(keyspace);
-    if let Err(error) = session.use_keyspace(&options.keyspace, false).await {
+    if let Err(error) = enter(&session, &options.keyspace).await {
         findings.push(Finding::new("keyspace", Grade::Wrong, error.to_string()));
         return Ok(findings);
     }
@@ -178,6 +180,18 @@ fn data_centre(options: &ScyllaOptions, server: &Server) -> Finding {
         }
         Some(_) | None => Finding::new("data centre", Grade::Ok, known),
     }
+}
+
+/// Whether it is the same on every node; what is looked at from here on is as new as the answer.
+async fn schema(session: &Session) -> Result<Finding, StoreError> {
+    let agreed = agree_soon(session).await;
+    refresh(session).await?;
+    Ok(if agreed {
+        Finding::new("schema", Grade::Ok, "the nodes agree on it")
+    } else {
+        let text = "the nodes do not agree on it: they are being upgraded, or one has not heard of a change";
+        Finding::new("schema", Grade::Note, text)
+    })
 }
 
 /// Replicas per data centre, as the schema says.

@@ -1,6 +1,8 @@
 //! What the driver's errors mean to callers: wait, let a person look, or find out what happened.
 
-use scylla::errors::{DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError};
+use scylla::errors::{
+    DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError, UseKeyspaceError,
+};
 
 use crate::keys::StoreError;
 
@@ -77,6 +79,21 @@ impl From<PrepareError> for StoreError {
                 Self::Unusable(format!("{kind}: {text}"))
             }
             _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<UseKeyspaceError> for StoreError {
+    fn from(error: UseKeyspaceError) -> Self {
+        match &error {
+            UseKeyspaceError::RequestTimeout(_) => Self::Unavailable(error.to_string()),
+            UseKeyspaceError::RequestError(RequestAttemptError::DbError(kind, _)) if needs_a_person(kind) => {
+                Self::Unusable(format!(
+                    "the keyspace cannot be used ({error}): `hourseal store init` creates it"
+                ))
+            }
+            UseKeyspaceError::RequestError(_) => Self::Unavailable(error.to_string()),
+            _ => Self::Unusable(error.to_string()),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::check::Server;
 use super::fault::malformed;
 use super::lifetime::Lifetimes;
 use super::recent::Recent;
-use super::schema::{SCHEMA_VERSION, check_version, define, migrate};
+use super::schema::{SCHEMA_VERSION, agree, agree_soon, check_version, define, migrate};
 use super::session::{Profiles, SessionOptions};
 use super::statements::{META, Statements};
 use crate::envelope::random;
@@ -43,7 +43,7 @@ pub struct ScyllaOptions {
 }
 
 /// Settings of the `meta` table, by name.
-struct Settings(HashMap<String, Zeroizing<Vec<u8>>>);
+pub(super) struct Settings(HashMap<String, Zeroizing<Vec<u8>>>);
 
 /// Creates what is missing, in order: keyspace, tables, identity; answers what was done, line by line. Nothing that is there
 /// is changed, and it may be executed again at any time, also by several at once.
@@ -54,13 +54,14 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
     let (session, profiles) = options.session.connect().await?;
     let server = Server::ask(&session).await?;
     let mut done = Vec::new();
+    agree(&session).await?;
+    refresh(&session).await?;
     if session.get_cluster_state().get_keyspace(&options.keyspace).is_none() {
         let create = server.create_keyspace(&options.keyspace, options.replication)?;
         define(&session, &create).await?;
         done.push(format!("keyspace {} created: {create}", options.keyspace));
     }
-    session.use_keyspace(&options.keyspace, false).await.map_err(no_keyspace)?;
-    let version = match Settings::read(&session).await? {
+    let version = match enter(&session, &options.keyspace).await? {
         Some(settings) => settings.number("schema_version")?,
         None => 0,
     };
@@ -68,7 +69,7 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
         check_version(version)?;
     }
     migrate(&session, version).await?;
-    session.await_schema_agreement().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    agree(&session).await?;
     if version < SCHEMA_VERSION {
         done.push(format!("schema brought from version {version} to {SCHEMA_VERSION}"));
     }
@@ -78,6 +79,21 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
     // Whoever was first: the vault must be this one.
     ScyllaStore::over(session, &profiles, options.clone()).await?;
     Ok(done)
+}
+
+/// Enters the keyspace, and reads what a store there says of itself; `None` where none was ever created. Asked just after a
+/// store was created, a node may not have heard of it: only where the nodes agree on the schema is missing what one lacks.
+pub(super) async fn enter(session: &Session, keyspace: &str) -> Result<Option<Settings>, StoreError> {
+    let agreed = agree_soon(session).await;
+    let found = match session.use_keyspace(keyspace, false).await {
+        Ok(()) => Settings::read(session).await,
+        Err(error) => Err(error.into()),
+    };
+    match found {
+        Ok(None) if !agreed => Err(not_agreed("one has no key store")),
+        Err(StoreError::Unusable(why)) if !agreed => Err(not_agreed(&why)),
+        found => found,
+    }
 }
 
 /// Draws the store's identity unless it has one; true when it was drawn here.
@@ -127,7 +143,6 @@ impl ScyllaStore {
     /// missing rights; [`StoreError::Unavailable`] when the cluster does not answer.
     pub async fn open(options: ScyllaOptions) -> Result<Self, StoreError> {
         let (session, profiles) = options.session.connect().await?;
-        session.use_keyspace(&options.keyspace, false).await.map_err(no_keyspace)?;
         Self::over(session, &profiles, options).await
     }
 
@@ -136,7 +151,8 @@ impl ScyllaStore {
         profiles: &Profiles,
         options: ScyllaOptions,
     ) -> Result<Self, StoreError> {
-        let settings = Settings::read(&session).await?.ok_or_else(|| nothing_here(&options.keyspace))?;
+        let settings =
+            enter(&session, &options.keyspace).await?.ok_or_else(|| nothing_here(&options.keyspace))?;
         check_version(settings.number("schema_version")?)?;
         let vault = VaultId(settings.id("vault_id")?);
         if vault != options.vault {
@@ -201,7 +217,7 @@ impl Settings {
 
     async fn ask(session: &Session, read: Statement) -> Result<Option<Self>, StoreError> {
         let keyspace = session.get_keyspace().ok_or_else(|| malformed("keyspace"))?;
-        session.refresh_metadata().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        refresh(session).await?;
         let state = session.get_cluster_state();
         if !state.get_keyspace(keyspace.as_str()).is_some_and(|it| it.tables.contains_key("meta")) {
             return Ok(None);
@@ -241,6 +257,11 @@ fn nothing_here(keyspace: &str) -> StoreError {
     ))
 }
 
-fn no_keyspace(error: scylla::errors::UseKeyspaceError) -> StoreError {
-    StoreError::Unusable(format!("the keyspace cannot be used ({error}): `hourseal store init` creates it"))
+fn not_agreed(why: &str) -> StoreError {
+    StoreError::Unavailable(format!("the nodes do not agree on the schema yet ({why})"))
+}
+
+/// Reads the schema anew.
+pub(super) async fn refresh(session: &Session) -> Result<(), StoreError> {
+    session.refresh_metadata().await.map_err(|error| StoreError::Unavailable(error.to_string()))
 }

@@ -32,6 +32,20 @@ pub(super) async fn define(session: &Session, text: &str) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Waits until all nodes that can be reached have the same schema: a change takes a moment to be everywhere.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] where they have not in half a minute.
+pub(super) async fn agree(session: &Session) -> Result<(), StoreError> {
+    let agreed = session.await_schema_agreement().await;
+    agreed.map(drop).map_err(|error| StoreError::Unavailable(error.to_string()))
+}
+
+/// As [`agree`], for 5 seconds: nodes that are being upgraded do not agree for hours, and work all the same.
+pub(super) async fn agree_soon(session: &Session) -> bool {
+    matches!(tokio::time::timeout(Duration::from_secs(5), agree(session)).await, Ok(Ok(())))
+}
+
 /// # Errors
 /// [`StoreError::Unusable`] for a version other than this program's, saying which of the two is to be changed.
 pub(super) fn check_version(found: u32) -> Result<(), StoreError> {
