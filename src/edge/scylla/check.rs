@@ -7,8 +7,8 @@ use scylla::response::query_result::QueryResult;
 use scylla::statement::unprepared::Statement;
 
 use super::cells::{Cells, cells};
-use super::open::{ScyllaOptions, enter, refresh};
-use super::schema::agree_soon;
+use super::open::{ScyllaOptions, enter};
+use super::schema::{agree_soon, refresh};
 use super::session::{Profiles, at_node};
 use super::{ScyllaStore, fault};
 use crate::keys::StoreError;

@@ -126,3 +126,29 @@ fn needs_a_person(error: &DbError) -> bool {
 pub(super) fn malformed(what: &str) -> StoreError {
     StoreError::Unusable(format!("malformed {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_keyspace_is_missing_only_where_a_node_says_so() {
+        let said = RequestAttemptError::DbError(DbError::Invalid, "Keyspace 'k' does not exist".to_owned());
+        let missing = StoreError::from(UseKeyspaceError::RequestError(said)).to_string();
+        assert!(
+            missing.contains("'k' does not exist") && missing.contains("`hourseal store init`"),
+            "{missing}"
+        );
+        let busy = RequestAttemptError::DbError(DbError::Overloaded, String::new());
+        let silent = [
+            UseKeyspaceError::RequestTimeout(Duration::from_secs(3)),
+            UseKeyspaceError::RequestError(busy),
+            UseKeyspaceError::RequestError(RequestAttemptError::UnableToAllocStreamId),
+        ];
+        for error in silent {
+            assert!(matches!(StoreError::from(error), StoreError::Unavailable(_)));
+        }
+    }
+}

@@ -15,7 +15,7 @@ use super::check::Server;
 use super::fault::malformed;
 use super::lifetime::Lifetimes;
 use super::recent::Recent;
-use super::schema::{SCHEMA_VERSION, agree, agree_soon, check_version, define, migrate};
+use super::schema::{SCHEMA_VERSION, agree, agree_soon, check_version, define, migrate, refresh};
 use super::session::{Profiles, SessionOptions};
 use super::statements::{META, Statements};
 use crate::envelope::random;
@@ -259,9 +259,4 @@ fn nothing_here(keyspace: &str) -> StoreError {
 
 fn not_agreed(why: &str) -> StoreError {
     StoreError::Unavailable(format!("the nodes do not agree on the schema yet ({why})"))
-}
-
-/// Reads the schema anew.
-pub(super) async fn refresh(session: &Session) -> Result<(), StoreError> {
-    session.refresh_metadata().await.map_err(|error| StoreError::Unavailable(error.to_string()))
 }

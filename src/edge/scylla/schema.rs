@@ -46,6 +46,11 @@ pub(super) async fn agree_soon(session: &Session) -> bool {
     matches!(tokio::time::timeout(Duration::from_secs(5), agree(session)).await, Ok(Ok(())))
 }
 
+/// Has the driver read the schema anew.
+pub(super) async fn refresh(session: &Session) -> Result<(), StoreError> {
+    session.refresh_metadata().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+}
+
 /// # Errors
 /// [`StoreError::Unusable`] for a version other than this program's, saying which of the two is to be changed.
 pub(super) fn check_version(found: u32) -> Result<(), StoreError> {

@@ -103,6 +103,7 @@ async fn check_finds_nothing_wrong_with_a_store_that_works() {
         "server",
         "data centre",
         "clocks",
+        "schema",
         "keyspace",
         "lifetimes",
         "transaction",
