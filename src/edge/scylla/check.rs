@@ -145,7 +145,7 @@ impl Server {
 /// # Errors
 /// [`StoreError`] only where not even a connection comes about; all else is a finding.
 pub async fn check(options: &ScyllaOptions) -> Result<Vec<Finding>, StoreError> {
-    let (session, profiles) = options.session.connect().await?;
+    let (session, profiles) = options.session.connect(&options.keyspace).await?;
     let server = Server::ask(&session).await?;
     let mut findings = vec![server.finding(), data_centre(options, &server)];
     findings.push(clocks(&session, options).await);

@@ -51,7 +51,7 @@ pub(super) struct Settings(HashMap<String, Zeroizing<Vec<u8>>>);
 /// # Errors
 /// [`StoreError::Unusable`] for a server, a keyspace or a store that does not fit.
 pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
-    let (session, profiles) = options.session.connect().await?;
+    let (session, profiles) = options.session.connect(&options.keyspace).await?;
     let server = Server::ask(&session).await?;
     let mut done = Vec::new();
     agree(&session).await?;
@@ -142,7 +142,7 @@ impl ScyllaStore {
     /// [`StoreError::Unusable`] for a keyspace without a store, another schema version, another vault (both ids are named) or
     /// missing rights; [`StoreError::Unavailable`] when the cluster does not answer.
     pub async fn open(options: ScyllaOptions) -> Result<Self, StoreError> {
-        let (session, profiles) = options.session.connect().await?;
+        let (session, profiles) = options.session.connect(&options.keyspace).await?;
         Self::over(session, &profiles, options).await
     }
 

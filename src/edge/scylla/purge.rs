@@ -97,7 +97,7 @@ pub fn purge_plan(keyspace: &str) -> [String; 6] {
 /// # Errors
 /// [`StoreError`] only where not even a connection comes about; what a node does not answer is not known.
 pub async fn copies(options: &ScyllaOptions) -> Result<Vec<NodeCopies>, StoreError> {
-    let (session, _) = options.session.connect().await?;
+    let (session, _) = options.session.connect(&options.keyspace).await?;
     let state = session.get_cluster_state();
     let mut nodes = Vec::new();
     for node in state.get_nodes_info() {

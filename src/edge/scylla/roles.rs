@@ -42,7 +42,7 @@ fn statements(keyspace: &str) -> Vec<String> {
 /// # Errors
 /// [`StoreError::Unusable`] where the cluster has no authorizer, or this user may not create roles.
 pub async fn create_roles(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
-    let (session, _) = options.session.connect().await?;
+    let (session, _) = options.session.connect(&options.keyspace).await?;
     let statements = statements(&options.keyspace);
     for statement in &statements {
         define(&session, statement).await?;

@@ -62,11 +62,11 @@ pub(super) struct Profiles {
 }
 
 impl SessionOptions {
-    /// Connects.
+    /// Connects, and learns the schema of `keyspace` alone: a shared cluster may have thousands of tables.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when no contact point answers, [`StoreError::Unusable`] for wrong files or credentials.
-    pub(super) async fn connect(&self) -> Result<(Session, Profiles), StoreError> {
+    pub(super) async fn connect(&self, keyspace: &str) -> Result<(Session, Profiles), StoreError> {
         let profiles = self.profiles();
         let mut builder = SessionBuilder::new()
             .known_nodes(&self.contact_points)
@@ -77,6 +77,7 @@ impl SessionOptions {
             .pool_size(PoolSize::PerHost(std::num::NonZeroUsize::new(2).expect("not zero")))
             .schema_agreement_timeout(Duration::from_secs(30))
             .schema_agreement_interval(Duration::from_millis(20))
+            .keyspaces_to_fetch([keyspace])
             .refresh_metadata_on_auto_schema_agreement(false)
             .driver_config_reporting(false);
         if let Some(credentials) = &self.credentials {
