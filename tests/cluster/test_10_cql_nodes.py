@@ -201,7 +201,7 @@ def test_a_node_that_has_not_heard_of_the_keyspace_is_waited_for(kafka, cassandr
         assert b"does not exist" in cassandra3.query(f"USE {world.store.name}", node=3, answer=ERROR)
         world.feed_some(job_events(seeded()), 100)
         worker = world.worker(ready=False)
-        told = world.cli("store", "check", code=78)  # takes longer than the worker's first attempt
+        told = world.cli("store", "check", code=78)  # takes five seconds
         assert worker.alive, worker.tail()
         assert "the nodes do not agree" in told
     finally:

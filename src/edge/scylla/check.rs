@@ -7,7 +7,7 @@ use scylla::response::query_result::QueryResult;
 use scylla::statement::unprepared::Statement;
 
 use super::cells::{Cells, cells};
-use super::open::{ScyllaOptions, enter};
+use super::open::{ScyllaOptions, Settings, enter};
 use super::schema::{agree_soon, refresh};
 use super::session::{Profiles, at_node};
 use super::{ScyllaStore, fault};
@@ -149,21 +149,26 @@ pub async fn check(options: &ScyllaOptions) -> Result<Vec<Finding>, StoreError> 
     let server = Server::ask(&session).await?;
     let mut findings = vec![server.finding(), data_centre(options, &server)];
     findings.push(clocks(&session, options).await);
-    findings.push(schema(&session).await?);
+    let agreed = agree_soon(&session).await;
+    findings.push(schema(agreed));
+    refresh(&session).await?;
     let Some(keyspace) = keyspace(&session, options) else {
         let text = format!("there is no keyspace {}: `hourseal store init` creates it", options.keyspace);
         findings.push(Finding::new("keyspace", Grade::Wrong, text));
         return Ok(findings);
     };
     findings.push(keyspace);
-    if let Err(error) = enter(&session, &options.keyspace).await {
-        findings.push(Finding::new("keyspace", Grade::Wrong, error.to_string()));
-        return Ok(findings);
-    }
+    let found = match enter(&session, &options.keyspace, agreed).await {
+        Ok(found) => found,
+        Err(error) => {
+            findings.push(Finding::new("keyspace", Grade::Wrong, error.to_string()));
+            return Ok(findings);
+        }
+    };
     findings.push(lifetimes(&session, options).await);
     findings.push(transaction(&session, &profiles).await);
     findings.push(conditional_batch(&session, &profiles).await);
-    findings.push(store(session, &profiles, options).await);
+    findings.push(store(session, &profiles, options, found).await);
     Ok(findings)
 }
 
@@ -182,16 +187,12 @@ fn data_centre(options: &ScyllaOptions, server: &Server) -> Finding {
     }
 }
 
-/// Whether it is the same on every node; what is looked at from here on is as new as the answer.
-async fn schema(session: &Session) -> Result<Finding, StoreError> {
-    let agreed = agree_soon(session).await;
-    refresh(session).await?;
-    Ok(if agreed {
-        Finding::new("schema", Grade::Ok, "the nodes agree on it")
-    } else {
-        let text = "the nodes do not agree on it: they are being upgraded, or one has not heard of a change";
-        Finding::new("schema", Grade::Note, text)
-    })
+fn schema(agreed: bool) -> Finding {
+    if agreed {
+        return Finding::new("schema", Grade::Ok, "the nodes agree on it");
+    }
+    let text = "the nodes do not agree on it: they are being upgraded, or one has not heard of a change";
+    Finding::new("schema", Grade::Note, text)
 }
 
 /// Replicas per data centre, as the schema says.
@@ -336,8 +337,13 @@ async fn conditional(session: &Session, profiles: &Profiles, text: &str) -> Resu
 }
 
 /// Identity, version, vault and rights.
-async fn store(session: Session, profiles: &Profiles, options: &ScyllaOptions) -> Finding {
-    match ScyllaStore::over(session, profiles, options.clone()).await {
+async fn store(
+    session: Session,
+    profiles: &Profiles,
+    options: &ScyllaOptions,
+    found: Option<Settings>,
+) -> Finding {
+    match ScyllaStore::over(session, profiles, options.clone(), found).await {
         Ok(store) => match store.read_meta().await {
             Ok(meta) => {
                 let text =

@@ -61,7 +61,7 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
         define(&session, &create).await?;
         done.push(format!("keyspace {} created: {create}", options.keyspace));
     }
-    let version = match enter(&session, &options.keyspace).await? {
+    let version = match enter(&session, &options.keyspace, true).await? {
         Some(settings) => settings.number("schema_version")?,
         None => 0,
     };
@@ -77,14 +77,18 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
         done.push("identity drawn".to_owned());
     }
     // Whoever was first: the vault must be this one.
-    ScyllaStore::over(session, &profiles, options.clone()).await?;
+    let found = Settings::read(&session).await?;
+    ScyllaStore::over(session, &profiles, options.clone(), found).await?;
     Ok(done)
 }
 
 /// Enters the keyspace, and reads what a store there says of itself; `None` where none was ever created. Asked just after a
-/// store was created, a node may not have heard of it: only where the nodes agree on the schema is missing what one lacks.
-pub(super) async fn enter(session: &Session, keyspace: &str) -> Result<Option<Settings>, StoreError> {
-    let agreed = agree_soon(session).await;
+/// store was created, a node may not have heard of it: what one lacks is missing only if the nodes had `agreed` before.
+pub(super) async fn enter(
+    session: &Session,
+    keyspace: &str,
+    agreed: bool,
+) -> Result<Option<Settings>, StoreError> {
     let found = match session.use_keyspace(keyspace, false).await {
         Ok(()) => Settings::read(session).await,
         Err(error) => Err(error.into()),
@@ -143,16 +147,18 @@ impl ScyllaStore {
     /// missing rights; [`StoreError::Unavailable`] when the cluster does not answer.
     pub async fn open(options: ScyllaOptions) -> Result<Self, StoreError> {
         let (session, profiles) = options.session.connect(&options.keyspace).await?;
-        Self::over(session, &profiles, options).await
+        let agreed = agree_soon(&session).await;
+        let found = enter(&session, &options.keyspace, agreed).await?;
+        Self::over(session, &profiles, options, found).await
     }
 
     pub(super) async fn over(
         session: Session,
         profiles: &Profiles,
         options: ScyllaOptions,
+        found: Option<Settings>,
     ) -> Result<Self, StoreError> {
-        let settings =
-            enter(&session, &options.keyspace).await?.ok_or_else(|| nothing_here(&options.keyspace))?;
+        let settings = found.ok_or_else(|| nothing_here(&options.keyspace))?;
         check_version(settings.number("schema_version")?)?;
         let vault = VaultId(settings.id("vault_id")?);
         if vault != options.vault {
