@@ -1,0 +1,42 @@
+//! What was looked at, and how bad it is.
+
+/// How bad a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Grade {
+    Ok,
+    /// It works, and somebody should know.
+    Note,
+    /// It does not fit.
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    pub what: &'static str,
+    pub grade: Grade,
+    pub text: String,
+}
+
+impl Finding {
+    pub(super) fn new(what: &'static str, grade: Grade, text: impl Into<String>) -> Self {
+        Self { what, grade, text: text.into() }
+    }
+}
+
+/// The worst of all.
+pub fn grade_of(findings: &[Finding]) -> Grade {
+    findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_is_the_grade_of_all() {
+        assert_eq!(grade_of(&[]), Grade::Ok);
+        let findings = [Finding::new("a", Grade::Note, ""), Finding::new("b", Grade::Wrong, "")];
+        assert_eq!(grade_of(&findings), Grade::Wrong);
+    }
+}
