@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::sha_256;
-use super::execute::{Desk, Trouble, lease_after, time};
+use super::desk::{Desk, Trouble, lease_after, time};
 use super::{Call, DISKS, Deed, Outcome, Receipt};
 use crate::keys::{
     DueHour, HoldId, HourRow, KekRow, KekState, Keks, KeyRow, KeyState, KeyStore, Meta, StoreError, Stored,

@@ -7,10 +7,12 @@
 //! [`Following`] tells every process.
 
 mod assumption;
+mod batch;
 mod call;
 mod command;
 mod current;
 mod decide;
+mod desk;
 mod destroy;
 mod dsse;
 mod ended;
@@ -20,8 +22,10 @@ mod follower;
 pub mod log;
 mod marks;
 mod receipt;
+mod request;
 mod restore;
 mod retain;
+mod ruling;
 mod scrub;
 mod signing;
 mod step;
@@ -32,21 +36,22 @@ mod trust;
 mod verdict;
 
 pub use assumption::{Assumption, DISKS, STORE_COPIES, VAULT_FILES, assumption};
+pub use batch::Tally;
 pub use call::{Call, Wants};
 pub use command::{Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified};
 pub use current::{NotCurrent, ensure_current};
 pub use decide::{Asks, Facts, HoldIs, Window, decide};
+pub use desk::Trouble;
 pub use destroy::Survey;
 pub use dsse::{Signature, pae, to_envelope};
 pub use ended::{EndedKek, KekFate, ended_keks, fate};
-pub use execute::Trouble;
 pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord, patiently};
 pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
 pub use retain::SETTLES_IN;
 pub use scrub::{Committed, scrub_ends};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
-pub use step::{Executor, ExecutorParts, Observer, Tally};
+pub use step::{Executor, ExecutorParts, Observer};
 pub use sweep::{NotSwept, Pending, PendingHour, SWEEP_HOURS, SWEPT_HEADER, SweptBatch, SweptHour, pending};
 pub use trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
 pub use verdict::{Ruling, Verdict, Why};

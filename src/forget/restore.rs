@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::desk::{Trouble, time};
 use super::destroy::{Target, destroy, survey};
-use super::execute::{Trouble, time};
 use super::retain::{Change, restore_change};
 use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour, marks};
 use crate::keys::{Hold, KekState, KekVault, KeyRow, KeyState, KeyStore, Meta, Placed};

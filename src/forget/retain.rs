@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::execute::{Desk, Trouble, time};
+use super::desk::{Desk, Trouble, time};
 use super::marks;
 use crate::keys::{HourRow, KekVault, Keks, KeyStore, KeysError, Ring, Terms, rewrap};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Retention, Token};

@@ -1,6 +1,6 @@
 //! The executor: a [`Step`] over the control topic that carries out its commands, in their order.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::execute::{Answer, CallRequest, Desk, Job, Request, Trouble, execute};
+use super::batch::{Batch, Tally};
+use super::desk::{Desk, Trouble};
+use super::execute::{Answer, execute};
+use super::request::{CallRequest, Job};
 use super::retain::Changes;
-use super::{
-    Call, Deed, NotACommand, Outcome, Receipt, ReceiptBytes, ReceiptRecord, TrustSource, Unverified, Wants,
-};
+use super::{Call, Receipt, ReceiptBytes, ReceiptRecord, TrustSource, Wants};
 use crate::keys::{KekVault, KeyStore};
 use crate::model::Clock;
 use crate::stream::{
@@ -49,29 +50,6 @@ pub trait Observer: Send {
     fn note(&mut self, event: &Event<'_>, tally: &Tally);
 }
 
-/// What a batch came to.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Tally {
-    /// Commands and sweeps that ended with a receipt, by what they are.
-    pub receipts: BTreeMap<(&'static str, Outcome), u64>,
-    /// Records that are no command.
-    pub unreadable: u64,
-    /// Commands that nobody who is trusted stands behind.
-    pub unverified: u64,
-    /// Copies of records that have their receipt already.
-    pub copies: u64,
-    /// Hours that sweeps have forgotten.
-    pub swept_hours: u64,
-    /// Calls that found nothing to do, by what they asked for.
-    pub idle: BTreeMap<&'static str, u64>,
-}
-
-impl Tally {
-    fn add(&mut self, receipt: &Receipt) {
-        *self.receipts.entry((receipt.deed.code(), receipt.outcome)).or_default() += 1;
-    }
-}
-
 /// Executes commands and sweeps. One process of a deployment does it: the owner of the control topic's partition.
 pub struct Executor {
     desk: Desk,
@@ -87,33 +65,6 @@ pub struct Executor {
     refused: HashSet<i64>,
     waiting: bool,
     retry: Duration,
-}
-
-/// The records of one transaction.
-#[derive(Default)]
-struct Batch {
-    /// In the order of the topic.
-    jobs: Vec<(i32, Job)>,
-    /// Of the first of them, in the same order.
-    answers: Vec<Answer>,
-    unreadable: u64,
-    /// Where the first of those stands, and what is wrong with it.
-    first_unreadable: Option<(i64, NotACommand)>,
-}
-
-impl Batch {
-    fn is_answered(&self) -> bool {
-        self.answers.len() == self.jobs.len()
-    }
-
-    /// Keeps each answer beside its job.
-    fn drop_partitions(&mut self, partitions: &[i32]) {
-        let stays: Vec<bool> =
-            self.jobs.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
-        let (mut of_job, mut of_answer) = (stays.iter(), stays.iter());
-        self.jobs.retain(|_| of_job.next() == Some(&true));
-        self.answers.retain(|_| of_answer.next() == Some(&true));
-    }
 }
 
 /// A task that executes the batch's open jobs. Dropping it abandons it: a redo obeys what it stored.
@@ -165,75 +116,11 @@ impl Executor {
         Run { task: task.abort_handle(), report }
     }
 
-    fn tally(&self) -> Tally {
-        let mut tally = Tally { unreadable: self.batch.unreadable, ..Tally::default() };
-        for answer in &self.batch.answers {
-            match answer {
-                Answer::Receipt(receipt) => tally.add(receipt),
-                Answer::Swept(sweep) => {
-                    tally.add(&sweep.receipt);
-                    tally.swept_hours += sweep.hours.len() as u64;
-                }
-                Answer::NothingDue(kind) => *tally.idle.entry(kind).or_default() += 1,
-                Answer::Copy => tally.copies += 1,
-                Answer::Unverified => tally.unverified += 1,
-            }
-        }
-        tally
-    }
-
-    fn log_receipts(&self) {
-        for answer in &self.batch.answers {
-            let (receipt, hours) = match answer {
-                Answer::Receipt(receipt) => (&**receipt, None),
-                Answer::Swept(sweep) => (&sweep.receipt, Some(sweep.hours.len())),
-                Answer::NothingDue(_) | Answer::Copy | Answer::Unverified => continue,
-            };
-            let (outcome, keys) = (receipt.outcome.code(), receipt.key_count);
-            if let Deed::DestroyKek { kek, evidence, held } = &receipt.deed {
-                info!(codes::KEK_DESTROYED, receipt = %receipt.id, %kek, evidence, held, "KEK destroyed, receipt published");
-                continue;
-            }
-            match hours {
-                None => {
-                    let why = receipt.why.map_or("", |why| why.code());
-                    info!(codes::RECEIPT_PUBLISHED, receipt = %receipt.id, outcome, why, keys, "receipt published");
-                }
-                Some(hours) => {
-                    info!(codes::SWEPT, receipt = %receipt.id, hours, keys, "due hours swept, receipt published");
-                }
-            }
-        }
-    }
-
-    /// One line per batch, however many they are: whoever may write here could fill the log.
-    fn log_the_rest(&self) {
-        if let Some((offset, why)) = self.batch.first_unreadable {
-            let records = self.batch.unreadable;
-            warn!(codes::COMMAND_UNREADABLE, records, offset, %why, "control records are no commands; the first of them");
-        }
-        let is_unverified = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Unverified);
-        let mut unverified = self
-            .batch
-            .jobs
-            .iter()
-            .zip(&self.batch.answers)
-            .filter(is_unverified)
-            .map(|((_, job), _)| job.offset());
-        if let Some(offset) = unverified.next() {
-            let commands = 1 + unverified.count();
-            warn!(
-                codes::COMMAND_UNVERIFIED,
-                commands, offset, "nobody who is trusted has signed them; the first of them"
-            );
-        }
-    }
-
     fn log(&mut self, event: &Event<'_>) {
         match event {
             Event::Committed { .. } => {
-                self.log_receipts();
-                self.log_the_rest();
+                self.batch.log_receipts();
+                self.batch.log_the_rest();
             }
             Event::Assigned(0) => info!(codes::EXECUTOR_ENDED, "another process executes commands"),
             Event::Assigned(_) => info!(codes::EXECUTOR_STARTED, "this process executes commands"),
@@ -263,16 +150,6 @@ impl Executor {
             }
         }
     }
-}
-
-/// What a record of the control topic asks for.
-fn job(input: &Input<'_>) -> Result<Job, NotACommand> {
-    let (offset, requested_at) = (input.offset, input.timestamp);
-    if let Some(call) = input.value.and_then(Call::parse) {
-        return Ok(Job::Call(CallRequest { offset, call, requested_at }));
-    }
-    let message = Unverified::new(input.value)?.parse()?;
-    Ok(Job::Command(Box::new(Request { offset, message, requested_at })))
 }
 
 async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
@@ -309,13 +186,7 @@ async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
 
 impl Step for Executor {
     fn admit(&mut self, input: &Input<'_>) -> Take {
-        match job(input) {
-            Ok(job) => self.batch.jobs.push((input.partition, job)),
-            Err(why) => {
-                self.batch.unreadable += 1;
-                self.batch.first_unreadable.get_or_insert((input.offset, why));
-            }
-        }
+        self.batch.admit(input);
         if self.batch.jobs.len() < MOST { Take::More } else { Take::Enough }
     }
 
@@ -381,7 +252,7 @@ impl Step for Executor {
 
     fn note(&mut self, event: Event<'_>) {
         self.log(&event);
-        self.observer.note(&event, &self.tally());
+        self.observer.note(&event, &self.batch.tally());
         if let Event::Committed { offsets, .. } = event {
             failpoint!("committed");
             self.refused.retain(|offset| offsets.iter().all(|next: &NextOffset| *offset >= next.offset));

@@ -15,7 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
-use super::execute::{Answer, CallRequest, Desk, Job, Request, Trouble, execute};
+use super::desk::{Desk, Trouble};
+use super::execute::{Answer, execute};
+use super::request::{CallRequest, Job, Request};
 use super::restore::{Restored, restore};
 use super::retain::Changes;
 use super::*;

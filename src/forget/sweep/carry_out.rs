@@ -2,7 +2,7 @@
 
 use super::ruling::SweepRuling;
 use super::{SweptBatch, SweptHour, pending};
-use crate::forget::execute::{Desk, Trouble, promises, time};
+use crate::forget::desk::{Desk, Trouble, promises, time};
 use crate::forget::{Call, Deed, Outcome, Receipt};
 use crate::keys::{DueHour, HourRow, Meta, Stored};
 use crate::model::{Due, KekId, Millis};

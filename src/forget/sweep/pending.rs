@@ -1,7 +1,7 @@
 //! What the clock has made due and nobody has forgotten: for the sweep, its metrics and its dry run.
 
 use super::SWEEP_HOURS;
-use crate::forget::execute::{Trouble, time};
+use crate::forget::desk::{Trouble, time};
 use crate::keys::{DueHour, Hold, KeyStore};
 use crate::model::{Clock, Due, Hour, Millis};
 
