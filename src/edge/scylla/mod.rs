@@ -8,6 +8,7 @@
 mod ask;
 mod cells;
 mod check;
+mod due;
 mod fault;
 mod finding;
 mod forget;

@@ -242,6 +242,10 @@ pub(super) fn kek_id(text: &str) -> Result<KekId, StoreError> {
     KekId::parse(text).ok_or_else(|| malformed("KEK id"))
 }
 
+pub(super) fn token(row: &Cells) -> Result<Token, StoreError> {
+    Ok(Token(row.bytes("token")?.ok_or_else(|| malformed("token"))?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::cells::{big, blob, flag, int, text, tiny};

@@ -125,7 +125,7 @@ pub(super) struct Statements {
     pub(super) customers_after: PreparedStatement,
     /// token, from day, to day
     pub(super) days: PreparedStatement,
-    /// due_day, shard, due, token, hour, until, limit
+    /// due_day, shard, due, token, hour, due, token, hour, limit
     pub(super) due: PreparedStatement,
     pub(super) states: PreparedStatement,
 }
@@ -331,7 +331,7 @@ impl Statements {
             due: press
                 .plain(
                     "SELECT due, \"token\", hour FROM due WHERE due_day = ? AND shard = ?
-                       AND (due, \"token\", hour) > (?, ?, ?) AND (due) <= (?) LIMIT ?",
+                       AND (due, \"token\", hour) > (?, ?, ?) AND (due, \"token\", hour) <= (?, ?, ?) LIMIT ?",
                 )
                 .await?,
             states: press
