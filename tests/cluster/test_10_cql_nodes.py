@@ -191,22 +191,51 @@ def test_two_nodes_of_three_that_are_away_change_no_assignment_and_lose_nothing(
     assert_one_dek_per_slot(world, world.findings())
 
 
+@contextmanager
+def deaf(cassandra, node):
+    """A node that hears nothing of the others while the body runs, and speaks to clients once the body says so."""
+    for what in ("disablebinary", "disablegossip"):
+        cassandra.tool(what, node=node)
+    try:
+        yield lambda: cassandra.tool("enablebinary", node=node)
+    finally:
+        for what in ("enablebinary", "enablegossip"):
+            cassandra.tool(what, node=node)
+
+
 def test_a_node_that_has_not_heard_of_the_keyspace_is_waited_for(kafka, cassandra3, make_world):
     """`store init` meets two nodes; to the third, which a worker meets too, the keyspace comes later."""
-    for deaf in ("disablebinary", "disablegossip"):
-        cassandra3.tool(deaf, node=3)
-    try:
+    with deaf(cassandra3, 3) as speak:
         world = make_world(kafka, store=cassandra3)
-        cassandra3.tool("enablebinary", node=3)
+        speak()
         assert b"does not exist" in cassandra3.query(f"USE {world.store.name}", node=3, answer=ERROR)
         world.feed_some(job_events(seeded()), 100)
         worker = world.worker(ready=False)
         told = world.cli("store", "check", code=78)  # takes five seconds
         assert worker.alive, worker.tail()
         assert "the nodes do not agree" in told
-    finally:
-        for whole in ("enablebinary", "enablegossip"):
-            cassandra3.tool(whole, node=3)
+    worker.await_ready(60)
+    world.await_drained()
+    worker.stop()
+    assert_one_dek_per_slot(world, world.findings())
+
+
+def test_a_node_that_has_not_heard_of_the_tables_halts_no_worker(kafka, cassandra3, make_world):
+    """It is away when they are created and when a worker starts, and speaks to clients before it has heard of them."""
+    world = make_world(kafka, store=cassandra3, init=False)
+    replicas = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}"
+    cassandra3.query(f"CREATE KEYSPACE {world.store.name} WITH replication = {replicas}")
+    keyspaces = "SELECT keyspace_name FROM system_schema.keyspaces"
+    wait_until(lambda: world.store.name.encode() in cassandra3.query(keyspaces, node=3), 30, "node 3 has heard of it")
+    with deaf(cassandra3, 3) as speak:
+        world.cli("store", "init")
+        worker = world.worker()
+        with world.load(job_events(seeded()), STEADY):
+            speak()
+            keys = f"SELECT * FROM {world.store.name}.key"
+            assert b"does not exist" in cassandra3.query(keys, node=3, answer=ERROR)
+            told = lambda: "does not exist" in (worker.why_not_ready() or "")  # noqa: E731
+            wait_until(told, 30, "the worker waits", alive=worker)
     worker.await_ready(60)
     world.await_drained()
     worker.stop()
