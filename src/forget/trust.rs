@@ -29,6 +29,18 @@ impl Right {
     pub const ALL: [Self; 6] =
         [Self::Erase, Self::EraseEarly, Self::Hold, Self::Release, Self::Retention, Self::Shorten];
 
+    /// The word in trust stores.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Erase => "erase",
+            Self::EraseEarly => "erase-early",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Retention => "retention",
+            Self::Shorten => "shorten",
+        }
+    }
+
     /// How many distinct keys it takes, where the trust store does not say: two where data may go early, or a hold.
     fn usual(self) -> usize {
         match self {
@@ -77,9 +89,9 @@ pub enum NotATrustStore {
     Public(String),
     #[error("a time of the key {0:?} is not RFC 3339, or it ends before it begins")]
     Time(String),
-    #[error("{right:?} needs {needed} keys and only {there} may ever give it: nobody could use it")]
+    #[error("`{}` needs {needed} keys and only {there} may ever give it: nobody could use it", right.code())]
     OutOfReach { right: Right, needed: usize, there: usize },
-    #[error("{0:?} needs at least one key")]
+    #[error("`{}` needs at least one key", .0.code())]
     Threshold(Right),
 }
 
@@ -274,6 +286,15 @@ mod tests {
         let schema: Value =
             serde_json::from_str(include_str!("../../schemas/trust.schema.json")).expect("JSON");
         assert!(Trust::parse(&schema["examples"][0].to_string()).is_ok());
+    }
+
+    #[test]
+    fn an_error_names_a_right_as_trust_stores_do() {
+        for right in Right::ALL {
+            assert_eq!(serde_json::from_value::<Right>(json!(right.code())).ok(), Some(right));
+        }
+        let alone = NotATrustStore::OutOfReach { right: Right::EraseEarly, needed: 2, there: 1 };
+        assert!(alone.to_string().starts_with("`erase-early` needs 2 keys and only 1 "), "{alone}");
     }
 
     #[test]
