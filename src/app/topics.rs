@@ -4,11 +4,11 @@ use super::Failure;
 use super::lanes::TopicSizes;
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
-use crate::edge::kafka::admin::{Role, TopicAdmin, TopicFacts, TopicPlan};
+use crate::edge::kafka::admin::{AdminError, Role, TopicAdmin, TopicFacts, TopicPlan};
 use crate::keys::Meta;
 use crate::lane::{Outputs, Partitioner};
 use crate::model::Retention;
-use crate::telemetry::{codes, info};
+use crate::telemetry::{codes, info, warn};
 
 /// The topics that a process needs; `longest` is the longest retention that any customer has.
 pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
@@ -47,6 +47,7 @@ pub(super) async fn ready_topics(
         }
     }
     let facts = admin.inspect(&plan).await?.accept(&plan)?;
+    check_brokers(&admin).await?;
     if let Some(input) = facts.get(&Role::Input) {
         let window = input.plaintext_window(plan.scrub);
         info!(codes::PLAINTEXT_WINDOW, %window, "the input keeps plaintext that is sealed already, from then on");
@@ -64,4 +65,18 @@ pub(super) async fn ready_topics(
         quarantine_bytes: bytes(Role::Quarantine),
         receipts_bytes: bytes(Role::Receipts),
     })
+}
+
+/// Refuses brokers that are known not to verify transactions.
+async fn check_brokers(admin: &TopicAdmin) -> Result<(), Failure> {
+    let verification = admin.verification().await?;
+    let findings = verification.findings();
+    if !findings.is_empty() {
+        return Err(AdminError::Refused(findings).into());
+    }
+    if !verification.untold.is_empty() {
+        let brokers = verification.untold.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        warn!(codes::BROKER_UNTOLD, brokers, "brokers do not say whether they verify transactions");
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use super::{Failure, Settings, output, runtime};
 use crate::app::{client_settings, topic_plan};
 use crate::config::Config;
 use crate::edge::kafka::admin::{
-    AdminError, Inspection, PlaintextWindow, Role, TopicAdmin, TopicFacts, TopicPlan,
+    AdminError, Inspection, PlaintextWindow, Role, Subject, TopicAdmin, TopicFacts, TopicPlan,
 };
 
 #[derive(Subcommand)]
@@ -54,7 +54,9 @@ fn run_check(check: &Check) -> anyhow::Result<()> {
     let config = check.settings.load()?;
     let plan = plan(&config);
     let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
-    let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
+    let mut inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
+    let verification = runtime::block_on(admin.verification())?.map_err(Failure::from)?;
+    inspection.findings.extend(verification.findings());
     let print = if check.json { print_json } else { print_table };
     print(&plan, &inspection)?;
     accept(inspection, &plan)
@@ -94,10 +96,15 @@ fn print_json(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
         )?;
     }
     for finding in &inspection.findings {
+        let (topic, broker) = match &finding.subject {
+            Subject::Topic(name) => (Some(name), None),
+            Subject::Broker(id) => (None, Some(id)),
+        };
         output::line(
             &json!({
                 "finding": finding.setting,
-                "topic": finding.topic,
+                "topic": topic,
+                "broker": broker,
                 "found": finding.found,
                 "wanted": finding.wanted,
                 "why": finding.why,
@@ -114,7 +121,8 @@ fn print_table(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> 
         let (partitions, bytes) = facts.map_or(("-".to_owned(), "-".to_owned()), |facts| {
             (facts.partitions.to_string(), facts.max_message_bytes().to_string())
         });
-        let broken = inspection.findings.iter().filter(|finding| finding.topic == plan.name(role)).count();
+        let subject = Subject::Topic(plan.name(role).to_owned());
+        let broken = inspection.findings.iter().filter(|finding| finding.subject == subject).count();
         let state = match (facts, broken) {
             (None, _) => "missing".to_owned(),
             (_, 0) => "ok".to_owned(),

@@ -58,6 +58,8 @@ codes! {
     TOPIC_REFUSED = "HS1102";
     /// Topics were checked.
     TOPICS_CHECKED = "HS1103";
+    /// A broker does not say whether it verifies transactions.
+    BROKER_UNTOLD = "HS1104";
 
     /// A lane joined its group.
     LANE_JOINED = "HS1201";

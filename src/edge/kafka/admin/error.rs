@@ -44,7 +44,9 @@ impl AdminError {
             Self::GroupDenied(_) => "grant the right DESCRIBE on the group",
             Self::Missing(_) => "create them with `hourseal topics create`, or set `topics.create = true`",
             Self::NotCreated { .. } => "check the brokers' logs; `hourseal topics check` says what is there",
-            Self::Refused(_) => "change the topics' settings; hourseal never changes a topic that exists",
+            Self::Refused(_) => {
+                "change these settings; hourseal never changes a topic or a broker that exists"
+            }
             Self::Unreachable { .. } => "check that the broker runs and `kafka.bootstrap` names it",
         }
     }

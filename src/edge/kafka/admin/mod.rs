@@ -3,7 +3,9 @@
 //! Promise: what exists is never changed; what is refused is named with setting, value and reason.
 //! Start at [`TopicAdmin::inspect`]; the rules stand in `rules.rs`.
 
+mod brokers;
 mod error;
+mod finding;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,12 +16,15 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
 
+pub use brokers::Verification;
 pub use error::AdminError;
-pub use rules::{Finding, PlaintextWindow, Role, TopicFacts, TopicPlan};
+pub use finding::{Finding, Subject};
+pub use rules::{PlaintextWindow, Role, TopicFacts, TopicPlan};
 
 /// How long the cluster may take to answer one request.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -235,12 +240,16 @@ impl TopicAdmin {
 
     /// Partitions of every topic that may be seen. Asking for all never creates one, which asking by name may do.
     async fn partition_counts(&self) -> Result<HashMap<String, usize>, AdminError> {
+        let metadata = self.metadata().await?;
+        let there = metadata.topics().iter().filter(|topic| topic.error().is_none());
+        Ok(there.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())
+    }
+
+    async fn metadata(&self) -> Result<Metadata, AdminError> {
         let client = Arc::clone(&self.client);
         let asked = tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, PATIENCE)).await;
         let metadata = asked.map_err(|error| AdminError::Client(error.to_string()))?;
-        let metadata = metadata.map_err(|error| self.unreachable(&error))?;
-        let there = metadata.topics().iter().filter(|topic| topic.error().is_none());
-        Ok(there.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())
+        metadata.map_err(|error| self.unreachable(&error))
     }
 
     /// Effective settings of one topic; `None` where the right to see them is missing.

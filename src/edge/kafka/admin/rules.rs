@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use super::finding::{Finding, Subject};
 use crate::model::{MILLIS_PER_HOUR, Retention};
 
 /// What a sealed record needs beyond its input record: 68 bytes of envelope, 10 of frame, 256 of customer, and four
@@ -149,23 +150,6 @@ impl fmt::Display for PlaintextWindow {
     }
 }
 
-/// A topic that exists and is not as it must be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
-    pub topic: String,
-    pub setting: &'static str,
-    pub found: String,
-    pub wanted: String,
-    pub why: &'static str,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topic, setting, found, wanted, why } = self;
-        write!(f, "topic `{topic}`: {setting} is {found}, wanted {wanted}: {why}")
-    }
-}
-
 /// Every rule that an existing topic breaks.
 pub fn findings(plan: &TopicPlan, facts: &BTreeMap<Role, TopicFacts>) -> Vec<Finding> {
     let mut findings = Findings { plan, facts, found: Vec::new() };
@@ -261,12 +245,13 @@ impl Findings<'_> {
             "" => "not told by the broker".to_owned(),
             found => found.to_owned(),
         };
-        self.found.push(Finding { topic: self.plan.name(role).to_owned(), setting, found, wanted, why });
+        let subject = Subject::Topic(self.plan.name(role).to_owned());
+        self.found.push(Finding { subject, setting, found, wanted, why });
     }
 
     fn count(&mut self, role: Role, found: usize, wanted: String, why: &'static str) {
-        let topic = self.plan.name(role).to_owned();
-        self.found.push(Finding { topic, setting: "partitions", found: found.to_string(), wanted, why });
+        let subject = Subject::Topic(self.plan.name(role).to_owned());
+        self.found.push(Finding { subject, setting: "partitions", found: found.to_string(), wanted, why });
     }
 }
 
@@ -417,8 +402,9 @@ mod tests {
             facts.get_mut(&role).expect("there").partitions = 2;
         }
         facts.get_mut(&Role::Output).expect("there").partitions = 4;
-        let settings: Vec<_> = findings(&plan(), &facts).into_iter().map(|finding| finding.topic).collect();
-        assert_eq!(settings, ["jobs.control", "jobs.receipts"]);
+        let subjects: Vec<_> = findings(&plan(), &facts).into_iter().map(|finding| finding.subject).collect();
+        let topic = |name: &str| Subject::Topic(name.to_owned());
+        assert_eq!(subjects, [topic("jobs.control"), topic("jobs.receipts")]);
         let strict = TopicPlan { partition_as_input: true, ..plan() };
         assert_eq!(
             findings(&strict, &facts)[0].to_string(),

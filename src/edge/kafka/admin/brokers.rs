@@ -1,0 +1,84 @@
+//! Whether the brokers verify transactions (KAFKA-15449): the floor on which transaction protocol 1 is safe.
+
+use futures_util::future::join_all;
+use rdkafka::admin::ResourceSpecifier;
+
+use super::{AdminError, Finding, Subject, TopicAdmin, options};
+
+const SETTING: &str = "transaction.partition.verification.enable";
+const WHY: &str = "a late record or offset of a fenced producer would be taken";
+
+/// What the brokers say of [`SETTING`].
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Verification {
+    /// Brokers that do not verify.
+    pub off: Vec<i32>,
+    /// Brokers that do not say: the right DESCRIBE_CONFIGS on the cluster is missing, the setting is unknown, or no answer.
+    pub untold: Vec<i32>,
+}
+
+impl Verification {
+    /// What has to be changed.
+    pub fn findings(&self) -> Vec<Finding> {
+        let finding = |id: &i32| Finding {
+            subject: Subject::Broker(*id),
+            setting: SETTING,
+            found: "false".to_owned(),
+            wanted: "true".to_owned(),
+            why: WHY,
+        };
+        self.off.iter().map(finding).collect()
+    }
+
+    fn of(answers: impl Iterator<Item = (i32, Option<bool>)>) -> Self {
+        let mut verification = Self::default();
+        for (id, answer) in answers {
+            match answer {
+                Some(true) => {}
+                Some(false) => verification.off.push(id),
+                None => verification.untold.push(id),
+            }
+        }
+        verification
+    }
+}
+
+impl TopicAdmin {
+    /// Asks every live broker.
+    ///
+    /// # Errors
+    /// No broker says which brokers there are.
+    pub async fn verification(&self) -> Result<Verification, AdminError> {
+        let metadata = self.metadata().await?;
+        let ids: Vec<i32> = metadata.brokers().iter().map(|broker| broker.id()).collect();
+        let answers = join_all(ids.iter().map(|id| self.verifies(*id))).await;
+        Ok(Verification::of(ids.iter().copied().zip(answers)))
+    }
+
+    /// `None` where the broker does not say.
+    async fn verifies(&self, id: i32) -> Option<bool> {
+        let answer = self.client.describe_configs(&[ResourceSpecifier::Broker(id)], &options()).await.ok()?;
+        let resource = answer.into_iter().next()?.ok()?;
+        let setting = resource.entries.into_iter().find(|entry| entry.name == SETTING)?;
+        setting.value.map(|value| value != "false")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_does_not_verify_is_a_finding_and_one_that_does_not_say_is_not() {
+        let answers = [(1, Some(true)), (2, Some(false)), (3, None)];
+        let verification = Verification::of(answers.into_iter());
+        assert_eq!(verification, Verification { off: vec![2], untold: vec![3] });
+        let findings = verification.findings();
+        assert_eq!(findings.len(), 1);
+        assert!(
+            findings[0]
+                .to_string()
+                .starts_with("broker 2: transaction.partition.verification.enable is false")
+        );
+    }
+}
