@@ -32,8 +32,10 @@ use crate::lane::{Keys, Observer, Outputs};
 use crate::stream::{Halt, Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
-/// How long batches at hand may take to settle after the stop.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
+/// After the stop, threads that wait for a broker or for the key store are left so much time.
+const WAITS_LIMIT: Duration = Duration::from_secs(10);
+/// After the stop, a commit is left so much time.
+const COMMIT_LIMIT: Duration = Duration::from_secs(25);
 
 /// Everything that the threads share.
 pub(super) struct Process {
@@ -55,6 +57,8 @@ pub(super) type Ended = (String, Result<(), Halt>);
 /// The threads of a process.
 pub(super) struct Threads {
     handles: Vec<JoinHandle<()>>,
+    /// Of each lane and the executor, by name.
+    pulses: Vec<(String, Pulse)>,
     tasks: Vec<AbortHandle>,
     pub(super) endings: mpsc::UnboundedReceiver<Ended>,
 }
@@ -143,7 +147,7 @@ impl Process {
             pulses.push(("the executor".to_owned(), pulse.clone()));
             handles.push(self.start_executor(runtime, seat.clone(), pulse, ended)?);
         }
-        handles.push(self.start_watchdog(pulses)?);
+        handles.push(self.start_watchdog(pulses.clone())?);
         handles.push(self.start_following(runtime, &keys.ring, lease, self.following_observer())?);
         handles.extend(self.start_logging()?);
         if !self.config.ring.premint.is_zero() {
@@ -169,7 +173,7 @@ impl Process {
         if self.config.control.execute && !self.config.kek.destroy.is_zero() {
             tasks.push(runtime.spawn(self.ending(seat).watch(self.stop.clone())).abort_handle());
         }
-        Ok(Threads { handles, tasks, endings })
+        Ok(Threads { handles, pulses, tasks, endings })
     }
 
     pub(super) fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
@@ -341,17 +345,35 @@ pub(super) fn no_thread(error: std::io::Error) -> Failure {
     Failure::new(Failure::DEPENDENCY, format!("cannot start a thread: {error}"))
 }
 
+/// What became of the threads after the stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Settled {
+    /// Each one ended, its batch settled.
+    All,
+    /// Some still wait for a broker or for the key store. They commit nothing: the next start reads their batches again.
+    WaitsCancelled,
+    /// A commit has no answer yet: the next start asks the broker for its outcome.
+    CommitUnknown,
+    Panicked,
+}
+
 impl Threads {
-    /// Waits for the threads to end after the stop; false when some did not within the limit.
-    pub(super) fn settle(self) -> bool {
+    /// Waits for the threads to end after the stop. A wait is left to itself after [`WAITS_LIMIT`], a commit after
+    /// [`COMMIT_LIMIT`].
+    pub(super) fn settle(self) -> Settled {
         self.tasks.iter().for_each(AbortHandle::abort);
-        let until = Instant::now() + SHUTDOWN_LIMIT;
+        let stopped = Instant::now();
         while self.handles.iter().any(|thread| !thread.is_finished()) {
-            if Instant::now() >= until {
-                return false;
+            let committing = self.pulses.iter().any(|(_, pulse)| pulse.is_committing());
+            match stopped.elapsed() {
+                elapsed if committing && elapsed >= COMMIT_LIMIT => return Settled::CommitUnknown,
+                elapsed if !committing && elapsed >= WAITS_LIMIT => return Settled::WaitsCancelled,
+                _ => std::thread::sleep(Duration::from_millis(20)),
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
-        self.handles.into_iter().all(|thread| thread.join().is_ok())
+        match self.handles.into_iter().all(|thread| thread.join().is_ok()) {
+            true => Settled::All,
+            false => Settled::Panicked,
+        }
     }
 }

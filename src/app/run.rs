@@ -6,12 +6,12 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::process::{Ended, Process};
+use super::process::{Ended, Process, Settled};
 use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::http::AdminPort;
 use crate::stream::Halt;
-use crate::telemetry::{codes, error, info};
+use crate::telemetry::{codes, error, info, warn};
 
 /// What the command line adds to the settings.
 #[derive(Clone, Copy, Default, Debug)]
@@ -59,12 +59,29 @@ fn live(process: &Process, runtime: &Runtime) -> Result<(), Failure> {
             error!(codes::GAVE_UP, thread, "{halt}");
             Err(halt.into())
         }
-        None if settled => {
+        None => report(settled),
+    }
+}
+
+/// What a stop without a fault comes to.
+fn report(settled: Settled) -> Result<(), Failure> {
+    match settled {
+        Settled::All => {
             info!(codes::STOPPED, "every batch is settled");
             Ok(())
         }
-        None => Err(Failure::new(Failure::DEPENDENCY, "not every batch was settled in time")
-            .hint("nothing is lost: the next start reads them again")),
+        Settled::WaitsCancelled => {
+            warn!(
+                codes::STOPPED,
+                "stopped while waiting for an answer; the next start reads those records again"
+            );
+            Ok(())
+        }
+        Settled::CommitUnknown => {
+            Err(Failure::new(Failure::DEPENDENCY, "the broker did not answer a commit in time")
+                .hint("nothing is lost: the next start asks the broker whether it was committed"))
+        }
+        Settled::Panicked => Err(Halt::Panicked.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls that may hang: who is in one, and since when (librdkafka #5456, #5511).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A lane's sign of life. The lane marks each call that can block; the watchdog of `app` looks at it from outside.
@@ -10,11 +10,12 @@ pub struct Pulse {
     origin: Instant,
     /// Milliseconds since `origin`, plus one, at which the call began; 0 = in no call.
     since: Arc<AtomicU64>,
+    committing: Arc<AtomicBool>,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { origin: Instant::now(), since: Arc::new(AtomicU64::new(0)) }
+        Self { origin: Instant::now(), since: Arc::default(), committing: Arc::default() }
     }
 }
 
@@ -24,6 +25,16 @@ impl Pulse {
         let now = self.origin.elapsed().as_millis() as u64 + 1;
         self.since.store(now, Ordering::Relaxed);
         Call(self)
+    }
+
+    /// Marks a commit until the guard is dropped: if the process ends meanwhile, its outcome is unknown.
+    pub fn commit(&self) -> Commit<'_> {
+        self.committing.store(true, Ordering::Release);
+        Commit(self)
+    }
+
+    pub fn is_committing(&self) -> bool {
+        self.committing.load(Ordering::Acquire)
     }
 
     /// How long the present call has lasted; `None` outside of calls.
@@ -40,5 +51,14 @@ pub struct Call<'a>(&'a Pulse);
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.0.since.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A commit under way.
+pub struct Commit<'a>(&'a Pulse);
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        self.0.committing.store(false, Ordering::Release);
     }
 }
