@@ -38,6 +38,9 @@ impl From<Halt> for Failure {
             Halt::InputGap { .. } => {
                 failure.hint("look why the records are gone; --accept-gap goes on at the log's start")
             }
+            Halt::OffsetMoved { .. } => failure.hint(
+                "look who commits offsets for this group; stop every worker of it before an operator's reset",
+            ),
             Halt::Duel { .. } => failure.hint("give every live process an `instance` of its own"),
             Halt::OtherStore { .. } => failure.hint(
                 "one group has one key store: use another kafka.group, or the store that it was begun with",

@@ -3,7 +3,7 @@
 use super::ConfigError;
 
 /// Keys refused in every map. Aliases stand beside their names.
-const DENIED: [(&str, &str); 30] = [
+const DENIED: [(&str, &str); 33] = [
     ("acks", "a transaction needs every in-sync replica"),
     ("allow.auto.create.topics", "topics are created with the right settings by `topics create` only"),
     ("auto.commit.enable", "offsets are committed by the transaction that holds their sealed records"),
@@ -21,6 +21,9 @@ const DENIED: [(&str, &str); 30] = [
     ("group.protocol", "static members of the classic protocol are what fencing is built on"),
     ("group.remote.assignor", "static members of the classic protocol are what fencing is built on"),
     ("isolation.level", "reading uncommitted offsets doubles records"),
+    ("log.connection.close", "a lane must hear of each request that is left without an answer"),
+    ("log.queue", "a lane must hear of each request that is left without an answer"),
+    ("log_level", "a lane must hear of each request that is left without an answer"),
     ("max.in.flight", "more than 5 would reorder records on a retry"),
     ("max.in.flight.requests.per.connection", "more than 5 would reorder records on a retry"),
     ("message.send.max.retries", "the transaction's time-out bounds retries"),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::budget::Budget;
+use super::fences::Fences;
+use super::known::Known;
 use super::offsets::Offsets;
 use super::txn::{self, Txn};
 use super::{
-    Cause, Change, Connector, Event, Fate, Fault, Halt, NextOffset, Pulse, Ready, Sink, Source, Start,
-    StartLog, Step, Stop, StreamError, Take, fate,
+    Cause, Change, Connector, ErrorClass, Event, Fate, Fault, Fence, Halt, NextOffset, Pulse, Ready, Seen,
+    Sink, Source, Stage, Start, StartLog, Step, Stop, StreamError, Take, fate,
 };
 
 /// Longest time between two polls while a step waits.
@@ -46,22 +48,25 @@ impl<C: Connector> Engine<'_, C> {
     /// # Errors
     /// [`Halt`] when going on would be wrong.
     pub fn run<S: Step>(&self, step: &mut S) -> Result<(), Halt> {
-        let mut budget = Budget::default();
+        let mut past = Past::default();
         while !self.stop.requested() {
             let mut lane = Lane {
                 engine: self,
+                past: &mut past,
                 source: self.connector.source()?,
                 offsets: Offsets::default(),
+                known: Known::default(),
                 assigned: Vec::new(),
                 joined: false,
                 unmarked: Vec::new(),
                 filled: 0,
                 limit: self.pace.batch_events,
             };
-            match lane.run(step, &mut budget) {
+            match lane.run(step) {
                 Ok(()) => return Ok(()),
                 Err(Fault::Halt(halt)) => return Err(halt),
                 Err(Fault::Stream(error)) => {
+                    lane.refuse_duel(&error)?;
                     step.clear();
                     step.note(Event::Rejoined(&error));
                     drop(lane);
@@ -73,16 +78,25 @@ impl<C: Connector> Engine<'_, C> {
     }
 }
 
-/// A broker's late answer could end the producer's next transaction (KAFKA-17754): there must be none.
+/// A late request could act on the producer's next transaction (KAFKA-17754): there must be none.
 fn tainted_end() -> End {
-    End::Again("a late answer may still end a later transaction".to_owned(), Cause::Explained)
+    End::Again("a request without an answer may still reach the broker".to_owned(), Cause::Explained)
+}
+
+/// What a lane remembers of its failures, from one producer and one membership to the next.
+#[derive(Default)]
+struct Past {
+    budget: Budget,
+    fences: Fences,
 }
 
 /// One membership of the group.
 struct Lane<'a, C: Connector> {
     engine: &'a Engine<'a, C>,
+    past: &'a mut Past,
     source: C::Source,
     offsets: Offsets,
+    known: Known,
     assigned: Vec<i32>,
     /// Whether the step knows that the group was joined; a member may have no partition.
     joined: bool,
@@ -95,28 +109,29 @@ struct Lane<'a, C: Connector> {
 }
 
 impl<C: Connector> Lane<'_, C> {
-    fn run<S: Step>(&mut self, step: &mut S, budget: &mut Budget) -> Result<(), Fault> {
-        loop {
+    fn run<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
+        while !self.engine.stop.requested() {
             match self.incarnation(step)? {
                 End::Stopped => return Ok(()),
                 End::Again(name, cause) => {
                     step.note(Event::Reincarnated(&name, cause));
                     if cause == Cause::Unexplained {
-                        budget.take(Instant::now(), &name)?;
+                        self.past.budget.take(Instant::now(), &name)?;
                     }
                     self.breathe(step, BACKOFF)?;
                 }
             }
         }
+        Ok(())
     }
 
     /// One producer, from `init_transactions` to its end.
     fn incarnation<S: Step>(&mut self, step: &mut S) -> Result<End, Fault> {
         self.discard(step);
-        let created = self.calling(|lane| lane.engine.connector.sink());
+        let created = self.calling(|lane| lane.engine.connector.sink(&lane.engine.stop));
         let mut sink = match created {
             Ok(sink) => sink,
-            Err(error) => return self.after_failure(error, Duration::ZERO).map_err(Fault::Halt),
+            Err(error) => return self.after_failure(error, Duration::ZERO),
         };
         self.rewind()?;
         step.note(Event::Resumed);
@@ -170,11 +185,16 @@ impl<C: Connector> Lane<'_, C> {
         let Some(member) = self.source.membership() else {
             return self.redo(step).map(|()| None);
         };
+        if sink.tainted() {
+            return Ok(Some(tainted_end()));
+        }
         let began = Instant::now();
-        let settled = self.calling(|_| {
+        let settled = self.calling(|lane| {
             let mut txn = Txn::begin(&mut *sink)?;
             step.emit(&mut txn)?;
-            txn.stage(&offsets, &member)?.commit()
+            let txn = txn.stage(&offsets, &member)?;
+            let _commit = lane.engine.pulse.commit();
+            txn.commit()
         });
         match settled {
             Ok(took) => Ok(self.committed(step, &offsets, took, sink.tainted())),
@@ -193,6 +213,7 @@ impl<C: Connector> Lane<'_, C> {
             offsets.iter().filter_map(|next| Some((next.partition, self.source.lag(*next)?))).collect();
         step.note(Event::Committed { offsets, took, lag: &lag });
         step.clear();
+        self.known.committed(offsets);
         self.unmarked.extend(self.offsets.committed());
         self.mark_started();
         self.limit = self.limit.saturating_mul(2).min(self.engine.pace.batch_events);
@@ -218,10 +239,13 @@ impl<C: Connector> Lane<'_, C> {
         age: Duration,
         offsets: &[NextOffset],
     ) -> Result<Option<End>, Fault> {
-        let timeout = self.engine.connector.transaction_timeout();
-        let fate = fate(error.class, error.stage, age, timeout);
-        if !matches!(fate, Fate::Redo | Fate::Bisect) {
-            return Ok(Some(self.after_failure(error, age)?));
+        let fate = self.fate(&error, age);
+        // With a request on its way not even an abort is sent: the next producer ends the transaction.
+        if !matches!(fate, Fate::Redo | Fate::Bisect) || sink.tainted() {
+            if error.stage == Stage::Commit {
+                self.known.attempted(offsets);
+            }
+            return Ok(Some(self.end_by(fate, error)?));
         }
         if let Err(error) = self.calling(|_| txn::persist(|| sink.abort())) {
             return Ok(Some(self.after_failure(error, age)?));
@@ -253,14 +277,43 @@ impl<C: Connector> Lane<'_, C> {
         }
     }
 
-    fn after_failure(&self, error: StreamError, age: Duration) -> Result<End, Halt> {
-        match fate(error.class, error.stage, age, self.engine.connector.transaction_timeout()) {
-            Fate::Duel => {
-                Err(Halt::Duel { identity: self.engine.connector.identity(), name: error.to_string() })
+    fn after_failure(&mut self, error: StreamError, age: Duration) -> Result<End, Fault> {
+        let fate = self.fate(&error, age);
+        self.end_by(fate, error)
+    }
+
+    /// Asks once: a fence is remembered.
+    fn fate(&mut self, error: &StreamError, age: Duration) -> Fate {
+        let connector = self.engine.connector;
+        let timeout = connector.transaction_timeout();
+        let fence = match error.class {
+            ErrorClass::Fenced if age < timeout => {
+                self.past.fences.judge(Instant::now(), connector.take_unanswered_init())
             }
+            _ => Fence::First,
+        };
+        fate(error.class, error.stage, Seen { age, timeout, outage: connector.outage(), fence })
+    }
+
+    fn end_by(&self, fate: Fate, error: StreamError) -> Result<End, Fault> {
+        match fate {
+            Fate::Duel => Err(self.duel(&error).into()),
+            Fate::Rejoin => Err(error.into()),
             Fate::Reincarnate(cause) => Ok(End::Again(error.to_string(), cause)),
             Fate::Retry | Fate::Redo | Fate::Bisect => Ok(End::Again(error.to_string(), Cause::Explained)),
         }
+    }
+
+    /// Joining again is the end of every failure of the group, but not of a duel.
+    fn refuse_duel(&mut self, error: &StreamError) -> Result<(), Halt> {
+        match self.fate(error, Duration::ZERO) {
+            Fate::Duel => Err(self.duel(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn duel(&self, error: &StreamError) -> Halt {
+        Halt::Duel { identity: self.engine.connector.identity(), name: error.to_string() }
     }
 
     /// Whether the step is ready; while it waits, the group is served and no record flows. False: read the batch again.
@@ -310,8 +363,11 @@ impl<C: Connector> Lane<'_, C> {
         self.rewind()
     }
 
+    /// Goes back to what the broker calls committed, if that is what this lane knows of.
     fn rewind(&mut self) -> Result<(), Fault> {
-        Ok(self.calling(|lane| lane.source.rewind())?)
+        let found = self.calling(|lane| lane.source.committed())?;
+        let positions = self.known.resume(&found)?;
+        Ok(self.calling(|lane| lane.source.seek(&positions))?)
     }
 
     fn discard<S: Step>(&mut self, step: &mut S) {
@@ -330,6 +386,7 @@ impl<C: Connector> Lane<'_, C> {
                     for (partition, start) in starts {
                         self.assigned.push(partition);
                         self.offsets.assign(partition, start);
+                        self.known.assign(partition, start);
                         if matches!(start, Start::Committed(_)) {
                             self.unmarked.push(partition);
                         }
@@ -337,7 +394,10 @@ impl<C: Connector> Lane<'_, C> {
                 }
                 Change::Revoked(partitions) => {
                     self.assigned.retain(|partition| !partitions.contains(partition));
-                    partitions.iter().for_each(|partition| self.offsets.revoke(*partition));
+                    for partition in &partitions {
+                        self.offsets.revoke(*partition);
+                        self.known.revoke(*partition);
+                    }
                     step.drop_partitions(&partitions);
                 }
             }

@@ -64,6 +64,30 @@ pub enum Cause {
     Unexplained,
 }
 
+/// What was seen around a failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// How long the transaction has been open.
+    pub age: Duration,
+    /// After this time the broker ends a transaction by itself.
+    pub timeout: Duration,
+    /// Whether a broker left a request of this lane without an answer within the last minute.
+    pub outage: bool,
+    /// What a fence means if it meets a young transaction.
+    pub fence: Fence,
+}
+
+/// What a fence on a young transaction means; see [`super::fences::Fences`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fence {
+    /// An `InitProducerId` of ours had no answer: it may have reached the broker late and fenced us.
+    OurOwn,
+    /// The first one within a minute: an unexplained restart.
+    First,
+    /// Another one within a minute, and no request of ours explains it: another process uses the identity.
+    Repeated,
+}
+
 /// What happens next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
@@ -75,20 +99,27 @@ pub enum Fate {
     Bisect,
     /// Drop the producer without aborting, make a new one, rewind: the broker is the truth.
     Reincarnate(Cause),
+    /// Make the consumer anew: join the group again.
+    Rejoin,
     /// Two processes claim one identity: give up.
     Duel,
 }
 
-/// Decides about a failure at `stage` of a transaction of age `age`, whose time-out at the broker is `timeout`.
-pub fn fate(class: ErrorClass, stage: Stage, age: Duration, timeout: Duration) -> Fate {
+/// Decides about a failure at `stage` of a transaction.
+pub fn fate(class: ErrorClass, stage: Stage, seen: Seen) -> Fate {
     use Cause::{Explained, Unexplained};
-    let ended_by_broker = age >= timeout;
+    let ended_by_broker = seen.age >= seen.timeout;
     match (class, stage) {
+        // A JoinGroup without an answer is sent again; the broker serves both, and the second fences the first.
+        (ErrorClass::FencedInstance, _) if seen.outage => Fate::Rejoin,
         (ErrorClass::FencedInstance, _) => Fate::Duel,
         // librdkafka reports a transaction that the broker timed out in the same words as a real fence.
         (ErrorClass::Fenced, _) if ended_by_broker => Fate::Reincarnate(Explained),
-        (ErrorClass::Fenced, Stage::Init) => Fate::Reincarnate(Unexplained),
-        (ErrorClass::Fenced, _) => Fate::Duel,
+        (ErrorClass::Fenced, _) => match seen.fence {
+            Fence::OurOwn => Fate::Reincarnate(Explained),
+            Fence::First => Fate::Reincarnate(Unexplained),
+            Fence::Repeated => Fate::Duel,
+        },
         (ErrorClass::Retriable, Stage::Commit | Stage::Abort | Stage::Init | Stage::Offsets) => Fate::Retry,
         // An abort that fails leaves nothing to abort with.
         (_, Stage::Abort) => Fate::Reincarnate(Explained),
@@ -120,6 +151,12 @@ pub enum Halt {
         wanted.map_or("its committed offset, which is gone".to_owned(), |o| format!("offset {o}"))
     )]
     InputGap { partition: i32, wanted: Option<i64>, log_start: i64, log_end: i64 },
+    #[error(
+        "offset-moved: the broker says that partition {partition} is committed at {}, this lane knows of {}; \
+         going on could lose or double records",
+        place(*found), place(*known)
+    )]
+    OffsetMoved { partition: i32, known: Option<i64>, found: Option<i64> },
     #[error("partition {partition} was committed by another key store ({theirs}, ours is {ours})")]
     OtherStore { partition: i32, ours: String, theirs: String },
     #[error("duel: another live process uses the identity {identity} ({name})")]
@@ -136,6 +173,10 @@ pub enum Halt {
     Setup(String),
 }
 
+fn place(offset: Option<i64>) -> String {
+    offset.map_or("no offset".to_owned(), |offset| format!("offset {offset}"))
+}
+
 impl Halt {
     /// 78 where settings are wrong, 70 for a bug, else 69.
     pub fn exit_code(&self) -> u8 {
@@ -143,6 +184,7 @@ impl Halt {
             Self::OtherStore { .. } | Self::Setup(_) => 78,
             Self::Panicked => 70,
             Self::InputGap { .. }
+            | Self::OffsetMoved { .. }
             | Self::Duel { .. }
             | Self::TooManyRestarts { .. }
             | Self::RecordRefused { .. } => 69,
@@ -155,7 +197,9 @@ mod tests {
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(15);
-    const YOUNG: Duration = Duration::from_secs(1);
+    const YOUNG: Seen =
+        Seen { age: Duration::from_secs(1), timeout: TIMEOUT, outage: false, fence: Fence::First };
+    const OLD: Seen = Seen { age: TIMEOUT, ..YOUNG };
     const CLASSES: [ErrorClass; 8] = [
         ErrorClass::Fenced,
         ErrorClass::FencedInstance,
@@ -170,25 +214,36 @@ mod tests {
     #[test]
     fn nothing_is_aborted_after_a_commit_of_unknown_outcome() {
         for class in [ErrorClass::Fatal, ErrorClass::Unflagged] {
-            assert_eq!(fate(class, Stage::Commit, YOUNG, TIMEOUT), Fate::Reincarnate(Cause::Explained));
+            assert_eq!(fate(class, Stage::Commit, YOUNG), Fate::Reincarnate(Cause::Explained));
         }
     }
 
     #[test]
-    fn a_fence_on_a_young_transaction_is_a_duel_and_on_an_old_one_is_not() {
-        for stage in [Stage::Begin, Stage::Send, Stage::Offsets, Stage::Commit] {
-            assert_eq!(fate(ErrorClass::Fenced, stage, YOUNG, TIMEOUT), Fate::Duel);
-            assert_eq!(
-                fate(ErrorClass::Fenced, stage, TIMEOUT, TIMEOUT),
-                Fate::Reincarnate(Cause::Explained)
-            );
+    fn a_fence_is_a_duel_only_when_it_repeats_on_a_young_transaction() {
+        let fenced = |stage, seen| fate(ErrorClass::Fenced, stage, seen);
+        for stage in [Stage::Init, Stage::Begin, Stage::Send, Stage::Offsets, Stage::Commit] {
+            assert_eq!(fenced(stage, YOUNG), Fate::Reincarnate(Cause::Unexplained));
+            let ours = Seen { fence: Fence::OurOwn, ..YOUNG };
+            assert_eq!(fenced(stage, ours), Fate::Reincarnate(Cause::Explained));
+            assert_eq!(fenced(stage, Seen { fence: Fence::Repeated, ..YOUNG }), Fate::Duel);
+            let timed_out = Seen { fence: Fence::Repeated, ..OLD };
+            assert_eq!(fenced(stage, timed_out), Fate::Reincarnate(Cause::Explained));
+        }
+    }
+
+    #[test]
+    fn a_fenced_instance_is_a_duel_unless_an_outage_explains_it() {
+        for stage in [Stage::Group, Stage::Offsets] {
+            assert_eq!(fate(ErrorClass::FencedInstance, stage, YOUNG), Fate::Duel);
+            let outage = Seen { outage: true, ..YOUNG };
+            assert_eq!(fate(ErrorClass::FencedInstance, stage, outage), Fate::Rejoin);
         }
     }
 
     #[test]
     fn an_abort_that_fails_is_never_followed_by_another_transaction_of_that_producer() {
         for class in CLASSES {
-            let fate = fate(class, Stage::Abort, YOUNG, TIMEOUT);
+            let fate = fate(class, Stage::Abort, YOUNG);
             assert!(!matches!(fate, Fate::Redo | Fate::Bisect), "{class:?} gives {fate:?}");
         }
     }
@@ -196,7 +251,7 @@ mod tests {
     #[test]
     fn an_unknown_error_is_never_retried() {
         for stage in [Stage::Init, Stage::Begin, Stage::Send, Stage::Offsets, Stage::Commit, Stage::Abort] {
-            assert_ne!(fate(ErrorClass::Unflagged, stage, YOUNG, TIMEOUT), Fate::Retry, "{stage:?}");
+            assert_ne!(fate(ErrorClass::Unflagged, stage, YOUNG), Fate::Retry, "{stage:?}");
         }
     }
 }

@@ -8,6 +8,8 @@
 mod budget;
 mod engine;
 mod fate;
+mod fences;
+mod known;
 mod offsets;
 mod record;
 mod source;
@@ -20,7 +22,7 @@ mod txn;
 mod watchdog;
 
 pub use engine::{Engine, Pace};
-pub use fate::{Cause, ErrorClass, Fate, Fault, Halt, Stage, StreamError, fate};
+pub use fate::{Cause, ErrorClass, Fate, Fault, Fence, Halt, Seen, Stage, StreamError, fate};
 pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex};
 pub use source::{Change, Connector, NextOffset, Sink, Source};
 pub use start::{Committed, Start, StartLog, start_at};

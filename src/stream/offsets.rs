@@ -17,7 +17,7 @@ pub(super) struct Offsets {
 impl Offsets {
     pub(super) fn assign(&mut self, partition: i32, start: Start) {
         match start {
-            Start::Fresh(offset) => self.fresh.insert(partition, offset),
+            Start::Fresh { at, .. } => self.fresh.insert(partition, at),
             Start::Committed(_) => self.fresh.remove(&partition),
         };
     }
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_first_start_is_committed_even_without_a_record_and_survives_a_discard() {
         let mut offsets = Offsets::default();
-        offsets.assign(3, Start::Fresh(40));
+        offsets.assign(3, Start::Fresh { at: 40, committed: None });
         offsets.assign(4, Start::Committed(9));
         offsets.take(4, 9);
         offsets.discard();

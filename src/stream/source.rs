@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fault, Halt, Input, Outgoing, Start, StreamError, Take};
+use super::{Fault, Halt, Input, Outgoing, Start, Stop, StreamError, Take};
 
 /// The offset after the last record taken of a partition: what is committed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +43,11 @@ pub trait Source {
     /// `None` while not a member (generation < 0).
     fn membership(&mut self) -> Option<Self::Membership>;
 
-    /// Goes back to what the broker calls committed, for every assigned partition.
-    fn rewind(&mut self) -> Result<(), StreamError>;
+    /// What the broker calls committed, for every assigned partition; `None` where it holds no offset.
+    fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError>;
+
+    /// Goes on at these offsets.
+    fn seek(&mut self, to: &[NextOffset]) -> Result<(), StreamError>;
 
     /// Records between a next offset and the end of its partition, as far as the client knows without asking.
     fn lag(&self, next: NextOffset) -> Option<u64>;
@@ -65,8 +68,8 @@ pub trait Sink {
 
     fn abort(&mut self) -> Result<(), StreamError>;
 
-    /// Whether a broker's answer may still be under way that could end a later transaction (KAFKA-17754): this
-    /// incarnation must not begin another one.
+    /// Whether a request of this incarnation ended without an answer. It may still be on its way to the broker, where it
+    /// could act on a later transaction (KAFKA-17754): this incarnation must not begin another one.
     fn tainted(&self) -> bool;
 }
 
@@ -80,12 +83,19 @@ pub trait Connector {
     fn source(&self) -> Result<Self::Source, Halt>;
 
     /// A new producer with the lane's transactional id, initialised: older incarnations are fenced, their open
-    /// transaction is ended.
-    fn sink(&self) -> Result<Self::Sink, StreamError>;
+    /// transaction is ended. It gives up soon after the stop.
+    fn sink(&self, stop: &Stop) -> Result<Self::Sink, StreamError>;
 
     /// The lane's identity in words, for a message to people.
     fn identity(&self) -> String;
 
-    /// The broker's time-out of a transaction: a fence on a younger one is a duel.
+    /// After this time the broker ends a transaction by itself.
     fn transaction_timeout(&self) -> Duration;
+
+    /// Whether a broker left a request of this lane without an answer within the last minute.
+    fn outage(&self) -> bool;
+
+    /// Whether an `InitProducerId` of this lane ended without an answer within the last minute. Each explains one fence:
+    /// the call takes it away.
+    fn take_unanswered_init(&self) -> bool;
 }

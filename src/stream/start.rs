@@ -24,14 +24,26 @@ pub struct Committed {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
     Committed(i64),
-    /// Log start: a first run, a new partition, or a gap that the operator accepted.
-    Fresh(i64),
+    /// Log start: a first run, a new partition, or a gap that the operator accepted; then `committed` is the offset
+    /// that the broker holds and that cannot be used.
+    Fresh {
+        at: i64,
+        committed: Option<i64>,
+    },
 }
 
 impl Start {
     pub fn offset(self) -> i64 {
         match self {
-            Self::Committed(offset) | Self::Fresh(offset) => offset,
+            Self::Committed(offset) | Self::Fresh { at: offset, .. } => offset,
+        }
+    }
+
+    /// What the broker holds for the partition.
+    pub fn committed(self) -> Option<i64> {
+        match self {
+            Self::Committed(offset) => Some(offset),
+            Self::Fresh { committed, .. } => committed,
         }
     }
 }
@@ -52,7 +64,7 @@ pub fn start_at(
     let (log_start, log_end) = log;
     let gap = |wanted: Option<i64>| {
         if accept_gap {
-            Ok(Start::Fresh(log_start))
+            Ok(Start::Fresh { at: log_start, committed: wanted })
         } else {
             Err(Halt::InputGap { partition, wanted, log_start, log_end })
         }
@@ -64,7 +76,7 @@ pub fn start_at(
         Some(c) if c.offset < log_start || c.offset > log_end => gap(Some(c.offset)),
         Some(c) => Ok(Start::Committed(c.offset)),
         None if started_before => gap(None),
-        None => Ok(Start::Fresh(log_start)),
+        None => Ok(Start::Fresh { at: log_start, committed: None }),
     }
 }
 
@@ -80,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_first_run_starts_at_the_log_start() {
-        assert_eq!(start_at(0, None, (7, 9), false, US, false).ok(), Some(Start::Fresh(7)));
+        let start = start_at(0, None, (7, 9), false, US, false);
+        assert_eq!(start.ok(), Some(Start::Fresh { at: 7, committed: None }));
     }
 
     #[test]
@@ -97,7 +110,8 @@ mod tests {
             let halted = start_at(3, committed.as_ref(), (7, 9), true, US, false);
             assert!(matches!(halted, Err(Halt::InputGap { partition: 3, .. })), "{committed:?}");
             let accepted = start_at(3, committed.as_ref(), (7, 9), true, US, true);
-            assert_eq!(accepted.ok(), Some(Start::Fresh(7)));
+            let committed = committed.map(|c| c.offset);
+            assert_eq!(accepted.ok(), Some(Start::Fresh { at: 7, committed }));
         }
     }
 

@@ -32,6 +32,12 @@ struct Log {
     held: bool,
     /// The producer that sends the next offsets is tainted.
     taints: bool,
+    /// A late request replaces these offsets when the next transaction is committed.
+    late: Option<NextOffset>,
+    outage: bool,
+    unanswered_inits: u32,
+    /// The stop is requested while a producer is made.
+    stop_at_init: bool,
 }
 
 type Shared = Rc<RefCell<Log>>;
@@ -46,7 +52,7 @@ impl Log {
     fn apply(&mut self) {
         let records = self.open.take().expect("a transaction is open");
         self.output.extend(records);
-        for next in std::mem::take(&mut self.staged) {
+        for next in std::mem::take(&mut self.staged).into_iter().chain(self.late.take()) {
             self.committed.insert(next.partition, next.offset);
         }
     }
@@ -63,15 +69,22 @@ impl Connector for MemoryConnector {
 
     fn source(&self) -> Result<MemorySource, Halt> {
         let mut log = self.0.borrow_mut();
-        let starts = log.input.keys().map(|p| (*p, Start::Fresh(0))).collect();
+        let start = |partition: &i32| match log.committed.get(partition) {
+            Some(offset) => Start::Committed(*offset),
+            None => Start::Fresh { at: 0, committed: None },
+        };
+        let starts = log.input.keys().map(|p| (*p, start(p))).collect();
         log.position = log.input.keys().map(|p| (*p, log.committed.get(p).copied().unwrap_or(0))).collect();
         log.changes = vec![Change::Assigned(starts)];
         Ok(MemorySource(Rc::clone(&self.0)))
     }
 
-    fn sink(&self) -> Result<MemorySink, StreamError> {
+    fn sink(&self, stop: &Stop) -> Result<MemorySink, StreamError> {
         let mut log = self.0.borrow_mut();
         log.calls.push("init");
+        if log.stop_at_init {
+            stop.request();
+        }
         log.open = None;
         match log.fault(Stage::Init) {
             Some((error, _)) => Err(error),
@@ -85,6 +98,17 @@ impl Connector for MemoryConnector {
 
     fn transaction_timeout(&self) -> Duration {
         Duration::from_secs(15)
+    }
+
+    fn outage(&self) -> bool {
+        self.0.borrow().outage
+    }
+
+    fn take_unanswered_init(&self) -> bool {
+        let mut log = self.0.borrow_mut();
+        let some = log.unanswered_inits > 0;
+        log.unanswered_inits = log.unanswered_inits.saturating_sub(1);
+        some
     }
 }
 
@@ -130,11 +154,15 @@ impl Source for MemorySource {
         Some(())
     }
 
-    fn rewind(&mut self) -> Result<(), StreamError> {
+    fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError> {
+        let log = self.0.borrow();
+        Ok(log.position.keys().map(|partition| (*partition, log.committed.get(partition).copied())).collect())
+    }
+
+    fn seek(&mut self, to: &[NextOffset]) -> Result<(), StreamError> {
         let mut log = self.0.borrow_mut();
-        let committed = log.committed.clone();
-        for (partition, position) in &mut log.position {
-            *position = committed.get(partition).copied().unwrap_or(0);
+        for next in to {
+            log.position.insert(next.partition, next.offset);
         }
         Ok(())
     }
@@ -430,10 +458,57 @@ fn while_the_step_waits_the_group_is_polled_and_nothing_flows() {
 }
 
 #[test]
-fn a_fence_on_a_young_transaction_is_a_duel() {
-    let ran = run(20, 0, |log| log.faults.push_back((Stage::Commit, ErrorClass::Fenced, false)));
+fn one_fence_on_a_young_transaction_is_a_restart_and_two_are_a_duel() {
+    let fenced = (Stage::Commit, ErrorClass::Fenced, false);
+    check_once(&run(20, 0, |log| log.faults.push_back(fenced)));
+    let ran = run(20, 0, |log| log.faults.extend([fenced, fenced]));
     assert!(matches!(ran.outcome, Err(Halt::Duel { .. })));
     assert!(ran.log.output.is_empty());
+}
+
+#[test]
+fn a_fence_that_an_unanswered_init_explains_is_no_duel() {
+    let fenced = (Stage::Offsets, ErrorClass::Fenced, false);
+    check_once(&run(20, 0, |log| {
+        log.faults.extend([fenced, fenced, fenced]);
+        log.unanswered_inits = 2;
+    }));
+}
+
+#[test]
+fn a_fenced_instance_is_a_duel_unless_an_outage_explains_it() {
+    let fenced = (Stage::Offsets, ErrorClass::FencedInstance, false);
+    let ran = run(20, 0, |log| log.faults.push_back(fenced));
+    assert!(matches!(ran.outcome, Err(Halt::Duel { .. })));
+    check_once(&run(20, 0, |log| {
+        log.faults.push_back(fenced);
+        log.outage = true;
+    }));
+}
+
+#[test]
+fn a_committed_offset_that_this_lane_did_not_commit_halts_it() {
+    for offset in [3, 9] {
+        let ran = run(20, 0, |log| {
+            log.late = Some(NextOffset { partition: 0, offset });
+            log.taints = true;
+        });
+        assert!(
+            matches!(ran.outcome, Err(Halt::OffsetMoved { partition: 0, known: Some(8), found: Some(f) }) if f == offset),
+            "{:?}",
+            ran.outcome
+        );
+    }
+}
+
+#[test]
+fn a_stop_ends_a_lane_that_gets_no_producer() {
+    let ran = run(20, 0, |log| {
+        log.stop_at_init = true;
+        log.faults.extend([(Stage::Init, ErrorClass::Retriable, false); 3]);
+    });
+    assert_eq!(ran.outcome, Ok(()));
+    assert_eq!(ran.log.calls, ["init"]);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub fn settles_in() -> Option<std::time::Duration> {
 /// | `transactions` | outputs and offsets are committed apart |
 /// | `redrive-marks` | a redrive passes over the marks of those before it |
 /// | `late-marks` | who goes on late with a command does not see what was done for good meanwhile |
+/// | `late-requests` | a producer goes on although a request of its transaction had no answer |
+/// | `offset-check` | a lane goes on at any offset that the broker calls committed |
 /// | `guard` | readers do not look whether the key store is behind its receipts |
 pub fn is_off(what: &str) -> bool {
     std::env::var("HOURSEAL_TESTKIT_OFF").is_ok_and(|names| names.split(',').any(|name| name == what))

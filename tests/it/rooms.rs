@@ -75,7 +75,7 @@ const ONLY_IN: [(&str, &[&str]); 27] = [
     ("std::env", &["cli/settings.rs", "testkit"]),
     ("println!", &[]),
     ("eprintln!", &[]),
-    ("unsafe", &["edge/kafka/ffi.rs", "envelope/locked.rs"]),
+    ("unsafe", &["edge/kafka/ffi", "envelope/locked.rs"]),
     ("rustix::mm", &["envelope/locked.rs"]),
     ("rustix::process", &["edge/process.rs", "testkit"]),
     ("tokio", &["keys", "forget", "edge", "app", "cli", "testkit", "reader"]),
@@ -99,7 +99,7 @@ impl Source {
         Self { path: path.to_owned(), code: bare(text) }
     }
 
-    /// The room, and for an edge which one: `keys/ring.rs` is `keys`, `edge/kafka/ffi.rs` is `edge` and `kafka`.
+    /// The room, and for an edge which one: `keys/ring.rs` is `keys`, `edge/kafka/sink.rs` is `edge` and `kafka`.
     fn room(&self) -> (&str, Option<&str>) {
         let mut parts = self.path.split('/').map(|part| part.strip_suffix(".rs").unwrap_or(part));
         let room = parts.next().unwrap_or_default();

@@ -47,7 +47,10 @@ impl ClientSettings {
             ("auto.offset.reset", "error"),
             ("check.crcs", "true"),
         ];
-        self.layered(&ours, &self.consumer, &fixed)
+        let mut config = self.layered(&ours, &self.consumer, &fixed);
+        // A connection that is closed while one request waits for its answer is told at this level (`Outages::hear`).
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
     }
 
     pub(super) fn producer(&self) -> ClientConfig {

@@ -1,16 +1,16 @@
 //! The identities of a lane, and its clients made from them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::consumer::ConsumerGroupMetadata;
 
 use super::client::ClientSettings;
+use super::ffi::GroupMembership;
 use super::outage::Outages;
 use super::sink::KafkaSink;
 use super::source::KafkaSource;
-use crate::stream::{Connector, Halt, StartLog, StreamError};
+use crate::stream::{Connector, Halt, StartLog, Stop, StreamError};
 
 /// Who a lane is. `group.instance.id` = `<instance>.<lane>`, `transactional.id` = `<group>.<instance>.<lane>`.
 #[derive(Clone)]
@@ -64,7 +64,7 @@ impl LaneIdentity {
         self.producer_time("transaction.timeout.ms", 15_000)
     }
 
-    /// An answer that takes longer may still be on its way when the next transaction begins (KAFKA-17754).
+    /// After it an answer is not awaited any more.
     pub(super) fn socket_timeout(&self) -> Duration {
         self.producer_time("socket.timeout.ms", 10_000)
     }
@@ -89,7 +89,7 @@ impl LaneConnector {
 }
 
 impl Connector for LaneConnector {
-    type Membership = ConsumerGroupMetadata;
+    type Membership = GroupMembership;
     type Source = KafkaSource;
     type Sink = KafkaSink;
 
@@ -97,8 +97,8 @@ impl Connector for LaneConnector {
         KafkaSource::join(&self.identity, Arc::clone(&self.starts), self.outages.clone())
     }
 
-    fn sink(&self) -> Result<KafkaSink, StreamError> {
-        KafkaSink::connect(&self.identity, self.outages.clone())
+    fn sink(&self, stop: &Stop) -> Result<KafkaSink, StreamError> {
+        KafkaSink::connect(&self.identity, self.outages.clone(), stop)
     }
 
     fn identity(&self) -> String {
@@ -107,5 +107,13 @@ impl Connector for LaneConnector {
 
     fn transaction_timeout(&self) -> Duration {
         self.identity.transaction_timeout()
+    }
+
+    fn outage(&self) -> bool {
+        self.outages.explain(Instant::now())
+    }
+
+    fn take_unanswered_init(&self) -> bool {
+        self.outages.take_unanswered_init(Instant::now())
     }
 }

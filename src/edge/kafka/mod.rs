@@ -8,6 +8,7 @@ mod ffi;
 pub mod mock;
 mod outage;
 pub mod post;
+mod requests;
 pub mod sample;
 pub mod scan;
 mod sink;

@@ -1,63 +1,47 @@
 //! The transactional producer of a lane.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
-use super::ffi::{self, Queued, TopicHandle};
+use super::ffi::{self, GroupMembership, Queued, TopicHandle, TransactionalProducer};
 use super::outage::Outages;
-use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, StreamError};
+use super::requests::Requests;
+use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamError};
 
-/// How long the first call to the transaction coordinator may take.
-const INIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a call to a coordinator may take.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How often a producer that is being made looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// Hears of outages while a transaction is open.
-pub(super) struct SinkContext {
-    open: AtomicBool,
-    tainted: AtomicBool,
-    outages: Outages,
-}
+/// Hears of outages.
+pub(super) struct SinkContext(Outages);
 
 impl ClientContext for SinkContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.outages.hear(facility);
         log_line(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, _reason: &str) {
         if is_outage(&error) {
-            self.outages.seen(Instant::now());
-            self.tainted.fetch_or(self.open.load(Ordering::Acquire), Ordering::AcqRel);
+            self.0.seen(Instant::now());
         }
     }
-
-    fn stats_raw(&self, _statistics: &[u8]) {}
-}
-
-impl ProducerContext for SinkContext {
-    type DeliveryOpaque = ();
-
-    /// Failed deliveries make the transaction abortable; the commit reports them.
-    fn delivery(&self, _result: &DeliveryResult<'_>, _opaque: ()) {}
 }
 
 /// One incarnation of a lane's producer.
 pub struct KafkaSink {
     /// Dropped before the producer, whose client they belong to.
     topics: Vec<TopicHandle>,
-    producer: ThreadedProducer<SinkContext>,
+    producer: TransactionalProducer<SinkContext>,
     input: String,
     metadata: String,
-    /// An answer that takes longer taints this incarnation.
-    late: Duration,
     /// When a commit or an abort is given up: the broker has timed the transaction out by then. librdkafka can wait for
     /// ever for a coordinator that it does not connect to again after an outage.
     patience: Duration,
@@ -66,11 +50,15 @@ pub struct KafkaSink {
 
 impl KafkaSink {
     /// A producer that has fenced its predecessors.
-    pub(super) fn connect(identity: &LaneIdentity, outages: Outages) -> Result<Self, StreamError> {
+    pub(super) fn connect(
+        identity: &LaneIdentity,
+        outages: Outages,
+        stop: &Stop,
+    ) -> Result<Self, StreamError> {
+        let requests = Arc::new(Requests::new(outages.clone()));
         let config = identity.producer_config();
-        let failed = |error: KafkaError| stream_error(Stage::Init, &error);
-        let context = SinkContext { open: AtomicBool::new(false), tainted: AtomicBool::new(false), outages };
-        let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(failed)?;
+        let producer = TransactionalProducer::new(&config, SinkContext(outages), requests)
+            .map_err(|error| stream_error(Stage::Init, &error))?;
         let topics = identity.outputs.iter().map(|name| {
             TopicHandle::open(&producer, name).ok_or_else(|| StreamError {
                 stage: Stage::Init,
@@ -79,20 +67,15 @@ impl KafkaSink {
             })
         });
         let topics = topics.collect::<Result<_, _>>()?;
-        producer.init_transactions(INIT_TIMEOUT).map_err(failed)?;
+        init(&producer, stop)?;
         Ok(Self {
             topics,
             producer,
             input: identity.input.clone(),
             metadata: identity.commit_metadata.clone(),
-            late: identity.socket_timeout(),
             patience: identity.transaction_timeout() + identity.socket_timeout(),
             began: Instant::now(),
         })
-    }
-
-    fn context(&self) -> &SinkContext {
-        self.producer.client().context()
     }
 
     fn offsets(&self, offsets: &[NextOffset]) -> Result<TopicPartitionList, KafkaError> {
@@ -108,21 +91,32 @@ impl KafkaSink {
     /// Takes outputs and offsets apart, so that the oracle's negative control can show what is lost without the rule.
     fn split_transaction(&self) -> Result<(), StreamError> {
         if is_off!("transactions") {
-            ffi::commit(&self.producer, self.patience)?;
+            self.producer.commit(self.patience)?;
             std::thread::sleep(Duration::from_millis(100));
-            self.producer.begin_transaction().map_err(|error| stream_error(Stage::Begin, &error))?;
+            self.producer.begin()?;
         }
         Ok(())
     }
 }
 
+/// Waits for the transaction coordinator, in steps that the stop can end.
+fn init(producer: &TransactionalProducer<SinkContext>, stop: &Stop) -> Result<(), StreamError> {
+    let until = Instant::now() + ANSWER;
+    loop {
+        match producer.init_transactions(LOOK) {
+            Err(error)
+                if error.class == ErrorClass::Retriable && Instant::now() < until && !stop.requested() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 impl Sink for KafkaSink {
-    type Membership = ConsumerGroupMetadata;
+    type Membership = GroupMembership;
 
     fn begin(&mut self) -> Result<(), StreamError> {
-        self.producer.begin_transaction().map_err(|error| stream_error(Stage::Begin, &error))?;
+        self.producer.begin()?;
         self.began = Instant::now();
-        self.context().open.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -141,33 +135,21 @@ impl Sink for KafkaSink {
         }
     }
 
-    fn send_offsets(
-        &mut self,
-        offsets: &[NextOffset],
-        member: &ConsumerGroupMetadata,
-    ) -> Result<(), StreamError> {
+    fn send_offsets(&mut self, offsets: &[NextOffset], member: &GroupMembership) -> Result<(), StreamError> {
         self.split_transaction()?;
-        let failed = |error: KafkaError| stream_error(Stage::Offsets, &error);
-        let list = self.offsets(offsets).map_err(failed)?;
-        self.producer.send_offsets_to_transaction(&list, member, INIT_TIMEOUT).map_err(failed)
+        let list = self.offsets(offsets).map_err(|error| stream_error(Stage::Offsets, &error))?;
+        self.producer.send_offsets(&list, member, ANSWER)
     }
 
     fn commit(&mut self) -> Result<(), StreamError> {
-        let outcome = ffi::commit(&self.producer, self.patience);
-        self.context().open.store(false, Ordering::Release);
-        outcome
+        self.producer.commit(self.patience)
     }
 
     fn abort(&mut self) -> Result<(), StreamError> {
-        let outcome = self
-            .producer
-            .abort_transaction(self.patience)
-            .map_err(|error| stream_error(Stage::Abort, &error));
-        self.context().open.store(false, Ordering::Release);
-        outcome
+        self.producer.abort(self.patience)
     }
 
     fn tainted(&self) -> bool {
-        self.context().tainted.load(Ordering::Acquire) || self.began.elapsed() >= self.late
+        !is_off!("late-requests") && self.producer.requests().has_unanswered()
     }
 }

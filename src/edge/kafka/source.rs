@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
-use super::ffi::{self, MessageHeaders};
+use super::ffi::{self, GroupMembership, MessageHeaders};
 use super::outage::Outages;
 use crate::model::Millis;
 use crate::stream::{
@@ -41,8 +41,6 @@ struct GroupContext {
 struct News {
     changes: Vec<Change>,
     fault: Option<Fault>,
-    /// Where each assigned partition started: the truth while nothing is committed.
-    started_at: HashMap<i32, i64>,
 }
 
 impl GroupContext {
@@ -73,10 +71,7 @@ impl GroupContext {
         };
         let mut news = self.news();
         match starts.and_then(|starts| assigned.map(|()| starts).map_err(group_fault)) {
-            Ok(starts) => {
-                news.started_at.extend(starts.iter().map(|(partition, start)| (*partition, start.offset())));
-                news.changes.push(Change::Assigned(starts));
-            }
+            Ok(starts) => news.changes.push(Change::Assigned(starts)),
             Err(fault) => news.fault = Some(fault),
         }
     }
@@ -88,7 +83,6 @@ impl GroupContext {
         };
         let partitions: Vec<i32> = list.elements().iter().map(TopicPartitionListElem::partition).collect();
         let mut news = self.news();
-        news.started_at.retain(|partition, _| !partitions.contains(partition));
         news.changes.push(Change::Revoked(partitions));
         if let Err(error) = outcome {
             news.fault = Some(group_fault(error));
@@ -209,14 +203,7 @@ impl KafkaSource {
             self.context().outages.seen(Instant::now());
         }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::FencedInstanceId) if self.context().outages.explain(Instant::now()) => {
-                Err(rejoin("FENCED_INSTANCE_ID after an outage"))
-            }
-            Some(RDKafkaErrorCode::FencedInstanceId) => Err(Halt::Duel {
-                identity: self.context().identity.instance_id(),
-                name: "FENCED_INSTANCE_ID".to_owned(),
-            }
-            .into()),
+            Some(RDKafkaErrorCode::FencedInstanceId) => Err(stream_error(Stage::Group, error).into()),
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 // The log moved away under the lane; joining anew finds and names the gap.
                 Err(rejoin("OFFSET_OUT_OF_RANGE"))
@@ -242,7 +229,7 @@ impl KafkaSource {
 }
 
 impl Source for KafkaSource {
-    type Membership = ConsumerGroupMetadata;
+    type Membership = GroupMembership;
 
     fn poll(&mut self, wait: Duration, take: &mut dyn FnMut(Input<'_>) -> Take) -> Result<(), Fault> {
         let until = Instant::now() + wait;
@@ -294,25 +281,31 @@ impl Source for KafkaSource {
         .map_err(failed)
     }
 
-    fn membership(&mut self) -> Option<ConsumerGroupMetadata> {
-        let before = ffi::generation(&self.consumer);
-        let metadata = self.consumer.group_metadata()?;
-        (before >= 0 && before == ffi::generation(&self.consumer)).then_some(metadata)
+    fn membership(&mut self) -> Option<GroupMembership> {
+        GroupMembership::of(&self.consumer)
     }
 
-    fn rewind(&mut self) -> Result<(), StreamError> {
+    fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError> {
         let failed = |error: KafkaError| stream_error(Stage::Group, &error);
-        let mut list = self.consumer.assignment().map_err(failed)?;
+        let list = self.consumer.assignment().map_err(failed)?;
         if list.count() == 0 {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let committed = committed(&self.consumer, &list).map_err(failed)?;
-        let started_at = self.context().news().started_at.clone();
-        let partitions: Vec<i32> = list.elements().iter().map(TopicPartitionListElem::partition).collect();
-        for partition in partitions {
-            let offset = committed.get(&partition).map(|c| c.offset).or(started_at.get(&partition).copied());
-            let offset = offset.map_or(Offset::Invalid, Offset::Offset);
-            list.set_partition_offset(&self.context().identity.input, partition, offset).map_err(failed)?;
+        let offset = |partition| committed.get(&partition).map(|committed| committed.offset);
+        Ok(list.elements().iter().map(|e| (e.partition(), offset(e.partition()))).collect())
+    }
+
+    fn seek(&mut self, to: &[NextOffset]) -> Result<(), StreamError> {
+        let failed = |error: KafkaError| stream_error(Stage::Group, &error);
+        if to.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(to.len());
+        for next in to {
+            let offset = Offset::Offset(next.offset);
+            list.add_partition_offset(&self.context().identity.input, next.partition, offset)
+                .map_err(failed)?;
         }
         let outcome = self.consumer.seek_partitions(list, ANSWER).map_err(failed)?;
         outcome.elements().iter().try_for_each(|element| element.error().map_err(failed))

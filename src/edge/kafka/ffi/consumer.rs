@@ -1,0 +1,97 @@
+//! What a lane asks of its consumer beyond the safe API.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::{self, NonNull};
+
+use rdkafka::bindings as rd;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::message::BorrowedMessage;
+
+use crate::stream::Headers;
+
+/// Membership of the group at one moment: member, instance and generation, read at once (KIP-447).
+pub struct GroupMembership(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
+
+impl GroupMembership {
+    /// `None` while the consumer is no member (generation < 0): a broker takes such a commit without any fencing.
+    pub(in crate::edge::kafka) fn of<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Self> {
+        // SAFETY: the client is alive; what it returns is ours until it is destroyed, once, in `drop`.
+        let metadata = unsafe { rd::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) };
+        let membership = Self(NonNull::new(metadata)?);
+        (membership.generation() >= 0).then_some(membership)
+    }
+
+    fn generation(&self) -> i32 {
+        // SAFETY: the metadata is alive as long as `self`.
+        unsafe { rd::rd_kafka_consumer_group_metadata_generation_id(self.0.as_ptr()) }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const rd::rd_kafka_consumer_group_metadata_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for GroupMembership {
+    fn drop(&mut self) {
+        // SAFETY: the metadata came from librdkafka and is destroyed once.
+        unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// The end of a partition as the last fetch answer said; no request is made.
+pub(in crate::edge::kafka) fn cached_end<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &CStr,
+    partition: i32,
+) -> Option<i64> {
+    let (mut low, mut high) = (-1, -1);
+    // SAFETY: the client is alive, the topic is NUL-terminated, both results are valid for writing.
+    let code = unsafe {
+        rd::rd_kafka_get_watermark_offsets(
+            consumer.client().native_ptr(),
+            topic.as_ptr(),
+            partition,
+            &mut low,
+            &mut high,
+        )
+    };
+    (code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+}
+
+/// The headers of a message as bytes: rdkafka's own accessor panics on a name that is not UTF-8.
+pub(in crate::edge::kafka) struct MessageHeaders<'m> {
+    headers: *mut rd::rd_kafka_headers_t,
+    count: usize,
+    message: std::marker::PhantomData<&'m ()>,
+}
+
+impl<'m> MessageHeaders<'m> {
+    pub(in crate::edge::kafka) fn of(message: &'m BorrowedMessage<'_>) -> Self {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is alive; the headers that are written belong to it and live as long.
+        let code = unsafe { rd::rd_kafka_message_headers(message.ptr(), &mut headers) };
+        let found = code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && !headers.is_null();
+        // SAFETY: `headers` is valid when found.
+        let count = if found { unsafe { rd::rd_kafka_header_cnt(headers) } } else { 0 };
+        Self { headers, count, message: std::marker::PhantomData }
+    }
+}
+
+impl Headers for MessageHeaders<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn at(&self, index: usize) -> (&[u8], Option<&[u8]>) {
+        assert!(index < self.count, "a header is asked for by an index below the count");
+        let (mut name, mut value, mut size): (*const c_char, *const c_void, usize) =
+            (ptr::null(), ptr::null(), 0);
+        // SAFETY: the index is in range, so librdkafka sets all three to memory of the message.
+        unsafe {
+            rd::rd_kafka_header_get_all(self.headers, index, &mut name, &mut value, &mut size);
+            let name = CStr::from_ptr(name).to_bytes();
+            let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
+            (name, value)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The thread that serves a producer's events: delivery reports, errors and log lines.
+
+use std::ffi::{CStr, c_char};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use rdkafka::ClientContext;
+use rdkafka::bindings as rd;
+use rdkafka::client::Client;
+use rdkafka::config::RDKafkaLogLevel as Level;
+use rdkafka::error::KafkaError;
+
+/// How long the thread waits for an event before it looks whether it is to end.
+const WAIT_MS: i32 = 100;
+
+/// Ends its thread when it is dropped.
+pub(super) struct Events {
+    queue: Arc<Queue>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A reference to the main queue of a client; it must be dropped before the client.
+struct Queue(NonNull<rd::rd_kafka_queue_t>);
+
+// SAFETY: librdkafka's queues are thread-safe.
+unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: the reference came from rd_kafka_queue_get_main and is given back once.
+        unsafe { rd::rd_kafka_queue_destroy(self.0.as_ptr()) };
+    }
+}
+
+impl Events {
+    pub(super) fn serve<C: ClientContext + 'static>(client: &Client<C>) -> Self {
+        // SAFETY: the client is alive.
+        let queue = unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) };
+        let queue = Arc::new(Queue(NonNull::new(queue).expect("every client has a main queue")));
+        let over = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (queue, over, context) =
+                (Arc::clone(&queue), Arc::clone(&over), Arc::clone(client.context()));
+            let run = move || {
+                while !over.load(Ordering::Acquire) {
+                    queue.serve_one(&*context);
+                }
+            };
+            std::thread::Builder::new().name("producer events".to_owned()).spawn(run)
+        };
+        // Without the thread no commit could end; a process that cannot start threads ends.
+        Self { queue, over, thread: Some(thread.expect("the system has a thread left")) }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        // SAFETY: the queue is alive; this wakes the thread.
+        unsafe { rd::rd_kafka_queue_yield(self.queue.0.as_ptr()) };
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked is over as well.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Queue {
+    /// Waits for one event and hands it to the context. A delivery report needs no more than to be destroyed: a record
+    /// that was not delivered makes its commit fail.
+    fn serve_one<C: ClientContext>(&self, context: &C) {
+        // SAFETY: the queue is alive; the event is ours until it is destroyed, once, below; the texts live as long.
+        unsafe {
+            let event = rd::rd_kafka_queue_poll(self.0.as_ptr(), WAIT_MS);
+            if event.is_null() {
+                return;
+            }
+            match rd::rd_kafka_event_type(event) {
+                rd::RD_KAFKA_EVENT_LOG => log(event, context),
+                rd::RD_KAFKA_EVENT_ERROR => {
+                    let error = KafkaError::Global(rd::rd_kafka_event_error(event).into());
+                    let reason = CStr::from_ptr(rd::rd_kafka_event_error_string(event));
+                    context.error(error, reason.to_string_lossy().trim());
+                }
+                _ => {}
+            }
+            rd::rd_kafka_event_destroy(event);
+        }
+    }
+}
+
+/// # Safety
+/// `event` is alive and a log line.
+unsafe fn log<C: ClientContext>(event: *mut rd::rd_kafka_event_t, context: &C) {
+    let (mut facility, mut text, mut level): (*const c_char, *const c_char, i32) =
+        (ptr::null(), ptr::null(), 0);
+    // SAFETY: the event is alive; where 0 is returned, both texts are set and live as long as the event.
+    unsafe {
+        if rd::rd_kafka_event_log(event, &mut facility, &mut text, &mut level) == 0 {
+            let (facility, text) = (CStr::from_ptr(facility), CStr::from_ptr(text));
+            context.log(named(level), facility.to_string_lossy().trim(), text.to_string_lossy().trim());
+        }
+    }
+}
+
+/// A level of syslog (RFC 5424, section 6.2.1) by its name.
+fn named(level: i32) -> Level {
+    match level {
+        0 => Level::Emerg,
+        1 => Level::Alert,
+        2 => Level::Critical,
+        3 => Level::Error,
+        4 => Level::Warning,
+        5 => Level::Notice,
+        6 => Level::Info,
+        _ => Level::Debug,
+    }
+}

@@ -1,0 +1,92 @@
+//! Records handed to the producer's queue without an allocation on our side.
+
+use std::ffi::{CString, c_void};
+use std::ptr;
+
+use rdkafka::ClientContext;
+use rdkafka::bindings as rd;
+
+use super::producer::{TransactionalProducer, take_error};
+use crate::stream::{Outgoing, Stage, StreamError};
+
+/// A topic handle: saves a name look-up per record. It must be dropped before its producer.
+pub(in crate::edge::kafka) struct TopicHandle(*mut rd::rd_kafka_topic_t);
+
+// SAFETY: librdkafka's topic handles are reference counted and thread-safe.
+unsafe impl Send for TopicHandle {}
+
+impl TopicHandle {
+    /// `None` when the name is no topic name.
+    pub(in crate::edge::kafka) fn open<C: ClientContext>(
+        producer: &TransactionalProducer<C>,
+        name: &str,
+    ) -> Option<Self> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the client is alive, the name is NUL-terminated, a null config means defaults.
+        let handle = unsafe { rd::rd_kafka_topic_new(producer.native(), name.as_ptr(), ptr::null_mut()) };
+        (!handle.is_null()).then_some(Self(handle))
+    }
+}
+
+impl Drop for TopicHandle {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from rd_kafka_topic_new and is given back once, before its client goes.
+        unsafe { rd::rd_kafka_topic_destroy(self.0) };
+    }
+}
+
+/// What became of a record handed to the producer's queue.
+pub(in crate::edge::kafka) enum Queued {
+    Yes,
+    Full,
+    Failed(StreamError),
+}
+
+/// RD_KAFKA_PARTITION_UA: the partitioner decides.
+const UNASSIGNED: i32 = -1;
+
+const MAX_HEADERS: usize = 24;
+
+/// Copies a record into the producer's queue: topic handle, event time, no allocation on our side.
+pub(in crate::edge::kafka) fn produce<C: ClientContext>(
+    producer: &TransactionalProducer<C>,
+    topic: &TopicHandle,
+    record: &Outgoing<'_>,
+) -> Queued {
+    use rd::rd_kafka_vtype_t as V;
+    use rd::rd_kafka_vu_s__bindgen_ty_1 as U;
+    debug_assert!(record.headers.len() <= MAX_HEADERS, "the lane copies few headers");
+    let unset = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_END, u: U { i64_: 0 } };
+    let mut vus = [unset; 6 + MAX_HEADERS];
+    vus[0] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_RKT, u: U { rkt: topic.0 } };
+    vus[1] = rd::rd_kafka_vu_t {
+        vtype: V::RD_KAFKA_VTYPE_PARTITION,
+        u: U { i32_: record.partition.unwrap_or(UNASSIGNED) },
+    };
+    vus[2] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_MSGFLAGS, u: U { i: rd::RD_KAFKA_MSG_F_COPY } };
+    vus[3] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_TIMESTAMP, u: U { i64_: record.timestamp.0 } };
+    vus[4] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_VALUE, u: U { mem: memory(record.value) } };
+    vus[5] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_KEY, u: U { mem: memory(record.key) } };
+    let headers = &record.headers[..record.headers.len().min(MAX_HEADERS)];
+    for (vu, (name, value)) in vus[6..].iter_mut().zip(headers) {
+        let header = rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
+            name: name.as_ptr(),
+            val: value.as_ptr().cast(),
+            size: value.len() as isize,
+        };
+        *vu = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_HEADER, u: U { header } };
+    }
+    // SAFETY: every pointer lives until the call returns; F_COPY makes librdkafka copy value and key, and it copies
+    // headers always.
+    let error = unsafe { rd::rd_kafka_produceva(producer.native(), vus.as_ptr(), 6 + headers.len()) };
+    match take_error(Stage::Send, error) {
+        Ok(()) => Queued::Yes,
+        Err((rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL, _)) => Queued::Full,
+        Err((_, error)) => Queued::Failed(error),
+    }
+}
+
+fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
+    let (ptr, size) = bytes.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr(), bytes.len()));
+    rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: ptr.cast::<c_void>().cast_mut(), size }
+}

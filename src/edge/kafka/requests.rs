@@ -1,0 +1,148 @@
+//! The requests of a transaction, from the socket to their answer (KAFKA-17754).
+//!
+//! A request that was sent and has no answer may reach the broker late. Under transaction protocol 1 nothing tells the broker
+//! that it is late, and within the same producer epoch it acts on the transaction that is open by then:
+//!
+//! | late request | what it does to a later transaction |
+//! |---|---|
+//! | `EndTxn` | ends it |
+//! | `TxnOffsetCommit` | replaces its offsets: older ones double records, newer ones lose them |
+//! | `AddPartitionsToTxn`, `AddOffsetsToTxn` | opens a transaction that nobody ends; the broker fences its producer |
+//! | `Produce` | nothing: its sequence number is refused |
+//! | `InitProducerId` | fences the live producer; no epoch helps against it |
+//!
+//! So the first request without an answer makes the producer one that must not begin another transaction. A request that
+//! was never written to a socket, because no connection could be opened, does not.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
+
+use super::outage::Outages;
+
+/// Keys of the Kafka protocol.
+const PRODUCE: i16 = 0;
+const INIT_PRODUCER_ID: i16 = 22;
+/// `InitProducerId` is not among them: a new producer would send the next one.
+const OF_A_TRANSACTION: [i16; 5] = [PRODUCE, 24, 25, 26, 28];
+
+/// What one producer's requests came to. Written by librdkafka's threads.
+pub(super) struct Requests {
+    /// Sent and not ended, by API key; the keys of interest are below.
+    under_way: [AtomicU32; 32],
+    unanswered: AtomicBool,
+    outages: Outages,
+}
+
+impl Requests {
+    pub(super) fn new(outages: Outages) -> Self {
+        Self { under_way: Default::default(), unanswered: AtomicBool::new(false), outages }
+    }
+
+    /// Whether a request of a transaction ended without an answer.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire)
+    }
+
+    pub(super) fn sent(&self, api: i16) {
+        if let Some(under_way) = self.of(api) {
+            under_way.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(super) fn answered(&self, api: i16) {
+        self.end(api);
+    }
+
+    /// The connection was closed or the time is over. Nothing happens where the request was not sent at all.
+    pub(super) fn unanswered(&self, api: i16) {
+        if !self.end(api) {
+            return;
+        }
+        let now = Instant::now();
+        if OF_A_TRANSACTION.contains(&api) {
+            self.unanswered.store(true, Ordering::Release);
+            self.outages.seen(now);
+        } else if api == INIT_PRODUCER_ID {
+            self.outages.init_unanswered(now);
+        }
+    }
+
+    fn of(&self, api: i16) -> Option<&AtomicU32> {
+        usize::try_from(api).ok().and_then(|api| self.under_way.get(api))
+    }
+
+    /// Whether one was under way. librdkafka tells some ends twice. Of those APIs it has one request under way at a time,
+    /// and sends the next one after the second telling, so that nothing is left then.
+    fn end(&self, api: i16) -> bool {
+        let ends = |count: u32| if api == PRODUCE { count.checked_sub(1) } else { (count > 0).then_some(0) };
+        self.of(api).is_some_and(|under_way| {
+            under_way.fetch_update(Ordering::AcqRel, Ordering::Acquire, ends).is_ok()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END_TXN: i16 = 26;
+    const METADATA: i16 = 3;
+
+    fn requests() -> Requests {
+        Requests::new(Outages::default())
+    }
+
+    #[test]
+    fn each_request_of_a_transaction_that_ends_without_an_answer_is_remembered() {
+        for api in OF_A_TRANSACTION {
+            let requests = requests();
+            requests.sent(api);
+            requests.answered(api);
+            assert!(!requests.has_unanswered(), "{api}");
+            requests.sent(api);
+            requests.unanswered(api);
+            requests.sent(api);
+            requests.answered(api);
+            assert!(requests.has_unanswered(), "{api}: an answer to its retry changes nothing");
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_never_sent_and_one_of_no_transaction_do_not_count() {
+        let requests = requests();
+        requests.unanswered(END_TXN);
+        requests.sent(METADATA);
+        requests.unanswered(METADATA);
+        assert!(!requests.has_unanswered());
+        assert!(!requests.outages.explain(Instant::now()));
+    }
+
+    #[test]
+    fn an_end_that_is_told_twice_counts_once() {
+        let requests = requests();
+        requests.sent(END_TXN);
+        requests.answered(END_TXN);
+        requests.unanswered(END_TXN);
+        assert!(!requests.has_unanswered());
+    }
+
+    #[test]
+    fn of_several_batches_under_way_each_is_counted() {
+        let requests = requests();
+        requests.sent(PRODUCE);
+        requests.sent(PRODUCE);
+        requests.answered(PRODUCE);
+        requests.unanswered(PRODUCE);
+        assert!(requests.has_unanswered());
+    }
+
+    #[test]
+    fn an_unanswered_init_explains_one_fence_and_taints_nothing() {
+        let requests = requests();
+        requests.sent(INIT_PRODUCER_ID);
+        requests.unanswered(INIT_PRODUCER_ID);
+        assert!(!requests.has_unanswered());
+        assert!(requests.outages.take_unanswered_init(Instant::now()));
+        assert!(!requests.outages.take_unanswered_init(Instant::now()));
+    }
+}

@@ -1,0 +1,154 @@
+//! The committed offsets that a lane knows of: the second line of defence of exactly-once.
+//!
+//! The first line is that no request without an answer can end a later transaction ([`super::Sink::tainted`]). If that
+//! fails, or the broker loses an offset, the broker's committed offset is not the one that this lane committed last. Only
+//! this lane commits its partitions while it has them, so it must not go on.
+
+use std::collections::BTreeMap;
+
+use super::{Halt, NextOffset, Start};
+
+/// What is known of each assigned partition.
+#[derive(Default)]
+pub(super) struct Known(BTreeMap<i32, Partition>);
+
+struct Partition {
+    /// Where to go on while the broker holds `committed`.
+    position: i64,
+    committed: Option<i64>,
+    /// What a commit of unknown outcome would have committed.
+    attempted: Option<i64>,
+}
+
+impl Known {
+    pub(super) fn assign(&mut self, partition: i32, start: Start) {
+        let known = Partition { position: start.offset(), committed: start.committed(), attempted: None };
+        self.0.insert(partition, known);
+    }
+
+    pub(super) fn revoke(&mut self, partition: i32) {
+        self.0.remove(&partition);
+    }
+
+    /// The broker has answered that these offsets are committed.
+    pub(super) fn committed(&mut self, offsets: &[NextOffset]) {
+        for next in offsets {
+            if let Some(known) = self.0.get_mut(&next.partition) {
+                known.settle(next.offset);
+            }
+        }
+    }
+
+    /// The broker has not answered whether these offsets are committed.
+    pub(super) fn attempted(&mut self, offsets: &[NextOffset]) {
+        for next in offsets {
+            if let Some(known) = self.0.get_mut(&next.partition) {
+                known.attempted = Some(next.offset);
+            }
+        }
+    }
+
+    /// Where each partition goes on, given what the broker holds.
+    ///
+    /// # Errors
+    /// [`Halt::OffsetMoved`]: a partition's offset went back, vanished, or is one that this lane has not committed.
+    pub(super) fn resume(&mut self, found: &[(i32, Option<i64>)]) -> Result<Vec<NextOffset>, Halt> {
+        let mut positions = Vec::with_capacity(found.len());
+        for &(partition, found) in found {
+            let Some(known) = self.0.get_mut(&partition) else { continue };
+            known.compare(partition, found)?;
+            positions.push(NextOffset { partition, offset: known.position });
+        }
+        Ok(positions)
+    }
+}
+
+impl Partition {
+    fn settle(&mut self, offset: i64) {
+        *self = Self { position: offset, committed: Some(offset), attempted: None };
+    }
+
+    fn compare(&mut self, partition: i32, found: Option<i64>) -> Result<(), Halt> {
+        if found == self.committed {
+            self.attempted = None;
+            return Ok(());
+        }
+        match found {
+            Some(offset) if found == self.attempted || is_off!("offset-check") => self.settle(offset),
+            _ => return Err(Halt::OffsetMoved { partition, known: self.committed, found }),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P: i32 = 3;
+
+    fn at(offset: i64) -> NextOffset {
+        NextOffset { partition: P, offset }
+    }
+
+    /// Partition 3, committed at 100.
+    fn known() -> Known {
+        let mut known = Known::default();
+        known.assign(P, Start::Committed(100));
+        known
+    }
+
+    fn resume(known: &mut Known, found: Option<i64>) -> Result<i64, Halt> {
+        known.resume(&[(P, found)]).map(|positions| positions[0].offset)
+    }
+
+    #[test]
+    fn the_offset_that_was_committed_last_is_where_the_lane_goes_on() {
+        let mut known = known();
+        assert_eq!(resume(&mut known, Some(100)), Ok(100));
+        known.committed(&[at(150)]);
+        assert_eq!(resume(&mut known, Some(150)), Ok(150));
+    }
+
+    #[test]
+    fn an_offset_that_went_back_vanished_or_was_never_committed_halts() {
+        for found in [Some(100), None, Some(149), Some(151), Some(200)] {
+            let mut known = known();
+            known.committed(&[at(150)]);
+            let moved = Halt::OffsetMoved { partition: P, known: Some(150), found };
+            assert_eq!(resume(&mut known, found), Err(moved));
+        }
+    }
+
+    #[test]
+    fn after_a_commit_of_unknown_outcome_both_offsets_are_right_until_one_is_found() {
+        for (found, other) in [(100, 150), (150, 100)] {
+            let mut known = known();
+            known.attempted(&[at(150)]);
+            assert_eq!(resume(&mut known, Some(found)), Ok(found));
+            assert!(resume(&mut known, Some(other)).is_err(), "the outcome is known by now");
+        }
+        let mut known = known();
+        known.attempted(&[at(150)]);
+        assert!(resume(&mut known, Some(200)).is_err());
+    }
+
+    #[test]
+    fn a_fresh_start_holds_until_it_is_committed() {
+        for committed in [None, Some(7)] {
+            let mut known = Known::default();
+            known.assign(P, Start::Fresh { at: 40, committed });
+            assert_eq!(resume(&mut known, committed), Ok(40));
+            known.committed(&[at(40)]);
+            assert!(resume(&mut known, committed).is_err());
+            assert_eq!(resume(&mut known, Some(40)), Ok(40));
+        }
+    }
+
+    #[test]
+    fn a_revoked_partition_is_not_judged() {
+        let mut known = known();
+        known.revoke(P);
+        assert_eq!(known.resume(&[(P, Some(7))]), Ok(Vec::new()));
+    }
+}
