@@ -50,7 +50,9 @@ impl Observer for ExecutorObserver {
             Event::Resumed => self.condition.met(),
             Event::Waiting(why) => self.condition.unmet(*why),
             Event::Aborted(_) => {}
-            Event::Reincarnated(why, _) => self.condition.unmet(format!("the producer is made anew: {why}")),
+            Event::Reincarnated(why, _) => {
+                self.condition.unmet(format!("the producer is being replaced: {why}"));
+            }
             Event::Rejoined(error) => self.condition.unmet(format!("joining the group again: {error}")),
         }
     }

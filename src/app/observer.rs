@@ -118,12 +118,12 @@ impl Observer for LaneObserver {
                 };
                 self.metrics.settled(outcome, Duration::ZERO);
                 self.metrics.waits(Wait::Broker);
-                self.condition.unmet(format!("the producer is made anew: {why}"));
+                self.condition.unmet(format!("the producer is being replaced: {why}"));
                 warn!(
                     codes::PRODUCER_RENEWED,
                     lane = self.lane,
                     why,
-                    "the broker's committed offsets are the truth"
+                    "the producer is replaced; the lane goes on at the broker's committed offsets"
                 );
             }
             Event::Rejoined(error) => {

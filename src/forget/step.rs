@@ -142,7 +142,7 @@ impl Executor {
                     codes::PRODUCER_RENEWED,
                     lane = "control",
                     why,
-                    "the broker's committed offsets are the truth"
+                    "the producer is replaced; the lane goes on at the broker's committed offsets"
                 );
             }
             Event::Rejoined(error) => {

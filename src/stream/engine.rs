@@ -17,7 +17,7 @@ use super::{
 const WAITING_POLL: Duration = Duration::from_millis(250);
 /// How long a step may try before its partitions are paused.
 const QUICK: Duration = Duration::from_millis(250);
-/// Pause before a failed client is made anew.
+/// Pause before a failed client is replaced.
 const BACKOFF: Duration = Duration::from_millis(500);
 
 /// When a batch is closed, whichever comes first; the step may close it earlier.

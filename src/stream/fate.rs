@@ -55,7 +55,7 @@ pub enum Fault {
     Stream(#[from] StreamError),
 }
 
-/// Why a producer is made anew.
+/// Why a producer is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// Explained by what we saw: an unknown outcome, an outage, a time-out. Does not count against the budget.

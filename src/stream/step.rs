@@ -56,8 +56,8 @@ pub enum Event<'a> {
     },
     /// Nothing was committed; the batch will be read again.
     Aborted(&'a StreamError),
-    /// The producer is made anew; the committed offsets are the truth.
+    /// The producer is replaced; the broker's committed offsets decide where the lane goes on.
     Reincarnated(&'a str, Cause),
-    /// The consumer is made anew.
+    /// The consumer is replaced.
     Rejoined(&'a StreamError),
 }

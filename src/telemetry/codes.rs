@@ -73,7 +73,7 @@ codes! {
     BATCH_REDONE = "HS1205";
     /// A commit's outcome is unknown: the broker's offsets decide.
     COMMIT_UNKNOWN = "HS1206";
-    /// A lane's producer is made anew.
+    /// A lane's producer is replaced.
     PRODUCER_RENEWED = "HS1207";
     /// Another process has this lane's identity.
     DUEL = "HS1208";

@@ -29,13 +29,14 @@ const OF_A_TRANSACTION: [i16; 5] = [PRODUCE, 24, 25, 26, 28];
 pub(super) struct Requests {
     /// Sent and not ended, by API key; the keys of interest are below.
     under_way: [AtomicU32; 32],
+    heard: AtomicBool,
     unanswered: AtomicBool,
     outages: Outages,
 }
 
 impl Requests {
     pub(super) fn new(outages: Outages) -> Self {
-        Self { under_way: Default::default(), unanswered: AtomicBool::new(false), outages }
+        Self { under_way: Default::default(), heard: false.into(), unanswered: false.into(), outages }
     }
 
     /// Whether a request of a transaction ended without an answer.
@@ -43,7 +44,13 @@ impl Requests {
         self.unanswered.load(Ordering::Acquire)
     }
 
+    /// Whether librdkafka has told of any request: if not, nothing would be heard of a lost one either.
+    pub(super) fn are_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire)
+    }
+
     pub(super) fn sent(&self, api: i16) {
+        self.heard.store(true, Ordering::Release);
         if let Some(under_way) = self.of(api) {
             under_way.fetch_add(1, Ordering::AcqRel);
         }

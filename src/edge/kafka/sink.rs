@@ -68,6 +68,10 @@ impl KafkaSink {
         });
         let topics = topics.collect::<Result<_, _>>()?;
         init(&producer, stop)?;
+        if !producer.requests().are_heard() {
+            let name = "librdkafka does not tell of its requests".to_owned();
+            return Err(StreamError { stage: Stage::Init, class: ErrorClass::Fatal, name });
+        }
         Ok(Self {
             topics,
             producer,

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use rdkafka::admin::ResourceSpecifier;
+use rdkafka::metadata::MetadataBroker;
 
 use super::{AdminError, Finding, Subject, TopicAdmin, options};
 
@@ -50,7 +51,7 @@ impl TopicAdmin {
     /// No broker says which brokers there are.
     pub async fn verification(&self) -> Result<Verification, AdminError> {
         let metadata = self.metadata().await?;
-        let ids: Vec<i32> = metadata.brokers().iter().map(|broker| broker.id()).collect();
+        let ids: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
         let answers = join_all(ids.iter().map(|id| self.verifies(*id))).await;
         Ok(Verification::of(ids.iter().copied().zip(answers)))
     }

@@ -14,10 +14,11 @@ const OK: rd::rd_kafka_resp_err_t = rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_N
 /// Has a client that is made of `config` tell `requests` of each request. librdkafka takes interceptors only while it makes
 /// the client, which rdkafka's own producers do by themselves.
 ///
-/// `requests` must be kept until the client is gone.
-pub(super) fn listen(config: &NativeClientConfig, requests: &Arc<Requests>) {
+/// # Safety
+/// `requests` must be kept until the client is gone: its threads write to it.
+pub(super) unsafe fn listen(config: &NativeClientConfig, requests: &Arc<Requests>) {
     let opaque = Arc::as_ptr(requests).cast::<c_void>().cast_mut();
-    // SAFETY: the configuration is alive, the name is NUL-terminated and static; librdkafka hands `opaque` to `on_new` only.
+    // SAFETY: the configuration is alive, the name is NUL-terminated and static; the caller keeps what `opaque` points to.
     let code = unsafe {
         rd::rd_kafka_conf_interceptor_add_on_new(config.ptr(), NAME.as_ptr(), Some(on_new), opaque)
     };

@@ -42,9 +42,11 @@ impl<C: ClientContext + 'static> TransactionalProducer<C> {
             | rd::RD_KAFKA_EVENT_STATS
             | rd::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH;
         let native = config.create_native_config()?;
-        // SAFETY: the configuration is alive.
-        unsafe { rd::rd_kafka_conf_set_events(native.ptr(), events) };
-        listen(&native, &requests);
+        // SAFETY: the configuration is alive; `requests` is dropped after the client.
+        unsafe {
+            rd::rd_kafka_conf_set_events(native.ptr(), events);
+            listen(&native, &requests);
+        }
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
         Ok(Self { _events: Events::serve(&client), client, requests })
     }
