@@ -27,6 +27,7 @@ mod run;
 mod scrubbing;
 mod starts;
 mod sweeping;
+mod threads;
 mod topics;
 mod trust;
 mod watchdog;

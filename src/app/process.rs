@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use super::barrier::Barrier;
 use super::calling::{ControlPost, Seat};
@@ -21,6 +20,7 @@ use super::preminting::Preminting;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
 use super::sweeping::Sweeping;
+use super::threads::{Ended, RunningLane, Threads};
 use super::topics::ready_topics;
 use super::watchdog::Watchdog;
 use super::{Failure, Foundation, Opening, build};
@@ -29,13 +29,8 @@ use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::{FollowObserver, Following};
 use crate::keys::{Lease, Meta, Mint, Premint, Ring};
 use crate::lane::{Keys, Observer, Outputs};
-use crate::stream::{Halt, Pace, Pulse, Stop};
+use crate::stream::{Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
-
-/// After the stop, threads that wait for a broker or for the key store are left so much time.
-const WAITS_LIMIT: Duration = Duration::from_secs(10);
-/// After the stop, a commit is left so much time.
-const COMMIT_LIMIT: Duration = Duration::from_secs(25);
 
 /// Everything that the threads share.
 pub(super) struct Process {
@@ -49,18 +44,6 @@ pub(super) struct Process {
     pub(super) stop: Stop,
     /// Opened when every receipt of the beginning has been applied.
     pub(super) barrier: Barrier,
-}
-
-/// A thread's name and how it ended.
-pub(super) type Ended = (String, Result<(), Halt>);
-
-/// The threads of a process.
-pub(super) struct Threads {
-    handles: Vec<JoinHandle<()>>,
-    /// Of each lane and the executor, by name.
-    pulses: Vec<(String, Pulse)>,
-    tasks: Vec<AbortHandle>,
-    pub(super) endings: mpsc::UnboundedReceiver<Ended>,
 }
 
 impl Process {
@@ -135,19 +118,20 @@ impl Process {
         let (ended, endings) = mpsc::unbounded_channel();
         let (keys, lease) = self.keys(runtime);
         let seat = Seat::default();
-        let mut handles = Vec::new();
-        let mut pulses = Vec::new();
+        let mut lanes = Vec::new();
         for lane in 0..self.config.lane.count {
-            let pulse = Pulse::default();
-            pulses.push((format!("lane {lane}"), pulse.clone()));
-            handles.push(self.start_lane(lane, runtime, keys.clone(), pulse, ear(lane), ended.clone())?);
+            let (name, pulse) = (format!("lane {lane}"), Pulse::default());
+            let thread =
+                self.start_lane(lane, runtime, keys.clone(), pulse.clone(), ear(lane), ended.clone())?;
+            lanes.push(RunningLane { name, pulse, thread });
         }
         if self.config.control.execute {
-            let pulse = Pulse::default();
-            pulses.push(("the executor".to_owned(), pulse.clone()));
-            handles.push(self.start_executor(runtime, seat.clone(), pulse, ended)?);
+            let (name, pulse) = ("the executor".to_owned(), Pulse::default());
+            let thread = self.start_executor(runtime, seat.clone(), pulse.clone(), ended)?;
+            lanes.push(RunningLane { name, pulse, thread });
         }
-        handles.push(self.start_watchdog(pulses.clone())?);
+        let pulses = lanes.iter().map(|lane| (lane.name.clone(), lane.pulse.clone())).collect();
+        let mut handles = vec![self.start_watchdog(pulses)?];
         handles.push(self.start_following(runtime, &keys.ring, lease, self.following_observer())?);
         handles.extend(self.start_logging()?);
         if !self.config.ring.premint.is_zero() {
@@ -173,7 +157,7 @@ impl Process {
         if self.config.control.execute && !self.config.kek.destroy.is_zero() {
             tasks.push(runtime.spawn(self.ending(seat).watch(self.stop.clone())).abort_handle());
         }
-        Ok(Threads { handles, pulses, tasks, endings })
+        Ok(Threads { lanes, handles, tasks, endings })
     }
 
     pub(super) fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
@@ -343,37 +327,4 @@ impl Process {
 
 pub(super) fn no_thread(error: std::io::Error) -> Failure {
     Failure::new(Failure::DEPENDENCY, format!("cannot start a thread: {error}"))
-}
-
-/// What became of the threads after the stop.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Settled {
-    /// Each one ended, its batch settled.
-    All,
-    /// Some still wait for a broker or for the key store. They commit nothing: the next start reads their batches again.
-    WaitsCancelled,
-    /// A commit has no answer yet: the next start asks the broker for its outcome.
-    CommitUnknown,
-    Panicked,
-}
-
-impl Threads {
-    /// Waits for the threads to end after the stop. A wait is left to itself after [`WAITS_LIMIT`], a commit after
-    /// [`COMMIT_LIMIT`].
-    pub(super) fn settle(self) -> Settled {
-        self.tasks.iter().for_each(AbortHandle::abort);
-        let stopped = Instant::now();
-        while self.handles.iter().any(|thread| !thread.is_finished()) {
-            let committing = self.pulses.iter().any(|(_, pulse)| pulse.is_committing());
-            match stopped.elapsed() {
-                elapsed if committing && elapsed >= COMMIT_LIMIT => return Settled::CommitUnknown,
-                elapsed if !committing && elapsed >= WAITS_LIMIT => return Settled::WaitsCancelled,
-                _ => std::thread::sleep(Duration::from_millis(20)),
-            }
-        }
-        match self.handles.into_iter().all(|thread| thread.join().is_ok()) {
-            true => Settled::All,
-            false => Settled::Panicked,
-        }
-    }
 }

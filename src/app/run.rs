@@ -6,7 +6,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::process::{Ended, Process, Settled};
+use super::process::Process;
+use super::threads::{Ended, Settled};
 use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::http::AdminPort;
@@ -70,10 +71,10 @@ fn report(settled: Settled) -> Result<(), Failure> {
             info!(codes::STOPPED, "every batch is settled");
             Ok(())
         }
-        Settled::WaitsCancelled => {
+        Settled::Cancelled => {
             warn!(
                 codes::STOPPED,
-                "stopped while waiting for an answer; the next start reads those records again"
+                "not every batch was settled in time; the next start reads those records again"
             );
             Ok(())
         }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use super::clock::DemoClock;
-use crate::app::process::{Process, Threads};
+use crate::app::process::Process;
+use crate::app::threads::Threads;
 use crate::app::{Failure, Opening, build};
 use crate::config::{Config, Layers};
 use crate::edge::kafka::ClientSettings;
