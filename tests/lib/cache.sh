@@ -32,8 +32,8 @@ keep() {
 
 key_of() { sha256sum | cut -c1-16; }
 
-# What cargo cannot see in a unit, and what bounds how many units a folder gathers. Profile and flags are part of each unit's own
-# name too, so that what is compiled with LTO and without stands side by side, and C code once for both.
+# What cargo does not see in a unit, and what bounds how many units a folder gathers. What is compiled with LTO and without, or
+# only checked, stands in it side by side: each unit has a name of its own.
 build_key() {
   {
     cat Cargo.lock fuzz/Cargo.lock
