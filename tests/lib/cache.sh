@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What others made, kept between clones: jars, wheels, promtool, and compiled dependencies. Sourced at the root of a clone.
-# What is ours is not kept for another clone, and no verdict is: each run compiles the crate and runs its tests.
+# What is ours is kept for no other clone: each one compiles the crate. No verdict is kept at all.
 # HOURSEAL_CACHE names the folder, which may be removed at any time.
 
 home=~
@@ -73,10 +73,11 @@ forget_others_crate() {
   find "$1" -mindepth 2 -maxdepth 4 \( "${names[@]}" \) -prune -exec rm -rf {} + && echo "$clone" >"$1/clone"
 }
 
-# Of compiled dependencies the newest two folders stay, of the rest what was used within a month.
+# Of compiled dependencies the two folders used last stay, of the rest what was used within a month.
 forget_old() {
   local old
   find "$HOURSEAL_CACHE/build" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn | tail -n +3 | cut -d' ' -f2- |
     while IFS= read -r old; do flock -n "$old" rm -rf "$old" || true; done
-  find "$HOURSEAL_CACHE" -mindepth 2 -maxdepth 2 -not -path "$HOURSEAL_CACHE/build/*" -mtime +30 -exec rm -rf {} +
+  mkdir -p "$HOURSEAL_CACHE"/{jars,wheels,tools}
+  find "$HOURSEAL_CACHE"/{jars,wheels,tools} -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} +
 }

@@ -1,5 +1,5 @@
 //! Eight processes race for the same slots of as many customers on three nodes with several coordinators: one DEK each, although some winners
-//! were told an error. Needs three nodes in `HOURSEAL_TEST_CQL` (`tests/run` starts them, with each Paxos variant).
+//! were told an error. Needs three nodes in `HOURSEAL_TEST_CQL` (`tests/run` starts them, `--long` with each Paxos variant).
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
