@@ -75,13 +75,12 @@ fetch_jars() {
 }
 
 pin_jars() {
-  local kind folder
-  folder=$(mktemp -d)
+  local kind folder=$PWD/tests/.cache/pinned
+  rm -rf "$folder" && mkdir -p "$folder" || return
   for kind in cassandra kafka readers; do
     fetch_jars "$folder/$kind" "$kind" || return
     sums_of "$folder/$kind" | sed "s|  |  $kind/|"
-  done >"$folder/sums" && mv "$folder/sums" tests/jars.sha256
-  rm -rf "$folder"
+  done >"$folder/sums" && mv "$folder/sums" tests/jars.sha256 && rm -r "$folder"
 }
 
 # Only the binary: Debian's package would start a server. apt has checked the package; the sum is noted then.
