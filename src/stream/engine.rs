@@ -62,14 +62,15 @@ impl<C: Connector> Engine<'_, C> {
                 filled: 0,
                 limit: self.pace.batch_events,
             };
-            match lane.run(step) {
-                Ok(()) => return Ok(()),
-                Err(Fault::Halt(halt)) => return Err(halt),
-                Err(Fault::Stream(error)) => {
-                    lane.refuse_duel(&error)?;
+            let ended = lane.run(step).or_else(|fault| lane.may_join_again(fault));
+            let closing = self.pulse.enter();
+            drop(lane);
+            drop(closing);
+            match ended? {
+                None => return Ok(()),
+                Some(error) => {
                     step.clear();
                     step.note(Event::Rejoined(&error));
-                    drop(lane);
                     std::thread::sleep(BACKOFF);
                 }
             }
@@ -109,10 +110,11 @@ struct Lane<'a, C: Connector> {
 }
 
 impl<C: Connector> Lane<'_, C> {
-    fn run<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
+    /// Until the stop.
+    fn run<S: Step>(&mut self, step: &mut S) -> Result<Option<StreamError>, Fault> {
         while !self.engine.stop.requested() {
             match self.incarnation(step)? {
-                End::Stopped => return Ok(()),
+                End::Stopped => break,
                 End::Again(name, cause) => {
                     step.note(Event::Reincarnated(&name, cause));
                     if cause == Cause::Unexplained {
@@ -122,7 +124,7 @@ impl<C: Connector> Lane<'_, C> {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// One producer, from `init_transactions` to its end.
@@ -153,12 +155,15 @@ impl<C: Connector> Lane<'_, C> {
                 closes.map_or(WAITING_POLL, |at: Instant| at.saturating_duration_since(Instant::now()));
             let (offsets, count, limit) = (&mut self.offsets, &mut self.filled, self.limit);
             let mut enough = false;
+            let pulse = self.engine.pulse.clone();
+            let call = pulse.enter();
             self.source.poll(wait, &mut |input| {
                 offsets.take(input.partition, input.offset);
                 *count += 1;
                 enough = step.admit(&input) == Take::Enough || *count >= limit;
                 if enough { Take::Enough } else { Take::More }
             })?;
+            drop(call);
             self.follow_changes(step);
             self.tell_joined(step);
             if self.filled > 0 && closes.is_none() {
@@ -304,11 +309,12 @@ impl<C: Connector> Lane<'_, C> {
         }
     }
 
-    /// Joining again is the end of every failure of the group, but not of a duel.
-    fn refuse_duel(&mut self, error: &StreamError) -> Result<(), Halt> {
-        match self.fate(error, Duration::ZERO) {
-            Fate::Duel => Err(self.duel(error)),
-            _ => Ok(()),
+    /// Whether the group is joined again after a fault, and why.
+    fn may_join_again(&mut self, fault: Fault) -> Result<Option<StreamError>, Halt> {
+        match fault {
+            Fault::Halt(halt) => Err(halt),
+            Fault::Stream(error) if self.fate(&error, Duration::ZERO) == Fate::Duel => Err(self.duel(&error)),
+            Fault::Stream(error) => Ok(Some(error)),
         }
     }
 
@@ -333,9 +339,11 @@ impl<C: Connector> Lane<'_, C> {
         while let Ready::Wait(why) = step.prepare(Instant::now() + WAITING_POLL) {
             step.note(Event::Waiting(&why));
             let mut slipped = false;
-            self.source.poll(Duration::from_millis(100), &mut |_| {
-                slipped = true;
-                Take::More
+            self.calling(|lane| {
+                lane.source.poll(Duration::from_millis(100), &mut |_| {
+                    slipped = true;
+                    Take::More
+                })
             })?;
             self.follow_changes(step);
             if slipped || self.engine.stop.requested() {
@@ -350,7 +358,7 @@ impl<C: Connector> Lane<'_, C> {
         let until = Instant::now() + time;
         self.source.hold(true)?;
         while Instant::now() < until && !self.engine.stop.requested() {
-            self.source.poll(Duration::from_millis(50), &mut |_| Take::More)?;
+            self.calling(|lane| lane.source.poll(Duration::from_millis(50), &mut |_| Take::More))?;
             self.follow_changes(step);
         }
         self.source.hold(false)?;

@@ -77,7 +77,7 @@ pub struct Seen {
     pub fence: Fence,
 }
 
-/// What a fence on a young transaction means; see [`super::fences::Fences`].
+/// What a fence on a young transaction means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fence {
     /// An `InitProducerId` of ours had no answer: it may have reached the broker late and fenced us.

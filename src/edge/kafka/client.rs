@@ -34,6 +34,8 @@ impl ClientSettings {
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
         let ours = [
             ("session.timeout.ms", "30000"),
+            // A connection that has gone silent keeps a partition from flowing no longer than this.
+            ("socket.timeout.ms", "10000"),
             ("max.poll.interval.ms", "120000"),
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "10000"),

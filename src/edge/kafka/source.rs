@@ -33,6 +33,8 @@ struct GroupContext {
     identity: LaneIdentity,
     starts: Arc<dyn StartLog>,
     held: AtomicBool,
+    /// The consumer is being closed, which serves the callback once more: nobody is asked anything then.
+    closing: AtomicBool,
     news: Mutex<News>,
     outages: Outages,
 }
@@ -49,7 +51,10 @@ impl GroupContext {
     }
 
     fn assigned(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
-        let starts = self.starts(consumer, list);
+        let starts = match self.closing.load(Ordering::Acquire) {
+            true => Err(rejoin("the consumer is being closed")),
+            false => self.starts(consumer, list),
+        };
         if let Ok(starts) = &starts {
             for (partition, start) in starts {
                 // Setting an offset fails only for a partition that is not in the list.
@@ -182,6 +187,7 @@ impl KafkaSource {
             identity: identity.clone(),
             starts,
             held: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             news: Mutex::default(),
             outages,
         };
@@ -225,6 +231,12 @@ impl KafkaSource {
             Some(fault) => Err(fault),
             None => Ok(!news.changes.is_empty()),
         }
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        self.context().closing.store(true, Ordering::Release);
     }
 }
 

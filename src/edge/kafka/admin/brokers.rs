@@ -9,7 +9,7 @@ use super::{AdminError, Finding, Subject, TopicAdmin, options};
 const SETTING: &str = "transaction.partition.verification.enable";
 const WHY: &str = "a late record or offset of a fenced producer would be taken";
 
-/// What the brokers say of [`SETTING`].
+/// What the brokers say of `transaction.partition.verification.enable`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Verification {
     /// Brokers that do not verify.
