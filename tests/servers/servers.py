@@ -32,7 +32,7 @@ class _Servers:
     ready_seconds: float
 
     def __init__(self, nodes: int, heap: str):
-        assert nodes in (1, 3)
+        assert nodes in (1, 2, 3)
         jars = LIB / self.kind
         assert any(jars.glob("*.jar")), f"no jars in {jars}: tests/run fetches them"
         self.classpath = f"{jars}/*"
