@@ -1,0 +1,44 @@
+"""One broker behind a fault proxy per run."""
+
+import pytest
+from proxied_kafka import ProxiedKafka
+from world import World, merged_all
+
+# Short, in the order that `config check` asks for: socket < transaction < session. A lane's batch closes by its count.
+BRISK = {
+    "kafka": {
+        "consumer": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"},
+        "producer": {"transaction.timeout.ms": "5000", "socket.timeout.ms": "4000"},
+    }
+}
+
+
+# Everybody may do everything, until a test denies it.
+ACLS = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+
+
+@pytest.fixture(scope="session")
+def proxied():
+    with ProxiedKafka(settings=ACLS) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def proxy(proxied):
+    """At rest before and after each test; a rule that failed fails the test."""
+    yield proxied.proxy
+    proxied.proxy.rest()
+
+
+@pytest.fixture
+def make_proxied_world(proxied, proxy, make_world):
+    """`make_proxied_world(partitions=1, binary=TESTKIT)`: its workers are behind the proxy, what the test asks is not."""
+
+    def make(settings: dict | None = None, **how) -> World:
+        front = {"kafka": {"bootstrap": proxied.front}}
+        return make_world(proxied, settings=merged_all(BRISK, front, settings or {}), **how)
+
+    return make
