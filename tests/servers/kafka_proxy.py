@@ -61,7 +61,7 @@ class Proxy:
         self._do(self._mend())
 
     def stop(self):
-        self._do(self._close())
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
@@ -86,6 +86,13 @@ class Proxy:
             server.close()
         self._servers.clear()
         self._close_connections()
+
+    async def _end(self):
+        await self._close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _close_connections(self):
         for connection in list(self._connections):

@@ -22,6 +22,8 @@ class Step:
     api: Api
     deed: Callable[[], Awaitable[Fault | None]] = passes
     commits: bool | None = None
+    or_init: bool = False
+    """A producer that is made anew will do as well: it ends the transaction of the one before."""
     filled: bool = False
     """Only where the transaction has partitions already: the client asks for these and for the offsets' in any order."""
 
@@ -31,7 +33,7 @@ class Script:
 
     def __init__(self, *steps: Step):
         self._steps = list(steps)
-        self._sent_at = 0.0
+        self._sent_at: float | None = None
         self._filled = False
         self.slow_fetches = 0.0
         """So many seconds each of a consumer's fetches waits."""
@@ -57,11 +59,15 @@ class Script:
     def _follow(self, request: Request):
         if request.api == Api.Produce:
             self._sent_at = time.monotonic()
-        if request.api in (Api.AddPartitionsToTxn, Api.EndTxn):
-            self._filled = request.api == Api.AddPartitionsToTxn
+        if request.api == Api.AddPartitionsToTxn:
+            self._filled = True
+        if request.api == Api.EndTxn:
+            self._filled, self._sent_at = False, None
 
     def _is_due(self, request: Request) -> bool:
         step = self._steps[0]
+        if step.or_init and request.api == Api.InitProducerId:
+            return True
         if request.api != step.api or (step.filled and not self._filled):
             return False
         return step.commits is None or step.commits == request.commits
@@ -73,7 +79,7 @@ class Script:
         self.over.wait(seconds, self.what_is_left())
 
     async def all_is_sent(self):
-        while time.monotonic() < self._sent_at + QUIET:
+        while self._sent_at is None or time.monotonic() < self._sent_at + QUIET:
             await asyncio.sleep(0.01)
 
 

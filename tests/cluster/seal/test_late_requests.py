@@ -145,22 +145,26 @@ def play_late_newer_offsets(world: World, proxy, and_then) -> Witness:
     script = Script(
         Step(Api.TxnOffsetCommit, gives(late)),
         Step(Api.TxnOffsetCommit, may_not_be_sent_again),
-        Step(Api.EndTxn, fetches_are_slow, commits=False),
+        Step(Api.EndTxn, fetches_are_slow, commits=False, or_init=True),
         Step(Api.EndTxn, late_one_arrives, commits=True),
     )
 
     def feed():
+        worker.pause()
         for _ in range(2):
             world.feed_some(events, BATCH // 2)
+        worker.resume()
         lost.wait(20, "the offsets are sent again")
         with reading_denied(world):
             denied.open()
-            aborting.wait(20, "the transaction is aborted")
+            aborting.wait(20, "the transaction is given up")
         allowed.open()
 
     events = plain_events()
     with begun(world, events) as (worker, witness):
         worker = and_then(world, proxy, script, worker, feed)
+        if not worker.alive:
+            return witness
         await_settled(world)
         worker.stop()
     return witness
@@ -187,20 +191,26 @@ def done(futures: dict):
         future.result(10)
 
 
-def until_another_member_joins(world, proxy, script, worker, feed):
-    """The next transaction ends with the group's generation, and the lane asks where it stands."""
+@contextmanager
+def another_member_joins(world, proxy, script, feed):
+    """In the next transaction, which ends with the group's generation: the lane asks where it stands."""
     wanted, guest = Gate(), Guest(world)
 
-    async def another_member_joins():
+    async def joins():
         wanted.open()
         await guest.joined.opened(3)
 
-    script.then(Step(Api.AddOffsetsToTxn, another_member_joins))
+    script.then(Step(Api.AddOffsetsToTxn, joins))
     proxy.play(script, world.folder / "faults.jsonl")
     feed()
-    wanted.wait(20, "the next transaction has begun")
+    wanted.wait(20, script.what_is_left())
     with guest:
         script.await_over()
+        yield
+
+
+def until_another_member_joins(world, proxy, script, worker, feed):
+    with another_member_joins(world, proxy, script, feed):
         await_settled(world)
     return worker
 
@@ -222,6 +232,12 @@ def until_the_next_start(world, proxy, script, worker, feed):
     worker.kill()
     killed.open()
     return world.worker()
+
+
+def until_the_lane_halts(world, proxy, script, worker, feed):
+    with another_member_joins(world, proxy, script, feed):
+        assert worker.wait(30) == 69
+    return worker
 
 
 SEQUELS = [until_another_member_joins, until_the_next_start]
@@ -276,3 +292,11 @@ def test_without_the_guards_late_older_offsets_double(make_proxied_world, proxy)
     with world.without(*GUARDS):
         play_late_older_offsets(world, proxy)
     assert world.findings().doubled > 0
+
+
+def test_an_offset_that_the_lane_has_not_committed_halts_it(make_proxied_world, proxy):
+    """The second guard, where the first is off: rather than skip what lies before that offset, the lane gives up."""
+    world = make_proxied_world(COUNTED, partitions=1, binary=TESTKIT)
+    with world.without("late-requests"):
+        play_late_newer_offsets(world, proxy, until_the_lane_halts)
+    assert "offset-moved" in (world.folder / "w0.log").read_text()
