@@ -1,6 +1,7 @@
 """What can happen to a request on its way, who decides it, and the list of what happened.
 
-A rule is asked about every request: `await rule(request)` gives a `Fault` or None. It may wait: the request is held so long.
+A rule is asked about every request: `await rule(request)` gives a `Fault` or None. It may wait:
+the request is held so long.
 """
 
 import asyncio
@@ -20,8 +21,7 @@ class Kind(StrEnum):
     DELAY = "delay"  # held for `seconds`, or until the gate opens
     DROP = "drop"  # a request never reaches the broker, an answer never the client; the client's connection is closed
     LATE = "late"  # the client's connection is closed at once; the request reaches the broker afterwards
-    HALF_CLOSE = "half-close"  # one direction of the connection ends: after the request the one to the broker (which still
-    # answers), before the answer the one to the client
+    HALF_CLOSE = "half-close"  # the way to the broker ends after the request, the way to the client before the answer
     SLICE = "slice"  # delivered in small pieces
     THROTTLE = "throttle"  # delivered in pieces over `seconds`
     SWALLOW = "swallow"  # neither this request nor a later one of its connection is delivered or answered

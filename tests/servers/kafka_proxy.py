@@ -1,6 +1,6 @@
 """A proxy between Kafka's clients and brokers that lets requests and answers meet faults. See `kafka_faults`.
 
-It runs on a loop and a thread of its own. `play` gives it a rule; `silence`, `refuse` and `mend` are for the whole of it.
+It runs on a loop and a thread of its own. `play` gives it a rule; `silence`, `refuse` and `mend` are for all.
 """
 
 import asyncio
@@ -172,7 +172,7 @@ class Connection:
                 writer.close()
 
     def _named(self, request: Request) -> Request:
-        """A connection is known by the lane that it serves, once a request has told it; until then by the client's id."""
+        """A connection has the name of its lane once a request has told it; until then the client's id."""
         if identity := request.identity:
             # Of a transactional id that ends in the static member's name, only the latter.
             self._name = ".".join(identity.split(".")[-2:])

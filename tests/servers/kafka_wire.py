@@ -92,7 +92,7 @@ class Fields:
 
 @dataclass
 class Request:
-    """A request's frame. The proxy adds where it saw it: connection, client, and which of that API by that client it is."""
+    """A request's frame. The proxy adds where it saw it: connection, client, and its number for that API."""
 
     frame: bytes
     connection: int = 0

@@ -16,8 +16,8 @@ UNREPLICATED = {
 
 
 class ProxiedKafka(Kafka):
-    """Two brokers, one of them the controller. Where there is one, a connection that closes means "all brokers are down" to a
-    client, and the client says so: no story about what it does not say could be told."""
+    """Two brokers, one of them the controller. Where there is one, a connection that closes means "all brokers are
+    down" to a client, and the client says so: no story about what it does not say could be told."""
 
     HEAP = "320m"
 

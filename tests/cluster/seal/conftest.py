@@ -4,10 +4,10 @@ import pytest
 from proxied_kafka import ProxiedKafka
 from world import World, merged_all
 
-# Short, in the order that `config check` asks for: socket < transaction < session. A lane's batch closes by its count.
+# Short, in the order that `config check` asks for: socket < transaction < session.
 BRISK = {
     "kafka": {
-        "consumer": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"},
+        "consumer": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "socket.timeout.ms": "4000"},
         "producer": {"transaction.timeout.ms": "5000", "socket.timeout.ms": "4000"},
     }
 }
@@ -35,7 +35,7 @@ def proxy(proxied):
 
 @pytest.fixture
 def make_proxied_world(proxied, proxy, make_world):
-    """`make_proxied_world(partitions=1, binary=TESTKIT)`: its workers are behind the proxy, what the test asks is not."""
+    """`make_proxied_world(partitions=1, binary=TESTKIT)`: workers are behind the proxy, what the test asks is not."""
 
     def make(settings: dict | None = None, **how) -> World:
         front = {"kafka": {"bootstrap": proxied.front}}

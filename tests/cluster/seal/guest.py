@@ -1,4 +1,4 @@
-"""Another member of a worker's group: its coming and its going end the generation that the worker's transaction stands on."""
+"""Another member of a worker's group: its coming ends the generation that a transaction stands on."""
 
 import threading
 

@@ -25,7 +25,7 @@ class Step:
     or_init: bool = False
     """A producer that is made anew will do as well: it ends the transaction of the one before."""
     filled: bool = False
-    """Only where the transaction has partitions already: the client asks for these and for the offsets' in any order."""
+    """Only in a transaction that has partitions: the client asks for these and for the offsets' in any order."""
 
 
 class Script:

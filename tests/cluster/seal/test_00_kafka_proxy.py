@@ -1,6 +1,5 @@
 """Does the proxy do what its faults are named after? If not, no story that is played through it means anything."""
 
-import json
 import time
 
 import pytest
@@ -52,10 +51,11 @@ def put_one(proxied, name: str):
     producer.commit_transaction(20)
 
 
-FAULTS = [(kind, direction) for kind in Kind for direction in Direction if kind not in (Kind.LATE, Kind.SWALLOW)]
+ONE_WAY = {Kind.LATE, Kind.SWALLOW}
+FAULTS = [(kind, way) for kind in Kind for way in Direction if way == Direction.REQUEST or kind not in ONE_WAY]
 
 
-@pytest.mark.parametrize(("kind", "direction"), [*FAULTS, (Kind.LATE, Direction.REQUEST), (Kind.SWALLOW, Direction.REQUEST)])
+@pytest.mark.parametrize(("kind", "direction"), FAULTS)
 def test_a_transaction_survives_each_fault_of_its_end(proxied, proxy, topic, tmp_path, kind, direction):
     topics, name = topic
     rule = First(Api.EndTxn, Fault(kind, direction, seconds=0.3))
@@ -85,9 +85,8 @@ def test_a_list_of_faults_is_played_again(proxied, proxy, topic, tmp_path):
     put_one(proxied, name)
     again = proxy.play(Replay(log.lines()), tmp_path / "again.jsonl")
     put_one(proxied, name)
-    keys = ("client", "api", "nth", "kind", "direction")
-    assert [[line[key] for key in keys] for line in log.lines()] == [[line[key] for key in keys] for line in again.lines()]
-    assert json.loads(log.file.read_text())["ms"] >= 0
+    ((first,), (second,)) = log.lines(), again.lines()
+    assert {**first, "ms": 0, "connection": 0} == {**second, "ms": 0, "connection": 0}
 
 
 @pytest.mark.parametrize("away", ["silence", "refuse"])

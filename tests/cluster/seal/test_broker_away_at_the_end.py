@@ -48,7 +48,7 @@ def test_a_busy_worker_ends_while_the_broker_is_away(make_proxied_world, proxy, 
     worker = world.worker()
     with Witness(world) as witness:
         with world.load(events, 5_000):
-            wait_until(world.sealed_count, 20, "the worker is busy")
+            wait_until(lambda: any(world.topics.ends(world.output).values()), 20, "the worker is busy")
             getattr(proxy, away)()
         assert ended(worker) in (SETTLED, UNSETTLED), worker.tail()
         finish(world, proxy, witness, events)

@@ -1,4 +1,4 @@
-"""Random faults of all of Kafka's APIs that a worker's lanes use: nothing lost, doubled, reordered or withdrawn, nobody ends.
+"""Random faults of the APIs that a worker uses: nothing is lost, doubled, reordered or withdrawn, and nobody ends.
 
 What happened is listed in a file. `HOURSEAL_FAULTS=that-file` plays its faults again, as far as real time allows."""
 

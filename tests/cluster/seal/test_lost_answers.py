@@ -1,4 +1,4 @@
-"""The broker has done what it was asked, and the worker has not heard so, or asks twice: no duel with itself, nothing lost."""
+"""The broker has done what it was asked, and the worker has not heard so, or asks twice: no duel, nothing lost."""
 
 from children import wait_until
 from kafka_faults import Direction, Fault, Gate, Kind
