@@ -54,7 +54,8 @@ def play_late_newer_offsets(world: World, proxy, and_then) -> Witness:
 
     async def may_not_be_sent_again():
         lost.open()
-        await denied.opened(3)
+        await denied.opened(2)
+        return Fault(Kind.DELAY, seconds=1)  # until every broker has heard of the denial
 
     async def fetches_are_slow():
         aborting.open()
