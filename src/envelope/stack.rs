@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 /// How far below its caller's frame the stack is overwritten, in bytes: several times what a derivation or a seal takes, also
-/// without optimisation. `cluster/test_11_memory` finds what lies deeper.
+/// without optimisation. `cluster/keys/test_memory` finds what lies deeper.
 const DEPTH: usize = 16 * 1024;
 
 /// Does `act`, then overwrites the stack that it has used. Its answer must hold no key by value.

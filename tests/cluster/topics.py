@@ -54,6 +54,14 @@ class Topics:
         answers = self.admin.list_offsets(asked, isolation_level=level, request_timeout=20)
         return {place.partition: future.result(20).offset for place, future in answers.items()}
 
+    def marks(self, topic: str) -> list[tuple[int, int]]:
+        """Where each partition begins and ends."""
+        consumer = Consumer(self._client(**{"group.id": "marks"}))
+        places = [TopicPartition(topic, number) for number in range(self.partitions(topic))]
+        found = [consumer.get_watermark_offsets(place, 20) for place in places]
+        consumer.close()
+        return found
+
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offsets of a group; partitions without one are absent."""
         (future,) = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
@@ -95,3 +103,8 @@ class Topics:
                     raise AssertionError(message.error())
         consumer.close()
         return records
+
+
+def header(record: Message, name: str) -> str:
+    (value,) = [value for found, value in record.headers() if found == name]
+    return value.decode()
