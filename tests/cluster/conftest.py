@@ -36,9 +36,10 @@ def cassandra():
         yield server
 
 
-@pytest.fixture(params=["file", "cql"])
+@pytest.fixture(params=["file", "cql"] if LONG else ["file"])
 def store(request):
-    """What `make_world` keeps the keys in: one test for each kind of key store; `quorum` where a test asks for it."""
+    """What `make_world` keeps the keys in. Both kinds of store answer alike (`tests/it/conformance`): only the long tier shows on
+    both what is no claim about the store. What is one says so: `stores.on_each_store`, or `cql` or `quorum` by its name."""
     server = {"file": None, "cql": "cassandra", "quorum": "quorum"}[request.param]
     return request.getfixturevalue(server) if server else None
 

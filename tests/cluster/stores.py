@@ -5,12 +5,15 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+import pytest
 from cql import TRANSIENT, Cql
 from oracle.keystore import KeyStore
 from oracle.keystore_cql import CqlKeyStore
 from oracle.keystore_sqlite import SqliteKeyStore
 from servers import Cassandra
 
+# For what a store itself does: what it holds of what was erased, what fades in it, what one that is killed leaves in it.
+on_each_store = pytest.mark.parametrize("store", ["file", "cql"], indirect=True)
 CLOCK, STORE_CLOCK = "HOURSEAL_TESTKIT_CLOCK", "HOURSEAL_TESTKIT_STORE_CLOCK"
 
 

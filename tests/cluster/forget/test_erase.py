@@ -1,6 +1,4 @@
-"""At the end of retention a control message erases an hour: one receipt, and what opened before opens no more.
-
-Every claim holds on both kinds of key store."""
+"""At the end of retention a control message erases an hour: one receipt, and what opened before opens no more."""
 
 import shutil
 
@@ -9,7 +7,7 @@ from children import wait_until
 from erasures import DUE_SOON, await_receipt, erase, events, outcomes, receipts_of, values
 from oracle.events import HOUR_MS, Event, now_ms, rfc3339
 from oracle.keystore import ERASED, FENCED, LIVE
-from stores import Keyspace
+from stores import Keyspace, on_each_store
 from world import TESTKIT, World
 
 HOUR = now_ms() // HOUR_MS - 1
@@ -31,7 +29,8 @@ def sealed_world(kafka, store, make_world) -> World:
     return world
 
 
-def test_a_due_hour_is_erased_with_one_receipt_and_its_records_no_longer_open(sealed_world):
+@on_each_store
+def test_a_due_hour_is_erased_with_one_receipt_and_opens_no_longer(sealed_world):
     world = sealed_world
     worker = world.worker(lanes=2)
     world.await_drained()
@@ -92,7 +91,8 @@ def test_an_event_of_an_erased_hour_is_quarantined_without_its_content(sealed_wo
     assert world.keys().rows().keys() == keys_before, "a key was minted for it"
 
 
-def test_when_nothing_is_known_any_more_of_an_erased_hour_its_events_are_quarantined_all_the_same(sealed_world):
+@on_each_store
+def test_events_of_an_hour_that_has_faded_are_quarantined_all_the_same(sealed_world):
     world = sealed_world
     worker = world.worker()
     world.await_drained()
@@ -161,6 +161,7 @@ def test_a_plan_says_what_an_erasure_would_meet_and_changes_nothing(sealed_world
 WEEK = 7 * 24
 
 
+@on_each_store
 def test_what_nobody_sweeps_goes_a_week_after_its_due(sealed_world):
     world = sealed_world
     worker = world.worker()
@@ -201,7 +202,7 @@ def test_an_old_hour_without_a_key_is_fenced_all_the_same(world):
     worker.stop()
 
 
-def test_while_signatures_are_required_an_unsigned_command_is_counted_and_nothing_else(kafka, store, make_world):
+def test_an_unsigned_command_is_counted_and_nothing_else(kafka, store, make_world):
     world = make_world(kafka, store=store, settings={"control": {"require_signatures": True}})
     worker = world.worker()
     erase(world, "unsigned", HOUR - 50 * 24, HOUR - 50 * 24)

@@ -13,7 +13,7 @@ from office import Office, ask
 from oracle.events import HOUR_MS, now_ms
 from oracle.keystore import ERASED
 from signing_key import write_signing_key
-from stores import Keyspace
+from stores import Keyspace, on_each_store
 from sweeps import await_swept, sweeps
 from verifiers import Verifiers
 from world import LONG, TESTKIT, World, seeded
@@ -39,6 +39,7 @@ def make_due(world: World):
     world.set_hour(HOUR + 3.5)
 
 
+@on_each_store
 def test_due_hours_go_without_a_command_and_the_receipt_names_each_of_them(world):
     worker = world.worker()
     world.await_drained()
@@ -163,6 +164,7 @@ def test_a_forged_call_does_no_more_than_the_clock_and_leaves_no_trace(world):
     worker.stop()
 
 
+@on_each_store
 def test_workers_killed_while_they_sweep_put_each_hour_into_one_receipt(kafka, store, make_world):
     world = make_world(kafka, store=store, binary=TESTKIT, settings=SWEEPING)
     world.set_clock(hours=0)
