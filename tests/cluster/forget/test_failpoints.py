@@ -1,7 +1,5 @@
 """Whoever executes dies at any place, or is stopped there and goes on late: what was decided is done once, and told once."""
 
-import os
-import random
 import signal
 from itertools import islice
 
@@ -41,9 +39,16 @@ FAILPOINTS = {
     "committed": 3,
 }
 SEEDS = 20 if LONG else 1
-# A run of minutes takes some of them, others each time; it prints which. Each process of one run has to choose the same.
-DICE = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
-CHOSEN = list(FAILPOINTS) if LONG else sorted(DICE.sample(list(FAILPOINTS), 7))
+# Where one worker after the other dies: until every command is done, and when the day has ended. The long tier has them die once,
+# wherever it is; a run of minutes has every place in three stories, each as a story comes to it.
+DEATHS = [
+    (["decided", "held", "retention-ruled", "marked-lifted", "retention-made"], ["sweep-forgotten", "kek-decided", "kek-destroyed"]),
+    (["fenced", "retention-floored", "rewrap", "released", "retention-settled"], ["sweep-decided", "kek-closed", "kek-gone"]),
+    (["erased", "sent", "committed"], ["kek-rewrapped"]),
+]
+assert sorted(name for before, afterwards in DEATHS for name in before + afterwards) == sorted(FAILPOINTS)
+if LONG:
+    DEATHS = [([], [name]) for name in FAILPOINTS]
 
 
 @pytest.fixture
@@ -114,11 +119,13 @@ def ask_for_everything(world: World):
 
 @pytest.mark.parametrize("store", ["file", "cql", "quorum"] if LONG else ["file"], indirect=True)
 @pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("name", CHOSEN)
-def test_a_worker_that_dies_there_is_followed_by_one_that_ends_what_it_began(world, name, seed):
-    times = seeded().randint(1, FAILPOINTS[name])
+@pytest.mark.parametrize(("before", "afterwards"), DEATHS, ids=[(before + afterwards)[0] for before, afterwards in DEATHS])
+def test_a_worker_that_dies_is_followed_by_one_that_ends_what_it_began(world, before, afterwards, seed):
+    first, *later = before + afterwards
+    times = seeded().randint(1, FAILPOINTS[first])
     # It may die before it is ready: a first commit is one of no command.
-    worker = start(world, f"{name}/{times}", ready=False)
+    worker = start(world, f"{first}/{times}", ready=False)
+    print(f"it dies at {first}/{times}, and those who follow at {later}")
     deaths = []
 
     def until(condition, seconds: float, what: str):
@@ -126,7 +133,7 @@ def test_a_worker_that_dies_there_is_followed_by_one_that_ends_what_it_began(wor
             nonlocal worker
             if not worker.alive:
                 deaths.append(worker.exit_code)
-                worker = start(world)
+                worker = start(world, later.pop(0), ready=False) if later else start(world)
             return condition()
 
         return wait_until(look, seconds, what, every=0.1)
@@ -134,14 +141,15 @@ def test_a_worker_that_dies_there_is_followed_by_one_that_ends_what_it_began(wor
     until(lambda: worker.is_ready(), 60, "it is ready")
     until(lambda: world.lag() == 0, 60, "the input is sealed")
     ask_for_everything(world)
-    until(lambda: told(world) == ASKED, 60, f"every command has its receipt ({name}/{times})")
+    until(lambda: told(world) == ASKED, 60, f"every command has its receipt ({first}/{times})")
+    until(lambda: len(deaths) >= len(before), 20, f"they die at {before}")
     world.set_hour(AFTER)
-    (day,) = until(lambda: destroyed(world), 60, f"the KEK of the day is destroyed ({name}/{times})")
+    (day,) = until(lambda: destroyed(world), 60, f"the KEK of the day is destroyed ({first}/{times})")
     # The last failpoints come after that receipt.
-    if name == "committed":
+    if afterwards == ["committed"]:
         wait_until(lambda: deaths or not worker.alive, 20, "it dies", every=0.1)
         until(lambda: worker.alive, 20, "it is followed")
-    assert deaths == [-signal.SIGKILL], f"{name}/{times}"
+    assert deaths == [-signal.SIGKILL] * len(before + afterwards), f"{first}/{times}"
     until(lambda: worker.figures().sum("ended_keks", state="free") == 0, 40, "nothing is left to destroy")
 
     assert told(world) == ASKED and destroyed(world) == [day] and day["held_keys"] == 1
@@ -223,7 +231,7 @@ def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, n
 
 
 @pytest.mark.parametrize("store", ["cql"], indirect=True)
-def test_one_that_does_not_look_what_was_done_meanwhile_puts_back_what_was_lifted(world):
+def test_one_that_does_not_look_puts_back_what_was_lifted_meanwhile(world):
     """The negative control."""
     with world.without("late-marks"):
         zombie, heir = late(world, "decided")
