@@ -14,11 +14,11 @@ from oracle.events import HOUR_MS, Event, now_ms, rfc3339
 from slots import assert_one_dek_per_slot
 from world import LONG, TESTKIT, World
 
-CUSTOMERS = 50_000 if LONG else 2_000
+CUSTOMERS = 50_000 if LONG else 1_500
 RATE = 1_000 if LONG else 500  # each customer comes again within AFTER
-PREMINT = 600 if LONG else 12  # the default, in the long tier
-LEAD_IN = 15 if LONG else 4
-AFTER = 60 if LONG else 8
+PREMINT = 600 if LONG else 6  # the default, in the long tier
+LEAD_IN = 15 if LONG else 2
+AFTER = 60 if LONG else 6
 HELD_BACK_AT_MOST = 300
 WARM_UP_EARLIER = 30 * 60
 

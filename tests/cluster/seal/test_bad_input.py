@@ -75,7 +75,7 @@ def check_clear(keys, record, kind: Bad):
     assert abs(record.timestamp()[1] - now_ms()) < 600_000, f"{kind.name}: not the worker's time"
 
 
-def test_every_bad_kind_is_quarantined_once_with_its_reason_while_the_good_ones_flow(kafka, make_world):
+def test_every_bad_kind_is_quarantined_once_while_the_good_ones_flow(kafka, make_world):
     kinds = Kinds(now_ms())
     bad, good = kinds.bad(), kinds.good()
     assert len(bad) >= 40

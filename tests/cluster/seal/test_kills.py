@@ -6,7 +6,7 @@ from oracle.events import job_events
 from world import LONG, QUICK_SESSION, RELEASE, TESTKIT, World, seeded
 
 KILLS = 40 if LONG else 10
-RATE = 8_000
+RATE = 8_000 if LONG else 4_000
 
 
 def kill_workers_under_load(world: World):

@@ -8,13 +8,14 @@ from contextlib import closing
 from children import wait_until
 from groups import assignment, settled
 from oracle.events import job_events
-from world import LONG, QUICK_SESSION, seeded
+from world import BRISK, BRISK_POLLS, LONG, seeded
 
-STORE_AWAY = 300 if LONG else 45
-BROKER_AWAY = 60 if LONG else 25
+STORE_AWAY = 300 if LONG else 15
+BROKER_AWAY = 60 if LONG else 15
 
 
-def test_a_store_that_is_away_changes_no_assignment_and_loses_nothing(world):
+def test_a_store_that_is_away_changes_no_assignment_and_loses_nothing(kafka, make_world):
+    world = make_world(kafka, settings={} if LONG else BRISK_POLLS)
     rng = seeded()
     workers = [world.worker("w0", lanes=2), world.worker("w1", lanes=2)]
     world.feed_some(job_events(rng), 5_000)
@@ -45,7 +46,7 @@ def test_a_store_that_is_away_changes_no_assignment_and_loses_nothing(world):
 
 def test_a_broker_that_stops_and_goes_on_loses_nothing(own_kafka, make_world):
     # The outage outlasts the members' sessions.
-    world = make_world(own_kafka, settings={} if LONG else QUICK_SESSION)
+    world = make_world(own_kafka, settings={} if LONG else BRISK)
     workers = [world.worker("w0", lanes=2), world.worker("w1", lanes=2)]
     with world.load(job_events(seeded()), 2_000):
         time.sleep(2)  # the load has reached both

@@ -5,19 +5,13 @@ import time
 from children import wait_until
 from groups import instances
 from oracle.events import job_events
-from world import LONG, seeded
+from world import BRISK, LONG, seeded
 
-STORM_SECONDS = 120 if LONG else 40
-EVERY = 3
-BRISK = {
-    "kafka": {
-        "consumer": {"session.timeout.ms": "3000", "heartbeat.interval.ms": "1000"},
-        "producer": {"transaction.timeout.ms": "2500", "socket.timeout.ms": "2000"},
-    }
-}
+STORM_SECONDS = 120 if LONG else 18
+EVERY = 3 if LONG else 1.5
 
 
-def test_workers_joining_and_leaving_every_three_seconds_lose_double_and_reorder_nothing(kafka, make_world):
+def test_workers_that_join_and_leave_lose_double_and_reorder_nothing(kafka, make_world):
     """Each joiner has a new name, so that each join and each leave moves partitions."""
     world = make_world(kafka, settings=BRISK)
     staying = world.worker("stays", lanes=2)

@@ -1,10 +1,5 @@
 """The other real server that this folder can start; the CQL store is tested against it."""
 
-import pytest
-from servers import Cassandra
 
-
-@pytest.mark.server
-def test_cassandra_answers_a_query():
-    with Cassandra() as cassandra:
-        assert b"5.0" in cassandra.query("SELECT release_version FROM system.local")
+def test_cassandra_answers_a_query(cassandra):
+    assert b"5.0" in cassandra.query("SELECT release_version FROM system.local")
