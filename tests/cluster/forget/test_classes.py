@@ -51,7 +51,7 @@ def start_of(world: World, topic: str) -> int:
     return low
 
 
-def test_each_hour_goes_to_the_shortest_class_that_it_fits_and_is_reclaimed_there(kafka, make_world, tmp_path):
+def test_each_hour_goes_to_its_shortest_class_and_is_reclaimed_there(kafka, make_world, tmp_path):
     world, worker = begin(kafka, make_world, tmp_path, {"3h": "short", "4d": "middle"})
     short, middle = world.classes.values()
     serial = count()

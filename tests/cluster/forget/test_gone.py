@@ -42,7 +42,7 @@ def tally(world: World) -> dict[tuple[str, str], int]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what is in an undumpable process")
 @pytest.mark.parametrize("store", ["file", "cql", "quorum"] if LONG else ["file", "cql"], indirect=True)
-def test_none_of_ten_thousand_records_opens_for_anybody_and_no_process_has_the_key(kafka, store, make_world):
+def test_none_of_ten_thousand_records_opens_and_no_process_has_the_key(kafka, store, make_world):
     world = begin(kafka, make_world, store)
     workers = [world.worker("w0"), world.worker("w1")]
     held = lambda: [len(places) for _, places in assignment(world).values()]  # noqa: E731

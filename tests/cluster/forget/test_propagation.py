@@ -35,7 +35,7 @@ def erase_all(world: World):
     assert set(outcomes()) == {"erased"}
 
 
-def test_four_processes_forget_each_of_a_hundred_keys_when_its_receipt_is_there(kafka, store, make_world, tmp_path):
+def test_four_processes_forget_each_of_a_hundred_keys_with_its_receipt(kafka, store, make_world, tmp_path):
     world = make_world(kafka, store=store, binary=TESTKIT)
     world.office = Office(tmp_path / "office", world.binary)
     executor = world.worker("w0", settings=world.office.settings)
@@ -61,7 +61,7 @@ def quarantined(world: World) -> dict[str, int]:
     return {reason: reasons.count(reason) for reason in set(reasons)}
 
 
-def test_a_process_that_cannot_read_receipts_seals_under_none_of_a_hundred_erased_keys_after_its_lease(store, make_world, tmp_path):
+def test_who_reads_no_receipts_seals_under_no_erased_key_after_its_lease(store, make_world, tmp_path):
     with GuardedKafka() as broker:
         world = make_world(broker, store=store, binary=TESTKIT, settings={"ring": {"lease": f"{LEASE}s"}})
         world.office = Office(tmp_path / "office", world.binary)

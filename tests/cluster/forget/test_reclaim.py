@@ -55,7 +55,7 @@ def sealed(kafka, store, make_world, tmp_path) -> World:
     return world
 
 
-def test_the_broker_frees_the_bytes_of_forgotten_hours_and_readers_of_later_ones_notice_nothing(kafka, store, make_world, tmp_path):
+def test_the_broker_frees_forgotten_bytes_and_later_readers_notice_nothing(kafka, store, make_world, tmp_path):
     world = sealed(kafka, store, make_world, tmp_path)
     assert world.cli_json("reclaim", "--json") == [], "nothing is forgotten"
     before, all_places = on_disk(world), places(world)

@@ -49,7 +49,7 @@ def keep(world: World, customer: str, time: str, *signers: str, code: int = 0) -
     return ask(world, "retention", "set", "--customer", customer, "--keep", time, *keys, code=code)
 
 
-def test_what_is_kept_for_longer_outlives_its_old_due_and_the_kek_of_that_day(make_kept, store):
+def test_what_is_kept_for_longer_outlives_its_old_due_and_that_days_kek(make_kept, store):
     world = make_kept("2h", store)
     worker = start(world)
     copy = Copy(world, HOUR)
@@ -83,7 +83,7 @@ def test_what_is_kept_for_longer_outlives_its_old_due_and_the_kek_of_that_day(ma
     worker.stop()
 
 
-def test_what_is_kept_for_less_takes_two_people_and_its_receipt_says_until_when_copies_open(make_kept, store):
+def test_what_is_kept_for_less_takes_two_and_says_how_long_copies_open(make_kept, store):
     world = make_kept("240h", store)
     worker = start(world)
     copy = Copy(world, HOUR)
@@ -108,7 +108,7 @@ def iso(hour: int) -> str:
     return datetime.fromtimestamp(hour * 3_600, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def test_a_store_put_back_from_before_keeps_for_longer_what_is_to_be_kept_for_longer(make_kept):
+def test_a_store_put_back_keeps_for_longer_what_is_to_be_kept_for_longer(make_kept):
     world = make_kept("2h")
     worker = start(world)
     worker.stop()
@@ -135,7 +135,7 @@ def test_a_store_put_back_from_before_keeps_for_longer_what_is_to_be_kept_for_lo
     worker.stop()
 
 
-def test_an_hour_that_was_due_is_not_kept_for_longer_though_nothing_is_known_of_it(make_kept, store):
+def test_an_hour_that_was_due_stays_due_though_nothing_is_known_of_it(make_kept, store):
     world = make_kept("2h", store)
     worker = start(world)
     assert keep(world, "acme", "400d", "dpo")["outcome"] == "retention-set"

@@ -85,7 +85,7 @@ def test_sealed_plaintext_leaves_the_inputs_segments(kafka, make_world):
     world.findings().assert_exactly_once()
 
 
-def test_nothing_is_deleted_that_the_slowest_of_the_named_groups_has_still_to_read(kafka, make_world):
+def test_nothing_goes_that_the_slowest_named_group_has_still_to_read(kafka, make_world):
     world = make_world(kafka, partitions=PARTITIONS)
     slow, fast = f"{world.name}.audit", f"{world.name}.fast"
     canary = feed_canary(world)

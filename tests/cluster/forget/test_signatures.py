@@ -54,7 +54,7 @@ def test_early_erasure_takes_two_people_who_sign_one_after_the_other(world):
     worker.stop()
 
 
-def test_a_customer_is_forgotten_as_a_whole_on_the_word_of_two_and_gets_no_key_any_more(world):
+def test_a_customer_forgotten_on_the_word_of_two_gets_no_key_any_more(world):
     further = events(b"acme", HOUR + 1)
     world.feed_some(further, 20)
     world.feed_some(events(b"other", HOUR), 20)
@@ -169,7 +169,7 @@ def test_no_forgery_has_an_effect_and_what_is_verified_gets_one_refusal(world):
     worker.stop()
 
 
-def test_a_revoked_key_counts_no_more_and_while_the_trust_store_is_unreadable_commands_wait(world):
+def test_commands_wait_for_a_trust_store_and_a_revoked_key_counts_no_more(world):
     office, worker = world.office, start(world)
     hold = ["hold", "place", "--customer", "acme", "--from", str(HOUR), "--to", str(HOUR), "--sign-with", office.key("legal")]
     assert ask(world, *hold, "--hold", "before")["outcome"] == "hold-placed"

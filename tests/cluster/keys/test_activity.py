@@ -56,7 +56,7 @@ def activity(hour: int, generation: int) -> range:
     return range(end - HOUR_MS if generation else 0, end)
 
 
-def test_a_backlog_is_sealed_under_later_generations_and_never_outside_a_keys_activity(kafka, make_world):
+def test_a_backlog_is_sealed_late_and_never_outside_a_keys_activity(kafka, make_world):
     world = make_world(kafka, binary=TESTKIT)
     events = job_events(seeded(), customers=20, hours=4)
     phases = Phases(world)

@@ -58,7 +58,7 @@ def test_a_copy_of_the_store_opens_nothing_once_the_day_of_due_has_ended(world):
     assert len(destroyed(world)) == 1, "a restart destroys nothing again"
 
 
-def test_workers_killed_while_they_sweep_and_destroy_leave_one_receipt_of_each(world):
+def test_workers_killed_while_they_destroy_leave_one_receipt_of_each(world):
     worker = world.worker()
     world.await_drained()
     copy = Copy(world, HOUR)
@@ -77,7 +77,7 @@ def test_workers_killed_while_they_sweep_and_destroy_leave_one_receipt_of_each(w
     worker.stop()
 
 
-def test_a_held_key_opens_when_its_day_is_over_and_every_copy_of_before_is_worth_nothing(world, tmp_path):
+def test_a_held_key_outlives_its_day_and_no_copy_of_before_opens_it(world, tmp_path):
     world.office = office = Office(tmp_path / "office", world.binary)
     worker = world.worker(settings=office.settings)
     world.await_drained()

@@ -126,7 +126,7 @@ def settled(world: World, **how) -> Worker:
     return worker
 
 
-def test_an_evicted_key_is_nowhere_in_memory_and_a_kept_one_in_its_locked_cell_only(sealing_world):
+def test_an_evicted_key_is_nowhere_and_a_kept_one_in_its_locked_cell_only(sealing_world):
     world = sealing_world
     worker = settled(world)
     for op in ("adopt", "mint"):
@@ -190,7 +190,7 @@ def can_look_into(pid: int, before) -> bool:
     return done.returncode == 0
 
 
-def test_without_the_right_to_lock_it_seals_all_the_same_warns_once_and_the_gauge_tells(sealing_world):
+def test_without_the_right_to_lock_it_seals_warns_once_and_the_gauge_tells(sealing_world):
     world = sealing_world
     worker = settled(world, before=locking_at_most(0))
     hits = find(worker.pid, seal_keys(world))

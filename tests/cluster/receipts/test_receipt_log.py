@@ -54,7 +54,7 @@ def await_checkpoint(worker, log: Log):
     wait_until(lambda: worker.get("/checkpoint") == (200, log.checkpoint()), 20, "the newest checkpoint", alive=worker)
 
 
-def test_receipts_are_signed_and_proven_outside_and_a_restart_continues_their_log(world, tmp_path):
+def test_receipts_are_signed_and_proven_and_a_restart_continues_their_log(world, tmp_path):
     worker = world.worker()
     assert worker.get("/checkpoint")[0] == 404, "nothing is signed yet"
     commands = [erase(world, LONG_AGO + number) for number in range(3)]
@@ -101,7 +101,7 @@ def test_receipts_are_signed_and_proven_outside_and_a_restart_continues_their_lo
     worker.stop()
 
 
-def test_a_receipts_topic_that_was_cut_or_replaced_is_not_signed_and_says_so(world):
+def test_a_receipts_topic_that_was_cut_or_replaced_is_not_signed(world):
     worker = world.worker()
     for number in range(2):
         erase(world, LONG_AGO + number)

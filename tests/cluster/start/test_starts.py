@@ -6,7 +6,7 @@ from oracle.events import job_events
 from world import QUICK_SESSION, seeded
 
 
-def test_two_live_processes_with_one_instance_end_in_a_duel_and_double_nothing(kafka, make_world):
+def test_two_processes_with_one_instance_duel_and_double_nothing(kafka, make_world):
     world = make_world(kafka)
     first = world.worker("w0")
     with world.load(job_events(seeded()), 2_000):

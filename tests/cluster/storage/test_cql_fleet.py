@@ -34,7 +34,7 @@ def test_a_worker_with_another_vault_is_refused_and_seals_nothing(world):
     world.findings().assert_exactly_once()
 
 
-def test_a_copy_of_the_vault_that_lacks_a_registered_kek_makes_none_of_its_own(world):
+def test_a_vault_without_a_registered_kek_makes_none_of_its_own(world):
     """The same vault id in two places is what `kek.shared` rules out; a worker that meets it waits or ends."""
     events = job_events(seeded(), late_share=0)
     world.feed_some(events, 100)

@@ -56,7 +56,7 @@ def purge(world: World, code: int = 0) -> tuple[list[dict], dict]:
     return lines[:-1], lines[-1]
 
 
-def test_erased_keys_are_in_a_servers_files_until_they_are_purged_and_then_in_none(kafka, server, make_world):
+def test_erased_keys_are_in_a_servers_files_until_purged_and_then_in_none(kafka, server, make_world):
     world = sealed(kafka, make_world, server)
     worker = world.worker()
     world.await_drained()
@@ -113,7 +113,7 @@ def test_erased_keys_are_in_a_servers_files_until_they_are_purged_and_then_in_no
     assert doubts == ["snapshots of the keyspace: 1"]
 
 
-def test_a_file_is_purged_by_each_erasure_and_a_reader_in_the_way_is_told_of(kafka, make_world):
+def test_a_file_is_purged_by_each_erasure(kafka, make_world):
     world = sealed(kafka, make_world)
     worker = world.worker()
     world.await_drained()
