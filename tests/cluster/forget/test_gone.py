@@ -41,7 +41,8 @@ def tally(world: World) -> dict[tuple[str, str], int]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what is in an undumpable process")
-@pytest.mark.parametrize("store", ["file", "cql", "quorum"] if LONG else ["file", "cql"], indirect=True)
+# In a run of minutes on a server: keys/test_memory looks through processes whose keys are in a file.
+@pytest.mark.parametrize("store", ["file", "cql", "quorum"] if LONG else ["cql"], indirect=True)
 def test_none_of_ten_thousand_records_opens_and_no_process_has_the_key(kafka, store, make_world):
     world = begin(kafka, make_world, store)
     workers = [world.worker("w0"), world.worker("w1")]
@@ -89,15 +90,17 @@ def put_back(server: Cassandra, world: World, tag: str):
     for node in server.nodes:
         snapshots = [folder for folder in server.disk(node).rglob(f"snapshots/{tag}") if world.store.name in folder.parts]
         assert snapshots
-        for snapshot in snapshots:
+        # Most tables were empty, and have been empty since.
+        for snapshot in [folder for folder in snapshots if any(folder.glob("*.db"))]:
             folder = snapshot.parents[1]
             table = folder.name.rsplit("-", 1)[0]
             if node == 1:
                 world.store.cql()(f"TRUNCATE {world.store.name}.{table}")
-            for file in snapshot.iterdir():
-                if file.suffix in (".db", ".crc32", ".txt"):
-                    shutil.copy(file, folder)
-            server.tool("refresh", world.store.name, table, node=node)
+            files = [file for file in snapshot.iterdir() if file.suffix in (".db", ".crc32", ".txt")]
+            for file in files:
+                shutil.copy(file, folder)
+            if files:  # of a table that had rows
+                server.tool("refresh", world.store.name, table, node=node)
 
 
 @pytest.mark.parametrize("store", ["cql", "quorum"] if LONG else ["cql"], indirect=True)

@@ -1,6 +1,7 @@
 """A CQL server that asks who one is: what it denies to each of the four roles, and what they do together."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from cassandra import Unauthorized
@@ -95,9 +96,19 @@ def denied(cql: Cql, statement: str) -> bool:
     return False
 
 
+@pytest.fixture(scope="module")
+def keyspace(kafka, guarded, tmp_path_factory) -> Iterator[World]:
+    """One for all who only try what they may not."""
+    world = World(kafka, tmp_path_factory.mktemp("keyspace"), "keyspace", store=guarded, init=False)
+    world.cli("store", "init", "--roles")
+    yield world
+    world.end()
+
+
 @pytest.mark.parametrize("role", ["sealer", "eraser", "auditor"])
-def test_the_server_itself_denies_what_a_role_is_not_for(world, role):
+def test_the_server_itself_denies_what_a_role_is_not_for(keyspace, role):
     """Each statement stands beside its control: the superuser may execute all of them, the role what it is for."""
+    world = keyspace
     user, password = user_with(world, role)
     with Cql(world.store.cassandra, (user, password), world.store.name) as cql:
         for table in TABLES:
@@ -110,8 +121,8 @@ def test_the_server_itself_denies_what_a_role_is_not_for(world, role):
             assert denied(cql, statement), f"{role}: {statement}"
 
 
-def test_the_admin_may_define_and_has_no_right_beyond_the_keyspace(world):
-    with Cql(world.store.cassandra, user_with(world, "admin"), world.store.name) as cql:
+def test_the_admin_may_define_and_has_no_right_beyond_the_keyspace(keyspace):
+    with Cql(keyspace.store.cassandra, user_with(keyspace, "admin"), keyspace.store.name) as cql:
         assert not denied(cql, "CREATE TABLE other (id int PRIMARY KEY)")
         assert not denied(cql, "DROP TABLE other")
         replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
@@ -119,11 +130,11 @@ def test_the_admin_may_define_and_has_no_right_beyond_the_keyspace(world):
         assert denied(cql, "CREATE ROLE other")
 
 
-def test_a_user_without_a_role_reads_nothing(world):
+def test_a_user_without_a_role_reads_nothing(keyspace):
     user = f"nobody_{os.urandom(3).hex()}"
-    world.store.cql()(f"CREATE ROLE {user} WITH LOGIN = true AND PASSWORD = '{PASSWORD}'")
-    with Cql(world.store.cassandra, (user, PASSWORD)) as cql:
-        assert all(denied(cql, f"SELECT * FROM {world.store.name}.{table}") for table in TABLES)
+    keyspace.store.cql()(f"CREATE ROLE {user} WITH LOGIN = true AND PASSWORD = '{PASSWORD}'")
+    with Cql(keyspace.store.cassandra, (user, PASSWORD)) as cql:
+        assert all(denied(cql, f"SELECT * FROM {keyspace.store.name}.{table}") for table in TABLES)
 
 
 def test_a_sealer_and_an_eraser_seal_and_erase_together(world):
