@@ -67,7 +67,7 @@ def test_a_vault_that_is_not_declared_shared_is_refused(world):
 
 
 def test_two_keyspaces_cannot_claim_one_group(world):
-    world.feed_some(job_events(seeded()), 500)
+    world.feed_some(job_events(seeded(), customers=20, late_share=0), 500)
     world.worker().stop()
     other = {"store": {"keyspace": f"{world.store.name}_b"}}
     try:
