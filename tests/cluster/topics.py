@@ -83,6 +83,8 @@ class Topics:
                     "enable.partition.eof": True,
                     "auto.offset.reset": "error",
                     "fetch.queue.backoff.ms": 5,
+                    # The broker says at once that there is no more.
+                    "fetch.wait.max.ms": 10,
                 }
             )
         )

@@ -47,6 +47,8 @@ BRISK = {
 }
 # And who does not poll for ten seconds is taken for dead: whoever waits for something else has to poll on.
 BRISK_POLLS = {"kafka": {**BRISK["kafka"], "consumer": {**BRISK["kafka"]["consumer"], "max.poll.interval.ms": "10000"}}}
+# A broker waits half a second before it says that there is no more: what reads to the end, time and again, asks it not to.
+AT_ONCE = {"kafka": {"client": {"fetch.wait.max.ms": "10"}}}
 
 
 class Worker(Child):
@@ -134,6 +136,7 @@ class World:
         self._settings = settings or {}
         self._admin_ports: dict[str, int] = {}
         self._workers: list[Worker] = []
+        self._producer: Producer | None = None  # asking for an idempotent producer's id takes half a second
         self.topics.create(self.input, partitions=partitions, settings={"retention.ms": "-1"})
         self.partitions = partitions
         if store and init:
@@ -190,7 +193,7 @@ class World:
     ) -> str:
         """Runs a command to its end and returns what it printed (with `errors`, what it complained about too); a reader
         needs no instance of its own. `settings` are this run's, over the world's; a `bare` command takes none."""
-        config = [] if bare else ["--config", self.config("cli", settings=settings)]
+        config = [] if bare else ["--config", self.config("cli", settings=merged(AT_ONCE, settings or {}))]
         command = [self.binary, *arguments, *config]
         env = {**os.environ, **self.env}
         done = subprocess.run(command, capture_output=True, timeout=120, cwd=self.folder, env=env)
@@ -251,7 +254,8 @@ class World:
 
     def feed(self, events: Iterable[Event], *, stamped: bool = False):
         """Produces all of them, as fast as the broker takes them. `stamped`: event time as record time."""
-        feeder = Feeder(self, stamped)
+        self._producer = self._producer or a_producer(self)
+        feeder = Feeder(self, stamped, producer=self._producer)
         for event in events:
             feeder.put(event)
         feeder.finish()
@@ -314,21 +318,27 @@ class World:
         return [json.loads(record.value()) for record in self.topics.read(self.receipts)]
 
 
+def a_producer(world: World, settings: dict | None = None) -> Producer:
+    base = {
+        "bootstrap.servers": world.kafka.bootstrap,
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        "message.timeout.ms": 0,
+        "queue.buffering.max.messages": 1_000_000,
+        "log_level": 0,
+    }
+    return Producer({**base, **(settings or {})})
+
+
 class Feeder:
     """Puts events into the input and into the ledger, partition by partition in one order."""
 
-    def __init__(self, world: World, stamped: bool = False, settings: dict | None = None):
+    def __init__(
+        self, world: World, stamped: bool = False, settings: dict | None = None, producer: Producer | None = None
+    ):
         self._world, self._stamped, self._count = world, stamped, 0
         self._failures: list[str] = []
-        base = {
-            "bootstrap.servers": world.kafka.bootstrap,
-            "enable.idempotence": True,
-            "linger.ms": 5,
-            "message.timeout.ms": 0,
-            "queue.buffering.max.messages": 1_000_000,
-            "log_level": 0,
-        }
-        self._producer = Producer({**base, **(settings or {})})
+        self._producer = producer or a_producer(world, settings)
 
     def put(self, event: Event):
         self._count += 1
