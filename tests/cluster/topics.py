@@ -64,7 +64,9 @@ class Topics:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offsets of a group; partitions without one are absent."""
-        (future,) = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        asked = [ConsumerGroupTopicPartitions(group)]
+        # A coordinator that has died gives no answer: whoever waits asks again, and finds the next one.
+        (future,) = self.admin.list_consumer_group_offsets(asked, request_timeout=5).values()
         found = future.result(20).topic_partitions
         return {place.partition: place.offset for place in found if place.topic == topic and place.offset >= 0}
 

@@ -1,18 +1,16 @@
-"""One broker behind a fault proxy per run."""
+"""Brokers behind a fault proxy, one set per run."""
 
 import pytest
 from proxied_kafka import ProxiedKafka
 from world import World, merged_all
 
-# Short, in the order that `config check` asks for: socket < transaction < session.
-BRISK = {
+# Longer than the longest delay of a fault, in the order that `config check` asks for: socket < transaction < session.
+TIMEOUTS = {
     "kafka": {
         "consumer": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "socket.timeout.ms": "4000"},
         "producer": {"transaction.timeout.ms": "5000", "socket.timeout.ms": "4000"},
     }
 }
-
-
 # Everybody may do everything, until a test denies it.
 ACLS = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -39,6 +37,6 @@ def make_proxied_world(proxied, proxy, make_world):
 
     def make(settings: dict | None = None, **how) -> World:
         front = {"kafka": {"bootstrap": proxied.front}}
-        return make_world(proxied, settings=merged_all(BRISK, front, settings or {}), **how)
+        return make_world(proxied, settings=merged_all(TIMEOUTS, front, settings or {}), **how)
 
     return make
