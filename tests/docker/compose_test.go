@@ -170,7 +170,7 @@ func TestAllButScyllaAreWithoutCapabilities(t *testing.T) {
 }
 
 func TestTheWorkerHasMoreTimeToStopThanItNeeds(t *testing.T) {
-	seconds := find(t, "src/app/process.rs", `SHUTDOWN_LIMIT: Duration = Duration::from_secs\((\d+)\)`)
+	seconds := find(t, "src/app/threads.rs", `SHUTDOWN_LIMIT: Duration = Duration::from_secs\((\d+)\)`)
 	limit, err := time.ParseDuration(seconds + "s")
 	if err != nil {
 		t.Fatal(err)

@@ -14,16 +14,16 @@ const EXPLAINS: Duration = Duration::from_secs(60);
 ///
 /// The same happens to a producer whose `InitProducerId` had no answer: when it reaches the broker late, it fences once.
 #[derive(Clone, Default)]
-pub(super) struct Outages(Arc<Mutex<Seen>>);
+pub(super) struct Outages(Arc<Mutex<Heard>>);
 
 #[derive(Default)]
-struct Seen {
+struct Heard {
     last: Option<Instant>,
     inits: Vec<Instant>,
 }
 
 impl Outages {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,5 @@
 //! Whether the brokers verify transactions (KAFKA-15449): the floor on which transaction protocol 1 is safe.
 
-use futures_util::future::join_all;
 use rdkafka::admin::ResourceSpecifier;
 use rdkafka::metadata::MetadataBroker;
 
@@ -45,15 +44,18 @@ impl Verification {
 }
 
 impl TopicAdmin {
-    /// Asks every live broker.
+    /// Asks every live broker, one after the other.
     ///
     /// # Errors
     /// No broker says which brokers there are.
     pub async fn verification(&self) -> Result<Verification, AdminError> {
         let metadata = self.metadata().await?;
         let ids: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
-        let answers = join_all(ids.iter().map(|id| self.verifies(*id))).await;
-        Ok(Verification::of(ids.iter().copied().zip(answers)))
+        let mut answers = Vec::with_capacity(ids.len());
+        for id in ids {
+            answers.push((id, self.verifies(id).await));
+        }
+        Ok(Verification::of(answers.into_iter()))
     }
 
     /// `None` where the broker does not say.
