@@ -40,13 +40,17 @@ pub(super) async fn ready_topics(
 ) -> Result<TopicSizes, Failure> {
     let plan = topic_plan(config, meta.default_retention.max(config.retention.quarantine));
     let admin = TopicAdmin::new(client)?;
-    if config.topics.create {
-        let created = admin.create(&plan, None).await?;
-        if !created.is_empty() {
-            info!(codes::TOPICS_CREATED, topics = created.join(" "), "topics created");
+    let inspection = match config.topics.create {
+        true => {
+            let (created, inspection) = admin.create(&plan, None).await?;
+            if !created.is_empty() {
+                info!(codes::TOPICS_CREATED, topics = created.join(" "), "topics created");
+            }
+            inspection
         }
-    }
-    let facts = admin.inspect(&plan).await?.accept(&plan)?;
+        false => admin.inspect(&plan).await?,
+    };
+    let facts = inspection.accept(&plan)?;
     check_brokers(&admin).await?;
     if let Some(input) = facts.get(&Role::Input) {
         let window = input.plaintext_window(plan.scrub);

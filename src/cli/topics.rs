@@ -146,12 +146,11 @@ fn run_create(create: &Create) -> anyhow::Result<()> {
     let plan = plan(&config);
     let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
     let partitions = create.partitions.map(usize::from);
-    let created = runtime::block_on(admin.create(&plan, partitions))?.map_err(Failure::from)?;
+    let (created, inspection) = runtime::block_on(admin.create(&plan, partitions))?.map_err(Failure::from)?;
     for topic in &created {
         output::line(&format!("created {topic}"))?;
     }
     // Those that were there before may break a rule: that is no success.
-    let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
     print_table(&plan, &inspection)?;
     accept(inspection, &plan)
 }

@@ -62,6 +62,10 @@ class Topics:
         consumer.close()
         return found
 
+    def is_stable(self, topic: str) -> bool:
+        """Whether no transaction is open on it. The broker ends one partition by partition, after its client has the answer."""
+        return self.ends(topic, COMMITTED) == self.ends(topic, UNCOMMITTED)
+
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offsets of a group; partitions without one are absent."""
         asked = [ConsumerGroupTopicPartitions(group)]

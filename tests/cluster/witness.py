@@ -4,7 +4,7 @@ import threading
 
 from children import wait_until
 from confluent_kafka import Consumer, TopicPartition
-from topics import COMMITTED, UNCOMMITTED
+from topics import COMMITTED
 from world import World
 
 # How long after the last fault everything is committed.
@@ -59,15 +59,11 @@ class Witness:
 def await_settled(world: World):
     """All of the input is committed and no transaction is open, at any topic that the worker writes to."""
     world.await_drained(CATCH_UP)
-    for topic in (world.output, world.quarantine, "__consumer_offsets"):
-        wait_until(lambda topic=topic: is_stable(world, topic), 20, f"no transaction is open on {topic}")
+    for topic in (world.quarantine, "__consumer_offsets"):
+        wait_until(lambda topic=topic: world.topics.is_stable(topic), 20, f"no transaction is open on {topic}")
     assert world.topics.committed(world.group, world.input) == {
         partition: end for partition, end in world.topics.ends(world.input).items() if end
     }
-
-
-def is_stable(world: World, topic: str) -> bool:
-    return world.topics.ends(topic, COMMITTED) == world.topics.ends(topic, UNCOMMITTED)
 
 
 def assert_nothing_happened(world: World, witness: Witness):

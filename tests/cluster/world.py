@@ -286,6 +286,7 @@ class World:
     def await_drained(self, seconds: float = 90):
         try:
             wait_until(lambda: self.lag() == 0, seconds, "all of the input is committed", every=0.2)
+            wait_until(lambda: self.topics.is_stable(self.output), 30, "no transaction is open on the output")
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.state()}") from None
 

@@ -6,7 +6,7 @@ from kafka_wire import Api
 from plain import plain_events
 from script import Script, Step, arrives, gives
 from topics import UNCOMMITTED
-from witness import Witness, assert_nothing_happened, is_stable
+from witness import Witness, assert_nothing_happened
 
 BATCH = 500
 # What the broker says to a producer that has a successor.
@@ -37,7 +37,7 @@ def test_a_transaction_that_nobody_knows_of_ends_no_worker(make_proxied_world, p
     script.await_over()
     world.await_drained()
     for topic in (world.output, "__consumer_offsets"):
-        wait_until(lambda topic=topic: is_stable(world, topic), 10, "the lane's own transaction is over")
+        wait_until(lambda topic=topic: world.topics.is_stable(topic), 10, "the lane's own transaction is over")
     before = offsets_end(world)
     late.until.open()
     late.answered.wait(10, "the late request is answered")

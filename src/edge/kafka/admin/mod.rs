@@ -82,6 +82,8 @@ impl TopicAdmin {
                 continue;
             };
             match self.settings_of(name).await? {
+                // The broker that was asked has not heard of the topic yet.
+                Some(settings) if settings.is_empty() => inspection.missing.push(role),
                 Some(settings) => drop(inspection.facts.insert(role, TopicFacts { partitions, settings })),
                 None => denied.push(name.to_owned()),
             }
@@ -93,16 +95,16 @@ impl TopicAdmin {
         Ok(inspection)
     }
 
-    /// Creates the missing topics with the right settings, and answers their names. `partitions` is for input, output
-    /// and quarantine; `None` = as many as the input has, or [`DEFAULT_PARTITIONS`].
+    /// Creates the missing topics with the right settings, and answers their names and what there is then. `partitions` is
+    /// for input, output and quarantine; `None` = as many as the input has, or [`DEFAULT_PARTITIONS`].
     pub async fn create(
         &self,
         plan: &TopicPlan,
         partitions: Option<usize>,
-    ) -> Result<Vec<String>, AdminError> {
+    ) -> Result<(Vec<String>, Inspection), AdminError> {
         let before = self.inspect(plan).await?;
         if before.missing.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), before));
         }
         let of_input = before.facts.get(&Role::Input).map(|facts| facts.partitions);
         let partitions = partitions.or(of_input).unwrap_or(DEFAULT_PARTITIONS);
@@ -112,12 +114,12 @@ impl TopicAdmin {
         let mut facts = before.facts;
         if !input.is_empty() {
             self.create_topics(plan, &input, partitions, 0).await?;
-            facts = self.until_seen(plan, &input).await?;
+            facts = self.until_seen(plan, &input).await?.facts;
         }
         let largest = facts.get(&Role::Input).map_or(0, TopicFacts::max_message_bytes);
         self.create_topics(plan, &others, partitions, largest).await?;
-        self.until_seen(plan, &others).await?;
-        Ok(names(plan, &before.missing))
+        let after = self.until_seen(plan, &plan.roles().collect::<Vec<_>>()).await?;
+        Ok((names(plan, &before.missing), after))
     }
 
     /// Has the broker delete the records of each partition before an offset.
@@ -216,19 +218,15 @@ impl TopicAdmin {
         Err(AdminError::NotCreated { topics, why: format!("{code:?}") })
     }
 
-    /// Waits until the broker that is asked knows the new topics.
-    async fn until_seen(
-        &self,
-        plan: &TopicPlan,
-        roles: &[Role],
-    ) -> Result<BTreeMap<Role, TopicFacts>, AdminError> {
+    /// Waits until the broker that is asked knows these topics: each of several brokers hears of a new one in its own time.
+    async fn until_seen(&self, plan: &TopicPlan, roles: &[Role]) -> Result<Inspection, AdminError> {
         let since = Instant::now();
         loop {
             let inspection = self.inspect(plan).await?;
             let unseen: Vec<Role> =
                 roles.iter().copied().filter(|role| inspection.missing.contains(role)).collect();
             if unseen.is_empty() {
-                return Ok(inspection.facts);
+                return Ok(inspection);
             }
             if since.elapsed() > UNTIL_SEEN {
                 let why = format!("not seen {} s after they were created", UNTIL_SEEN.as_secs());
