@@ -3,7 +3,15 @@
 import time
 import uuid
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -69,9 +77,13 @@ class Topics:
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offsets of a group; partitions without one are absent."""
         asked = [ConsumerGroupTopicPartitions(group)]
-        # A coordinator that has died gives no answer: whoever waits asks again, and finds the next one.
         (future,) = self.admin.list_consumer_group_offsets(asked, request_timeout=5).values()
-        found = future.result(20).topic_partitions
+        try:
+            found = future.result(20).topic_partitions
+        except KafkaException:
+            # This client goes on asking a coordinator that has died; a new one looks for its successor.
+            self.admin = AdminClient(self._client())
+            raise
         return {place.partition: place.offset for place in found if place.topic == topic and place.offset >= 0}
 
     def group(self, group: str):
