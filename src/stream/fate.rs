@@ -99,7 +99,7 @@ pub enum Fate {
     Bisect,
     /// Drop the producer without aborting, make a new one, rewind: the broker is the truth.
     Reincarnate(Cause),
-    /// Make the consumer anew: join the group again.
+    /// Replace the consumer: join the group again.
     Rejoin,
     /// Two processes claim one identity: give up.
     Duel,

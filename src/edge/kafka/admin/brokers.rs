@@ -30,16 +30,12 @@ impl Verification {
         self.off.iter().map(finding).collect()
     }
 
-    fn of(answers: impl Iterator<Item = (i32, Option<bool>)>) -> Self {
-        let mut verification = Self::default();
-        for (id, answer) in answers {
-            match answer {
-                Some(true) => {}
-                Some(false) => verification.off.push(id),
-                None => verification.untold.push(id),
-            }
+    fn hear(&mut self, id: i32, verifies: Option<bool>) {
+        match verifies {
+            Some(true) => {}
+            Some(false) => self.off.push(id),
+            None => self.untold.push(id),
         }
-        verification
     }
 }
 
@@ -51,11 +47,11 @@ impl TopicAdmin {
     pub async fn verification(&self) -> Result<Verification, AdminError> {
         let metadata = self.metadata().await?;
         let ids: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
-        let mut answers = Vec::with_capacity(ids.len());
+        let mut verification = Verification::default();
         for id in ids {
-            answers.push((id, self.verifies(id).await));
+            verification.hear(id, self.verifies(id).await);
         }
-        Ok(Verification::of(answers.into_iter()))
+        Ok(verification)
     }
 
     /// `None` where the broker does not say.
@@ -73,8 +69,10 @@ mod tests {
 
     #[test]
     fn a_broker_that_does_not_verify_is_a_finding_and_one_that_does_not_say_is_not() {
-        let answers = [(1, Some(true)), (2, Some(false)), (3, None)];
-        let verification = Verification::of(answers.into_iter());
+        let mut verification = Verification::default();
+        for (id, verifies) in [(1, Some(true)), (2, Some(false)), (3, None)] {
+            verification.hear(id, verifies);
+        }
         assert_eq!(verification, Verification { off: vec![2], untold: vec![3] });
         let findings = verification.findings();
         assert_eq!(findings.len(), 1);
