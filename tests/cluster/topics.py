@@ -3,6 +3,7 @@
 import time
 import uuid
 
+from children import wait_until
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
@@ -90,8 +91,27 @@ class Topics:
         (future,) = self.admin.describe_consumer_groups([group], request_timeout=20).values()
         return future.result(20)
 
+    def await_ended(self, topic: str):
+        """Waits until every transaction that is open on the topic now has ended there."""
+        written = self.ends(topic, UNCOMMITTED)
+        wait_until(
+            lambda: all(end >= written[number] for number, end in self.ends(topic, COMMITTED).items()),
+            30,
+            f"the transactions open on {topic} end",
+        )
+
     def read(self, topic: str, isolation: str = COMMITTED) -> list[Message]:
-        """Everything that the topic holds now, each partition in its own order."""
+        """Everything that the topic holds, each partition in its own order.
+
+        What a client has just committed is in it: a broker ends a transaction partition by partition, after it has
+        answered the client, so this waits for it. `peek` does not wait.
+        """
+        if isolation == COMMITTED:
+            self.await_ended(topic)
+        return self.peek(topic, isolation)
+
+    def peek(self, topic: str, isolation: str = COMMITTED) -> list[Message]:
+        """What a reader of this isolation is given now, each partition in its own order."""
         consumer = Consumer(
             self._client(
                 **{
