@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
-use super::fences::Fences;
+use super::failures::{End, Failures, end_by, tainted_end};
 use super::known::Known;
 use super::offsets::Offsets;
 use super::txn::{self, Txn};
 use super::{
-    Cause, Change, Connector, ErrorClass, Event, Fate, Fault, Fence, Halt, NextOffset, Pulse, Ready, Seen,
-    Sink, Source, Stage, Start, StartLog, Step, Stop, StreamError, Take, fate,
+    Change, Connector, Event, Fate, Fault, Halt, NextOffset, Pulse, Ready, Sink, Source, Stage, Start,
+    StartLog, Step, Stop, StreamError, Take,
 };
 
 /// Longest time between two polls while a step waits.
@@ -36,23 +35,17 @@ pub struct Engine<'a, C: Connector> {
     pub starts: Arc<dyn StartLog>,
 }
 
-/// How an incarnation of the producer ended.
-enum End {
-    Stopped,
-    Again(String, Cause),
-}
-
 impl<C: Connector> Engine<'_, C> {
     /// Runs until the stop is requested, the batch at hand settled.
     ///
     /// # Errors
     /// [`Halt`] when going on would be wrong.
     pub fn run<S: Step>(&self, step: &mut S) -> Result<(), Halt> {
-        let mut past = Past::default();
+        let mut failures = Failures::default();
         while !self.stop.requested() {
             let mut lane = Lane {
                 engine: self,
-                past: &mut past,
+                failures: &mut failures,
                 source: self.connector.source()?,
                 offsets: Offsets::default(),
                 known: Known::default(),
@@ -62,7 +55,7 @@ impl<C: Connector> Engine<'_, C> {
                 filled: 0,
                 limit: self.pace.batch_events,
             };
-            let ended = lane.run(step).or_else(|fault| lane.may_join_again(fault));
+            let ended = lane.run(step).or_else(|fault| lane.failures.may_join_again(self.connector, fault));
             let closing = self.pulse.enter();
             drop(lane);
             drop(closing);
@@ -79,22 +72,10 @@ impl<C: Connector> Engine<'_, C> {
     }
 }
 
-/// A late request could act on the producer's next transaction (KAFKA-17754): there must be none.
-fn tainted_end() -> End {
-    End::Again("a request without an answer may still reach the broker".to_owned(), Cause::Explained)
-}
-
-/// What a lane remembers of its failures, from one producer and one membership to the next.
-#[derive(Default)]
-struct Past {
-    budget: Budget,
-    fences: Fences,
-}
-
 /// One membership of the group.
 struct Lane<'a, C: Connector> {
     engine: &'a Engine<'a, C>,
-    past: &'a mut Past,
+    failures: &'a mut Failures,
     source: C::Source,
     offsets: Offsets,
     known: Known,
@@ -117,9 +98,7 @@ impl<C: Connector> Lane<'_, C> {
                 End::Stopped => break,
                 End::Again(name, cause) => {
                     step.note(Event::Reincarnated(&name, cause));
-                    if cause == Cause::Unexplained {
-                        self.past.budget.take(Instant::now(), &name)?;
-                    }
+                    self.failures.restarted(&name, cause)?;
                     self.breathe(step, BACKOFF)?;
                 }
             }
@@ -236,6 +215,12 @@ impl<C: Connector> Lane<'_, C> {
         }
     }
 
+    /// Decides about a failed call, and about the producer that failed, `age` after its transaction began.
+    fn after_failure(&mut self, error: StreamError, age: Duration) -> Result<End, Fault> {
+        let fate = self.failures.fate(self.engine.connector, &error, age);
+        end_by(self.engine.connector, fate, error)
+    }
+
     fn failed<S: Step>(
         &mut self,
         sink: &mut C::Sink,
@@ -244,16 +229,16 @@ impl<C: Connector> Lane<'_, C> {
         age: Duration,
         offsets: &[NextOffset],
     ) -> Result<Option<End>, Fault> {
-        let fate = self.fate(&error, age);
+        let fate = self.failures.fate(self.engine.connector, &error, age);
         // With a request on its way not even an abort is sent: the next producer ends the transaction.
         if !matches!(fate, Fate::Redo | Fate::Bisect) || sink.tainted() {
             if error.stage == Stage::Commit {
                 self.known.attempted(offsets);
             }
-            return Ok(Some(self.end_by(fate, error)?));
+            return end_by(self.engine.connector, fate, error).map(Some);
         }
         if let Err(error) = self.calling(|_| txn::persist(|| sink.abort())) {
-            return Ok(Some(self.after_failure(error, age)?));
+            return self.after_failure(error, age).map(Some);
         }
         step.note(Event::Aborted(&error));
         if fate == Fate::Bisect {
@@ -280,46 +265,6 @@ impl<C: Connector> Lane<'_, C> {
                 Ok(())
             }
         }
-    }
-
-    fn after_failure(&mut self, error: StreamError, age: Duration) -> Result<End, Fault> {
-        let fate = self.fate(&error, age);
-        self.end_by(fate, error)
-    }
-
-    /// Asks once: a fence is remembered.
-    fn fate(&mut self, error: &StreamError, age: Duration) -> Fate {
-        let connector = self.engine.connector;
-        let timeout = connector.transaction_timeout();
-        let fence = match error.class {
-            ErrorClass::Fenced if age < timeout => {
-                self.past.fences.judge(Instant::now(), connector.take_unanswered_init())
-            }
-            _ => Fence::First,
-        };
-        fate(error.class, error.stage, Seen { age, timeout, outage: connector.outage(), fence })
-    }
-
-    fn end_by(&self, fate: Fate, error: StreamError) -> Result<End, Fault> {
-        match fate {
-            Fate::Duel => Err(self.duel(&error).into()),
-            Fate::Rejoin => Err(error.into()),
-            Fate::Reincarnate(cause) => Ok(End::Again(error.to_string(), cause)),
-            Fate::Retry | Fate::Redo | Fate::Bisect => Ok(End::Again(error.to_string(), Cause::Explained)),
-        }
-    }
-
-    /// Whether the group is joined again after a fault, and why.
-    fn may_join_again(&mut self, fault: Fault) -> Result<Option<StreamError>, Halt> {
-        match fault {
-            Fault::Halt(halt) => Err(halt),
-            Fault::Stream(error) if self.fate(&error, Duration::ZERO) == Fate::Duel => Err(self.duel(&error)),
-            Fault::Stream(error) => Ok(Some(error)),
-        }
-    }
-
-    fn duel(&self, error: &StreamError) -> Halt {
-        Halt::Duel { identity: self.engine.connector.identity(), name: error.to_string() }
     }
 
     /// Whether the step is ready; while it waits, the group is served and no record flows. False: read the batch again.

@@ -7,6 +7,7 @@
 
 mod budget;
 mod engine;
+mod failures;
 mod fate;
 mod fences;
 mod known;
