@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::threads::blocking;
 use crate::stream::Stop;
 
 /// Opened once, by the follower of the receipts.
@@ -18,7 +19,7 @@ impl Barrier {
     /// As [`Barrier::wait`], for a task.
     pub(super) async fn opened(&self, stop: Stop) -> bool {
         let barrier = self.clone();
-        matches!(tokio::task::spawn_blocking(move || barrier.wait(&stop)).await, Ok(true))
+        blocking(move || barrier.wait(&stop)).await
     }
 
     /// Whether it is open, at the latest after this time.

@@ -2,13 +2,13 @@
 //! from the output, and shows when it is due that it opens no more and that its key seals no more. Its own thread, because it waits.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Runtime};
 
 use super::barrier::Barrier;
-use super::process::{Process, no_thread};
+use super::process::Process;
+use super::threads::Threads;
 use super::{Failure, Foundation};
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
@@ -45,15 +45,16 @@ pub(super) struct Canary {
 }
 
 impl Process {
-    /// Where one is asked for.
+    /// Starts one where the settings ask for it.
     pub(super) fn start_canary(
         &self,
+        threads: &mut Threads,
         runtime: &Runtime,
         ring: &Arc<Ring>,
-    ) -> Result<Option<JoinHandle<()>>, Failure> {
+    ) -> Result<(), Failure> {
         let Some(customer) = self.config.canary.customer.as_deref().and_then(|id| CustomerId::parse(id).ok())
         else {
-            return Ok(None);
+            return Ok(());
         };
         let canary = Canary {
             config: self.config.clone(),
@@ -66,8 +67,7 @@ impl Process {
             barrier: self.barrier.clone(),
         };
         let stop = self.stop.clone();
-        let run = move || canary.run(&stop);
-        std::thread::Builder::new().name("canary".to_owned()).spawn(run).map(Some).map_err(no_thread)
+        threads.start("canary", move || canary.run(&stop))
     }
 }
 

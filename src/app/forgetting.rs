@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::barrier::Barrier;
-use super::calling::Seat;
+use super::leadership::Leadership;
 use crate::forget::{FollowObserver, Followed, Observer, Outcome, Tally};
 use crate::stream::Event;
 use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};
@@ -12,12 +12,12 @@ use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};
 pub(super) struct ExecutorObserver {
     metrics: ForgetMetrics,
     condition: Condition,
-    seat: Seat,
+    leadership: Leadership,
 }
 
 impl ExecutorObserver {
-    pub(super) fn new(metrics: ForgetMetrics, condition: Condition, seat: Seat) -> Self {
-        Self { metrics, condition, seat }
+    pub(super) fn new(metrics: ForgetMetrics, condition: Condition, leadership: Leadership) -> Self {
+        Self { metrics, condition, leadership }
     }
 
     fn committed(&self, tally: &Tally) {
@@ -33,7 +33,7 @@ impl ExecutorObserver {
         }
         self.metrics.swept(tally.swept_hours);
         if tally.swept_hours > 0 {
-            self.seat.swept();
+            self.leadership.swept();
         }
         self.metrics.erased(of(Outcome::Erased), of(Outcome::Refused), of(Outcome::Incomplete));
     }
@@ -44,7 +44,7 @@ impl Observer for ExecutorObserver {
         match event {
             Event::Committed { .. } => self.committed(tally),
             Event::Assigned(partitions) => {
-                self.seat.taken(*partitions > 0);
+                self.leadership.set_held(*partitions > 0);
                 self.condition.met();
             }
             Event::Resumed => self.condition.met(),

@@ -1,11 +1,11 @@
 //! Lanes as threads: the same code for `run` and for the demo.
 
 use std::ffi::CString;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::barrier::Barrier;
+use super::{Failure, threads};
 use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
 use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, Outputs, SealingLane};
@@ -69,21 +69,24 @@ pub(super) struct LaneThread {
 }
 
 impl LaneThread {
-    /// Runs a step, once the barrier is open, until the stop or a halt; whatever ends it, `ended` hears of it.
+    /// Runs a step, once the barrier is open, until the stop or a halt; `ended` is called with how it ended.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
     pub(super) fn spawn<S: Step + Send + 'static>(
         self,
         mut step: S,
         ended: impl FnOnce(Result<(), Halt>) + Send + 'static,
-    ) -> std::io::Result<JoinHandle<()>> {
+    ) -> Result<JoinHandle<()>, Failure> {
         let Self { identity, starts, pace, stop, pulse, barrier } = self;
-        std::thread::Builder::new().name(format!("lane {}", identity.lane)).spawn(move || {
+        let name = format!("lane {}", identity.lane);
+        let run = move || {
             let connector = LaneConnector::new(identity, Arc::clone(&starts));
             let open = barrier.wait(&stop);
             let engine = Engine { connector: &connector, pace, stop, pulse, starts };
-            let run = || if open { engine.run(&mut step) } else { Ok(()) };
-            // A lane that is gone without a word would leave its partitions unread and the process ready.
-            ended(catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Halt::Panicked)));
-        })
+            if open { engine.run(&mut step) } else { Ok(()) }
+        };
+        threads::spawn(&name, run, ended)
     }
 }
 

@@ -1,33 +1,27 @@
 //! What the threads of a process share, and how they are started: for `run` and for the demo alike.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 use super::barrier::Barrier;
-use super::calling::{ControlPost, Seat};
-use super::caretaker::Caretaker;
-use super::ending::Ending;
-use super::failsafe::FailSafe;
+use super::duty::Duties;
 use super::forgetting::FollowingObserver;
 use super::lanes::{self, LaneThread, TopicSizes};
-use super::logging::start_logging;
+use super::leadership::Leadership;
 use super::observer::LaneObserver;
-use super::preminting::Preminting;
+use super::receipt_log::receipt_log;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
-use super::sweeping::Sweeping;
-use super::threads::{Ended, RunningLane, Threads};
+use super::threads::Threads;
 use super::topics::ready_topics;
 use super::watchdog::Watchdog;
 use super::{Failure, Foundation, Opening, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::{FollowObserver, Following};
-use crate::keys::{Lease, Meta, Mint, Premint, Ring};
+use crate::keys::{Lease, Meta, Mint, Ring};
 use crate::lane::{Keys, Observer, Outputs};
 use crate::stream::{Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
@@ -37,7 +31,7 @@ pub(super) struct Process {
     pub(super) config: Config,
     options: RunOptions,
     pub(super) foundation: Foundation,
-    meta: Meta,
+    pub(super) meta: Meta,
     pub(super) sizes: TopicSizes,
     pub(super) client: ClientSettings,
     pub(super) telemetry: Telemetry,
@@ -115,49 +109,23 @@ impl Process {
         runtime: &Runtime,
         ear: &dyn Fn(usize) -> Option<Box<dyn Observer>>,
     ) -> Result<Threads, Failure> {
-        let (ended, endings) = mpsc::unbounded_channel();
         let (keys, lease) = self.keys(runtime);
-        let seat = Seat::default();
-        let mut lanes = Vec::new();
+        let leadership = Leadership::default();
+        let mut threads = Threads::default();
         for lane in 0..self.config.lane.count {
-            let (name, pulse) = (format!("lane {lane}"), Pulse::default());
-            let thread =
-                self.start_lane(lane, runtime, keys.clone(), pulse.clone(), ear(lane), ended.clone())?;
-            lanes.push(RunningLane { name, pulse, thread });
+            self.start_lane(&mut threads, runtime, lane, keys.clone(), ear(lane))?;
         }
         if self.config.control.execute {
-            let (name, pulse) = ("the executor".to_owned(), Pulse::default());
-            let thread = self.start_executor(runtime, seat.clone(), pulse.clone(), ended)?;
-            lanes.push(RunningLane { name, pulse, thread });
+            self.start_executor(&mut threads, runtime, leadership.clone())?;
         }
-        let pulses = lanes.iter().map(|lane| (lane.name.clone(), lane.pulse.clone())).collect();
-        let mut handles = vec![self.start_watchdog(pulses)?];
-        handles.push(self.start_following(runtime, &keys.ring, lease, self.following_observer())?);
-        handles.extend(self.start_logging()?);
-        if !self.config.ring.premint.is_zero() {
-            handles.push(self.start_preminting(&keys.ring)?);
+        threads.start("watchdog", self.watchdog(threads.pulses()))?;
+        threads.start("receipts", self.following(runtime, &keys.ring, lease, self.following_observer()))?;
+        if let Some(log) = receipt_log(self)? {
+            threads.start("receipt log", log)?;
         }
-        handles.extend(self.start_canary(runtime, &keys.ring)?);
-        let caretaker = Caretaker::new(&self.foundation, keys.ring, &self.telemetry);
-        let mut tasks = vec![runtime.spawn(caretaker.watch(self.stop.clone())).abort_handle()];
-        if self.config.control.execute {
-            let (foundation, barrier) = (self.foundation.clone(), self.barrier.clone());
-            let failsafe = FailSafe { foundation, metrics: self.telemetry.keys(), barrier };
-            tasks.push(runtime.spawn(failsafe.watch(self.stop.clone())).abort_handle());
-        }
-        if self.config.control.execute && !self.config.retention.sweep.is_zero() {
-            tasks.push(runtime.spawn(self.sweeping(seat.clone()).watch(self.stop.clone())).abort_handle());
-        }
-        if self.config.control.execute {
-            tasks.push(runtime.spawn(self.scrubbing(seat.clone()).watch()).abort_handle());
-        }
-        if self.config.control.execute && !self.config.reclaim.every.is_zero() {
-            tasks.push(runtime.spawn(self.reclaiming(seat.clone()).watch(self.stop.clone())).abort_handle());
-        }
-        if self.config.control.execute && !self.config.kek.destroy.is_zero() {
-            tasks.push(runtime.spawn(self.ending(seat).watch(self.stop.clone())).abort_handle());
-        }
-        Ok(Threads { lanes, handles, tasks, endings })
+        self.start_canary(&mut threads, runtime, &keys.ring)?;
+        threads.watch(Duties::of(self, runtime.handle(), &keys.ring, &leadership));
+        Ok(threads)
     }
 
     pub(super) fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
@@ -172,13 +140,12 @@ impl Process {
 
     fn start_lane(
         &self,
-        lane: usize,
+        threads: &mut Threads,
         runtime: &Runtime,
+        lane: usize,
         keys: Keys,
-        pulse: Pulse,
         ear: Option<Box<dyn Observer>>,
-        ended: mpsc::UnboundedSender<Ended>,
-    ) -> Result<JoinHandle<()>, Failure> {
+    ) -> Result<(), Failure> {
         let clock = Arc::clone(&self.foundation.clock);
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
         let observer = LaneObserver::new(lane, self.telemetry.lane(lane), condition, Arc::clone(&clock), ear);
@@ -187,51 +154,27 @@ impl Process {
             self.sealing_identity(&self.config.kafka.group, lane.to_string(), &self.config.topics.input);
         let pace =
             Pace { batch_time: self.config.lane.batch_time, batch_events: self.config.lane.batch_events };
-        let name = format!("lane {lane}");
-        // The receiver is gone only when the process ends anyway.
-        let tell = move |outcome| drop(ended.send((name, outcome)));
-        self.thread(runtime, identity, pace, pulse).spawn(step, tell).map_err(no_thread)
+        let (name, pulse) = (format!("lane {lane}"), Pulse::default());
+        let thread = self.thread(runtime, identity, pace, pulse.clone());
+        let thread = thread.spawn(step, threads.ended_of(&name))?;
+        threads.add_lane(name, pulse, thread);
+        Ok(())
     }
 
-    fn sweeping(&self, seat: Seat) -> Sweeping {
-        Sweeping {
-            foundation: self.foundation.clone(),
-            metrics: self.telemetry.forget(),
-            post: self.control_post(),
-            every: self.config.retention.sweep,
-            seat,
-            barrier: self.barrier.clone(),
-        }
-    }
-
-    fn ending(&self, seat: Seat) -> Ending {
-        Ending {
-            foundation: self.foundation.clone(),
-            metrics: self.telemetry.forget(),
-            post: self.control_post(),
-            every: self.config.kek.destroy,
-            seat,
-            barrier: self.barrier.clone(),
-        }
-    }
-
-    fn control_post(&self) -> ControlPost {
-        ControlPost { client: self.client.clone(), topic: self.config.topics.control.clone() }
-    }
-
-    /// Opens the barrier, and tells metrics, readiness and log.
+    /// Opens the barrier, and reports to metrics, readiness and the log.
     pub(super) fn following_observer(&self) -> Box<dyn FollowObserver> {
         let condition = self.telemetry.readiness.condition("receipts read");
         Box::new(FollowingObserver::new(&self.telemetry, condition, self.barrier.clone()))
     }
 
-    pub(super) fn start_following(
+    /// Returns what the thread that follows the receipts does.
+    pub(super) fn following(
         &self,
         runtime: &Runtime,
         ring: &Arc<Ring>,
         lease: Arc<Lease>,
         observer: Box<dyn FollowObserver>,
-    ) -> Result<JoinHandle<()>, Failure> {
+    ) -> impl FnOnce() + Send + 'static + use<> {
         // A quarter of the lease, and often enough that `/readyz` soon says when a broker is away.
         let every = Duration::from_millis((lease.length_ms() / 4).clamp(250, 5_000));
         let following = Following {
@@ -248,35 +191,23 @@ impl Process {
         };
         let (client, topic, stop) =
             (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());
-        let follow = move || following.run(|| ReceiptTail::connect(&client, &topic), &stop);
-        std::thread::Builder::new().name("receipts".to_owned()).spawn(follow).map_err(no_thread)
+        move || following.run(|| ReceiptTail::connect(&client, &topic), &stop)
     }
 
-    fn start_logging(&self) -> Result<Option<JoinHandle<()>>, Failure> {
-        let clock = Arc::clone(&self.foundation.clock);
-        start_logging(&self.config, self.meta.store, &self.client, clock, &self.telemetry, &self.stop)
-    }
-
-    fn start_preminting(&self, ring: &Ring) -> Result<JoinHandle<()>, Failure> {
-        let premint = Premint::new(ring.clone(), self.config.ring.premint);
-        let preminting = Preminting::new(premint, self.telemetry.keys());
-        let stop = self.stop.clone();
-        let run = move || preminting.run(&stop);
-        std::thread::Builder::new().name("premint".to_owned()).spawn(run).map_err(no_thread)
-    }
-
-    fn start_watchdog(&self, pulses: Vec<(String, Pulse)>) -> Result<JoinHandle<()>, Failure> {
+    fn watchdog(&self, pulses: Vec<(String, Pulse)>) -> impl FnOnce() + Send + 'static + use<> {
         let condition = self.telemetry.readiness.condition("broker answers");
         let watchdog = Watchdog { pulses, condition };
         let (stop, client) = (self.stop.clone(), self.client.clone());
-        let watch = move || {
+        move || {
             let answers = || crate::edge::kafka::answers(&client);
             watchdog.watch(&stop, answers, |lane| {
-                error!(codes::WATCHDOG, lane, "a call is stuck although a broker answers: ending at once");
+                error!(
+                    codes::WATCHDOG,
+                    lane, "no progress in a Kafka call although a broker answers; exiting"
+                );
                 std::process::exit(i32::from(Failure::DEPENDENCY));
             });
-        };
-        std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map_err(no_thread)
+        }
     }
 
     /// Of who writes to output and quarantine.
@@ -323,8 +254,4 @@ impl Process {
         let (stop, barrier) = (self.stop.clone(), self.barrier.clone());
         LaneThread { identity, starts: Arc::new(starts), pace, stop, pulse, barrier }
     }
-}
-
-pub(super) fn no_thread(error: std::io::Error) -> Failure {
-    Failure::new(Failure::DEPENDENCY, format!("cannot start a thread: {error}"))
 }

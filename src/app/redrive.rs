@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use super::lanes::{LaneThread, sealing_lane};
-use super::process::{Process, no_thread};
+use super::process::Process;
 use super::run::RunOptions;
+use super::threads;
 use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::kafka::LaneIdentity;
@@ -121,7 +122,7 @@ pub fn redrive(
     let joined = [lane, following].into_iter().all(|thread| thread.join().is_ok());
     outcome?;
     if !joined {
-        return Err(Failure::new(Failure::BUG, "a thread panicked: this is a bug"));
+        return Err(Failure::new(Failure::BUG, "a thread or task panicked: this is a bug"));
     }
     Ok(progress.lock().redriven.clone())
 }
@@ -138,7 +139,24 @@ impl Process {
         ended: mpsc::Sender<Ended>,
     ) -> Result<(JoinHandle<()>, JoinHandle<()>), Failure> {
         let (keys, lease) = self.keys(runtime);
-        let following = self.start_following(runtime, &keys.ring, lease, self.following_observer())?;
+        let following = self.following(runtime, &keys.ring, lease, self.following_observer());
+        // It ends by itself only at the stop; a panic is told as the lane's end is.
+        let panicked = {
+            let ended = ended.clone();
+            move |outcome: Ended| {
+                if outcome.is_err() {
+                    drop(ended.send(outcome))
+                }
+            }
+        };
+        let following = threads::spawn(
+            "receipts",
+            || {
+                following();
+                Ok(())
+            },
+            panicked,
+        )?;
         let (config, foundation) = (&self.config, &self.foundation);
         let opener = Opener::new(foundation.finder(), config.seal.stream.quarantine());
         let clock = Arc::clone(&foundation.clock);
@@ -165,7 +183,7 @@ impl Process {
             barrier: self.barrier.clone(),
         };
         // The receiver is gone only when the process ends anyway.
-        let lane = lane.spawn(step, move |outcome| drop(ended.send(outcome))).map_err(no_thread)?;
+        let lane = lane.spawn(step, move |outcome| drop(ended.send(outcome)))?;
         Ok((lane, following))
     }
 }

@@ -9,6 +9,7 @@ use super::Failure;
 use super::barrier::Barrier;
 use super::process::Process;
 use super::run::RunOptions;
+use super::threads::Threads;
 use crate::config::Config;
 use crate::forget::{FollowObserver, Followed};
 
@@ -41,13 +42,17 @@ pub fn replay(
     let process = Process::for_run(&config, RunOptions::default(), runtime, false)?;
     let (keys, lease) = process.keys(runtime);
     let progress = Progress::new(process.barrier.clone());
-    let following = process.start_following(runtime, &keys.ring, lease, Box::new(progress.clone()))?;
+    let mut threads = Threads::default();
+    threads.start("receipts", process.following(runtime, &keys.ring, lease, Box::new(progress.clone())))?;
     while !process.barrier.wait_for(TELL) {
+        if let Some((_, halt)) = threads.fault_now() {
+            return Err(halt.into());
+        }
         told(&progress.seen());
     }
     process.stop.request();
     // It has told what there is; how its thread ends says nothing more.
-    let _ = following.join();
+    let _ = threads.settle();
     Ok(progress.seen())
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::process::Process;
-use super::threads::{Ended, Settled};
+use super::threads::{Settled, Threads};
 use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::http::AdminPort;
@@ -35,21 +36,23 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
             .hint("`admin.listen` says where; port 0 takes any free one and logs it")
     })?;
     let (stop_admin, mut stopped) = watch::channel(false);
-    let admin = runtime.spawn(port.serve(async move { drop(stopped.changed().await) }));
-    let outcome = live(&process, &runtime);
+    let mut admin = runtime.spawn(port.serve(async move { drop(stopped.changed().await) }));
+    let outcome = live(&process, &runtime, &mut admin);
     // A closed channel stops the port as well.
     let _ = stop_admin.send(true);
-    let _ = runtime.block_on(admin);
+    if !admin.is_finished() {
+        let _ = runtime.block_on(admin);
+    }
     runtime.shutdown_timeout(Duration::from_secs(2));
     outcome
 }
 
 /// Starts the threads and waits for the first reason to end.
-fn live(process: &Process, runtime: &Runtime) -> Result<(), Failure> {
+fn live(process: &Process, runtime: &Runtime, admin: &mut JoinHandle<()>) -> Result<(), Failure> {
     let mut signals = runtime.block_on(async { Signals::listen() })?;
     let mut threads = process.start(runtime, &|_| None)?;
     info!(codes::RUNNING, lanes = process.config.lane.count, "sealing");
-    let fault = runtime.block_on(signals.or_fault(&mut threads.endings));
+    let fault = runtime.block_on(signals.or_fault(&mut threads, admin));
     info!(codes::STOPPING, "stopping: batches at hand are settled");
     process.stop.request();
     let at_once = runtime.spawn(signals.end_at_once());
@@ -105,11 +108,17 @@ impl Signals {
         tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
     }
 
-    /// A signal gives `None`, a thread that halts its name and reason.
-    async fn or_fault(&mut self, endings: &mut mpsc::UnboundedReceiver<Ended>) -> Option<(String, Halt)> {
+    /// Waits for a signal (`None`), or for the first thread that halts: its name and why.
+    async fn or_fault(
+        &mut self,
+        threads: &mut Threads,
+        admin: &mut JoinHandle<()>,
+    ) -> Option<(String, Halt)> {
         tokio::select! {
             () = self.next() => None,
-            Some((thread, Err(halt))) = endings.recv() => Some((thread, halt)),
+            fault = threads.fault() => Some(fault),
+            // It serves until it is told to stop.
+            _ = admin => Some(("the admin port".to_owned(), Halt::Panicked)),
         }
     }
 

@@ -1,11 +1,14 @@
-//! The threads of a process, and how they end after the stop.
+//! The threads of a process: how they start, how a panic is noticed, and how they end after the stop.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::Failure;
+use super::duty::Duties;
 use crate::stream::{Halt, Pulse};
 
 /// After the stop, what waits for a broker or for the key store is left so much time.
@@ -13,24 +16,59 @@ const WAITS_LIMIT: Duration = Duration::from_secs(10);
 /// After the stop, a batch that is being worked on, and a commit, are left so much time.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
-/// A thread's name and how it ended.
+/// The name of a thread or duty and how it ended.
 pub(super) type Ended = (String, Result<(), Halt>);
+
+/// Starts a thread. `ended` is called with how it ended, also when it panicked: whoever is gone without a word would
+/// leave its work undone in a process that looks healthy.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn spawn(
+    name: &str,
+    run: impl FnOnce() -> Result<(), Halt> + Send + 'static,
+    ended: impl FnOnce(Result<(), Halt>) + Send + 'static,
+) -> Result<JoinHandle<()>, Failure> {
+    let own = name.to_owned();
+    let guarded = move || {
+        let run = || {
+            #[cfg(feature = "testkit")]
+            crate::testkit::panic_point(&own);
+            run()
+        };
+        ended(catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Halt::Panicked)));
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(guarded).map_err(|error| {
+        Failure::new(Failure::DEPENDENCY, format!("cannot start the thread `{name}`: {error}"))
+    })
+}
+
+/// Runs a call that blocks on a thread of its own. A panic in it is a panic of the caller.
+pub(super) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(value) => value,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        // The runtime is being shut down: nobody waits for an answer any more.
+        Err(_) => std::future::pending().await,
+    }
+}
 
 /// The threads of a process.
 pub(super) struct Threads {
     /// The executor is one of them.
-    pub(super) lanes: Vec<RunningLane>,
+    lanes: Vec<RunningLane>,
     /// The others. They hold no batch.
-    pub(super) handles: Vec<JoinHandle<()>>,
-    pub(super) tasks: Vec<AbortHandle>,
-    pub(super) endings: mpsc::UnboundedReceiver<Ended>,
+    others: Vec<JoinHandle<()>>,
+    duties: Option<AbortHandle>,
+    ended: mpsc::UnboundedSender<Ended>,
+    endings: mpsc::UnboundedReceiver<Ended>,
 }
 
 /// A thread with a batch.
-pub(super) struct RunningLane {
-    pub(super) name: String,
-    pub(super) pulse: Pulse,
-    pub(super) thread: JoinHandle<()>,
+struct RunningLane {
+    name: String,
+    pulse: Pulse,
+    thread: JoinHandle<()>,
 }
 
 impl RunningLane {
@@ -52,10 +90,69 @@ pub(super) enum Settled {
     Panicked,
 }
 
+impl Default for Threads {
+    fn default() -> Self {
+        let (ended, endings) = mpsc::unbounded_channel();
+        Self { lanes: Vec::new(), others: Vec::new(), duties: None, ended, endings }
+    }
+}
+
 impl Threads {
+    /// Starts a thread that holds no batch, and ends the process if it panics.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+        let run = || {
+            run();
+            Ok(())
+        };
+        let ended = self.ended_of(name);
+        self.others.push(spawn(name, run, ended)?);
+        Ok(())
+    }
+
+    /// Keeps a lane's thread, which reports its end by [`Threads::ended_of`].
+    pub(super) fn add_lane(&mut self, name: String, pulse: Pulse, thread: JoinHandle<()>) {
+        self.lanes.push(RunningLane { name, pulse, thread });
+    }
+
+    /// Keeps the duties, and ends the process if one panics.
+    pub(super) fn watch(&mut self, duties: Duties) {
+        self.duties = Some(duties.watch(self.ended.clone()));
+    }
+
+    /// To be called with how the thread of this name ended.
+    pub(super) fn ended_of(&self, name: &str) -> impl FnOnce(Result<(), Halt>) + Send + 'static + use<> {
+        let (ended, name) = (self.ended.clone(), name.to_owned());
+        // The receiver is gone only when the process ends anyway.
+        move |outcome| drop(ended.send((name, outcome)))
+    }
+
+    /// The signs of life of the lanes, by their names.
+    pub(super) fn pulses(&self) -> Vec<(String, Pulse)> {
+        self.lanes.iter().map(|lane| (lane.name.clone(), lane.pulse.clone())).collect()
+    }
+
+    /// Waits for the first thread or duty that halts or panics.
+    pub(super) async fn fault(&mut self) -> (String, Halt) {
+        while let Some((name, outcome)) = self.endings.recv().await {
+            if let Err(halt) = outcome {
+                return (name, halt);
+            }
+        }
+        unreachable!("a sender is kept beside the receiver")
+    }
+
+    /// The first thread or duty that has halted or panicked by now.
+    pub(super) fn fault_now(&mut self) -> Option<(String, Halt)> {
+        std::iter::from_fn(|| self.endings.try_recv().ok())
+            .find_map(|(name, outcome)| Some((name, outcome.err()?)))
+    }
+
     /// Waits for the threads to end after the stop, within [`SHUTDOWN_LIMIT`].
-    pub(super) fn settle(self) -> Settled {
-        self.tasks.iter().for_each(AbortHandle::abort);
+    pub(super) fn settle(mut self) -> Settled {
+        self.duties.iter().for_each(AbortHandle::abort);
         let stopped = Instant::now();
         while !self.have_ended() {
             let at_work = self.lanes.iter().any(RunningLane::is_at_work);
@@ -66,14 +163,13 @@ impl Threads {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let threads = self.lanes.into_iter().map(|lane| lane.thread).chain(self.handles);
-        match threads.map(JoinHandle::join).all(|ended| ended.is_ok()) {
-            true => Settled::All,
-            false => Settled::Panicked,
+        match self.fault_now() {
+            Some((_, Halt::Panicked)) => Settled::Panicked,
+            _ => Settled::All,
         }
     }
 
     fn have_ended(&self) -> bool {
-        self.lanes.iter().map(|lane| &lane.thread).chain(&self.handles).all(JoinHandle::is_finished)
+        self.lanes.iter().map(|lane| &lane.thread).chain(&self.others).all(JoinHandle::is_finished)
     }
 }

@@ -26,7 +26,6 @@ mod request;
 mod restore;
 mod retain;
 mod ruling;
-mod scrub;
 mod signing;
 mod step;
 mod sweep;
@@ -49,7 +48,6 @@ pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailEr
 pub use follower::{Action, Follower, Gap};
 pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
 pub use retain::SETTLES_IN;
-pub use scrub::{Committed, scrub_ends};
 pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use step::{Executor, ExecutorParts, Observer};
 pub use sweep::{NotSwept, Pending, PendingHour, SWEEP_HOURS, SWEPT_HEADER, SweptBatch, SweptHour, pending};

@@ -167,7 +167,7 @@ pub enum Halt {
         "the broker refuses even the least record that partition {partition} offset {offset} can become: {name}"
     )]
     RecordRefused { partition: i32, offset: i64, name: String },
-    #[error("a thread panicked: this is a bug")]
+    #[error("a thread or task panicked: this is a bug")]
     Panicked,
     #[error("the Kafka client cannot be set up: {0}")]
     Setup(String),

@@ -48,3 +48,11 @@ pub fn failpoint(name: &str) {
         }
     }
 }
+
+/// The thread or duty of this name panics where the test says so (`HOURSEAL_TESTKIT_PANIC`).
+///
+/// # Panics
+/// That is what it is for.
+pub fn panic_point(name: &str) {
+    assert!(std::env::var("HOURSEAL_TESTKIT_PANIC").as_deref() != Ok(name), "as the test says");
+}

@@ -5,7 +5,7 @@ mod clock;
 mod failpoint;
 
 pub use clock::{CLOCK_ENV, STORE_CLOCK_ENV, clock_offset_ms, store_clock_offset_ms};
-pub use failpoint::{FAILPOINT_ENV, failpoint};
+pub use failpoint::{FAILPOINT_ENV, failpoint, panic_point};
 
 /// How long a change of a retention waits before it is settled, where a test cannot wait for what it is by the rules
 /// (`HOURSEAL_TESTKIT_SETTLES_IN_MS`).

@@ -1,55 +1,46 @@
-//! What is looked at now and then: the store, its clock, the ring, the keys' memory. For metrics and readiness; decides nothing.
+//! The caretaker: looks at the store, its clock, the ring and the keys' memory, for metrics and readiness.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Foundation;
+use super::{Duty, Who};
+use crate::app::Foundation;
+use crate::app::process::Process;
 use crate::envelope::{KeyMemory, key_memory};
 use crate::keys::{KeyStore, Ring, RingStats};
 use crate::model::earliest;
-use crate::stream::Stop;
-use crate::telemetry::{Condition, KeyMetrics, KeyOp, Telemetry, codes, warn};
+use crate::telemetry::{Condition, KeyMetrics, KeyOp, codes, warn};
 
 const LOOK: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
 /// Counting reads the whole key table.
 const COUNT: Duration = Duration::from_secs(60);
 
-/// Tells whether the store answers and the clocks agree, and publishes the ring's figures.
 pub(super) struct Caretaker {
     foundation: Foundation,
-    ring: Arc<Ring>,
+    ring: Ring,
     metrics: KeyMetrics,
     store: Condition,
     clocks: Condition,
-    told: RingStats,
+    /// The ring's figures as published last.
+    last: RingStats,
     /// Whether it was said that keys are in unlocked memory.
     warned: bool,
+    /// When the keys were counted last.
+    counted: Option<Instant>,
 }
 
 impl Caretaker {
-    pub(super) fn new(foundation: &Foundation, ring: Arc<Ring>, telemetry: &Telemetry) -> Self {
+    pub(super) fn new(process: &Process, ring: &Ring) -> Self {
+        let telemetry = &process.telemetry;
         Self {
-            foundation: foundation.clone(),
-            ring,
+            foundation: process.foundation.clone(),
+            ring: ring.clone(),
             metrics: telemetry.keys(),
             store: telemetry.readiness.condition("store reachable"),
             clocks: telemetry.readiness.condition("clocks agree"),
-            told: RingStats::default(),
+            last: RingStats::default(),
             warned: false,
-        }
-    }
-
-    /// Looks each second until the stop.
-    pub(super) async fn watch(mut self, stop: Stop) {
-        let mut counted: Option<Instant> = None;
-        while !stop.requested() {
-            self.look().await;
-            if counted.is_none_or(|at| at.elapsed() > COUNT) {
-                self.count().await;
-                counted = Some(Instant::now());
-            }
-            tokio::time::sleep(LOOK).await;
+            counted: None,
         }
     }
 
@@ -80,11 +71,11 @@ impl Caretaker {
     fn publish(&mut self) {
         let stats = self.ring.stats();
         self.metrics.caches(usize::try_from(stats.entries).unwrap_or(usize::MAX));
-        self.metrics.did(KeyOp::Fetch, stats.misses - self.told.misses);
-        self.metrics.did(KeyOp::Mint, stats.mint.minted - self.told.mint.minted);
-        self.metrics.did(KeyOp::Adopt, stats.mint.adopted - self.told.mint.adopted);
-        self.metrics.refused(KeyOp::Mint, stats.mint.refused - self.told.mint.refused);
-        self.told = stats;
+        self.metrics.did(KeyOp::Fetch, stats.misses - self.last.misses);
+        self.metrics.did(KeyOp::Mint, stats.mint.minted - self.last.mint.minted);
+        self.metrics.did(KeyOp::Adopt, stats.mint.adopted - self.last.mint.adopted);
+        self.metrics.refused(KeyOp::Mint, stats.mint.refused - self.last.mint.refused);
+        self.last = stats;
     }
 
     fn look_at_memory(&mut self, memory: KeyMemory) {
@@ -98,6 +89,28 @@ impl Caretaker {
             );
         }
     }
+}
+
+impl Duty for Caretaker {
+    const NAME: &'static str = "caretaker";
+    const WHO: Who = Who::Everyone;
+    const AFTER_RECEIPTS: bool = false;
+
+    fn interval(&self) -> Duration {
+        LOOK
+    }
+
+    async fn turn(&mut self) -> Result<Duration, String> {
+        self.look().await;
+        if self.counted.is_none_or(|at| at.elapsed() > COUNT) {
+            self.count().await;
+            self.counted = Some(Instant::now());
+        }
+        Ok(LOOK)
+    }
+
+    /// Readiness says why.
+    fn log_failure(&self, _why: &str) {}
 }
 
 /// The store's clock, and that it could be written to: a store that only answers reads mints nothing.

@@ -1,17 +1,15 @@
 //! The executor's thread: one more lane, over the control topic.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 use super::Failure;
-use super::calling::Seat;
 use super::forgetting::ExecutorObserver;
-use super::process::{Process, no_thread};
-use super::threads::Ended;
+use super::leadership::Leadership;
+use super::process::Process;
+use super::threads::Threads;
 use super::trust::{announce, trust_source};
 use crate::edge::kafka::LaneIdentity;
 use crate::forget::{Executor, ExecutorParts, SETTLES_IN, VAULT_FILES};
@@ -21,11 +19,10 @@ impl Process {
     /// The owner of the control topic's partition executes; the other processes' executors stand by.
     pub(super) fn start_executor(
         &self,
+        threads: &mut Threads,
         runtime: &Runtime,
-        seat: Seat,
-        pulse: Pulse,
-        ended: mpsc::UnboundedSender<Ended>,
-    ) -> Result<JoinHandle<()>, Failure> {
+        leadership: Leadership,
+    ) -> Result<(), Failure> {
         let condition = self.telemetry.readiness.condition("executor");
         let trust = trust_source(&self.config.control)?;
         announce(&self.config.control, &self.telemetry.readiness);
@@ -39,7 +36,7 @@ impl Process {
             receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
             assumptions: vec![VAULT_FILES.code.to_owned()],
             settles_in: settles_in(),
-            observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition, seat)),
+            observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition, leadership)),
         });
         let topics = &self.config.topics;
         let identity = LaneIdentity {
@@ -53,8 +50,11 @@ impl Process {
             )
         };
         let pace = Pace { batch_time: self.config.lane.batch_time, batch_events: 1_000 };
-        let tell = move |outcome| drop(ended.send(("the executor".to_owned(), outcome)));
-        self.thread(runtime, identity, pace, pulse).spawn(executor, tell).map_err(no_thread)
+        let (name, pulse) = ("the executor", Pulse::default());
+        let thread = self.thread(runtime, identity, pace, pulse.clone());
+        let thread = thread.spawn(executor, threads.ended_of(name))?;
+        threads.add_lane(name.to_owned(), pulse, thread);
+        Ok(())
     }
 }
 

@@ -1,34 +1,24 @@
-//! The log of receipts: its key read, its thread started, what it does told to metrics, readiness and the log.
+//! The log of receipts: reads its key, runs it, and reports what it does to metrics, readiness and the log.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use super::Failure;
-use super::process::no_thread;
-use crate::config::Config;
-use crate::edge::kafka::{CheckpointPost, ClientSettings, ReceiptTail};
+use super::process::Process;
+use crate::edge::kafka::{CheckpointPost, ReceiptTail};
 use crate::edge::keyfile;
 use crate::forget::TailError;
 use crate::forget::log::{Desk, LogObserver, Logged, Logging, NotPosted, Origin, VerifierKey};
-use crate::model::{Clock, StoreId};
-use crate::stream::Stop;
-use crate::telemetry::{Condition, ReceiptMetrics, Telemetry, codes, debug, error, info, warn};
+use crate::telemetry::{Condition, ReceiptMetrics, codes, debug, error, info, warn};
 
-/// Starts the thread that signs, where the configuration names a key.
+/// Returns what the thread that signs does, where the configuration names a key.
 ///
 /// # Errors
 /// 78 where the key cannot be used.
-pub(super) fn start_logging(
-    config: &Config,
-    store: StoreId,
-    client: &ClientSettings,
-    clock: Arc<dyn Clock>,
-    telemetry: &Telemetry,
-    stop: &Stop,
-) -> Result<Option<JoinHandle<()>>, Failure> {
+pub(super) fn receipt_log(process: &Process) -> Result<Option<impl FnOnce() + Send + 'static>, Failure> {
+    let (config, telemetry) = (&process.config, &process.telemetry);
     let Some(path) = &config.receipts.signing_key_file else { return Ok(None) };
     let key = keyfile::read(path).map_err(unusable)?;
-    let origin = Origin::new(store, &config.topics.receipts);
+    let origin = Origin::new(process.meta.store, &config.topics.receipts);
     let verifier = VerifierKey::new(origin.as_str(), key.public()).map_err(unusable)?;
     info!(codes::LOG_KEPT, key = %verifier, "the log of receipts is signed");
     let observer = Box::new(LoggingObserver {
@@ -37,8 +27,8 @@ pub(super) fn start_logging(
         signed: 0,
         trouble: None,
     });
-    let logging = Logging { origin, key, clock, observer };
-    let (client, topics, stop) = (client.clone(), config.topics.clone(), stop.clone());
+    let logging = Logging { origin, key, clock: Arc::clone(&process.foundation.clock), observer };
+    let (client, topics, stop) = (process.client.clone(), config.topics.clone(), process.stop.clone());
     let desk = move || {
         let tail = |topic: &str| ReceiptTail::connect(&client, topic);
         let post = CheckpointPost::connect(&client, &topics.checkpoints);
@@ -48,9 +38,7 @@ pub(super) fn start_logging(
             post: post.map_err(|NotPosted(why)| TailError::Broken(why))?,
         })
     };
-    let run = move || logging.run(desk, &stop);
-    let thread = std::thread::Builder::new().name("receipt log".to_owned()).spawn(run);
-    thread.map(Some).map_err(no_thread)
+    Ok(Some(move || logging.run(desk, &stop)))
 }
 
 fn unusable(error: impl std::error::Error) -> Failure {

@@ -1,0 +1,74 @@
+//! The fail-safe: overwrites keys that are overdue for a week, and deletes the markers that nobody needs.
+
+use std::time::Duration;
+
+use super::{Duty, Who};
+use crate::app::Foundation;
+use crate::app::process::Process;
+use crate::keys::{expire_markers, expire_overdue};
+use crate::telemetry::{KeyMetrics, KeyOp, codes, warn};
+
+/// Time from one turn to the next. The grace of a week makes it no hurry, and on CQL each turn reads what is overdue.
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// Turns from one look at the markers to the next: floors move by days.
+const TURNS_A_DAY: u32 = 24;
+
+pub(super) struct FailSafe {
+    foundation: Foundation,
+    metrics: KeyMetrics,
+    turn: u32,
+}
+
+impl FailSafe {
+    pub(super) fn new(process: &Process) -> Self {
+        Self { foundation: process.foundation.clone(), metrics: process.telemetry.keys(), turn: 0 }
+    }
+
+    async fn expire_keys(&self) -> Result<(), String> {
+        let Foundation { store, clock, .. } = &self.foundation;
+        match expire_overdue(&**store, &**clock).await {
+            Ok(0) => Ok(()),
+            Ok(keys) => {
+                self.metrics.did(KeyOp::Expire, keys);
+                warn!(
+                    codes::KEYS_EXPIRED,
+                    keys, "overwrote keys that were overdue for a week without a command"
+                );
+                Ok(())
+            }
+            Err(error) => {
+                self.metrics.failed(KeyOp::Expire, 1);
+                Err(format!("could not look for overdue keys: {error}"))
+            }
+        }
+    }
+}
+
+impl Duty for FailSafe {
+    const NAME: &'static str = "fail-safe";
+    const WHO: Who = Who::Everyone;
+    /// What a command erased must be called erased, not expired.
+    const AFTER_RECEIPTS: bool = true;
+
+    fn interval(&self) -> Duration {
+        EVERY
+    }
+
+    async fn turn(&mut self) -> Result<Duration, String> {
+        let turn = self.turn;
+        self.turn = (turn + 1) % TURNS_A_DAY;
+        let expired = self.expire_keys().await;
+        if turn == 0 {
+            let Foundation { store, clock, .. } = &self.foundation;
+            let deleted = expire_markers(&**store, &**clock).await;
+            deleted.map_err(|error| format!("could not delete expired markers: {error}"))?;
+        }
+        expired?;
+        Ok(EVERY)
+    }
+
+    fn log_failure(&self, why: &str) {
+        warn!(codes::FAILSAFE_WAITS, why, "the fail-safe failed and tries again in an hour");
+    }
+}

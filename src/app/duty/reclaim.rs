@@ -1,0 +1,73 @@
+//! Reclaim: deletes from the output the records that nobody can open any more.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::{Duty, Who};
+use crate::app::process::Process;
+use crate::app::reclaim::{Prefixes, forgotten, reclaim};
+use crate::app::threads::blocking;
+use crate::app::{Failure, Foundation};
+use crate::edge::kafka::ClientSettings;
+use crate::telemetry::{ForgetMetrics, codes, info, warn};
+
+pub(super) struct ReclaimDuty {
+    foundation: Foundation,
+    metrics: ForgetMetrics,
+    client: ClientSettings,
+    /// The output, and those of retention classes.
+    topics: Vec<String>,
+    /// `reclaim.every`
+    every: Duration,
+}
+
+impl ReclaimDuty {
+    pub(super) fn new(process: &Process) -> Self {
+        Self {
+            foundation: process.foundation.clone(),
+            metrics: process.telemetry.forget(),
+            client: process.client.clone(),
+            topics: process.config.topics.outputs(),
+            every: process.config.reclaim.every,
+        }
+    }
+
+    /// The scan blocks, so that it has a thread of its own for as long.
+    async fn reclaim(&self) -> Result<(), Failure> {
+        let finder = self.foundation.finder();
+        let (client, topics, runtime) = (self.client.clone(), self.topics.clone(), Handle::current());
+        let look = move || forgotten(&client, &topics, finder, &runtime, &mut |_| ());
+        let prefixes: Prefixes = blocking(look).await?;
+        reclaim(&self.client, &prefixes).await?;
+        let records = prefixes.values().map(|prefix| prefix.records).sum();
+        let bytes = prefixes.values().map(|prefix| prefix.bytes).sum();
+        if records > 0 {
+            info!(codes::RECLAIMED, records, bytes, "deleted from the output: nobody can open it any more");
+            self.metrics.reclaimed(records, bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Duty for ReclaimDuty {
+    const NAME: &'static str = "reclaim";
+    const WHO: Who = Who::Leader;
+    const AFTER_RECEIPTS: bool = true;
+
+    fn interval(&self) -> Duration {
+        self.every
+    }
+
+    async fn turn(&mut self) -> Result<Duration, String> {
+        self.reclaim().await.map_err(|failure| failure.message)?;
+        Ok(self.every)
+    }
+
+    fn log_failure(&self, why: &str) {
+        warn!(
+            codes::RECLAIM_WAITS,
+            why, "reclaim failed and tries again; unreadable records stay until then"
+        );
+    }
+}
