@@ -173,3 +173,36 @@ impl Threads {
         self.lanes.iter().map(|lane| &lane.thread).chain(&self.others).all(JoinHandle::is_finished)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_a_fault_with_its_name() {
+        let mut threads = Threads::default();
+        threads.start("well", || ()).expect("a thread");
+        threads.start("ill", || panic!("as the test says")).expect("a thread");
+        let fault = loop {
+            if let Some(fault) = threads.fault_now() {
+                break fault;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        assert_eq!(fault, ("ill".to_owned(), Halt::Panicked));
+        assert_eq!(threads.settle(), Settled::All, "they are told once");
+    }
+
+    #[test]
+    fn a_panic_after_the_stop_is_told_by_the_settling() {
+        let mut threads = Threads::default();
+        threads.start("ill", || panic!("as the test says")).expect("a thread");
+        assert_eq!(threads.settle(), Settled::Panicked);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_of_a_blocking_call_is_one_of_its_caller() {
+        let caller = tokio::spawn(blocking(|| panic!("as the test says")));
+        assert!(caller.await.is_err_and(|error| error.is_panic()));
+    }
+}
