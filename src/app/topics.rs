@@ -7,7 +7,7 @@ use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::admin::{AdminError, Role, TopicAdmin, TopicFacts, TopicPlan};
 use crate::keys::Meta;
 use crate::lane::{Outputs, Partitioner};
-use crate::model::Retention;
+use crate::model::{ClassId, Retention};
 use crate::telemetry::{codes, info, warn};
 
 /// The topics that a process needs; `longest` is the longest retention that any customer has.
@@ -22,7 +22,7 @@ pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
     ];
     let checkpoints =
         config.receipts.signing_key_file.as_ref().map(|_| (Role::Checkpoints, &topics.checkpoints));
-    let classes = topics.class.values().enumerate().map(|(class, name)| (Role::Class(class), name));
+    let classes = topics.class.values().enumerate().map(|(class, name)| (Role::Class(ClassId(class)), name));
     let names = names.into_iter().chain(checkpoints).chain(classes);
     TopicPlan {
         names: names.map(|(role, name)| (role, name.clone())).collect(),
@@ -61,8 +61,8 @@ pub(super) async fn ready_topics(
     let partitions = |role| facts.get(&role).map_or(0, |facts| facts.partitions);
     let partitions = |role| i32::try_from(partitions(role)).unwrap_or(i32::MAX);
     let classes = config.topics.class.keys().enumerate();
-    let classes = classes.map(|(class, longest)| (*longest, partitions(Role::Class(class))));
-    let outputs = (0..config.topics.class.len()).map(Role::Class).chain([Role::Output]);
+    let classes = classes.map(|(class, longest)| (*longest, partitions(Role::Class(ClassId(class)))));
+    let outputs = (0..config.topics.class.len()).map(|class| Role::Class(ClassId(class))).chain([Role::Output]);
     Ok(TopicSizes {
         outputs: Outputs { partitions: partitions(Role::Output), classes: classes.collect() },
         output_bytes: outputs.map(bytes).min().unwrap_or(0),

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use super::quarantine::Reason;
 use crate::envelope::{Context, FrameError, HEADER_LEN, Plain, StreamName, TAG_LEN, frame};
 use crate::keys::HourKey;
-use crate::model::{CustomerId, Generation, Hour, Millis, Slot};
+use crate::model::{ClassId, CustomerId, Generation, Hour, Millis, Slot};
 use crate::stream::{Headers, Input};
 
 /// Customers kept from batch to batch; beyond it they are forgotten and looked up anew.
@@ -32,7 +32,7 @@ pub(super) struct Group {
     pub(super) generation: Generation,
     pub(super) key: Grant,
     /// Its retention class; `None` = the output topic.
-    pub(super) class: Option<usize>,
+    pub(super) class: Option<ClassId>,
     /// Output partition; `None` = the input's own number.
     pub(super) partition: Option<i32>,
 }

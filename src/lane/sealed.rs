@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use crate::model::Millis;
+use crate::model::{ClassId, Millis};
 use crate::stream::{Outgoing, Publish, TopicIndex};
 
 /// The output topic's place in the lane's connector.
@@ -26,14 +26,14 @@ pub struct Sealed<'a> {
 impl<'a> Sealed<'a> {
     /// A sealed event on its way to the output topic, or to its retention class's.
     pub(super) fn event(
-        (class, partition): (Option<usize>, i32),
+        (class, partition): (Option<ClassId>, i32),
         timestamp: Millis,
         key: Option<&'a [u8]>,
         envelope: &'a [u8],
         headers: &'a [(&'a CStr, &'a [u8])],
     ) -> Self {
         let envelope = Some(envelope);
-        let topic = class.map_or(OUTPUT, |class| TopicIndex(FIRST_CLASS + class));
+        let topic = class.map_or(OUTPUT, |ClassId(class)| TopicIndex(FIRST_CLASS + class));
         Self { topic, partition: Some(partition), timestamp, key, envelope, headers }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::{Due, Hour, Retention};
+use crate::model::{ClassId, Due, Hour, Retention};
 
 /// A JSON pointer (RFC 6901) to one place in an event's value: its reference tokens, unescaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,13 +105,13 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// The place among [`Outputs::classes`] of the shortest class that an hour with this due fits; `None` = the output topic.
-    pub(super) fn class_of(&self, hour: Hour, due: Due) -> Option<usize> {
-        self.classes.iter().position(|(longest, _)| due <= Due::of(hour, *longest))
+    /// The class of the shortest retention that an hour with this due fits; `None` = the output topic.
+    pub(super) fn class_of(&self, hour: Hour, due: Due) -> Option<ClassId> {
+        self.classes.iter().position(|(longest, _)| due <= Due::of(hour, *longest)).map(ClassId)
     }
 
-    pub(super) fn partitions_of(&self, class: Option<usize>) -> i32 {
-        class.map_or(self.partitions, |class| self.classes[class].1)
+    pub(super) fn partitions_of(&self, class: Option<ClassId>) -> i32 {
+        class.map_or(self.partitions, |ClassId(class)| self.classes[class].1)
     }
 }
 

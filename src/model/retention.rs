@@ -17,6 +17,10 @@ impl Retention {
     }
 }
 
+/// A retention class (`topics.class`): its place among the classes, the one with the shortest retention first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClassId(pub usize);
+
 /// The hour number from which an hour's data is due to be forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Due(pub u32);

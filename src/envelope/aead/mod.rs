@@ -6,15 +6,11 @@
 //! seal   = ChaCha20-Poly1305(subkey, 0x00000000 ‖ nonce[16..24], aad, plaintext)        (RFC 8439)
 //! ```
 
-#[cfg(not(feature = "portable"))]
 mod fast;
 mod reference;
 
-#[cfg(not(feature = "portable"))]
 pub use fast::{aead_open, aead_seal};
 pub use reference::{reference_open, reference_seal};
-#[cfg(feature = "portable")]
-pub use reference::{reference_open as aead_open, reference_seal as aead_seal};
 
 /// Bytes of an XChaCha20 nonce.
 pub const NONCE_LEN: usize = 24;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::finding::{Finding, Subject};
-use crate::model::{MILLIS_PER_HOUR, Retention};
+use crate::model::{ClassId, MILLIS_PER_HOUR, Retention};
 
 /// What a sealed record needs beyond its input record: 68 bytes of envelope, 10 of frame, 256 of customer, and four
 /// for each of some 900 headers, whose lengths are longer in the frame than on the wire.
@@ -24,7 +24,7 @@ pub enum Role {
     Receipts,
     Checkpoints,
     /// The output of a retention class, counted from the shortest.
-    Class(usize),
+    Class(ClassId),
 }
 
 impl Role {
@@ -290,8 +290,8 @@ mod tests {
         Role::Control,
         Role::Receipts,
         Role::Checkpoints,
-        Role::Class(0),
-        Role::Class(1),
+        Role::Class(ClassId(0)),
+        Role::Class(ClassId(1)),
     ];
     const INPUT_BYTES: u64 = 1_048_588;
 
