@@ -62,7 +62,8 @@ pub(super) async fn ready_topics(
     let partitions = |role| i32::try_from(partitions(role)).unwrap_or(i32::MAX);
     let classes = config.topics.class.keys().enumerate();
     let classes = classes.map(|(class, longest)| (*longest, partitions(Role::Class(ClassId(class)))));
-    let outputs = (0..config.topics.class.len()).map(|class| Role::Class(ClassId(class))).chain([Role::Output]);
+    let outputs =
+        (0..config.topics.class.len()).map(|class| Role::Class(ClassId(class))).chain([Role::Output]);
     Ok(TopicSizes {
         outputs: Outputs { partitions: partitions(Role::Output), classes: classes.collect() },
         output_bytes: outputs.map(bytes).min().unwrap_or(0),

@@ -9,9 +9,7 @@ use super::{Failure, Settings, output, runtime};
 use crate::app::{self, Replayed, open_vault, scylla_options};
 use crate::config::{Config, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
-use crate::edge::scylla::{
-    Finding, Grade, NodeCopies, ScyllaOptions, check, copies, create_roles, grade_of, init, purge_plan,
-};
+use crate::edge::scylla::{Finding, Grade, ScyllaOptions, check, create_roles, grade_of, init};
 use crate::edge::sqlite::purge;
 use crate::keys::KekVault as _;
 use crate::telemetry::Telemetry;
@@ -22,7 +20,7 @@ pub enum Store {
     Init(Init),
     /// Look whether cluster, keyspace and store are as they must be: exit code 78 when not
     Check(Check),
-    /// Purge the key store's own copies of erased keys (level L2), or say where they may be and what drops them
+    /// Purge an SQLite key store of the copies of erased keys in its own files (level L2)
     Purge(Purge),
     /// Bring a key store that was put back from a copy up to its receipts, before anybody reads from it
     Replay(Replay),
@@ -70,7 +68,7 @@ table `probe` only.";
 #[derive(Args)]
 #[command(after_help = PURGE_HELP)]
 pub struct Purge {
-    /// One JSON object per node, then one of all
+    /// One JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -78,13 +76,10 @@ pub struct Purge {
 }
 
 const PURGE_HELP: &str = "\
-An erased key is overwritten; servers keep the old value in files until these are compacted or dropped. Whoever has such
-a file and the KEK opens what was erased, until that day's KEK is destroyed (level L3), which needs nothing of this.
+Each erasure does it already. This does it again and verifies it. Exit code 69 while a reader pins the write-ahead log.
 
-SQLite: done by each erasure already; done again and looked at. Exit code 69 while a reader pins the write-ahead log.
-ScyllaDB, Cassandra: every node is asked for its start, its compactions, snapshots, hints, backups and repairs. What was
-erased before all of them were started is purged if each table was compacted as a whole since: exit code 0. Else what is in
-doubt and the commands for each node are printed: exit code 65. Nothing is changed. Copies elsewhere are not known here.";
+ScyllaDB and Apache Cassandra overwrite an erased key, and keep the old value in files until these are compacted or dropped.
+docs/purge.md has the commands for their nodes. Level L3 needs none of this: it ends every copy.";
 
 #[derive(Args)]
 #[command(after_help = REPLAY_HELP)]
@@ -176,52 +171,8 @@ fn run_purge(flags: &Purge) -> anyhow::Result<()> {
         let json = || json!({ "store": path, "purged": true }).to_string();
         return output::line(&if flags.json { json() } else { text });
     }
-    let options = options(&config, false)?;
-    let nodes = runtime::block_on(copies(&options))?.map_err(Failure::from)?;
-    // Of all nodes, the one that was started first; one that is not known leaves nothing known.
-    let until = nodes.iter().map(NodeCopies::purged_until).min().flatten();
-    let plan = purge_plan(&options.keyspace);
-    if flags.json {
-        nodes.iter().try_for_each(|node| output::line(&node_json(node).to_string()))?;
-        output::line(&json!({ "purged_until": until.map(|it| it.to_string()), "plan": plan }).to_string())?;
-    } else {
-        nodes.iter().try_for_each(|node| output::text(&node_text(node)))?;
-    }
-    if let Some(until) = until {
-        let text = format!("what was erased before {until} is purged");
-        return if flags.json { Ok(()) } else { output::line(&text) };
-    }
-    if !flags.json {
-        output::line("on each node, one after the other:")?;
-        plan.iter().try_for_each(|step| output::line(&format!("  {step}")))?;
-    }
-    Err(Failure::new(Failure::REFUSED, "not yet purged: erased keys may be in the nodes' files").into())
-}
-
-fn node_json(node: &NodeCopies) -> serde_json::Value {
-    let compacted: serde_json::Map<_, _> = node
-        .compacted
-        .iter()
-        .map(|(table, at)| (table.clone(), json!(at.map(|it| it.to_string()))))
-        .collect();
-    json!({
-        "node": node.node,
-        "started": node.started.map(|it| it.to_string()),
-        "compacted": compacted,
-        "snapshots": node.snapshots,
-        "hints": node.hints,
-        "incremental_backups": node.keeps_backups,
-        "repaired_apart": node.repaired_apart,
-        "doubts": node.doubts(),
-        "purged_until": node.purged_until().map(|it| it.to_string()),
-    })
-}
-
-fn node_text(node: &NodeCopies) -> String {
-    let until = node.purged_until();
-    let state = until.map_or("not purged".to_owned(), |until| format!("purged until {until}"));
-    let doubts: String = node.doubts().iter().map(|doubt| format!("  - {doubt}\n")).collect();
-    format!("{}  {}\n{doubts}", node.node, output::verdict(until.is_some(), &state))
+    let failure = Failure::new(Failure::CONFIG, "`store purge` is for a key store on SQLite");
+    Err(failure.hint("docs/purge.md has the commands for ScyllaDB and Apache Cassandra").into())
 }
 
 fn word(grade: Grade) -> &'static str {
