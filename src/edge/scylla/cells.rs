@@ -81,13 +81,6 @@ impl Cells {
             Some(_) => Err(malformed(name)),
         }
     }
-
-    /// The text at a key of a map of texts.
-    pub(super) fn entry(&self, name: &str, key: &str) -> Option<&str> {
-        let Some(CqlValue::Map(entries)) = self.get(name) else { return None };
-        let (_, value) = entries.iter().find(|(found, _)| found.as_text().is_some_and(|text| text == key))?;
-        value.as_text().map(String::as_str)
-    }
 }
 
 /// A value to bind; a statement of more than 16 takes them as a list.
