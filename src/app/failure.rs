@@ -11,6 +11,8 @@ pub struct Failure {
     pub exit: u8,
     pub message: String,
     pub hint: Option<String>,
+    /// Failures that were found together with this one.
+    pub further: Vec<Self>,
 }
 
 impl Failure {
@@ -21,7 +23,7 @@ impl Failure {
     pub const CONFIG: u8 = 78;
 
     pub fn new(exit: u8, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: message.into(), hint: None, further: Vec::new() }
     }
 
     #[must_use]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use crate::app::Failure;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Mistake};
 use crate::edge::kafka::post::PostError;
 use crate::edge::kafka::sample::SampleError;
 use crate::edge::kafka::scan::ScanError;
@@ -19,7 +19,10 @@ pub const REFUSED: u8 = 65;
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Failure::CONFIG, error.to_string()).hint(error.hint())
+        let failure = |mistake: &Mistake| Self::new(Self::CONFIG, mistake.to_string()).hint(&mistake.hint);
+        let mut failures = error.mistakes().iter().map(failure);
+        let first = failures.next().unwrap_or_else(|| Self::new(Self::BUG, "a refusal without a reason"));
+        Self { further: failures.collect(), ..first }
     }
 }
 
@@ -117,16 +120,25 @@ pub fn progress(text: &str) {
     let _ = write!(std::io::stderr().lock(), "\r{text} \u{1b}[K\r");
 }
 
-/// Prints the error and answers the exit code. An error that no command has classified is a bug of ours.
+/// Prints the error, and what was found together with it. Returns the exit code. An error that no command has
+/// classified is a bug of ours.
 pub fn report(error: &anyhow::Error) -> u8 {
-    let failure = error.downcast_ref::<Failure>();
-    let (exit, hint) =
-        failure.map_or((Failure::BUG, None), |failure| (failure.exit, failure.hint.as_deref()));
-    say(&format!("{} {error:#}", label(31, "error:")));
+    let Some(failure) = error.downcast_ref::<Failure>() else {
+        say_error(&format!("{error:#}"), None);
+        return Failure::BUG;
+    };
+    say_error(&format!("{error:#}"), failure.hint.as_deref());
+    for further in &failure.further {
+        say_error(&further.message, further.hint.as_deref());
+    }
+    failure.exit
+}
+
+fn say_error(message: &str, hint: Option<&str>) {
+    say(&format!("{} {message}", label(31, "error:")));
     if let Some(hint) = hint {
         say(&format!("hint:  {hint}"));
     }
-    exit
 }
 
 /// In this colour on a terminal, plain elsewhere.

@@ -96,7 +96,7 @@ enum Command {
     /// Check or create the topics
     #[command(subcommand)]
     Topics(topics::Topics),
-    /// Check or show the effective configuration
+    /// Check or show the configuration; print its defaults or its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Print a completion script for a shell

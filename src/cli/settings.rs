@@ -1,4 +1,5 @@
-//! The flags that every command shares, and the configuration made of them. The only place that reads the environment.
+//! The flags that every command shares, and the configuration made of them. The only place that reads the
+//! environment.
 
 use std::path::PathBuf;
 
@@ -6,10 +7,10 @@ use clap::Args;
 
 use super::shield::shield;
 use crate::app::Failure;
-use crate::config::{Config, ConfigError, ENV_PREFIX, Entry, Layers};
+use crate::config::{Config, ENV_PREFIX, Entry, Layers};
 
-/// Where settings come from. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the file, which
-/// wins over the defaults.
+/// Where settings come from. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the file,
+/// which wins over the defaults.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Configuration")]
 pub struct Settings {
@@ -21,7 +22,7 @@ pub struct Settings {
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Option<String>,
 
-    /// Any setting, repeatable: --set lane.batch_time=50ms
+    /// Any setting, repeatable: --set lane.batch_time=50ms, --set scrub.groups=a,b
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -36,33 +37,25 @@ impl Settings {
 
     /// The effective configuration, and nothing done about it.
     pub fn read(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.layers()?)?)
+        Ok(Config::load(&self.layers())?)
     }
 
     /// The effective configuration and the origin of every value.
     pub fn load_with_entries(&self) -> Result<(Config, Vec<Entry>), Failure> {
-        Ok(Config::load_with_entries(&self.layers()?)?)
+        Ok(Config::load_with_entries(&self.layers())?)
     }
 
-    fn layers(&self) -> Result<Layers, ConfigError> {
-        Ok(Layers {
+    fn layers(&self) -> Layers {
+        let set = self.set.iter().map(|assignment| ("--set".to_owned(), assignment.clone()));
+        let bootstrap =
+            self.bootstrap.iter().map(|to| ("--bootstrap".to_owned(), format!("kafka.bootstrap={to}")));
+        Layers {
             file: self.config.clone(),
             env: environment(),
-            flags: self.flags()?,
+            flags: set.chain(bootstrap).collect(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-        })
-    }
-
-    fn flags(&self) -> Result<Vec<(String, String, String)>, ConfigError> {
-        let bootstrap =
-            self.bootstrap.iter().map(|to| Ok(("--bootstrap".into(), "kafka.bootstrap".into(), to.clone())));
-        let set = self.set.iter().map(|assignment| match assignment.split_once('=') {
-            Some((key, value)) => Ok(("--set".to_owned(), key.trim().to_owned(), value.trim().to_owned())),
-            // Not quoted: it may be a secret, as in `--set sasl.password:hunter2`.
-            None => Err(ConfigError::NoAssignment("--set".to_owned())),
-        });
-        set.chain(bootstrap).collect()
+        }
     }
 }
 

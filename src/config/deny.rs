@@ -1,6 +1,6 @@
 //! librdkafka settings that cannot be passed through, each with the promise that it would break.
 
-use super::ConfigError;
+use serde_json::{Value as Json, json};
 
 /// Keys refused in every map. Aliases stand beside their names.
 const DENIED: [(&str, &str); 33] = [
@@ -58,23 +58,59 @@ const SECRET: [&str; 9] = [
 /// Keys with a default of ours for lanes' consumers, which a value for every client would not reach.
 const CONSUMERS: [&str; 2] = ["max.poll.interval.ms", "session.timeout.ms"];
 
+/// What to do about a value that is not one of librdkafka's.
+pub(super) const DOCUMENTED: &str = "librdkafka's CONFIGURATION.md lists its settings and their values";
+
+/// Why a setting is refused, and what to do instead.
+#[derive(Debug)]
+pub(super) struct Denied {
+    pub(super) why: String,
+    pub(super) hint: &'static str,
+}
+
 /// Refuses a setting that would break a promise or show a secret. Never quotes the value.
-pub(super) fn check(map: &'static str, key: &str, value: &str) -> Result<(), ConfigError> {
+pub(super) fn check(map: &str, key: &str, value: &str) -> Result<(), Denied> {
     if SECRET.contains(&key) {
-        return Err(ConfigError::Secret { map, key: key.to_owned() });
+        let why = "a secret cannot stand in the configuration".to_owned();
+        return Err(Denied { why, hint: instead_of_secret(key) });
     }
-    let denied = |reason| Err(ConfigError::Denied { map, key: key.to_owned(), reason });
+    let denied = |reason: &str, hint| Err(Denied { why: format!("cannot be set: {reason}"), hint });
     match DENIED.iter().find(|(name, _)| *name == key) {
-        Some((_, reason)) => denied(reason),
-        None if map == "client" && CONSUMERS.contains(&key) => denied("it belongs to `kafka.consumer`"),
+        Some((_, reason)) => denied(reason, "remove it"),
+        None if map == "client" && CONSUMERS.contains(&key) => {
+            denied("it belongs to the consumers", "move it to [kafka.consumer]")
+        }
         None if map == "client" && key == "transaction.timeout.ms" => {
-            denied("it belongs to `kafka.producer`")
+            denied("it belongs to the producers", "move it to [kafka.producer]")
         }
         None if key == "check.crcs" && value != "true" => {
-            denied("a corrupt record must be noticed before it is sealed")
+            denied("a corrupt record must be noticed before it is sealed", "remove it")
         }
         None => Ok(()),
     }
+}
+
+fn instead_of_secret(key: &str) -> &'static str {
+    match key {
+        "sasl.password" => "put it into a file and set kafka.sasl_password_file",
+        "ssl.key.password" => "put it into a file and set kafka.ssl_key_password_file",
+        _ => "give a file instead, for example ssl.key.location",
+    }
+}
+
+/// Settings whose keys may also stand as nested tables.
+pub(super) fn schema() -> Json {
+    let value = json!({ "type": ["string", "integer", "boolean"] });
+    json!({
+        "type": "object",
+        "additionalProperties": { "anyOf": [value, { "$ref": "#/$defs/librdkafka" }] },
+    })
+}
+
+/// The same without the keys that are refused in every map.
+pub(super) fn map_schema() -> Json {
+    let refused: Vec<&str> = DENIED.iter().map(|(key, _)| *key).chain(SECRET).collect();
+    json!({ "$ref": "#/$defs/librdkafka", "propertyNames": { "not": { "enum": refused } } })
 }
 
 #[cfg(test)]
@@ -86,8 +122,8 @@ mod tests {
         for key in
             ["auto.offset.reset", "isolation.level", "acks", "transactional.id", "debug", "group.instance.id"]
         {
-            let error = check("client", key, "x").expect_err(key).to_string();
-            assert!(error.starts_with(&format!("`kafka.client.{key}` cannot be set: ")), "{error}");
+            let error = check("client", key, "x").expect_err(key).why;
+            assert!(error.starts_with("cannot be set: "), "{error}");
         }
         assert!(check("consumer", "check.crcs", "false").is_err());
         assert!(check("consumer", "check.crcs", "true").is_ok());
@@ -97,8 +133,8 @@ mod tests {
     #[test]
     fn a_secret_is_refused_without_being_shown() {
         let error = check("client", "sasl.password", "hunter2").expect_err("a secret");
-        assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert!(error.hint().contains("sasl_password_file"));
+        assert!(!format!("{error:?}").contains("hunter2"));
+        assert!(error.hint.contains("sasl_password_file"));
     }
 
     #[test]

@@ -2,32 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
-use super::{ConfigError, deny, units};
+use super::deny;
+use super::kind::{Entries, Kind, Optional, Section, Setting, Shape, section};
+use super::reader::Reader;
+use super::tree::Value;
+use super::words::{FILLED, File};
 
-/// `[kafka]` as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawKafka {
-    #[serde(deserialize_with = "units::parsed")]
-    bootstrap: String,
-    #[serde(deserialize_with = "units::parsed")]
-    group: String,
-    sasl_password_file: Option<PathBuf>,
-    ssl_key_password_file: Option<PathBuf>,
-    client: BTreeMap<String, Setting>,
-    consumer: BTreeMap<String, Setting>,
-    producer: BTreeMap<String, Setting>,
+section! {
+    /// `[kafka]` as it is written.
+    struct Written in "kafka." {
+        bootstrap: String = FILLED,
+        group: String = FILLED,
+        sasl_password_file: Option<Secret> = Optional(SecretFile),
+        ssl_key_password_file: Option<Secret> = Optional(SecretFile),
+        client: BTreeMap<String, String> = Librdkafka,
+        consumer: BTreeMap<String, String> = Librdkafka,
+        producer: BTreeMap<String, String> = Librdkafka,
+    }
 }
 
-/// A librdkafka value: text, number or flag, kept as text.
-#[derive(Deserialize)]
-struct Setting(#[serde(deserialize_with = "units::parsed")] String);
+type Secret = Zeroizing<String>;
 
 /// `[kafka]`, checked.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub struct Kafka {
     client: BTreeMap<String, String>,
     consumer: BTreeMap<String, String>,
     producer: BTreeMap<String, String>,
-    secrets: Vec<(&'static str, Zeroizing<String>)>,
+    secrets: Vec<(&'static str, Secret)>,
 }
 
 /// The time-outs that must stand in this order: socket < transaction < session < poll interval.
@@ -85,53 +85,48 @@ impl Kafka {
         }
     }
 
-    fn check_timeouts(&self) -> Result<(), ConfigError> {
+    fn check_timeouts(&self, reader: &mut Reader<'_>) {
         let Timeouts { socket, transaction, session, poll_interval } = self.timeouts();
-        let wrong_order = |what: &str, short: Duration, than: &str, long: Duration| {
-            let [short, long] = [short, long].map(humantime::format_duration);
-            let why = format!("{what} {short} is not shorter than {than} {long}");
-            let hint =
-                "keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
-            Err(ConfigError::Contradiction { why, hint })
-        };
-        if socket >= transaction {
-            let what = "the producer's socket time-out";
-            return wrong_order(what, socket, "the transaction time-out", transaction);
+        let order = [
+            ("the producer's socket time-out", "kafka.producer.socket.timeout.ms", socket),
+            ("the transaction time-out", "kafka.producer.transaction.timeout.ms", transaction),
+            ("the session time-out", "kafka.consumer.session.timeout.ms", session),
+            ("the poll interval", "kafka.consumer.max.poll.interval.ms", poll_interval),
+        ];
+        for ((what, short_key, short), (than, long_key, long)) in order.iter().zip(&order[1..]) {
+            if short >= long {
+                let [short, long] = [*short, *long].map(humantime::format_duration);
+                let why = format!("{what} {short} is not shorter than {than} {long}");
+                reader.contradiction(&[*short_key, *long_key], why, TIMEOUT_ORDER);
+            }
         }
-        if transaction >= session {
-            return wrong_order("the transaction time-out", transaction, "the session time-out", session);
-        }
-        if session >= poll_interval {
-            return wrong_order("the session time-out", session, "the poll interval", poll_interval);
-        }
-        Ok(())
     }
 }
 
-impl TryFrom<RawKafka> for Kafka {
-    type Error = ConfigError;
+const TIMEOUT_ORDER: &str =
+    "keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
 
-    fn try_from(raw: RawKafka) -> Result<Self, ConfigError> {
-        if raw.bootstrap.trim().is_empty() {
-            return Err(ConfigError::value("kafka.bootstrap", "is empty"));
-        }
-        if raw.group.is_empty() {
-            return Err(ConfigError::value("kafka.group", "is empty"));
-        }
-        let files =
-            [("sasl.password", raw.sasl_password_file), ("ssl.key.password", raw.ssl_key_password_file)];
-        let secrets =
-            files.into_iter().filter_map(|(key, file)| file.map(|file| Ok((key, read_secret(&file)?))));
+impl Section for Kafka {
+    fn settings() -> Vec<Setting> {
+        Written::settings()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let written = Written::read(reader)?;
+        let secrets = [
+            ("sasl.password", written.sasl_password_file),
+            ("ssl.key.password", written.ssl_key_password_file),
+        ];
         let kafka = Self {
-            bootstrap: raw.bootstrap,
-            group: raw.group,
-            client: checked("client", raw.client)?,
-            consumer: checked("consumer", raw.consumer)?,
-            producer: checked("producer", raw.producer)?,
-            secrets: secrets.collect::<Result<_, ConfigError>>()?,
+            bootstrap: written.bootstrap,
+            group: written.group,
+            client: written.client,
+            consumer: written.consumer,
+            producer: written.producer,
+            secrets: secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect(),
         };
-        kafka.check_timeouts()?;
-        Ok(kafka)
+        kafka.check_timeouts(reader);
+        Some(kafka)
     }
 }
 
@@ -145,19 +140,69 @@ impl fmt::Debug for Kafka {
     }
 }
 
-fn checked(
-    map: &'static str,
-    settings: BTreeMap<String, Setting>,
-) -> Result<BTreeMap<String, String>, ConfigError> {
-    settings
-        .into_iter()
-        .map(|(key, Setting(value))| deny::check(map, &key, &value).map(|()| (key, value)))
-        .collect()
+/// librdkafka's settings: their keys contain dots, and their values are kept as text.
+struct Librdkafka;
+
+impl Kind for Librdkafka {
+    type Value = BTreeMap<String, String>;
+
+    fn table(&self) -> Option<Entries> {
+        Some(Entries::Dotted)
+    }
+
+    fn read(&self, setting: &'static str, reader: &mut Reader<'_>) -> Option<Self::Value> {
+        let map = setting.trim_start_matches("kafka.");
+        let mut read = BTreeMap::new();
+        for (key, leaf) in reader.entries(setting) {
+            let path = format!("{setting}.{key}");
+            let text = leaf.value.scalar();
+            if let Err(denied) = deny::check(map, key, text.as_deref().unwrap_or_default()) {
+                reader.wrong_entry(path, leaf, denied.why, denied.hint);
+                continue;
+            }
+            match text {
+                Ok(text) => drop(read.insert(key.to_owned(), text.into_owned())),
+                Err(found) => {
+                    reader.wrong_entry(path, leaf, format!("{found}, not a single value"), deny::DOCUMENTED);
+                }
+            }
+        }
+        Some(read)
+    }
+
+    fn show(&self, value: &Value) -> String {
+        Shape::Text.show(value)
+    }
+
+    fn schema(&self) -> Json {
+        deny::map_schema()
+    }
+}
+
+/// A secret, read from its file.
+struct SecretFile;
+
+impl Kind for SecretFile {
+    type Value = Secret;
+
+    fn read(&self, setting: &'static str, reader: &mut Reader<'_>) -> Option<Secret> {
+        let path = Kind::read(&File, setting, reader)?;
+        read_secret(&path)
+            .map_err(|why| reader.wrong(setting, format!("cannot read {}: {why}", path.display())))
+            .ok()
+    }
+
+    fn show(&self, value: &Value) -> String {
+        Kind::show(&File, value)
+    }
+
+    fn schema(&self) -> Json {
+        Kind::schema(&File)
+    }
 }
 
 /// A secret without the newline that editors leave at its end.
-fn read_secret(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+fn read_secret(path: &Path) -> std::io::Result<Secret> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new)?;
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }

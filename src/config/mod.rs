@@ -1,67 +1,91 @@
 //! Settings: typed, checked, and each with its origin.
 //!
-//! Promise: a [`Config`] that exists is valid; no setting can break what exactly-once rests on; no secret is printed.
+//! Promise: a [`Config`] that exists is valid; a refusal names every mistake; no setting can break what
+//! exactly-once rests on; no secret is printed.
 //! Not here: what the settings do (the room of each section), who reads the environment and the flags (`cli`).
-//! Start at [`Config::load`]; every key with its default stands in `default.toml`.
+//! Start at [`Config::load`], and at `kind.rs` to add a setting; every setting with its default stands in
+//! `default.toml`.
 
 mod checks;
 mod deny;
-mod error;
+mod example;
+mod file;
 mod kafka;
+mod kind;
+mod known;
+mod layer;
 mod layers;
+mod lists;
+mod mistake;
+mod numbers;
+mod origin;
+mod reader;
+mod schema;
 mod sections;
 mod show;
 mod store;
 #[cfg(test)]
 mod tests;
-mod units;
+mod tree;
+mod words;
 
-use serde::Deserialize;
+use std::path::Path;
 
-pub use error::ConfigError;
+pub use example::EXAMPLE;
 pub use kafka::{Kafka, Timeouts};
 pub use layers::{ENV_PREFIX, Layers};
+pub use mistake::{ConfigError, Mistake};
+pub use numbers::parse_retention;
+pub use origin::Origin;
 pub use sections::*;
 pub use show::{Entry, show_json, show_toml};
 pub use store::{Scylla, Store};
-pub use units::parse_retention;
 
-/// Everything that a process is told.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Stable, and unique per live process.
-    pub instance: String,
-    pub kafka: Kafka,
-    pub topics: Topics,
-    pub event: Event,
-    pub seal: Seal,
-    pub lane: Lane,
-    pub store: Store,
-    pub kek: Kek,
-    pub ring: Ring,
-    pub retention: Retentions,
-    pub control: Control,
-    pub reclaim: Reclaim,
-    pub scrub: Scrub,
-    pub canary: Canary,
-    pub receipts: Receipts,
-    pub process: Process,
-    pub admin: Admin,
-    pub log: Log,
+use example::Example;
+use kind::Section;
+use known::Known;
+use reader::Reader;
+
+/// The sections of the configuration: the struct, what is known of them, and how all of them are read.
+macro_rules! sections {
+    ($($section:ident: $type:ty,)*) => {
+        /// Everything that a process is told.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            /// Stable, and unique per live process.
+            pub instance: String,
+            $(pub $section: $type,)*
+        }
+
+        impl Config {
+            fn known() -> Known {
+                let sections = [Top::settings(), $(<$type>::settings(),)*];
+                Known::new(sections.into_iter().flatten().collect())
+            }
+
+            fn read(reader: &mut Reader<'_>) -> Option<Self> {
+                let top = Top::read(reader);
+                $(let $section = <$type>::read(reader);)*
+                Some(Self { instance: top?.instance, $($section: $section?,)* })
+            }
+        }
+    };
 }
 
-/// The sections as they are written, before they are checked against each other.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    #[serde(deserialize_with = "units::parsed")]
-    instance: String,
-    kafka: kafka::RawKafka,
+kind::section! {
+    /// What stands above the first section.
+    struct Top in "" {
+        instance: String = words::NAME,
+    }
+}
+
+sections! {
+    kafka: Kafka,
     topics: Topics,
     event: Event,
     seal: Seal,
     lane: Lane,
-    store: store::RawStore,
+    store: Store,
     kek: Kek,
     ring: Ring,
     retention: Retentions,
@@ -79,14 +103,17 @@ impl Config {
     /// Merges the layers and checks the result.
     ///
     /// # Errors
-    /// The first broken rule, with the origin of the value that broke it.
+    /// Every mistake, each with its origin.
     pub fn load(layers: &Layers) -> Result<Self, ConfigError> {
         Self::load_with_entries(layers).map(|(config, _)| config)
     }
 
-    /// The same, with every effective value and where it came from.
+    /// The same, with every setting and where its value came from.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
     pub fn load_with_entries(layers: &Layers) -> Result<(Self, Vec<Entry>), ConfigError> {
-        Self::checked(layers.merge()?)
+        Self::load_from(layers, |path| std::fs::read_to_string(path))
     }
 
     /// The same with the text of the file at hand, which `layers.file` then only names: for the fuzzer.
@@ -95,41 +122,31 @@ impl Config {
     /// As [`Config::load`].
     #[cfg(feature = "testkit")]
     pub fn load_text(layers: &Layers, text: &str) -> Result<(Self, Vec<Entry>), ConfigError> {
-        Self::checked(layers.merge_with(|path| layers::parse(path, text))?)
+        Self::load_from(layers, |_| Ok(text.to_owned()))
     }
 
-    fn checked(figment: figment::Figment) -> Result<(Self, Vec<Entry>), ConfigError> {
-        let raw: Raw = figment.extract().map_err(|error| show::explain(&figment, error))?;
-        let config = Self::try_from(raw).map_err(|error| show::with_origin(&figment, error))?;
-        Ok((config, show::entries(&figment)))
+    fn load_from(
+        layers: &Layers,
+        text: impl FnOnce(&Path) -> std::io::Result<String>,
+    ) -> Result<(Self, Vec<Entry>), ConfigError> {
+        let (known, example) = (Self::known(), Example::read());
+        let merged = layers.merge(&known, text);
+        let mut reader = Reader::new(&merged.tree, &merged.defaults, &example);
+        let config = Self::read(&mut reader);
+        // What a file sets that could not be read would look like a contradiction.
+        if let (Some(config), false) = (&config, merged.incomplete) {
+            checks::all(config, &mut reader);
+        }
+        let mut mistakes = merged.mistakes;
+        mistakes.extend(reader.into_mistakes());
+        match config {
+            Some(config) if mistakes.is_empty() => Ok((config, show::entries(&known, &merged.tree))),
+            _ => Err(ConfigError::new(mistakes)),
+        }
     }
-}
 
-impl TryFrom<Raw> for Config {
-    type Error = ConfigError;
-
-    fn try_from(raw: Raw) -> Result<Self, ConfigError> {
-        let config = Self {
-            instance: raw.instance,
-            kafka: raw.kafka.try_into()?,
-            topics: raw.topics,
-            event: raw.event,
-            seal: raw.seal,
-            lane: raw.lane,
-            store: raw.store.try_into()?,
-            kek: raw.kek,
-            ring: raw.ring,
-            retention: raw.retention,
-            control: raw.control,
-            reclaim: raw.reclaim,
-            scrub: raw.scrub,
-            canary: raw.canary,
-            receipts: raw.receipts,
-            process: raw.process,
-            admin: raw.admin,
-            log: raw.log,
-        };
-        checks::all(&config)?;
-        Ok(config)
+    /// The configuration file as a JSON Schema, draft 2020-12.
+    pub fn schema() -> serde_json::Value {
+        schema::schema(&Self::known(), &Example::read())
     }
 }

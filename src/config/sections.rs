@@ -1,4 +1,4 @@
-//! The small sections. Each field's meaning and default stand in `default.toml`.
+//! The small sections. The meaning and the default of each field stand in `default.toml`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,35 +6,33 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use super::units;
+use super::kind::{Optional, section};
+use super::lists::{ByRetention, List};
+use super::numbers::{Flag, Hours, Size, Time, Whole};
+use super::words::{CANARY, FILLED, File, HEADER, NAME, OneOf, Parsed, Stream};
 use crate::envelope::StreamName;
 use crate::lane::{CustomerFrom, OutputKey, Partitioner, TimeFrom};
 use crate::model::Retention;
 
-/// `[topics]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Topics {
-    #[serde(deserialize_with = "units::parsed")]
-    pub input: String,
-    #[serde(deserialize_with = "units::parsed")]
-    pub output: String,
-    #[serde(deserialize_with = "units::parsed")]
-    pub quarantine: String,
-    #[serde(deserialize_with = "units::parsed")]
-    pub control: String,
-    #[serde(deserialize_with = "units::parsed")]
-    pub receipts: String,
-    #[serde(deserialize_with = "units::parsed")]
-    pub checkpoints: String,
-    /// Create at start what is missing.
-    #[serde(deserialize_with = "units::parsed")]
-    pub create: bool,
-    /// Output topics for hours that live up to so long, by retention.
-    #[serde(deserialize_with = "units::by_retention")]
-    pub class: BTreeMap<Retention, String>,
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+section! {
+    /// `[topics]`
+    #[derive(Clone, Debug)]
+    pub struct Topics in "topics." {
+        pub input: String = NAME,
+        pub output: String = NAME,
+        pub quarantine: String = NAME,
+        pub control: String = NAME,
+        pub receipts: String = NAME,
+        pub checkpoints: String = NAME,
+        /// Create at start what is missing.
+        pub create: bool = Flag,
+        /// Output topics for hours that live up to so long, by retention.
+        pub class: BTreeMap<Retention, String> = ByRetention,
+    }
 }
 
 impl Topics {
@@ -60,72 +58,59 @@ impl Topics {
     }
 }
 
-/// `[event]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    #[serde(deserialize_with = "units::parsed")]
-    pub customer: CustomerFrom,
-    #[serde(deserialize_with = "units::parsed")]
-    pub time: TimeFrom,
-    /// Further ahead of now than this is `future`.
-    #[serde(deserialize_with = "units::duration")]
-    pub max_future: Duration,
-    /// Added to an hour's end before a later generation begins.
-    #[serde(deserialize_with = "units::duration")]
-    pub grace: Duration,
-    /// Bytes of key, headers and value together.
-    #[serde(deserialize_with = "units::size")]
-    pub max_bytes: u64,
+section! {
+    /// `[event]`
+    #[derive(Clone, Debug)]
+    pub struct Event in "event." {
+        pub customer: CustomerFrom = Parsed::like("^(json:/|header:.|key$)"),
+        pub time: TimeFrom = Parsed::like("^(json:/|header:.|timestamp$)"),
+        /// Further ahead of now than this is `future`.
+        pub max_future: Duration = Time::at_most(HOUR),
+        /// Added to an hour's end before a later generation begins.
+        pub grace: Duration = Time::at_most(HOUR),
+        /// Bytes of key, headers and value together.
+        pub max_bytes: u64 = Size { least: 1, most: 512 << 20 },
+    }
 }
 
-/// `[seal]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Seal {
-    /// The logical name that is bound into every seal.
-    #[serde(deserialize_with = "units::stream")]
-    pub stream: StreamName,
-    #[serde(deserialize_with = "units::parsed")]
-    pub key: OutputKey,
-    #[serde(deserialize_with = "units::parsed")]
-    pub partitioner: Partitioner,
-    /// Names of headers that are also copied in the clear.
-    pub clear_headers: Vec<String>,
+section! {
+    /// `[seal]`
+    #[derive(Clone, Debug)]
+    pub struct Seal in "seal." {
+        /// The logical name that is bound into every seal.
+        pub stream: StreamName = Stream,
+        pub key: OutputKey = OneOf::these(&["customer", "none", "input"]),
+        pub partitioner: Partitioner = OneOf::these(&["customer-hour", "customer", "input"]),
+        /// Names of headers that are also copied in the clear.
+        pub clear_headers: Vec<String> = List::of(HEADER),
+    }
 }
 
-/// `[lane]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lane {
-    #[serde(deserialize_with = "units::parsed")]
-    pub count: usize,
-    #[serde(deserialize_with = "units::duration")]
-    pub batch_time: Duration,
-    #[serde(deserialize_with = "units::parsed")]
-    pub batch_events: usize,
-    /// Bytes of key, headers and value of a batch's events.
-    #[serde(deserialize_with = "units::size")]
-    pub batch_bytes: u64,
+section! {
+    /// `[lane]`
+    #[derive(Clone, Debug)]
+    pub struct Lane in "lane." {
+        pub count: usize = Whole::within(0, 1024),
+        pub batch_time: Duration = Time::within(SECOND / 1000, 5 * SECOND),
+        pub batch_events: usize = Whole::within(1, 1_000_000),
+        /// Bytes of key, headers and value of a batch's events.
+        pub batch_bytes: u64 = Size { least: 1, most: 1 << 30 },
+    }
 }
 
-/// `[kek]`: the provider `file` (`schemas/kek-file.md`).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Kek {
-    #[serde(deserialize_with = "units::parsed")]
-    pub provider: KekProvider,
-    /// The vault's folder.
-    #[serde(deserialize_with = "units::parsed")]
-    pub path: PathBuf,
-    #[serde(deserialize_with = "units::parsed")]
-    pub root_key_file: PathBuf,
-    /// Both are on a volume that every process of the fleet shares.
-    #[serde(deserialize_with = "units::parsed")]
-    pub shared: bool,
-    /// How often a process that executes looks for KEKs whose day has ended; zero = never.
-    #[serde(deserialize_with = "units::duration")]
-    pub destroy: Duration,
+section! {
+    /// `[kek]`: the provider `file` (`schemas/kek-file.md`).
+    #[derive(Clone, Debug)]
+    pub struct Kek in "kek." {
+        pub provider: KekProvider = OneOf::these(&["file"]),
+        /// The vault's folder.
+        pub path: PathBuf = File,
+        pub root_key_file: PathBuf = File,
+        /// Both are on a volume that every process of the fleet shares.
+        pub shared: bool = Flag,
+        /// How often a process that executes looks for KEKs whose day has ended; zero = never.
+        pub destroy: Duration = Time::at_most(DAY),
+    }
 }
 
 /// Who holds the root key.
@@ -142,113 +127,109 @@ impl FromStr for KekProvider {
         if text == "file" {
             Ok(Self::File)
         } else {
-            Err("is no KEK provider of this version, which has `file`")
+            Err("not a KEK provider of this version, which has `file`")
         }
     }
 }
 
-/// `[ring]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ring {
-    #[serde(deserialize_with = "units::duration")]
-    pub lease: Duration,
-    /// Keys.
-    #[serde(deserialize_with = "units::parsed")]
-    pub capacity: usize,
-    /// How long before the next hour its keys may be obtained; zero = never.
-    #[serde(deserialize_with = "units::duration")]
-    pub premint: Duration,
+section! {
+    /// `[ring]`
+    #[derive(Clone, Debug)]
+    pub struct Ring in "ring." {
+        pub lease: Duration = Time::within(SECOND, HOUR),
+        /// Keys.
+        pub capacity: usize = Whole::within(1, 100_000_000),
+        /// How long before the next hour its keys may be obtained; zero = never.
+        pub premint: Duration = Time::at_most(55 * 60 * SECOND),
+    }
 }
 
-/// `[retention]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retentions {
-    /// Seeds a new store; afterwards the store's own value holds.
-    #[serde(deserialize_with = "units::retention")]
-    pub default: Retention,
-    /// Of quarantined records whose customer is not known.
-    #[serde(deserialize_with = "units::retention")]
-    pub quarantine: Retention,
-    /// How often a process that executes looks for what is due; zero = never.
-    #[serde(deserialize_with = "units::duration")]
-    pub sweep: Duration,
+section! {
+    /// `[retention]`
+    #[derive(Clone, Debug)]
+    pub struct Retentions in "retention." {
+        /// Seeds a new store; afterwards the store's own value holds.
+        pub default: Retention = Hours,
+        /// Of quarantined records whose customer is not known.
+        pub quarantine: Retention = Hours,
+        /// How often a process that executes looks for what is due; zero = never.
+        pub sweep: Duration = Time::at_most(HOUR),
+    }
 }
 
-/// `[control]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Control {
-    pub trust_store_file: Option<PathBuf>,
-    /// Whether this process executes commands; one of a fleet must.
-    #[serde(deserialize_with = "units::parsed")]
-    pub execute: bool,
-    #[serde(deserialize_with = "units::parsed")]
-    pub require_signatures: bool,
+section! {
+    /// `[control]`
+    #[derive(Clone, Debug)]
+    pub struct Control in "control." {
+        pub trust_store_file: Option<PathBuf> = Optional(File),
+        /// Whether this process executes commands; one of a fleet must.
+        pub execute: bool = Flag,
+        pub require_signatures: bool = Flag,
+    }
 }
 
-/// `[reclaim]`: deleting from the output what nobody can open any more.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reclaim {
-    /// Time from one look to the next; zero = never.
-    #[serde(deserialize_with = "units::duration")]
-    pub every: Duration,
+section! {
+    /// `[reclaim]`: deleting from the output what nobody can open any more.
+    #[derive(Clone, Debug)]
+    pub struct Reclaim in "reclaim." {
+        /// Time from one look to the next; zero = never.
+        pub every: Duration = Time::every(DAY),
+    }
 }
 
-/// `[scrub]`: deleting the input's plaintext once it is sealed.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scrub {
-    /// How often; zero = never.
-    #[serde(deserialize_with = "units::duration")]
-    pub every: Duration,
-    /// Other consumer groups that read the input.
-    pub groups: Vec<String>,
+section! {
+    /// `[scrub]`: deleting the input's plaintext once it is sealed.
+    #[derive(Clone, Debug)]
+    pub struct Scrub in "scrub." {
+        /// How often; zero = never.
+        pub every: Duration = Time::every(HOUR),
+        /// Other consumer groups that read the input.
+        pub groups: Vec<String> = List::of(FILLED),
+    }
 }
 
-/// `[canary]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Canary {
-    /// Whose events it sends; without it there is none.
-    pub customer: Option<String>,
+section! {
+    /// `[canary]`
+    #[derive(Clone, Debug)]
+    pub struct Canary in "canary." {
+        /// Whose events it sends; without it there is none.
+        pub customer: Option<String> = Optional(CANARY),
+    }
 }
 
-/// `[receipts]`: their log (`schemas/receipt-log.md`).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Receipts {
-    /// Whose key signs checkpoints; without it this process signs none.
-    pub signing_key_file: Option<PathBuf>,
+section! {
+    /// `[receipts]`: their log (`schemas/receipt-log.md`).
+    #[derive(Clone, Debug)]
+    pub struct Receipts in "receipts." {
+        /// Whose key signs checkpoints; without it this process signs none.
+        pub signing_key_file: Option<PathBuf> = Optional(File),
+    }
 }
 
-/// `[process]`
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Process {
-    /// Core dumps and debuggers are allowed: for looking into a process that has no real keys.
-    #[serde(deserialize_with = "units::parsed")]
-    pub dumpable: bool,
+section! {
+    /// `[process]`
+    #[derive(Clone, Copy, Debug)]
+    pub struct Process in "process." {
+        /// Core dumps and debuggers are allowed: for looking into a process that has no real keys.
+        pub dumpable: bool = Flag,
+    }
 }
 
-/// `[admin]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Admin {
-    #[serde(deserialize_with = "units::parsed")]
-    pub listen: SocketAddr,
+section! {
+    /// `[admin]`
+    #[derive(Clone, Debug)]
+    pub struct Admin in "admin." {
+        pub listen: SocketAddr = Parsed::like(":[0-9]+$"),
+    }
 }
 
-/// `[log]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Log {
-    #[serde(deserialize_with = "units::parsed")]
-    pub format: LogFormat,
-    #[serde(deserialize_with = "units::parsed")]
-    pub level: LogLevel,
+section! {
+    /// `[log]`
+    #[derive(Clone, Debug)]
+    pub struct Log in "log." {
+        pub format: LogFormat = OneOf::these(&["text", "json"]),
+        pub level: LogLevel = OneOf::these(&["error", "warn", "info", "debug", "trace"]),
+    }
 }
 
 pub use crate::telemetry::{LogFormat, LogLevel};

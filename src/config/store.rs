@@ -2,29 +2,30 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use super::kind::{Optional, Section, Setting, section};
+use super::lists::{HostPort, List};
+use super::numbers::Whole;
+use super::reader::Reader;
+use super::words::{File, KEYSPACE, OneOf, TEXT};
 
-use super::{ConfigError, units};
+/// The port of CQL.
+const CQL: HostPort = HostPort { default_port: 9042 };
 
-/// `[store]` as it is written: the keys of every kind side by side.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawStore {
-    #[serde(deserialize_with = "units::parsed")]
-    kind: String,
-    #[serde(deserialize_with = "units::parsed")]
-    path: PathBuf,
-    contact_points: Vec<String>,
-    #[serde(deserialize_with = "units::parsed")]
-    keyspace: String,
-    #[serde(deserialize_with = "units::parsed")]
-    replication: u8,
-    datacenter: Option<String>,
-    user: Option<String>,
-    password_file: Option<PathBuf>,
-    tls_ca_file: Option<PathBuf>,
-    tls_cert_file: Option<PathBuf>,
-    tls_key_file: Option<PathBuf>,
+section! {
+    /// `[store]` as it is written: the keys of every kind side by side.
+    struct Written in "store." {
+        kind: String = OneOf::these(&["sqlite", "scylla"]),
+        path: PathBuf = File,
+        contact_points: Vec<String> = List::of_some(CQL),
+        keyspace: String = KEYSPACE,
+        replication: u8 = Whole::within(1, 255),
+        datacenter: Option<String> = Optional(TEXT),
+        user: Option<String> = Optional(TEXT),
+        password_file: Option<PathBuf> = Optional(File),
+        tls_ca_file: Option<PathBuf> = Optional(File),
+        tls_cert_file: Option<PathBuf> = Optional(File),
+        tls_key_file: Option<PathBuf> = Optional(File),
+    }
 }
 
 /// `[store]`, checked.
@@ -54,62 +55,49 @@ pub struct Scylla {
     pub tls_client: Option<(PathBuf, PathBuf)>,
 }
 
-impl TryFrom<RawStore> for Store {
-    type Error = ConfigError;
-
-    fn try_from(raw: RawStore) -> Result<Self, ConfigError> {
-        match raw.kind.as_str() {
-            "sqlite" => Ok(Self::Sqlite { path: raw.path }),
-            "scylla" => Ok(Self::Scylla(Box::new(raw.try_into()?))),
-            kind => {
-                Err(ConfigError::value("store.kind", format!("`{kind}` is neither `sqlite` nor `scylla`")))
-            }
-        }
+impl Section for Store {
+    fn settings() -> Vec<Setting> {
+        Written::settings()
     }
-}
 
-impl TryFrom<RawStore> for Scylla {
-    type Error = ConfigError;
-
-    fn try_from(raw: RawStore) -> Result<Self, ConfigError> {
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        let name = &raw.keyspace;
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.len() > 39 || !name.chars().all(legal)
-        {
-            let why = format!("`{name}` is not 1 to 39 of a-z, 0-9 and _, beginning with a letter");
-            return Err(ConfigError::value("store.keyspace", why));
-        }
-        let is_address =
-            |point: &String| point.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        if raw.contact_points.is_empty() || !raw.contact_points.iter().all(is_address) {
-            return Err(ConfigError::value("store.contact_points", "is no list of `host:port`"));
-        }
-        if raw.replication == 0 {
-            return Err(ConfigError::value("store.replication", "is 0"));
-        }
-        Ok(Self {
-            login: both("store.user", raw.user, "store.password_file", raw.password_file)?,
-            tls_client: both(
-                "store.tls_cert_file",
-                raw.tls_cert_file,
-                "store.tls_key_file",
-                raw.tls_key_file,
-            )?,
-            contact_points: raw.contact_points,
-            keyspace: raw.keyspace,
-            replication: raw.replication,
-            datacenter: raw.datacenter,
-            tls_ca_file: raw.tls_ca_file,
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let written = Written::read(reader)?;
+        Some(match written.kind.as_str() {
+            "scylla" => Self::Scylla(Box::new(Scylla::of(written, reader))),
+            _ => Self::Sqlite { path: written.path },
         })
     }
 }
 
-/// Two settings of which neither means anything alone.
-fn both<A, B>(one: &str, a: Option<A>, other: &str, b: Option<B>) -> Result<Option<(A, B)>, ConfigError> {
-    match (a, b) {
-        (Some(a), Some(b)) => Ok(Some((a, b))),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(ConfigError::value(one, format!("stands without `{other}`"))),
-        (None, Some(_)) => Err(ConfigError::value(other, format!("stands without `{one}`"))),
+impl Scylla {
+    fn of(written: Written, reader: &mut Reader<'_>) -> Self {
+        let login = ["store.user", "store.password_file"];
+        let client = ["store.tls_cert_file", "store.tls_key_file"];
+        Self {
+            contact_points: written.contact_points,
+            keyspace: written.keyspace,
+            replication: written.replication,
+            datacenter: written.datacenter,
+            login: both(reader, login, written.user, written.password_file),
+            tls_ca_file: written.tls_ca_file,
+            tls_client: both(reader, client, written.tls_cert_file, written.tls_key_file),
+        }
     }
+}
+
+/// Two settings of which neither means anything alone.
+fn both<A, B>(
+    reader: &mut Reader<'_>,
+    keys: [&'static str; 2],
+    a: Option<A>,
+    b: Option<B>,
+) -> Option<(A, B)> {
+    let [one, other] = keys;
+    match (a, b) {
+        (Some(a), Some(b)) => return Some((a, b)),
+        (None, None) => {}
+        (Some(_), None) => reader.wrong(one, format!("set without {other}")),
+        (None, Some(_)) => reader.wrong(other, format!("set without {one}")),
+    }
+    None
 }

@@ -42,7 +42,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 39] = [
+const COMMANDS: [&[&str]; 41] = [
     &[],
     &["demo"],
     &["run"],
@@ -81,6 +81,8 @@ const COMMANDS: [&[&str]; 39] = [
     &["topics", "create"],
     &["config", "check"],
     &["config", "show"],
+    &["config", "example"],
+    &["config", "schema"],
     &["completions"],
 ];
 
@@ -171,33 +173,87 @@ fn a_wrong_configuration_is_78_with_the_key_its_origin_and_a_hint() {
     check_error(
         &["config", "check", "--set", "lane.count=1025"],
         78,
-        "error: `lane.count` is 1025, which is not 0 to 1024 (flag --set)\n\
-         hint:  `hourseal config show` prints every key with its value and its origin\n",
+        "error: flag --set: lane.count: 1025 is not 0 to 1024\n\
+         hint:  for example lane.count = 2; `hourseal config example` explains it\n",
     );
     check_error(
         &["config", "check", "--set", "kafka.consumer.session.timeout.ms=12000"],
         78,
-        "error: the transaction time-out 15s is not shorter than the session time-out 12s\n\
+        "error: flag --set: kafka.consumer.session.timeout.ms: the transaction time-out 15s is not shorter than \
+         the session time-out 12s\n\
          hint:  keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms\n",
     );
     check_error(
         &["config", "check", "--set", "kafka.client.isolation.level=read_uncommitted"],
         78,
-        "error: `kafka.client.isolation.level` cannot be set: reading uncommitted offsets doubles records\n\
-         hint:  remove the key; `hourseal config show` prints where each value came from\n",
+        "error: flag --set: kafka.client.isolation.level: cannot be set: reading uncommitted offsets doubles \
+         records\n\
+         hint:  remove it\n",
     );
     check_error(
         &["run", "--config", "absent.toml"],
         78,
-        "error: cannot read absent.toml: No such file or directory (os error 2)\n\
+        "error: absent.toml: cannot be read: No such file or directory (os error 2)\n\
          hint:  check the path (relative ones start at the working directory) and its mode\n",
     );
 }
 
 #[test]
+fn every_mistake_of_a_configuration_is_reported_in_one_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("hourseal.toml").display().to_string();
+    std::fs::write(&file, "[kafka]\ngruop = 'a'\n\n[lane]\ncount = 'two'\n").expect("written");
+    let output = hourseal_with(
+        &["config", "check", "--config", &file, "--set", "ring.lease=2h"],
+        &[("HOURSEAL__ADMIN__LISTNE", "x")],
+    );
+    let expected = format!(
+        "error: {file}:2: kafka.gruop: unknown key; did you mean kafka.group?\n\
+         hint:  rename or remove it; librdkafka's own settings stand in [kafka.client], [kafka.consumer] or \
+         [kafka.producer]\n\
+         error: {file}:5: lane.count: `two` is not a whole number\n\
+         hint:  for example lane.count = 2; `hourseal config example` explains it\n\
+         error: environment HOURSEAL__ADMIN__LISTNE: admin.listne: unknown key; did you mean admin.listen?\n\
+         hint:  rename or remove it; [admin] has listen\n\
+         error: flag --set: ring.lease: 2h is more than 1h\n\
+         hint:  for example ring.lease = \"60s\"; `hourseal config example` explains it\n"
+    );
+    assert_eq!((code(&output), stderr(&output)), (78, expected));
+}
+
+#[test]
+fn the_example_is_a_configuration_that_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("hourseal.toml").display().to_string();
+    std::fs::write(&file, stdout(&hourseal(&["config", "example"]))).expect("written");
+    let shown = |arguments: &[&str]| {
+        let text = stdout(&hourseal(&[&["config", "show", "--json"], arguments].concat()));
+        let entry = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("an entry");
+        text.lines()
+            .map(|line| (entry(line)["key"].clone(), entry(line)["value"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&["--config", &file]), shown(&[]));
+    assert!(shown(&[]).len() > 60);
+}
+
+/// Whether it is right is shown by another implementation: `tests/cluster/start/test_settings.py`.
+#[test]
+fn the_schema_is_printed_as_json() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&stdout(&hourseal(&["config", "schema"]))).expect("JSON");
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["lane"]["properties"]["count"]["maximum"], 1024);
+}
+
+#[test]
 fn a_secret_is_never_echoed() {
-    for wrong in ["kafka.client.sasl.password=hunter2", "kafka.client=hunter2", "kafka.sasl_password:hunter2"]
-    {
+    for wrong in [
+        "kafka.client.sasl.password=hunter2",
+        "kafka.client=hunter2",
+        "kafka.sasl_password:hunter2",
+        "kafka.sasl_password:hunter2==",
+    ] {
         let output = hourseal(&["config", "check", "--set", wrong]);
         assert_eq!(code(&output), 78, "{wrong}");
         assert!(!(stdout(&output) + &stderr(&output)).contains("hunter2"), "{wrong}");
@@ -212,11 +268,12 @@ fn an_unknown_variable_is_refused_by_name() {
     let output = hourseal_with(&["config", "check"], &[("HOURSEAL__LANE__CUONT", "2")]);
     assert_eq!(code(&output), 78);
     assert!(
-        stderr(&output).starts_with("error: `lane.cuont` is unknown; there are count,"),
+        stderr(&output)
+            .starts_with("error: environment HOURSEAL__LANE__CUONT: lane.cuont: unknown key; did you"),
         "{}",
         stderr(&output)
     );
-    assert!(stderr(&output).contains("(environment HOURSEAL__LANE__CUONT)"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("[lane] has count, batch_time,"), "{}", stderr(&output));
 }
 
 #[test]
@@ -239,7 +296,8 @@ fn config_show_prints_each_value_with_its_origin() {
     let json = stdout(&hourseal(&["config", "show", "--json"]));
     for line in json.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).expect("one JSON object per line");
-        assert!(entry["key"].is_string() && entry["value"].is_string() && entry["origin"].is_string());
+        assert!(entry["key"].is_string() && entry["origin"].is_string());
+        assert_eq!(entry["value"].is_null(), entry["origin"] == "not set");
     }
 }
 

@@ -54,7 +54,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Text that may stand below these paths only.
-const ONLY_IN: [(&str, &[&str]); 27] = [
+const ONLY_IN: [(&str, &[&str]); 28] = [
     ("rdkafka", &["edge/kafka"]),
     ("scylla::", &["edge/scylla", "app/build.rs", "cli/store.rs"]),
     ("openssl", &["edge/scylla/session.rs"]),
@@ -62,7 +62,8 @@ const ONLY_IN: [(&str, &[&str]); 27] = [
     ("rusqlite", &["edge/sqlite"]),
     ("hyper", &["edge/http"]),
     ("hyper_util", &["edge/http"]),
-    ("figment", &["config"]),
+    ("toml::", &["config"]),
+    ("strsim", &["config"]),
     ("prometheus", &["telemetry"]),
     ("tracing", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use hourseal::config::{Config, ConfigError, Entry, Layers, show_json, show_toml};
+use hourseal::config::{Config, ConfigError, EXAMPLE, Entry, Layers, Mistake, Origin, show_json, show_toml};
 
 use crate::fields::{Fields, sized};
 use crate::memory::within;
@@ -28,12 +28,13 @@ const HIDING: [&str; 10] = [
 ];
 
 /// The same for the environment and for flags: variable or key, and whether it is a variable.
-const HIDING_BESIDE: [(&str, bool); 5] = [
+const HIDING_BESIDE: [(&str, bool); 6] = [
     ("HOURSEAL__KAFKA__CLIENT__SASL_PASSWORD", true),
     ("HOURSEAL__KAFKA__SASL_PASSWORD", true),
     ("HOURSEAL__KAFKA__CLIENT", true),
     ("kafka.client.sasl.password", false),
     ("kafka.producer", false),
+    ("kafka.sasl_password:{}=", false),
 ];
 
 /// Where the secret is ‖ environment ‖ flags ‖ file. The first two are lines `name=value`.
@@ -53,7 +54,10 @@ pub fn run(data: &[u8]) {
             says_no_secret(&format!("{config:?} {entries:?} {shown} {}", show_json(entries)));
             has_the_same_effect(config, entries, &shown);
         }
-        Err(error) => says_no_secret(&format!("{error} {error:?} {}", error.hint())),
+        Err(error) => {
+            says_no_secret(&format!("{error} {error:?}"));
+            assert!(error.mistakes().iter().all(says_what_to_do), "{error}");
+        }
     }
 }
 
@@ -62,14 +66,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         [&[place], &sized(environment.as_bytes())[..], &sized(flags.as_bytes()), file.as_bytes()].concat()
     };
     let files = [
-        include_str!("../../../src/config/default.toml").replace("\n# ", "\n"),
+        EXAMPLE.lines().map(uncommented).collect(),
         "instance = '007'\n[kafka]\nsasl_password_file = '@secret'\n[kafka.client]\nsecurity.protocol = 'plaintext'".to_owned(),
         "[store]\nkind = 'scylla'\nuser = 'a'\npassword_file = 'b'\n[kek]\nshared = true\n[ring]\npremint = '0s'".to_owned(),
         "[lane]\ncount = 2\nbatch_events = 10\n[event]\ncustomer = 'header:c'\ntime = 'timestamp'\nmax_bytes = '64 KiB'".to_owned(),
         "[retention]\ndefault = '65535h'\n[seal]\nclear_headers = [\"a\", \"\\u007f\"]\n[kafka.producer]\n\"linger.ms\" = 5".to_owned(),
         "lane = { count = 1.5, batch_time = 1979-05-27T07:32:00Z }".to_owned(),
     ];
-    let environment = "HOURSEAL__LANE__COUNT=2\nHOURSEAL__SEAL__CLEAR_HEADERS=[\"a\", \"b\"]\nUNRELATED=x";
+    let environment = "HOURSEAL__LANE__COUNT=2\nHOURSEAL__SEAL__CLEAR_HEADERS=[\"a\", \"b\"]\nHOURSEAL__SCRUB__GROUPS=a,[::1]\nUNRELATED=x";
     let flags = "lane.count=3\nkafka.client.client.id=x";
     let every = (0..HIDING.len() + HIDING_BESIDE.len()).map(|place| seed(place as u8, "", "", ""));
     let files = files.iter().flat_map(|file| [seed(0, "", "", file), seed(0, environment, flags, file)]);
@@ -89,11 +93,23 @@ fn assembled(place: usize, environment: &str, flags: &str, file: &str) -> (Layer
     let mut flags: Vec<_> = pairs(flags).collect();
     if let Some((name, is_variable)) = place.checked_sub(HIDING.len()).map(|beside| HIDING_BESIDE[beside]) {
         let list = if is_variable { &mut env } else { &mut flags };
-        list.push((name.to_owned(), SECRET.to_owned()));
+        list.push((name.replace("{}", SECRET), SECRET.to_owned()));
     }
-    let flags = flags.into_iter().map(|(key, value)| ("--set".to_owned(), key, value)).collect();
+    let flags = flags.into_iter().map(|(key, value)| ("--set".to_owned(), format!("{key}={value}"))).collect();
     let file = Some(PathBuf::from("settings.toml"));
     (Layers { file, env, flags, host: "worker-7".to_owned(), cores: 8 }, text)
+}
+
+/// A line of the example, with its setting in force.
+fn uncommented(line: &str) -> String {
+    let setting = line.strip_prefix("# ").filter(|line| line.split(' ').nth(1) == Some("="));
+    format!("{}\n", setting.unwrap_or(line))
+}
+
+/// A mistake names its key, unless it is about a file as a whole or about a variable or flag that is no assignment.
+fn says_what_to_do(mistake: &Mistake) -> bool {
+    let whole = mistake.why.starts_with("not ") && mistake.origin != Origin::Default;
+    (mistake.key.is_some() || whole) && !mistake.why.is_empty() && !mistake.hint.is_empty()
 }
 
 fn pairs(lines: &str) -> impl Iterator<Item = (String, String)> {

@@ -171,7 +171,7 @@ fn settings(folder: &Path, bootstrap: &str) -> Result<Config, Failure> {
         ("kek.destroy", "0s".to_owned()),
     ];
     write_settings(folder, &values)?;
-    let flags = values.map(|(key, value)| ("demo".to_owned(), key.to_owned(), value));
+    let flags = values.map(|(key, value)| ("demo".to_owned(), format!("{key}={value}")));
     let layers = Layers { flags: flags.to_vec(), host: "demo".to_owned(), cores: 1, ..Layers::default() };
     Config::load(&layers).map_err(|error| Failure::new(Failure::BUG, error.to_string()))
 }

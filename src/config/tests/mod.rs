@@ -1,5 +1,8 @@
 //! Claims about whole configurations.
 
+mod mistakes;
+mod sources;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
@@ -13,10 +16,7 @@ fn layers(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> (Layers, 
     let layers = Layers {
         file: Some(on_disk.path().to_owned()),
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        flags: flags
-            .iter()
-            .map(|(key, value)| ("--set".to_owned(), (*key).to_owned(), (*value).to_owned()))
-            .collect(),
+        flags: flags.iter().map(|(key, value)| ("--set".to_owned(), format!("{key}={value}"))).collect(),
         host: "worker-7".to_owned(),
         cores: 8,
     };
@@ -27,8 +27,12 @@ fn load(file: &str) -> Result<Config, ConfigError> {
     Config::load(&layers(file, &[], &[]).0)
 }
 
+/// What is said of a file with one mistake, without the name of the file.
 fn refusal(file: &str) -> String {
-    load(file).expect_err("a refusal").to_string()
+    let (layers, on_disk) = layers(file, &[], &[]);
+    let said = Config::load(&layers).expect_err("a refusal").to_string();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said.replace(&on_disk.path().display().to_string(), "file")
 }
 
 #[test]
@@ -73,7 +77,8 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     let origin = |key: &str| entries.iter().find(|entry| entry.key == key).expect("an entry").origin.clone();
     assert_eq!(origin("count"), "flag --set");
     assert_eq!(origin("batch_events"), "environment HOURSEAL__LANE__BATCH_EVENTS");
-    assert!(origin("level").starts_with("file "));
+    let level = origin("level");
+    assert!(level.starts_with("file ") && level.ends_with(":5"), "{level}");
     assert_eq!(origin("batch_time"), "default");
 }
 
@@ -86,7 +91,8 @@ fn a_process_is_dumpable_only_where_that_is_said() {
     let (config, entries) = Config::load_with_entries(&layers).expect("a config");
     assert!(config.process.dumpable);
     assert!(show_toml(&entries).contains("[process]\ndumpable = "));
-    assert!(refusal("[process]\ndumpable = 'maybe'").starts_with("`process.dumpable` is wrong"));
+    let wrong = refusal("[process]\ndumpable = 'maybe'");
+    assert_eq!(wrong, "file:2: process.dumpable: `maybe` is not true or false");
 }
 
 #[test]
@@ -144,93 +150,6 @@ fn a_secret_in_the_wrong_place_is_refused_without_being_shown() {
     ];
     for file in wrong {
         let error = load(file).expect_err(file);
-        assert!(!format!("{error} {error:?} {}", error.hint()).contains("hunter2"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
-}
-
-#[test]
-fn refusals_name_the_key_and_the_rule() {
-    let unknown = refusal("[lane]\ncuont = 2");
-    assert!(unknown.starts_with("`lane.cuont` is unknown; there are count, batch_time"), "{unknown}");
-    let wrong = refusal("[retention]\ndefault = '90m'");
-    assert!(
-        wrong.starts_with("`retention.default` is wrong: `90m` is no retention of whole hours"),
-        "{wrong}"
-    );
-    assert!(wrong.contains("(file "), "{wrong}");
-    let early = refusal("[ring]\npremint = '56m'");
-    assert!(early.starts_with("`ring.premint` is 56m, more than 55m"), "{early}");
-    let late = refusal("[kek]\ndestroy = '25h'");
-    assert!(late.starts_with("`kek.destroy` is 1day 1h, more than 1day"), "{late}");
-    let seldom = refusal("[retention]\nsweep = '61m'");
-    assert!(seldom.starts_with("`retention.sweep` is 1h 1m, more than 1h"), "{seldom}");
-    let seldom = refusal("[reclaim]\nevery = '25h'");
-    assert!(seldom.starts_with("`reclaim.every` is 1day 1h, more than"), "{seldom}");
-    let hasty = refusal("[scrub]\nevery = '10ms'");
-    assert!(hasty.starts_with("`scrub.every` is 10ms, less than 1s"), "{hasty}");
-    let nameless = refusal("[scrub]\ngroups = ['']");
-    assert!(nameless.starts_with("`scrub.groups` has a group without a name"), "{nameless}");
-    let somebody = refusal("[canary]\ncustomer = 'acme'");
-    assert!(
-        somebody.starts_with("`canary.customer` is not an id that begins with `hourseal-canary`"),
-        "{somebody}"
-    );
-    let both = "[canary]\ncustomer = 'hourseal-canary'\n[event]\ncustomer = 'json:/a'\ntime = 'json:/a/b'";
-    assert!(refusal(both).contains("stand in each other's way"));
-    let twins = refusal("[topics.class]\n1d = 'jobs'");
-    assert_eq!(twins, "`topics.class.24h` and `topics.input` are both `jobs`");
-    let twice = refusal("[topics.class]\n1d = 'a'\n24h = 'b'");
-    assert!(twice.contains("stands there twice"), "{twice}");
-    let no_time = refusal("[topics.class]\nshort = 'a'");
-    assert!(no_time.contains("`short` is no duration"), "{no_time}");
-    let twins = refusal("[topics]\noutput = 'jobs'");
-    assert_eq!(twins, "`topics.output` and `topics.input` are both `jobs`");
-    let small = refusal("[lane]\nbatch_bytes = '64KiB'");
-    assert_eq!(small, "`lane.batch_bytes` 65536 is less than `event.max_bytes` 1048576");
-    let order = refusal("[kafka.consumer]\n'session.timeout.ms' = 12000");
-    assert_eq!(order, "the transaction time-out 15s is not shorter than the session time-out 12s");
-    let denied = refusal("[kafka.consumer]\nauto.offset.reset = 'latest'");
-    assert!(denied.starts_with("`kafka.consumer.auto.offset.reset` cannot be set: a gap"), "{denied}");
-    let pointer = refusal("[event]\ncustomer = 'json:customer_id'");
-    assert!(pointer.contains("`customer_id` is no JSON pointer"), "{pointer}");
-    let syntax = refusal("instance = 'a'\nlane = ");
-    assert!(syntax.contains(" line 2 is no TOML: "), "{syntax}");
-    let kind = refusal("[store]\nkind = 'redis'");
-    assert!(kind.starts_with("`store.kind` `redis` is neither `sqlite` nor `scylla`"), "{kind}");
-    assert!(refusal("instance = 'a b'").contains("is not 1 to 200 letters"));
-}
-
-#[test]
-fn a_fleet_shares_its_vault_or_is_refused() {
-    let alone = refusal("[store]\nkind = 'scylla'");
-    assert_eq!(alone, "`store.kind` is `scylla`, and `kek.provider` is `file` without `kek.shared`");
-    let config = load("[store]\nkind = 'scylla'\n[kek]\nshared = true").expect("a config");
-    let Store::Scylla(scylla) = config.store else { panic!("another store") };
-    assert_eq!((scylla.keyspace.as_str(), scylla.replication), ("hourseal", 3));
-    assert_eq!(scylla.contact_points, ["127.0.0.1:9042"]);
-    assert_eq!((&scylla.login, &scylla.tls_ca_file), (&None, &None));
-}
-
-#[test]
-fn half_a_login_and_odd_names_are_refused() {
-    let scylla = |more: &str| refusal(&format!("[store]\nkind = 'scylla'\n{more}\n[kek]\nshared = true"));
-    assert!(scylla("user = 'a'").starts_with("`store.user` stands without `store.password_file`"));
-    assert!(
-        scylla("tls_key_file = 'a'").starts_with("`store.tls_key_file` stands without `store.tls_cert_file`")
-    );
-    for keyspace in ["", "Hourseal", "1a", "a-b", "a.b", "a b"] {
-        let why = scylla(&format!("keyspace = '{keyspace}'"));
-        assert!(why.contains("is not 1 to 39 of a-z, 0-9 and _"), "{why}");
-    }
-    for points in ["[]", "['a']", "['a:b']"] {
-        let why = scylla(&format!("contact_points = {points}"));
-        assert!(why.starts_with("`store.contact_points` is no list of `host:port`"), "{why}");
-    }
-}
-
-#[test]
-fn a_process_that_would_do_nothing_is_refused() {
-    let nothing = refusal("[lane]\ncount = 0\n[control]\nexecute = false");
-    assert_eq!(nothing, "`lane.count` is 0 and `control.execute` is false: nothing is left to do");
-    assert!(load("[lane]\ncount = 0").is_ok() && load("[control]\nexecute = false").is_ok());
 }
