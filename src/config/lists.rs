@@ -183,7 +183,8 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Option<Vec<String>> {
-        let text_of = |value: &Value| value.scalar().map(|text| text.into_owned()).expect("a single value");
+        let text_of =
+            |value: &Value| value.scalar().map(std::borrow::Cow::into_owned).expect("a single value");
         split(text).map(|items| items.iter().map(text_of).collect())
     }
 

@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         if keys.iter().any(wrong) {
             return;
         }
-        let place = keys.iter().rev().map(|key| (self.origin(key), *key)).max_by(|a, b| a.0.cmp(&b.0));
+        let place = keys.iter().map(|key| (self.origin(key), *key)).max_by(|a, b| a.0.cmp(&b.0));
         if let Some((origin, key)) = place {
             self.note(origin, Some(key.to_owned()), why, hint);
         }
