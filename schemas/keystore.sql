@@ -1,5 +1,8 @@
--- The embedded key store (SQLite). This file is what the binary executes on a new store, and the reference for
--- outside readers. Hours are hours since 1970-01-01T00:00Z; times are milliseconds since the epoch; ids are raw bytes.
+-- The embedded key store (SQLite): step 1 of its schema, which the binary executes on a new store, and the
+-- reference for outside readers. Later steps are files of their own, keystore.2.sql and on; a released step
+-- never changes. Each is one transaction together with the setting schema_version, which says which step was
+-- the last. A program uses one version and refuses every other, also while it runs. Hours are hours since
+-- 1970-01-01T00:00Z; times are milliseconds since the epoch; ids are raw bytes.
 -- Wrapped keys and KEKs: envelope.md and kek-file.md.
 
 -- One row per setting of the store: store_id (16 bytes), vault_id (16), schema_version, token_key (32),

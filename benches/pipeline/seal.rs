@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hourseal::edge::clock::SystemClock;
 use hourseal::edge::kek::FileVault;
-use hourseal::edge::sqlite::{OpenOptions, SqliteStore};
+use hourseal::edge::sqlite::{OpenOptions, STEPS, SqliteStore};
 use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, KeyStore, Lease, Mint, Ring};
 use hourseal::lane::{
@@ -37,6 +37,7 @@ impl Keyring {
             default_retention: retention,
             max_lease_ms: 600_000,
             create: true,
+            steps: STEPS,
             clock: Arc::clone(&clock),
         };
         let store = SqliteStore::open(&folder.join("data").join("keys.db"), options).expect("a store");

@@ -12,6 +12,7 @@ use crate::edge::kafka::ClientSettings;
 use crate::edge::kek::FileVault;
 use crate::edge::scylla::{Credentials, Lifetimes, ScyllaOptions, ScyllaStore, SessionOptions};
 use crate::edge::sqlite::{OpenOptions, SqliteStore};
+use crate::edge::{scylla as cql, sqlite};
 use crate::keys::{Finder, KekVault, KeyStore, StoreError};
 use crate::model::{Clock, VaultId};
 use crate::reader::FindKey;
@@ -82,15 +83,25 @@ fn open_store(
     let clock = Arc::clone(&opening.clock);
     match &config.store {
         Store::Sqlite { path } => {
-            let default_retention = config.retention.default;
-            let create = opening.create;
-            let options = OpenOptions { vault, default_retention, max_lease_ms: MAX_LEASE_MS, create, clock };
+            let options = sqlite_options(config, vault, opening.create, clock);
             Ok(Arc::new(SqliteStore::open(path, options)?))
         }
         Store::Scylla(scylla) => {
             let options = scylla_options(config, scylla, vault, clock, opening.metrics.clone());
             Ok(Arc::new(opening.runtime.block_on(ScyllaStore::open(options))?))
         }
+    }
+}
+
+/// How the SQLite edge opens, creates and checks this configuration's store.
+pub fn sqlite_options(config: &Config, vault: VaultId, create: bool, clock: Arc<dyn Clock>) -> OpenOptions {
+    OpenOptions {
+        vault,
+        default_retention: config.retention.default,
+        max_lease_ms: MAX_LEASE_MS,
+        create,
+        steps: sqlite::STEPS,
+        clock,
     }
 }
 
@@ -117,6 +128,7 @@ pub fn scylla_options(
         default_retention: config.retention.default,
         max_lease_ms: MAX_LEASE_MS,
         lifetimes: Lifetimes::default(),
+        steps: cql::STEPS,
         clock,
         metrics,
     }

@@ -56,11 +56,13 @@ impl From<Halt> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = match error {
-            StoreError::Unavailable(_) => Self::DEPENDENCY,
-            StoreError::Unusable(_) => Self::CONFIG,
-        };
-        Self::new(exit, error.to_string())
+        match &error {
+            StoreError::Unavailable(_) => Self::new(Self::DEPENDENCY, error.to_string()),
+            StoreError::Unusable(_) => Self::new(Self::CONFIG, error.to_string()),
+            StoreError::Schema(mismatch) => {
+                Self::new(Self::CONFIG, error.to_string()).hint(mismatch.remedy())
+            }
+        }
     }
 }
 

@@ -27,7 +27,9 @@ mod topics;
 mod trust;
 mod watchdog;
 
-pub use build::{Foundation, Opening, client_settings, open_foundation, open_vault, scylla_options};
+pub use build::{
+    Foundation, Opening, client_settings, open_foundation, open_vault, scylla_options, sqlite_options,
+};
 pub use current::CurrentKeys;
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;

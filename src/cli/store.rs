@@ -6,19 +6,20 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Failure, Settings, output, runtime};
-use crate::app::{self, Replayed, open_vault, scylla_options};
+use crate::app::{self, Replayed, open_vault, scylla_options, sqlite_options};
 use crate::config::{Config, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
-use crate::edge::scylla::{Finding, Grade, ScyllaOptions, check, create_roles, grade_of, init};
-use crate::edge::sqlite::purge;
+use crate::edge::finding::{Finding, Grade, grade_of};
+use crate::edge::scylla::{self, ScyllaOptions, create_roles};
+use crate::edge::sqlite::{self, OpenOptions};
 use crate::keys::KekVault as _;
 use crate::telemetry::Telemetry;
 
 #[derive(Subcommand)]
 pub enum Store {
-    /// Create keyspace, tables and identity on the cluster; what is there is never changed
+    /// Create the key store, or upgrade its schema to this program's version
     Init(Init),
-    /// Look whether cluster, keyspace and store are as they must be: exit code 78 when not
+    /// Look whether the key store and its cluster are as they must be: exit code 78 when not
     Check(Check),
     /// Purge an SQLite key store of the copies of erased keys in its own files (level L2)
     Purge(Purge),
@@ -40,9 +41,12 @@ pub struct Init {
 }
 
 const INIT_HELP: &str = "\
-Needs [store] kind = \"scylla\", and a user who may create keyspaces (with --roles: roles too). Creates the KEK
-vault's files where they are missing, because a store belongs to one vault for good. May be repeated at any time:
-it also brings an older schema up to this program's.
+Creates what is missing: the KEK vault's files, because a store belongs to one vault for good; on a cluster also the
+keyspace, for which the user needs the right to create one (with --roles: roles too). May be repeated at any time.
+
+To upgrade the schema, run `store init` of the new version, then replace the workers. Workers of the older version
+that still run wait and seal nothing; one that starts ends with exit code 78. A schema is never downgraded. Repeat
+--roles after an upgrade: a new table needs its rights. On SQLite `run` upgrades the file itself when it starts.
 
 Roles (--roles) are given to the users with which processes connect: GRANT hourseal_sealer TO my_worker;
   sealer   lanes (`control.execute = false`): mints keys; reads policies, holds and verdicts, and cannot alter them
@@ -62,8 +66,9 @@ pub struct Check {
 
 const CHECK_HELP: &str = "\
 What to run first on a new cluster, after `store init`: server and version, data centre, clocks of all nodes, replicas,
-lifetimes, a lightweight transaction, the conditional batch that a mint is, and whose store this is. Writes to the
-table `probe` only.";
+lifetimes, a lightweight transaction, the conditional batch that a mint is, the schema version found and the one that
+this program knows, and whose store this is. Writes to the table `probe` only. On SQLite: the file, the schema version,
+and whose store this is.";
 
 #[derive(Args)]
 #[command(after_help = PURGE_HELP)]
@@ -106,14 +111,27 @@ pub fn run(command: Store) -> anyhow::Result<()> {
 }
 
 fn run_init(flags: &Init) -> anyhow::Result<()> {
-    let options = options(&flags.settings.load()?, true)?;
-    let done = runtime::block_on(init(&options))?.map_err(Failure::from)?;
-    let nothing = done.is_empty().then(|| "nothing to do: the store is there".to_owned());
+    let config = flags.settings.load()?;
+    let (done, version) = match &config.store {
+        StoreConfig::Sqlite { .. } if flags.roles => return Err(on_no_cluster("it has no roles").into()),
+        StoreConfig::Sqlite { path } => {
+            let options = file_options(&config, true)?;
+            (sqlite::init(path, &options), options.schema_version())
+        }
+        StoreConfig::Scylla(_) => {
+            let options = options(&config, true)?;
+            (runtime::block_on(scylla::init(&options))?, options.schema_version())
+        }
+    };
+    let done = done.map_err(Failure::from)?;
+    let nothing = done
+        .is_empty()
+        .then(|| format!("nothing to do: the store is there, its schema is version {version}"));
     for line in done.iter().chain(&nothing) {
         tell(flags.json, "done", line)?;
     }
     if flags.roles {
-        let statements = runtime::block_on(create_roles(&options))?.map_err(|error| {
+        let statements = runtime::block_on(create_roles(&options(&config, true)?))?.map_err(|error| {
             Failure::from(error)
                 .hint("roles need an authenticator and an authorizer on every node, and a superuser here")
         })?;
@@ -129,8 +147,13 @@ fn tell(as_json: bool, key: &str, text: &str) -> anyhow::Result<()> {
 }
 
 fn run_check(flags: &Check) -> anyhow::Result<()> {
-    let options = options(&flags.settings.load()?, false)?;
-    let findings = runtime::block_on(check(&options))?.map_err(Failure::from)?;
+    let config = flags.settings.load()?;
+    let findings = match &config.store {
+        StoreConfig::Sqlite { path } => sqlite::check(path, &file_options(&config, false)?),
+        StoreConfig::Scylla(_) => {
+            runtime::block_on(scylla::check(&options(&config, false)?))?.map_err(Failure::from)?
+        }
+    };
     for finding in &findings {
         let Finding { what, grade, text } = finding;
         let json = || json!({ "what": what, "grade": word(*grade), "text": text }).to_string();
@@ -166,7 +189,7 @@ fn run_replay(flags: &Replay) -> anyhow::Result<()> {
 fn run_purge(flags: &Purge) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     if let StoreConfig::Sqlite { path } = &config.store {
-        purge(path).map_err(Failure::from)?;
+        sqlite::purge(path).map_err(Failure::from)?;
         let text = format!("{}: no erased key is in it or its log", path.display());
         let json = || json!({ "store": path, "purged": true }).to_string();
         return output::line(&if flags.json { json() } else { text });
@@ -185,12 +208,21 @@ fn word(grade: Grade) -> &'static str {
 
 /// The options of this configuration's store, which must be one on a cluster.
 fn options(config: &Config, create: bool) -> anyhow::Result<ScyllaOptions> {
-    let StoreConfig::Scylla(scylla) = &config.store else {
-        let failure =
-            Failure::new(Failure::CONFIG, "`store.kind` is `sqlite`: its file is created by `hourseal run`");
-        return Err(failure.hint("set store.kind = \"scylla\" and store.contact_points").into());
+    let StoreConfig::Scylla(cluster) = &config.store else {
+        return Err(on_no_cluster("it is one file").into());
     };
     let vault = open_vault(config, create)?;
     let metrics = Telemetry::new().store();
-    Ok(scylla_options(config, scylla, vault.id(), Arc::new(SystemClock), metrics))
+    Ok(scylla_options(config, cluster, vault.id(), Arc::new(SystemClock), metrics))
+}
+
+/// The options of a store that is one file.
+fn file_options(config: &Config, create: bool) -> anyhow::Result<OpenOptions> {
+    let vault = open_vault(config, create)?;
+    Ok(sqlite_options(config, vault.id(), create, Arc::new(SystemClock)))
+}
+
+fn on_no_cluster(why: &str) -> Failure {
+    Failure::new(Failure::CONFIG, format!("`store.kind` is `sqlite`: {why}"))
+        .hint("set store.kind = \"scylla\" and store.contact_points")
 }

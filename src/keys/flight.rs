@@ -55,7 +55,9 @@ impl Waiting {
 impl From<&KeysError> for Waiting {
     fn from(error: &KeysError) -> Self {
         let cause = match error {
-            KeysError::Store(StoreError::Unavailable(_) | StoreError::Unusable(_)) => Cause::Store,
+            KeysError::Store(
+                StoreError::Unavailable(_) | StoreError::Unusable(_) | StoreError::Schema(_),
+            ) => Cause::Store,
             KeysError::Contradiction(_) | KeysError::Contended(_) => Cause::Store,
             KeysError::Vault(VaultError::Unavailable(_) | VaultError::Unusable(_)) => Cause::Vault,
             KeysError::ClocksApart(_) => Cause::Clocks,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::rows::{
     Customer, DueHour, Found, Gate, Hold, HoldId, HourRow, KekRow, KekState, KeyRow, Meta, SlotRef,
 };
+use super::schema::SchemaMismatch;
 use crate::envelope::WRAPPED_LEN;
 use crate::model::{CustomerId, Digest, Due, Hour, KekId, KeyId, Millis, Retention, Token};
 
@@ -118,6 +119,9 @@ pub enum StoreError {
     /// It answers with something that this version does not understand.
     #[error("the key store is not usable: {0}")]
     Unusable(String),
+    /// Its schema is not of this program's version; nothing else was read.
+    #[error("the key store is not usable: {0}")]
+    Schema(#[from] SchemaMismatch),
 }
 
 /// Keeps DEKs (wrapped), gates, holds, verdicts. Methods are idempotent; a batch is one round trip where it can be one.

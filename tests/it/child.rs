@@ -58,6 +58,8 @@ async fn obeys_its_order() {
         "race-cql" => super::conformance::race::<super::scylla::Cql>(address).await,
         "race-fleet" => super::scylla::race_fleet(address).await,
         "open" => super::sqlite::open_new(address).await,
+        "dump-sqlite" => super::stores::dump_sqlite(address).await,
+        "dump-cql" => super::stores::dump_cql(address).await,
         "kek" => super::kek::create_keks(address).await,
         other => panic!("unknown order {other}"),
     };

@@ -13,13 +13,21 @@ fn hourseal(arguments: &[&str]) -> Output {
 
 fn hourseal_with(arguments: &[&str], env: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
+    hourseal_at(folder.path(), arguments, env)
+}
+
+fn hourseal_in(folder: &std::path::Path, arguments: &[&str]) -> Output {
+    hourseal_at(folder, arguments, &[])
+}
+
+fn hourseal_at(folder: &std::path::Path, arguments: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hourseal"));
     #[expect(clippy::disallowed_methods, reason = "the binary is shielded from our own variables")]
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.to_string_lossy().starts_with("HOURSEAL")) {
         command.env_remove(name);
     }
-    command.args(arguments).envs(env.iter().copied()).current_dir(folder.path());
+    command.args(arguments).envs(env.iter().copied()).current_dir(folder);
     command.output().expect("it runs")
 }
 
@@ -356,15 +364,70 @@ fn a_file_of_records_needs_the_keys_too() {
 }
 
 #[test]
-fn a_store_in_a_file_has_nothing_to_be_initialised() {
-    for command in ["init", "check"] {
-        check_error(
-            &["store", command],
-            78,
-            "error: `store.kind` is `sqlite`: its file is created by `hourseal run`\n\
-             hint:  set store.kind = \"scylla\" and store.contact_points\n",
-        );
+fn a_store_in_a_file_is_created_and_checked_and_has_no_roles() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let in_folder = |arguments: &[&str]| hourseal_in(folder.path(), arguments);
+    let created = in_folder(&["store", "init"]);
+    assert_eq!((code(&created), stderr(&created).as_str()), (0, ""));
+    assert!(stdout(&created).starts_with("created the store in "), "{}", stdout(&created));
+    let again = in_folder(&["store", "init"]);
+    let nothing = "nothing to do: the store is there, its schema is version 1\n";
+    assert_eq!((code(&again), stdout(&again).as_str()), (0, nothing));
+    let checked = in_folder(&["store", "check"]);
+    assert_eq!(code(&checked), 0, "{}", stdout(&checked));
+    assert!(
+        stdout(&checked).contains("schema version     ok     1, as this program knows it"),
+        "{checked:?}"
+    );
+    check_error(
+        &["store", "init", "--roles"],
+        78,
+        "error: `store.kind` is `sqlite`: it has no roles\n\
+         hint:  set store.kind = \"scylla\" and store.contact_points\n",
+    );
+}
+
+/// An older program and a store that a newer one upgraded.
+#[test]
+fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let in_folder = |arguments: &[&str]| hourseal_in(folder.path(), arguments);
+    assert_eq!(code(&in_folder(&["store", "init"])), 0);
+    let file = walk(folder.path(), "db").pop().expect("the store's file");
+    let raw = rusqlite::Connection::open(&file).expect("the store's file");
+    raw.execute("UPDATE meta SET value = x'3939' WHERE name = 'schema_version'", []).expect("valid SQL");
+    drop(raw);
+    for arguments in [
+        &["store", "init"][..],
+        &["store", "purge"],
+        &["keys", "ls"],
+        &["retention", "show", "--customer", "acme"],
+        &["run", "--bootstrap", "127.0.0.1:9"],
+    ] {
+        let output = in_folder(arguments);
+        let said = "error: the key store is not usable: its schema is version 99, this program knows version 1\n\
+                    hint:  use a hourseal that knows version 99; a schema is never downgraded\n";
+        assert_eq!((code(&output), stderr(&output).as_str()), (78, said), "{arguments:?}");
     }
+    let checked = in_folder(&["store", "check"]);
+    assert_eq!(code(&checked), 78, "{checked:?}");
+    let line =
+        "schema version     wrong  its schema is version 99, this program knows version 1: use a hourseal";
+    assert!(stdout(&checked).contains(line), "{}", stdout(&checked));
+}
+
+/// Files below a folder whose names end so.
+fn walk(folder: &std::path::Path, ending: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(walk(&path, ending));
+        } else if path.extension().is_some_and(|is| is == ending) {
+            found.push(path);
+        }
+    }
+    found
 }
 
 #[test]

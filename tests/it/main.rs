@@ -20,6 +20,7 @@ mod ring;
 mod rooms;
 mod scylla;
 mod sqlite;
+mod stores;
 mod vectors;
 mod world;
 mod wycheproof;

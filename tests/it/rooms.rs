@@ -85,8 +85,8 @@ const ONLY_IN: [(&str, &[&str]); 28] = [
     ("async fn", &["keys", "reader", "forget", "edge", "app", "cli", "testkit"]),
 ];
 
-/// Shared by the edges that keep private files.
-const SHARED_EDGES: [&str; 2] = ["private", "clock"];
+/// Shared by the edges that keep private files, and by the key stores that are checked.
+const SHARED_EDGES: [&str; 3] = ["private", "clock", "finding"];
 
 /// A source file by its path below `src`.
 struct Source {

@@ -8,6 +8,7 @@ mod listing;
 mod pace;
 mod schema;
 mod server;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use hourseal::model::*;
 use crate::conformance::{Subject, conformance};
 use crate::world::DAY;
 pub use fleet::race as race_fleet;
-pub use server::{Cql, replicas};
+pub use server::{Cql, replicas, tables};
 
 conformance!(crate::scylla::Cql);
 

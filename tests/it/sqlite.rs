@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hourseal::edge::clock::SystemClock;
-use hourseal::edge::sqlite::{OpenOptions, SqliteStore};
+use hourseal::edge::sqlite::{OpenOptions, STEPS, SqliteStore};
 use hourseal::keys::*;
 use hourseal::model::*;
 use rusqlite::Connection;
@@ -32,7 +32,8 @@ pub struct Sqlite {
 const VAULT: VaultId = VaultId([7; 16]);
 
 fn options(vault: VaultId, default_retention: Retention) -> OpenOptions {
-    OpenOptions { vault, default_retention, max_lease_ms: 60_000, create: true, clock: Arc::new(SystemClock) }
+    let clock = Arc::new(SystemClock);
+    OpenOptions { vault, default_retention, max_lease_ms: 60_000, create: true, steps: STEPS, clock }
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hourseal::edge::kek::FileVault;
-use hourseal::edge::sqlite::{OpenOptions, SqliteStore};
+use hourseal::edge::sqlite::{OpenOptions, STEPS, SqliteStore};
 use hourseal::keys::*;
 use hourseal::model::*;
 use tempfile::TempDir;
@@ -133,7 +133,14 @@ pub fn open_sqlite(
     vault: VaultId,
     clock: Arc<dyn Clock>,
 ) -> Result<SqliteStore, StoreError> {
-    let options = OpenOptions { vault, default_retention: DAY, max_lease_ms: 60_000, create: true, clock };
+    let options = OpenOptions {
+        vault,
+        default_retention: DAY,
+        max_lease_ms: 60_000,
+        create: true,
+        steps: STEPS,
+        clock,
+    };
     SqliteStore::open(&folder.path().join("data/keys.db"), options)
 }
 

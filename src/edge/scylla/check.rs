@@ -6,12 +6,13 @@ use scylla::client::session::Session;
 use scylla::statement::unprepared::Statement;
 
 use super::cells::{Cells, cells};
-use super::finding::{Finding, Grade};
-use super::open::{ScyllaOptions, Settings, enter};
-use super::schema::{agree_soon, refresh};
+use super::definition::{agree_soon, refresh};
+use super::open::ScyllaOptions;
 use super::server::Server;
 use super::session::{Profiles, at_node};
+use super::settings::{Settings, enter, nothing_here};
 use super::{ScyllaStore, fault};
+use crate::edge::finding::{Finding, Grade};
 use crate::keys::StoreError;
 use crate::model::{CLOCKS_APART_MS, Millis};
 
@@ -43,7 +44,12 @@ pub async fn check(options: &ScyllaOptions) -> Result<Vec<Finding>, StoreError> 
     findings.push(lifetimes(&session, options).await);
     findings.push(transaction(&session, &profiles).await);
     findings.push(conditional_batch(&session, &profiles).await);
-    findings.push(store(session, &profiles, options, found).await);
+    let version = version(options, found.as_ref());
+    let fits = version.grade < Grade::Wrong;
+    findings.push(version);
+    if fits {
+        findings.push(store(session, &profiles, options, found).await);
+    }
     Ok(findings)
 }
 
@@ -211,7 +217,17 @@ async fn conditional(session: &Session, profiles: &Profiles, text: &str) -> Resu
     rows.first().map_or(Ok(false), |row| row.flag("[applied]"))
 }
 
-/// Identity, version, vault and rights.
+/// The schema version found, beside the one that this program knows.
+fn version(options: &ScyllaOptions, found: Option<&Settings>) -> Finding {
+    let wrong = |error: StoreError| Finding::new("schema version", Grade::Wrong, error.to_string());
+    match found.map(Settings::schema_version) {
+        Some(Ok(found)) => Finding::schema_version(found, options.schema_version()),
+        Some(Err(error)) => wrong(error),
+        None => wrong(nothing_here(&options.keyspace)),
+    }
+}
+
+/// Identity, vault and rights.
 async fn store(
     session: Session,
     profiles: &Profiles,
@@ -221,9 +237,7 @@ async fn store(
     match ScyllaStore::over(session, profiles, options.clone(), found).await {
         Ok(store) => match store.read_meta().await {
             Ok(meta) => {
-                let text =
-                    format!("store {} of vault {}, schema {}", meta.store, meta.vault, meta.schema_version);
-                Finding::new("store", Grade::Ok, text)
+                Finding::new("store", Grade::Ok, format!("store {} of vault {}", meta.store, meta.vault))
             }
             Err(error) => Finding::new("store", Grade::Wrong, error.to_string()),
         },

@@ -8,9 +8,9 @@
 mod ask;
 mod cells;
 mod check;
+mod definition;
 mod due;
 mod fault;
-mod finding;
 mod forget;
 mod holds;
 mod ledger;
@@ -25,8 +25,10 @@ mod rows;
 mod schema;
 mod server;
 mod session;
+mod settings;
 mod statements;
 mod sweep;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,11 +37,11 @@ use async_trait::async_trait;
 
 use self::ask::Ask;
 pub use self::check::check;
-pub use self::finding::{Finding, Grade, grade_of};
 pub use self::lifetime::Lifetimes;
 pub use self::open::{ScyllaOptions, init};
 use self::recent::Recent;
 pub use self::roles::create_roles;
+pub use self::schema::{STEPS, Step};
 pub use self::session::{Credentials, SessionOptions};
 use self::statements::Statements;
 use crate::keys::{
@@ -56,6 +58,8 @@ pub struct ScyllaStore {
     ask: Ask,
     say: Statements,
     token_key: TokenKey,
+    /// The schema version that this program uses.
+    schema: u32,
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
     recent: Recent,

@@ -1,7 +1,7 @@
 //! Who may do what: four roles of the cluster, given to the users with which processes connect.
 
+use super::definition::define;
 use super::open::ScyllaOptions;
-use super::schema::define;
 use crate::keys::StoreError;
 
 /// What each role may write besides reading everything. Servers know no right to insert without the right to delete, so
@@ -53,6 +53,27 @@ pub async fn create_roles(options: &ScyllaOptions) -> Result<Vec<String>, StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::scylla::schema::{Change, STEPS};
+
+    /// A step that adds a table has to say who writes it.
+    #[test]
+    fn every_table_but_the_identity_is_written_by_the_eraser() {
+        let created = |statement: &str| {
+            let name = statement.strip_prefix("CREATE TABLE IF NOT EXISTS ")?.split([' ', '(']).next()?;
+            Some(name.to_owned())
+        };
+        let mut tables = Vec::new();
+        for change in STEPS.iter().flat_map(|step| step.changes().expect("its statements add")) {
+            if let Change::Table(statement) = change {
+                tables.push(created(&statement).expect("a name"));
+            }
+        }
+        tables.retain(|table| table != "meta");
+        tables.sort();
+        let mut written = ERASER.map(str::to_owned);
+        written.sort();
+        assert_eq!(tables, written);
+    }
 
     #[test]
     fn only_the_eraser_writes_what_was_decided() {

@@ -1,102 +1,131 @@
-//! The schema's migrations: numbered, applied in their order, refused when the keyspace is newer than this program.
-
-use std::time::Duration;
-
-use scylla::client::session::Session;
-use scylla::statement::unprepared::Statement;
+//! The schema's steps, and the two kinds of statements that they are made of.
+//!
+//! Promise: a step only adds tables and columns, and may be executed again after any part of it took effect.
+//! Not here: executing them (`upgrade.rs`), which versions are used (`keys::SchemaMismatch`).
 
 use crate::keys::StoreError;
 
-/// Each with its number. A released one never changes.
-const MIGRATIONS: [(u32, &str); 1] = [(1, include_str!("../../../schemas/keystore.cql"))];
+use super::fault::malformed;
 
-/// What this program reads and writes.
-pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
-
-/// Applies every migration above `from` in the session's keyspace. Each statement may be executed again, so that one cut
-/// short is finished by the next run.
-pub(super) async fn migrate(session: &Session, from: u32) -> Result<(), StoreError> {
-    for (_, text) in MIGRATIONS.iter().filter(|(version, _)| *version > from) {
-        for statement in statements(text) {
-            define(session, &statement).await?;
-        }
-    }
-    Ok(())
+/// From one schema version to the next. A released step never changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// The version that the step leads to; the one before it is `to - 1`.
+    pub to: u32,
+    /// What it adds, for people.
+    pub what: &'static str,
+    /// `CREATE TABLE IF NOT EXISTS ..` and `ALTER TABLE table ADD column type [static]`, each ended by a
+    /// semicolon at the end of a line.
+    pub cql: &'static str,
 }
 
-/// Executes a statement that defines something: all nodes have to agree on it, which takes longer than a read may.
-pub(super) async fn define(session: &Session, text: &str) -> Result<(), StoreError> {
-    let mut statement = Statement::new(text);
-    statement.set_request_timeout(Some(Duration::from_secs(30)));
-    session.query_unpaged(statement, ()).await?;
-    Ok(())
-}
+/// Every step, from version 1 on without a gap.
+pub static STEPS: &[Step] =
+    &[Step { to: 1, what: "the tables", cql: include_str!("../../../schemas/keystore.cql") }];
 
-/// Waits until all nodes that can be reached have the same schema: a change takes a moment to be everywhere.
+/// The version that a program with these steps uses.
 ///
-/// # Errors
-/// [`StoreError::Unavailable`] where they have not in half a minute.
-pub(super) async fn agree(session: &Session) -> Result<(), StoreError> {
-    let agreed = session.await_schema_agreement().await;
-    agreed.map(drop).map_err(|error| StoreError::Unavailable(error.to_string()))
+/// # Panics
+/// Without a step.
+pub(super) fn known(steps: &[Step]) -> u32 {
+    steps.last().expect("version 1 is a step").to
 }
 
-/// As [`agree`], for 5 seconds: nodes that are being upgraded do not agree for hours, and work all the same.
-pub(super) async fn agree_soon(session: &Session) -> bool {
-    matches!(tokio::time::timeout(Duration::from_secs(5), agree(session)).await, Ok(Ok(())))
+/// A statement of a step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Change {
+    /// May be executed again as it is.
+    Table(String),
+    /// May not: servers refuse a column that is there, and not all of them know `ADD IF NOT EXISTS` (Cassandra
+    /// from 4.1 on: CASSANDRA-16916).
+    Column { table: String, column: String, kind: String, statement: String },
 }
 
-/// Has the driver read the schema anew.
-pub(super) async fn refresh(session: &Session) -> Result<(), StoreError> {
-    session.refresh_metadata().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+impl Step {
+    /// The step's statements in their order, without comments.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] for a statement of another kind.
+    pub(super) fn changes(&self) -> Result<Vec<Change>, StoreError> {
+        let code: Vec<&str> =
+            self.cql.lines().map(|line| line.split("--").next().unwrap_or_default().trim_end()).collect();
+        let code = code.join("\n") + "\n";
+        code.split(";\n").map(str::trim).filter(|text| !text.is_empty()).map(Change::parse).collect()
+    }
 }
 
-/// # Errors
-/// [`StoreError::Unusable`] for a version other than this program's, saying which of the two is to be changed.
-pub(super) fn check_version(found: u32) -> Result<(), StoreError> {
-    let why = match found.cmp(&SCHEMA_VERSION) {
-        std::cmp::Ordering::Equal => return Ok(()),
-        std::cmp::Ordering::Less => "`hourseal store init` applies what is missing",
-        std::cmp::Ordering::Greater => "this program is too old for it",
-    };
-    Err(StoreError::Unusable(format!(
-        "its schema is version {found}, this program knows {SCHEMA_VERSION}: {why}"
-    )))
-}
-
-/// The statements of a migration: comments dropped, split at semicolons that end a line.
-fn statements(text: &str) -> Vec<String> {
-    let code: Vec<&str> =
-        text.lines().map(|line| line.split("--").next().unwrap_or_default().trim_end()).collect();
-    let code = code.join("\n") + "\n";
-    code.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+impl Change {
+    fn parse(statement: &str) -> Result<Self, StoreError> {
+        if statement.starts_with("CREATE TABLE IF NOT EXISTS ") {
+            return Ok(Self::Table(statement.to_owned()));
+        }
+        let column = || {
+            let (table, column) = statement.strip_prefix("ALTER TABLE ")?.split_once(" ADD ")?;
+            let (column, kind) = column.trim().split_once(' ')?;
+            let kind = kind.trim().strip_suffix(" static").unwrap_or(kind.trim());
+            Some(Self::Column {
+                table: table.trim().trim_matches('"').to_owned(),
+                column: column.trim_matches('"').to_owned(),
+                kind: kind.to_owned(),
+                statement: statement.to_owned(),
+            })
+        };
+        column().ok_or_else(|| malformed("step of the schema"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn migrations_are_numbered_from_1_without_a_gap() {
-        let numbers: Vec<u32> = MIGRATIONS.iter().map(|(version, _)| *version).collect();
-        assert_eq!(numbers, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
+    const fn step(cql: &'static str) -> Step {
+        Step { to: 2, what: "", cql }
     }
 
     #[test]
-    fn every_statement_creates_a_table_and_may_be_executed_again() {
-        let all: Vec<String> = MIGRATIONS.iter().flat_map(|(_, text)| statements(text)).collect();
-        assert_eq!(all.len(), 12);
-        for statement in all {
-            assert!(statement.starts_with("CREATE TABLE IF NOT EXISTS "), "{statement}");
-            assert!(!statement.contains("--") && !statement.contains(';'), "{statement}");
+    fn steps_are_numbered_from_1_without_a_gap() {
+        let numbers: Vec<u32> = STEPS.iter().map(|step| step.to).collect();
+        assert_eq!(numbers, (1..=known(STEPS)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_statement_only_adds() {
+        let count = |step: &Step| step.changes().expect("its statements add").len();
+        assert_eq!(STEPS.iter().map(count).collect::<Vec<_>>(), [12]);
+    }
+
+    #[test]
+    fn a_column_is_told_from_its_statement() {
+        let cql = "-- comment\nALTER TABLE policy ADD \"note\" map<text, int> static; -- why\nALTER TABLE key\n ADD x int;\n";
+        let column = |table: &str, column: &str, kind: &str, statement: &str| Change::Column {
+            table: table.to_owned(),
+            column: column.to_owned(),
+            kind: kind.to_owned(),
+            statement: statement.to_owned(),
+        };
+        let wanted = [
+            column(
+                "policy",
+                "note",
+                "map<text, int>",
+                "ALTER TABLE policy ADD \"note\" map<text, int> static",
+            ),
+            column("key", "x", "int", "ALTER TABLE key\n ADD x int"),
+        ];
+        assert_eq!(step(cql).changes().expect("its statements add"), wanted);
+    }
+
+    #[test]
+    fn what_takes_away_or_cannot_be_repeated_is_no_statement_of_a_step() {
+        for cql in [
+            "DROP TABLE key;\n",
+            "ALTER TABLE key DROP kek;\n",
+            "ALTER TABLE key ADD;\n",
+            "ALTER TABLE key RENAME hour TO h;\n",
+            "TRUNCATE key;\n",
+            "CREATE TABLE key (id int PRIMARY KEY);\n",
+        ] {
+            assert!(matches!(step(cql).changes(), Err(StoreError::Unusable(_))), "{cql}");
         }
-    }
-
-    #[test]
-    fn another_version_is_refused_with_what_to_do() {
-        assert!(check_version(SCHEMA_VERSION).is_ok());
-        let why = |version| check_version(version).expect_err("another version").to_string();
-        assert!(why(0).ends_with("`hourseal store init` applies what is missing"), "{}", why(0));
-        assert!(why(SCHEMA_VERSION + 1).ends_with("this program is too old for it"));
     }
 }

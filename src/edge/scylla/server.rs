@@ -4,7 +4,7 @@ use scylla::client::session::Session;
 use scylla::response::query_result::QueryResult;
 
 use super::cells::cells;
-use super::finding::{Finding, Grade};
+use crate::edge::finding::{Finding, Grade};
 use crate::keys::StoreError;
 
 /// The server's kind and version.

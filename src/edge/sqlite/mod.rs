@@ -15,6 +15,7 @@ mod open;
 mod purge;
 mod rewrap;
 mod rows;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +23,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::db::Db;
-pub use self::open::OpenOptions;
+pub use self::open::{OpenOptions, check, init};
 pub use self::purge::purge;
 use self::rows::Reads;
+pub use self::schema::{STEPS, Step};
 use crate::keys::{
     Candidate, Customer, DueHour, Erasure, Fence, Found, Hold, HoldId, HourRow, KekRow, KekState, KeyStore,
     Meta, Minted, Placed, Rewrap, SlotRef, StoreError, Stored, TokenKey,
@@ -35,6 +37,8 @@ use crate::model::{Clock, CustomerId, Digest, Due, Hour, KekId, Millis, Retentio
 pub struct SqliteStore {
     db: Db,
     token_key: TokenKey,
+    /// The schema version that this program uses.
+    schema: u32,
     clock: Arc<dyn Clock>,
 }
 
@@ -51,7 +55,8 @@ impl KeyStore for SqliteStore {
     }
 
     async fn meta(&self) -> Result<Meta, StoreError> {
-        self.db.read(|tx| open::read_meta(tx)).await
+        let known = self.schema;
+        self.db.read(move |tx| open::read_meta(tx, known)).await
     }
 
     fn token(&self, customer: &CustomerId) -> Token {

@@ -1,4 +1,4 @@
-//! Creating a store, and refusing one that is not ours.
+//! Creating a store, upgrading one, and refusing one that is not ours.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -10,14 +10,12 @@ use zeroize::Zeroizing;
 use super::SqliteStore;
 use super::db::{Db, connect, in_transaction};
 use super::fault::malformed;
+use super::schema::{self, Step, upgrade};
+use crate::edge::finding::{Finding, Grade};
 use crate::edge::private::{self, PrivateError};
 use crate::envelope::random;
-use crate::keys::{Meta, StoreError, TokenKey};
+use crate::keys::{Meta, SchemaMismatch, StoreError, TokenKey};
 use crate::model::{Clock, Retention, StoreId, VaultId};
-
-/// The schema that this version writes.
-const SCHEMA: &str = include_str!("../../../schemas/keystore.sql");
-const SCHEMA_VERSION: u32 = 1;
 
 /// How a store is opened.
 pub struct OpenOptions {
@@ -27,56 +25,132 @@ pub struct OpenOptions {
     pub default_retention: Retention,
     /// Seeds a new store, in milliseconds; an existing one keeps its own.
     pub max_lease_ms: u64,
-    /// Whether a missing store is created.
+    /// Whether a missing store is created and an older one upgraded. Who only reads does neither.
     pub create: bool,
+    /// [`STEPS`](super::STEPS), but in a test of the steps.
+    pub steps: &'static [Step],
     pub clock: Arc<dyn Clock>,
 }
 
-impl SqliteStore {
-    /// Opens the store in the file `path`, or creates it: file 0600, folder 0700. Blocks, for a second or so.
-    ///
-    /// # Errors
-    /// [`StoreError::Unusable`] for a store of another vault (both ids are named) or of a newer version, and for a file that
-    /// others may read; [`StoreError::Unavailable`] when another process holds its lock.
-    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
-        let folder = private::parent(path);
-        if options.create {
-            private::make_folder(folder).map_err(refused)?;
-        }
-        // SQLite's busy handler does not cover the switch of a new file to WAL: one process at a time.
-        let _alone = private::lock_folder(folder).map_err(refused)?;
-        if options.create {
-            private::create_empty(path).map_err(refused)?;
-        }
-        // Not by opening it: closing any descriptor of the file would drop the locks of this process's other connections.
-        private::check_file(path).map_err(refused)?;
-        let mut writer = connect(path)?;
-        in_transaction(&mut writer, |tx| create_unless_there(tx, &options))?;
-        private::sync_folder(folder).map_err(refused)?;
-        let meta = read_meta(&writer)?;
-        if meta.vault != options.vault {
-            let (is, asked) = (meta.vault, options.vault);
-            return Err(StoreError::Unusable(format!(
-                "it belongs to the KEK vault {is}, this one is {asked}"
-            )));
-        }
-        let token_key =
-            TokenKey::from_slice(&meta_bytes(&writer, "token_key")?).ok_or_else(|| malformed("token_key"))?;
-        Ok(Self { db: Db::new(writer, connect(path)?), token_key, clock: options.clock })
+impl OpenOptions {
+    /// The schema version that a program with these options uses.
+    pub fn schema_version(&self) -> u32 {
+        schema::known(self.steps)
     }
 }
 
-/// Executes the schema and draws the store's identity, in the transaction that found nothing.
-fn create_unless_there(tx: &Transaction<'_>, options: &OpenOptions) -> Result<(), StoreError> {
-    let there: bool =
-        tx.query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
-    if there {
+impl SqliteStore {
+    /// Opens the store in the file `path`; creates it (file 0600, folder 0700) or upgrades it where
+    /// [`OpenOptions::create`] allows it. Blocks, for a second or so.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] for a store of another version, [`StoreError::Unusable`] for one of another
+    /// vault (both ids are named) and for a file that others may read; [`StoreError::Unavailable`] when
+    /// another process holds its lock.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
+        let (writer, _) = enter(path, &options)?;
+        let token_key =
+            TokenKey::from_slice(&meta_bytes(&writer, "token_key")?).ok_or_else(|| malformed("token_key"))?;
+        let schema = options.schema_version();
+        Ok(Self { db: Db::new(writer, connect(path)?), token_key, schema, clock: options.clock })
+    }
+}
+
+/// Creates the store in the file `path`, or upgrades it, where [`OpenOptions::create`] allows it. Answers
+/// what was done, line by line. It may be repeated at any time, also by several processes at once.
+///
+/// # Errors
+/// As [`SqliteStore::open`].
+pub fn init(path: &Path, options: &OpenOptions) -> Result<Vec<String>, StoreError> {
+    enter(path, options).map(|(_, done)| done)
+}
+
+/// Looks whether only its owner may read the file `path`, which schema version its store has, and whose store
+/// it is. Creates and upgrades nothing.
+pub fn check(path: &Path, options: &OpenOptions) -> Vec<Finding> {
+    let looked = private::check_file(path).map_err(refused).and_then(|()| connect(path));
+    let connection = match looked {
+        Ok(connection) => connection,
+        Err(error) => return vec![Finding::new("file", Grade::Wrong, error.to_string())],
+    };
+    let file = Finding::new("file", Grade::Ok, format!("{}: only its owner may read it", path.display()));
+    let known = options.schema_version();
+    let version = match schema::found(&connection) {
+        Ok(Some(found)) => Finding::schema_version(found, known),
+        Ok(None) => Finding::new("schema version", Grade::Wrong, nothing_here().to_string()),
+        Err(error) => Finding::new("schema version", Grade::Wrong, error.to_string()),
+    };
+    if version.grade == Grade::Wrong {
+        return vec![file, version];
+    }
+    let meta = read_meta(&connection, known).and_then(|meta| same_vault(meta.vault, options).map(|()| meta));
+    let store = match meta {
+        Ok(meta) => Finding::new("store", Grade::Ok, format!("store {} of vault {}", meta.store, meta.vault)),
+        Err(error) => Finding::new("store", Grade::Wrong, error.to_string()),
+    };
+    vec![file, version, store]
+}
+
+/// A connection to a store of this vault and this program's schema version, and what was done to make it so.
+fn enter(path: &Path, options: &OpenOptions) -> Result<(Connection, Vec<String>), StoreError> {
+    let folder = private::parent(path);
+    if options.create {
+        private::make_folder(folder).map_err(refused)?;
+    }
+    // SQLite's busy handler does not cover the switch of a new file to WAL: one process at a time.
+    let _alone = private::lock_folder(folder).map_err(refused)?;
+    if options.create {
+        private::create_empty(path).map_err(refused)?;
+    }
+    // Not by opening it: closing any descriptor of the file would drop the locks of this process's other
+    // connections.
+    private::check_file(path).map_err(refused)?;
+    let mut writer = connect(path)?;
+    let mut done = Vec::new();
+    if in_transaction(&mut writer, |tx| create_unless_there(tx, options))? {
+        done.push(format!("created the store in {}", path.display()));
+    }
+    private::sync_folder(folder).map_err(refused)?;
+    done.extend(bring_up(&mut writer, options)?);
+    Ok((writer, done))
+}
+
+/// Upgrades an older store of this vault, where that is allowed. Of a newer store nothing but its version is
+/// read.
+fn bring_up(writer: &mut Connection, options: &OpenOptions) -> Result<Vec<String>, StoreError> {
+    let found = schema::found(writer)?.ok_or_else(nothing_here)?;
+    match SchemaMismatch::check(found, options.schema_version()) {
+        Err(SchemaMismatch::Older { .. }) if options.create => {}
+        version => version?,
+    }
+    let vault = meta_bytes(writer, "vault_id")?.as_slice().try_into().map_err(|_| malformed("vault_id"))?;
+    same_vault(VaultId(vault), options)?;
+    let done = upgrade(writer, options.steps)?;
+    let line = |step: &Step| {
+        format!("upgraded the schema from version {} to {}: {}", step.to - 1, step.to, step.what)
+    };
+    Ok(done.into_iter().map(line).collect())
+}
+
+fn same_vault(is: VaultId, options: &OpenOptions) -> Result<(), StoreError> {
+    if is == options.vault {
         return Ok(());
     }
-    if !options.create {
-        return Err(StoreError::Unusable("the file holds no key store".to_owned()));
+    let asked = options.vault;
+    Err(StoreError::Unusable(format!("it belongs to the KEK vault {is}, this one is {asked}")))
+}
+
+/// Executes the first step and generates the store's identity, in the transaction that found nothing; true
+/// when it did.
+fn create_unless_there(tx: &Transaction<'_>, options: &OpenOptions) -> Result<bool, StoreError> {
+    if schema::found(tx)?.is_some() {
+        return Ok(false);
     }
-    tx.execute_batch(SCHEMA)?;
+    if !options.create {
+        return Err(nothing_here());
+    }
+    let first = options.steps.first().ok_or_else(|| malformed("schema_version"))?;
+    tx.execute_batch(first.sql)?;
     let mut store_id = [0; 16];
     random(&mut store_id);
     let token_key = TokenKey::random();
@@ -85,23 +159,20 @@ fn create_unless_there(tx: &Transaction<'_>, options: &OpenOptions) -> Result<()
         |name, value: &[u8]| tx.execute("INSERT INTO meta (name, value) VALUES (?1, ?2)", (name, value));
     set("store_id", &store_id)?;
     set("vault_id", &options.vault.0)?;
-    set("schema_version", &number(SCHEMA_VERSION.into()))?;
+    set("schema_version", &number(first.to.into()))?;
     set("token_key", token_key.expose())?;
     set("max_lease_ms", &number(options.max_lease_ms))?;
     set("default_retention_hours", &number(options.default_retention.as_hours().into()))?;
     set("last_receipt", b"-1")?;
-    Ok(())
+    Ok(true)
 }
 
 /// # Errors
-/// [`StoreError::Unusable`] for another schema version: nothing else is read of such a store.
-pub(super) fn read_meta(connection: &Connection) -> Result<Meta, StoreError> {
-    let schema_version = meta_number(connection, "schema_version")?;
-    if schema_version != SCHEMA_VERSION {
-        return Err(StoreError::Unusable(format!(
-            "its schema is version {schema_version}, this program knows {SCHEMA_VERSION}"
-        )));
-    }
+/// [`StoreError::Schema`] for another schema version than the `known` one: nothing else is read of such a
+/// store.
+pub(super) fn read_meta(connection: &Connection, known: u32) -> Result<Meta, StoreError> {
+    let schema_version = schema::version(connection)?;
+    SchemaMismatch::check(schema_version, known)?;
     let id = |name| meta_bytes(connection, name)?.as_slice().try_into().map_err(|_| malformed(name));
     let last_receipt: i64 = meta_number(connection, "last_receipt")?;
     Ok(Meta {
@@ -113,6 +184,10 @@ pub(super) fn read_meta(connection: &Connection) -> Result<Meta, StoreError> {
             .ok_or_else(|| malformed("default_retention_hours"))?,
         last_receipt: (last_receipt >= 0).then_some(last_receipt),
     })
+}
+
+fn nothing_here() -> StoreError {
+    StoreError::Unusable("the file holds no key store".to_owned())
 }
 
 /// Integers stand as decimal text.

@@ -248,11 +248,11 @@ async fn a_life_beyond_2038_is_refused_where_the_server_cannot_count_it_and_one_
         let minted = store.mint(std::slice::from_ref(&offered), HOUR.start()).await;
         if ends_in_2038 {
             assert!(matches!(minted, Err(StoreError::Unusable(_))), "{minted:?}");
-            assert_eq!(finding.grade, hourseal::edge::scylla::Grade::Note, "{}", finding.text);
+            assert_eq!(finding.grade, hourseal::edge::finding::Grade::Note, "{}", finding.text);
             assert_eq!(found(&store, offered.slot).await.key, None);
         } else {
             assert_eq!(minted.expect("it answers"), [Minted::Won]);
-            assert_eq!(finding.grade, hourseal::edge::scylla::Grade::Ok, "{}", finding.text);
+            assert_eq!(finding.grade, hourseal::edge::finding::Grade::Ok, "{}", finding.text);
             let longest =
                 subject.cql("SELECT max(TTL(state)) FROM {}.key WHERE generation = 0 ALLOW FILTERING").await;
             let ttl = longest[0][0].as_ref().and_then(CqlValue::as_int).expect("it has one");

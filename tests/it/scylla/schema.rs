@@ -1,6 +1,7 @@
 //! Creating, checking and refusing a store.
 
-use hourseal::edge::scylla::{Finding, Grade, ScyllaOptions, check, create_roles, grade_of, init};
+use hourseal::edge::finding::{Finding, Grade, grade_of};
+use hourseal::edge::scylla::{ScyllaOptions, check, create_roles, init};
 use hourseal::keys::*;
 use hourseal::model::*;
 use tokio::task::JoinSet;
@@ -45,8 +46,12 @@ async fn several_that_create_one_store_agree_on_its_identity() {
         let options = subject.options(VAULT, DAY);
         tasks.spawn(async move { init(&options).await.expect("it answers") });
     }
-    let drawn =
-        tasks.join_all().await.into_iter().filter(|done| done.contains(&"identity drawn".to_owned())).count();
+    let drawn = tasks
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|done| done.contains(&"generated the store's identity".to_owned()))
+        .count();
     assert_eq!(drawn, 1);
 }
 
@@ -82,13 +87,16 @@ async fn a_schema_that_is_newer_is_refused_by_everybody() {
         [store.meta().await.err(), subject.store(options.clone()).await.err(), init(&options).await.err()];
     for error in errors {
         let error = error.expect("refused").to_string();
-        assert!(
-            error.contains("its schema is version 99, this program knows 1: this program is too old"),
-            "{error}"
-        );
+        assert!(error.contains("its schema is version 99, this program knows version 1"), "{error}");
     }
     let findings = check(&options).await.expect("a connection");
-    assert_eq!(finding(&findings, "store").grade, Grade::Wrong);
+    let version = finding(&findings, "schema version");
+    assert_eq!(version.grade, Grade::Wrong);
+    assert!(version.text.contains("99") && version.text.contains("version 1"), "{}", version.text);
+    assert!(
+        !findings.iter().any(|finding| finding.what == "store"),
+        "nothing else is read of it: {findings:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,12 +116,13 @@ async fn check_finds_nothing_wrong_with_a_store_that_works() {
         "lifetimes",
         "transaction",
         "conditional batch",
+        "schema version",
         "store",
     ] {
         finding(&findings, what);
     }
     assert!(finding(&findings, "server").text.starts_with("Apache Cassandra 5."), "{findings:#?}");
-    for what in ["server", "clocks", "transaction", "conditional batch", "store"] {
+    for what in ["server", "clocks", "transaction", "conditional batch", "schema version", "store"] {
         assert_eq!(finding(&findings, what).grade, Grade::Ok, "{what}");
     }
 }

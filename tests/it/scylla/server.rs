@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hourseal::edge::clock::SystemClock;
-use hourseal::edge::scylla::{Lifetimes, ScyllaOptions, SessionOptions};
+use hourseal::edge::scylla::{Lifetimes, STEPS, ScyllaOptions, SessionOptions};
 use hourseal::model::*;
 use hourseal::telemetry::Telemetry;
 use scylla::client::session::Session;
@@ -34,6 +34,12 @@ pub fn is_there() -> bool {
         println!("SKIPPED: {SERVER} names no server; `tests/run` starts one");
     }
     there
+}
+
+/// Every table of the schema.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    let created = STEPS.iter().flat_map(|step| step.cql.split("CREATE TABLE IF NOT EXISTS ").skip(1));
+    created.filter_map(|rest| rest.split_whitespace().next())
 }
 
 /// A keyspace of its own, dropped with it, or one that another process made.
@@ -70,6 +76,7 @@ impl Cql {
             default_retention,
             max_lease_ms: 60_000,
             lifetimes: Lifetimes::default(),
+            steps: STEPS,
             clock: Arc::new(SystemClock),
             metrics: Telemetry::new().store(),
         }
@@ -89,9 +96,7 @@ impl Cql {
 
     /// Leaves its tables without a row, which takes less than to make them anew.
     pub async fn empty(&self, raw: &Session) {
-        let schema = include_str!("../../../schemas/keystore.cql");
-        let tables = schema.split("CREATE TABLE IF NOT EXISTS ").skip(1);
-        for table in tables.filter_map(|rest| rest.split_whitespace().next()) {
+        for table in tables() {
             let truncate = format!("TRUNCATE {}.{table}", self.keyspace);
             raw.query_unpaged(truncate, ()).await.expect("it is emptied");
         }

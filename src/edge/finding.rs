@@ -1,4 +1,6 @@
-//! What was looked at, and how bad it is.
+//! What was looked at in a key store, and how bad it is.
+
+use crate::keys::SchemaMismatch;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -19,8 +21,17 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(what: &'static str, grade: Grade, text: impl Into<String>) -> Self {
+    pub(in crate::edge) fn new(what: &'static str, grade: Grade, text: impl Into<String>) -> Self {
         Self { what, grade, text: text.into() }
+    }
+
+    /// The schema version found, beside the one that this program knows.
+    pub(in crate::edge) fn schema_version(found: u32, known: u32) -> Self {
+        let (grade, text) = match SchemaMismatch::check(found, known) {
+            Ok(()) => (Grade::Ok, format!("{found}, as this program knows it")),
+            Err(mismatch) => (Grade::Wrong, format!("{mismatch}: {}", mismatch.remedy())),
+        };
+        Self::new("schema version", grade, text)
     }
 }
 

@@ -1,0 +1,131 @@
+//! The `meta` table: what a store says of itself.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use scylla::client::session::Session;
+use scylla::statement::Consistency;
+use scylla::statement::unprepared::Statement;
+use zeroize::Zeroizing;
+
+use super::cells::{Cells, cells};
+use super::definition::refresh;
+use super::fault::malformed;
+use super::open::ScyllaOptions;
+use super::schema::{Step, known};
+use super::session::Profiles;
+use super::statements::META;
+use crate::keys::{SchemaMismatch, StoreError, parse_schema_version};
+use crate::model::VaultId;
+
+/// Settings of the `meta` table, by name.
+pub(super) struct Settings(HashMap<String, Zeroizing<Vec<u8>>>);
+
+/// Enters the keyspace, and reads what a store there says of itself; `None` where none was ever created.
+/// Asked just after a store was created, a node may not have heard of it: what one lacks is missing only if
+/// the nodes had `agreed` before.
+pub(super) async fn enter(
+    session: &Session,
+    keyspace: &str,
+    agreed: bool,
+) -> Result<Option<Settings>, StoreError> {
+    let found = match session.use_keyspace(keyspace, false).await {
+        Ok(()) => Settings::read(session).await,
+        Err(error) => Err(error.into()),
+    };
+    match found {
+        Ok(None) if !agreed => Err(not_agreed("one has no key store")),
+        Err(StoreError::Unusable(why)) if !agreed => Err(not_agreed(&why)),
+        found => found,
+    }
+}
+
+impl Settings {
+    /// `None` where no store was ever created, the table missing or empty. At QUORUM, for an identity never
+    /// changes once it is there; at SERIAL a fleet that starts at once would contend (Paxos v1 orders such
+    /// reads as it does writes).
+    pub(super) async fn read(session: &Session) -> Result<Option<Self>, StoreError> {
+        Self::ask(session, Statement::new(META)).await
+    }
+
+    /// As [`read`](Self::read), after a conditional write whose outcome is not known.
+    pub(super) async fn settled(session: &Session, profiles: &Profiles) -> Result<Option<Self>, StoreError> {
+        let mut read = Statement::new(META);
+        read.set_execution_profile_handle(Some(profiles.lwt.clone()));
+        read.set_consistency(Consistency::Serial);
+        Self::ask(session, read).await
+    }
+
+    async fn ask(session: &Session, read: Statement) -> Result<Option<Self>, StoreError> {
+        let keyspace = session.get_keyspace().ok_or_else(|| malformed("keyspace"))?;
+        refresh(session).await?;
+        let state = session.get_cluster_state();
+        if !state.get_keyspace(keyspace.as_str()).is_some_and(|it| it.tables.contains_key("meta")) {
+            return Ok(None);
+        }
+        Self::parse(&cells(session.query_unpaged(read, ()).await?)?)
+    }
+
+    pub(super) fn parse(rows: &[Cells]) -> Result<Option<Self>, StoreError> {
+        let setting = |row: &Cells| {
+            let name = row.text("name")?.ok_or_else(|| malformed("meta"))?;
+            let value = row.blob("value")?.ok_or_else(|| malformed(name))?;
+            Ok((name.to_owned(), Zeroizing::new(value.to_vec())))
+        };
+        let settings: HashMap<_, _> = rows.iter().map(setting).collect::<Result<_, StoreError>>()?;
+        Ok((!settings.is_empty()).then_some(Self(settings)))
+    }
+
+    /// # Errors
+    /// [`StoreError::Unusable`] for a version that cannot be read: nothing is assumed of such a store.
+    pub(super) fn schema_version(&self) -> Result<u32, StoreError> {
+        parse_schema_version(self.bytes("schema_version")?).ok_or_else(|| malformed("schema_version"))
+    }
+
+    /// # Errors
+    /// [`StoreError::Schema`] for another version than the last of these steps.
+    pub(super) fn check_version(&self, steps: &[Step]) -> Result<(), StoreError> {
+        Ok(SchemaMismatch::check(self.schema_version()?, known(steps))?)
+    }
+
+    /// Who upgrades the schema now, if anybody does.
+    pub(super) fn upgrader(&self) -> Option<&[u8]> {
+        self.0.get("upgrader").map(|value| value.as_slice())
+    }
+
+    /// # Errors
+    /// [`StoreError::Unusable`] for a store of another vault; both ids are named.
+    pub(super) fn check_vault(&self, options: &ScyllaOptions) -> Result<(), StoreError> {
+        let is = VaultId(self.id("vault_id")?);
+        if is == options.vault {
+            return Ok(());
+        }
+        let asked = options.vault;
+        Err(StoreError::Unusable(format!("it belongs to the KEK vault {is}, this one is {asked}")))
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> Result<&[u8], StoreError> {
+        let value = self.0.get(name).map(|value| value.as_slice());
+        value.ok_or_else(|| StoreError::Unusable(format!("its meta row {name} is missing")))
+    }
+
+    pub(super) fn id(&self, name: &str) -> Result<[u8; 16], StoreError> {
+        self.bytes(name)?.try_into().map_err(|_| malformed(name))
+    }
+
+    /// Integers stand as decimal text.
+    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<T, StoreError> {
+        let text = std::str::from_utf8(self.bytes(name)?).ok();
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| malformed(name))
+    }
+}
+
+pub(super) fn nothing_here(keyspace: &str) -> StoreError {
+    StoreError::Unusable(format!(
+        "the keyspace {keyspace} holds no key store: `hourseal store init` creates it"
+    ))
+}
+
+fn not_agreed(why: &str) -> StoreError {
+    StoreError::Unavailable(format!("the nodes do not agree on the schema yet ({why})"))
+}
