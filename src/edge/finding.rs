@@ -21,12 +21,12 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(in crate::edge) fn new(what: &'static str, grade: Grade, text: impl Into<String>) -> Self {
+    pub(super) fn new(what: &'static str, grade: Grade, text: impl Into<String>) -> Self {
         Self { what, grade, text: text.into() }
     }
 
     /// The schema version found, beside the one that this program knows.
-    pub(in crate::edge) fn schema_version(found: u32, known: u32) -> Self {
+    pub(super) fn schema_version(found: u32, known: u32) -> Self {
         let (grade, text) = match SchemaMismatch::check(found, known) {
             Ok(()) => (Grade::Ok, format!("{found}, as this program knows it")),
             Err(mismatch) => (Grade::Wrong, format!("{mismatch}: {}", mismatch.remedy())),
