@@ -8,7 +8,7 @@ use hourseal::edge::clock::SystemClock;
 use hourseal::edge::kek::FileVault;
 use hourseal::edge::sqlite::{OpenOptions, STEPS, SqliteStore};
 use hourseal::envelope::StreamName;
-use hourseal::keys::{KekVault, KeyStore, Lease, Mint, Ring};
+use hourseal::keys::{KekVault, Lease, Mint, Ring, SealStore};
 use hourseal::lane::{
     Admit, Keys, LaneParts, Limits, Observer, OutputKey, Outputs, Partitioner, SealingLane, Tally,
 };
@@ -41,14 +41,15 @@ impl Keyring {
             clock: Arc::clone(&clock),
         };
         let store = SqliteStore::open(&folder.join("data").join("keys.db"), options).expect("a store");
-        let store: Arc<dyn KeyStore> = Arc::new(store);
+        let store: Arc<dyn SealStore> = Arc::new(store);
+        let token_key = Arc::clone(store.token_key());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let lease = Arc::new(Lease::new(600_000, 600_000));
         lease.prove(clock.boot_ms());
-        let mint = Mint::new(Arc::clone(&store), vault, retention);
+        let mint = Mint::new(store, vault, retention);
         let ring = Ring::new(mint, lease, Arc::clone(&clock), 1_000_000, runtime.handle().clone());
-        Self { keys: Keys { ring: Arc::new(ring), store }, clock, _runtime: runtime }
+        Self { keys: Keys { ring: Arc::new(ring), token_key }, clock, _runtime: runtime }
     }
 }
 

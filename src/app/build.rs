@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::Failure;
-use crate::config::{Config, Scylla, Store};
+use crate::config::{Config, Scylla, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kek::FileVault;
 use crate::edge::scylla::{Credentials, Lifetimes, ScyllaOptions, ScyllaStore, SessionOptions};
 use crate::edge::sqlite::{OpenOptions, SqliteStore};
 use crate::edge::{scylla as cql, sqlite};
-use crate::keys::{Finder, KekVault, KeyStore, StoreError};
+use crate::keys::{Finder, KekVault, Store, StoreError};
 use crate::model::{Clock, VaultId};
 use crate::reader::FindKey;
 use crate::telemetry::StoreMetrics;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Store, vault and clock, opened.
 #[derive(Clone)]
 pub struct Foundation {
-    pub store: Arc<dyn KeyStore>,
+    pub store: Arc<dyn Store>,
     pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
 }
@@ -34,7 +34,7 @@ pub struct Foundation {
 impl Foundation {
     /// Finds keys for a reader, with nothing cached.
     pub fn finder(&self) -> Arc<dyn FindKey> {
-        Arc::new(Finder::new(Arc::clone(&self.store), Arc::clone(&self.vault)))
+        Arc::new(Finder::new(self.store.clone(), Arc::clone(&self.vault)))
     }
 }
 
@@ -75,18 +75,14 @@ pub fn open_vault(config: &Config, create: bool) -> Result<FileVault, Failure> {
     Ok(if create { FileVault::open_or_create(path, root) } else { FileVault::open(path, root) }?)
 }
 
-fn open_store(
-    config: &Config,
-    opening: &Opening<'_>,
-    vault: VaultId,
-) -> Result<Arc<dyn KeyStore>, StoreError> {
+fn open_store(config: &Config, opening: &Opening<'_>, vault: VaultId) -> Result<Arc<dyn Store>, StoreError> {
     let clock = Arc::clone(&opening.clock);
     match &config.store {
-        Store::Sqlite { path } => {
+        StoreConfig::Sqlite { path } => {
             let options = sqlite_options(config, vault, opening.create, clock);
             Ok(Arc::new(SqliteStore::open(path, options)?))
         }
-        Store::Scylla(scylla) => {
+        StoreConfig::Scylla(scylla) => {
             let options = scylla_options(config, scylla, vault, clock, opening.metrics.clone());
             Ok(Arc::new(opening.runtime.block_on(ScyllaStore::open(options))?))
         }

@@ -60,7 +60,7 @@ impl CurrentKeys {
         let began = Instant::now();
         let Foundation { store, vault, .. } = &self.foundation;
         let mut tail = ReceiptTail::connect(&self.client, &self.receipts)?;
-        ensure_current(&mut tail, store, vault, &self.runtime)?;
+        ensure_current(&mut tail, &**store, vault, &self.runtime)?;
         self.looked = began;
         Ok(())
     }

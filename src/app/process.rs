@@ -132,10 +132,10 @@ impl Process {
         let lease_ms = u64::try_from(self.config.ring.lease.as_millis()).unwrap_or(u64::MAX);
         let lease = Arc::new(Lease::new(lease_ms, self.meta.max_lease_ms));
         let Foundation { store, vault, clock } = &self.foundation;
-        let mint = Mint::new(Arc::clone(store), Arc::clone(vault), self.config.retention.quarantine);
+        let mint = Mint::new(store.clone(), Arc::clone(vault), self.config.retention.quarantine);
         let capacity = self.config.ring.capacity;
         let ring = Ring::new(mint, Arc::clone(&lease), Arc::clone(clock), capacity, runtime.handle().clone());
-        (Keys { ring: Arc::new(ring), store: Arc::clone(store) }, lease)
+        (Keys { ring: Arc::new(ring), token_key: Arc::clone(store.token_key()) }, lease)
     }
 
     fn start_lane(
@@ -249,7 +249,7 @@ impl Process {
         pace: Pace,
         pulse: Pulse,
     ) -> LaneThread {
-        let store = Arc::clone(&self.foundation.store);
+        let store = self.foundation.store.clone();
         let starts = StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input);
         let (stop, barrier) = (self.stop.clone(), self.barrier.clone());
         LaneThread { identity, starts: Arc::new(starts), pace, stop, pulse, barrier }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::keys::{KeyStore, StoreError};
+use crate::keys::{SealStore, StoreError};
 use crate::stream::StartLog;
 use crate::telemetry::{codes, warn};
 
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Remembers in the key store which partitions of an input were started.
 pub(super) struct StoreStarts {
-    store: Arc<dyn KeyStore>,
+    store: Arc<dyn SealStore>,
     runtime: Handle,
     /// `<group>/<topic>`
     input: String,
@@ -27,7 +27,7 @@ pub(super) struct StoreStarts {
 }
 
 impl StoreStarts {
-    pub(super) fn new(store: Arc<dyn KeyStore>, runtime: Handle, group: &str, topic: &str) -> Self {
+    pub(super) fn new(store: Arc<dyn SealStore>, runtime: Handle, group: &str, topic: &str) -> Self {
         Self {
             store,
             runtime,

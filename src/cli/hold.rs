@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::issue::{Issue, issue};
 use super::{Failure, Settings, keystore, output, runtime, text};
-use crate::keys::{Hold as Held, KeyStore};
+use crate::keys::{Hold as Held, ReadStore};
 use crate::model::{CustomerId, Hour};
 
 #[derive(Subcommand)]
@@ -92,7 +92,7 @@ fn list(ls: &Ls) -> anyhow::Result<()> {
 }
 
 /// The name of whom it holds; one who has no key yet is known by token only.
-fn customer(store: &dyn KeyStore, hold: &Held) -> anyhow::Result<Option<String>> {
+fn customer(store: &dyn ReadStore, hold: &Held) -> anyhow::Result<Option<String>> {
     let customer = runtime::block_on(store.customer(hold.token))?.map_err(Failure::from)?;
     Ok(customer.and_then(|customer| customer.name).map(|name| name.as_str().to_owned()))
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Failure, Settings, keystore, output, runtime, text};
-use crate::keys::{Customer, Gate, HourRow, KeyRow, KeyState, KeyStore, StoreError};
+use crate::keys::{Customer, Gate, HourRow, KeyRow, KeyState, ReadStore, StoreError};
 use crate::model::{CustomerId, Hour, KekId, Retention, Token};
 
 /// Customers asked for at a time.
@@ -76,7 +76,7 @@ fn run_ls(ls: &Ls) -> anyhow::Result<()> {
 
 /// The customers that are asked for, by token. One that the store does not know is none.
 pub(super) async fn customers(
-    store: &dyn KeyStore,
+    store: &dyn ReadStore,
     only: Option<&CustomerId>,
 ) -> Result<Vec<(Token, Customer)>, StoreError> {
     if let Some(name) = only {

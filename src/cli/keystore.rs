@@ -6,12 +6,12 @@ use super::runtime;
 use crate::app::{CurrentKeys, Failure, Foundation, Opening, open_foundation};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
-use crate::keys::KeyStore;
+use crate::keys::ReadStore;
 use crate::reader::FindKey;
 use crate::telemetry::Telemetry;
 
 /// The key store of this configuration.
-pub fn store(config: &Config) -> anyhow::Result<Arc<dyn KeyStore>> {
+pub fn store(config: &Config) -> anyhow::Result<Arc<dyn ReadStore>> {
     Ok(open(config)?.store)
 }
 

@@ -14,7 +14,7 @@ use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::Header;
 use crate::forget::Survey;
-use crate::keys::{Hold, HourRow, KeyState, KeyStore, StoreError};
+use crate::keys::{Hold, HourRow, KeyState, ReadStore, StoreError};
 use crate::model::{Clock as _, CustomerId, Hour, KekId, Millis, earliest};
 
 #[derive(Args)]
@@ -73,7 +73,7 @@ struct Facts {
 
 /// The store's clock with them.
 async fn facts(
-    store: &dyn KeyStore,
+    store: &dyn ReadStore,
     customer: &CustomerId,
     from: Hour,
     to: Hour,

@@ -8,7 +8,7 @@ use super::keys::customers;
 use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::edge::clock::SystemClock;
 use crate::forget::{Pending, PendingHour, pending};
-use crate::keys::{Customer, KeyStore};
+use crate::keys::{Customer, ReadStore};
 use crate::model::{CustomerId, Due, Hour, Retention, Token};
 
 #[derive(Subcommand)]
@@ -190,7 +190,7 @@ fn dry_run(sweep: &Sweep) -> anyhow::Result<()> {
 
 /// The names of customers, each asked for once where their hours stand together.
 struct Names<'a> {
-    store: &'a dyn KeyStore,
+    store: &'a dyn ReadStore,
     last: Option<(Token, Option<String>)>,
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::follow::{patiently, poll};
 use super::restore::still_has;
 use super::{Action, Follower, Gap, NotAReceipt, Tail, TailError, Trouble};
-use crate::keys::{KekVault, KeyStore, StoreError};
+use crate::keys::{KekVault, ReadStore, StoreError};
 
 /// Longest time without a record or an end: a broker that does not answer, or a transaction that was left open.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -45,7 +45,7 @@ pub enum NotCurrent {
 /// [`NotCurrent`]: keys must not be used, whether the store is behind or that is not known.
 pub fn ensure_current(
     tail: &mut impl Tail,
-    store: &Arc<dyn KeyStore>,
+    store: &dyn ReadStore,
     vault: &Arc<dyn KekVault>,
     runtime: &Handle,
 ) -> Result<(), NotCurrent> {
@@ -65,7 +65,7 @@ pub fn ensure_current(
         let offset = record.offset;
         match follower.heard(&record) {
             Action::Apply { receipt, swept, .. } => {
-                if runtime.block_on(still_has(&**store, &**vault, &receipt, &swept))? {
+                if runtime.block_on(still_has(store, &**vault, &receipt, &swept))? {
                     return Err(NotCurrent::Behind { offset });
                 }
             }

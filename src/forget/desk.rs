@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::receipt::l3_by;
 use super::{ASSUMPTIONS, Receipt, Trust};
-use crate::keys::{KekVault, KeyStore, KeysError, Meta, StoreError, VaultError};
+use crate::keys::{KekVault, KeysError, Meta, ReadStore, Store, StoreError, VaultError};
 use crate::model::{Clock, ClocksApart, Digest, KekId, Millis, earliest};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
@@ -53,7 +53,7 @@ impl From<KeysError> for Trouble {
 /// What an executor works with.
 #[derive(Clone)]
 pub(super) struct Desk {
-    pub store: Arc<dyn KeyStore>,
+    pub store: Arc<dyn Store>,
     pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
     /// Whose signatures count; nobody's where there is none.
@@ -67,7 +67,7 @@ pub(super) struct Desk {
 }
 
 /// The earlier of the worker's and the store's clock.
-pub(super) async fn time(store: &dyn KeyStore, clock: &dyn Clock) -> Result<Millis, Trouble> {
+pub(super) async fn time(store: &dyn ReadStore, clock: &dyn Clock) -> Result<Millis, Trouble> {
     let of_store = store.now().await?;
     Ok(earliest(clock.now(), of_store)?)
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::ErasedKey;
-use crate::keys::{Erasure, Fence, HourRow, KeyRow, KeyState, KeyStore, Meta, StoreError};
+use crate::keys::{EraseStore, Erasure, Fence, HourRow, KeyRow, KeyState, Meta, ReadStore, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Retention, Token};
 
 /// Hours ahead of now for which a key may be asked: `event.max_future` and pre-minting are below an hour each.
@@ -27,7 +27,7 @@ impl Target {
     /// All hours of a customer: those that have a gate, and those for which a key could still be made, because they are not
     /// due. All of these are fenced: a mint that is under way while the customer is closed meets the fence of its hour.
     pub async fn whole(
-        store: &dyn KeyStore,
+        store: &dyn ReadStore,
         token: Token,
         command: Digest,
         meta: &Meta,
@@ -53,11 +53,15 @@ pub struct Survey {
     range: (Hour, Hour),
 }
 
-pub(super) async fn survey(store: &dyn KeyStore, target: &Target, meta: &Meta) -> Result<Survey, StoreError> {
+pub(super) async fn survey(
+    store: &dyn ReadStore,
+    target: &Target,
+    meta: &Meta,
+) -> Result<Survey, StoreError> {
     Survey::read(store, target.token, (target.from, target.to), meta).await
 }
 
-async fn rows(store: &dyn KeyStore, target: &Target) -> Result<BTreeMap<Hour, HourRow>, StoreError> {
+async fn rows(store: &dyn ReadStore, target: &Target) -> Result<BTreeMap<Hour, HourRow>, StoreError> {
     let rows = store.hours(target.token, target.from, target.to).await?;
     Ok(rows.into_iter().map(|row| (row.hour, row)).collect())
 }
@@ -68,7 +72,7 @@ impl Survey {
     /// # Errors
     /// As the store's.
     pub async fn read(
-        store: &dyn KeyStore,
+        store: &dyn ReadStore,
         token: Token,
         (from, to): (Hour, Hour),
         meta: &Meta,
@@ -139,7 +143,7 @@ impl Destroyed {
 
 /// Fences each hour, erases every generation of each, and reads back what is there then.
 pub(super) async fn destroy(
-    store: &dyn KeyStore,
+    store: &dyn EraseStore,
     target: &Target,
     meta: &Meta,
     now: Millis,

@@ -13,7 +13,7 @@ use super::command::sha_256;
 use super::desk::{Desk, Trouble, lease_after, time};
 use super::{Call, DISKS, Deed, Outcome, Receipt};
 use crate::keys::{
-    DueHour, HoldId, HourRow, KekRow, KekState, Keks, KeyRow, KeyState, KeyStore, Meta, StoreError, Stored,
+    DueHour, HoldId, HourRow, KekRow, KekState, Keks, KeyRow, KeyState, Meta, ReadStore, StoreError, Stored,
     Terms, rewrap,
 };
 use crate::model::{Clock, Digest, Due, Hour, KekId, Millis, Token};
@@ -70,7 +70,7 @@ impl EndedKek {
 ///
 /// # Errors
 /// [`Trouble`]: ask again later.
-pub async fn ended_keks(store: &dyn KeyStore, clock: &dyn Clock) -> Result<Vec<EndedKek>, Trouble> {
+pub async fn ended_keks(store: &dyn ReadStore, clock: &dyn Clock) -> Result<Vec<EndedKek>, Trouble> {
     let (meta, now) = (store.meta().await?, time(store, clock).await?);
     let mut ended: Vec<KekRow> = store.keks().await?;
     ended.retain(|row| fate(row, 0, &meta, now) == KekFate::Ended);
@@ -109,7 +109,7 @@ struct Held {
 impl Needs {
     /// Every hour that has the KEK in its gate, or by which it wraps a live key, or that is due on its day. Ends with the first
     /// page on which something is to be swept: what is held matters only when nothing else is left.
-    async fn of(store: &dyn KeyStore, live: &BTreeMap<KekId, u64>, kek: &KekId) -> Result<Self, StoreError> {
+    async fn of(store: &dyn ReadStore, live: &BTreeMap<KekId, u64>, kek: &KekId) -> Result<Self, StoreError> {
         let mut needs = Self::default();
         if live.contains_key(kek) {
             for (token, hour) in store.hours_under(kek, usize::MAX).await? {
@@ -122,9 +122,9 @@ impl Needs {
         let (first, last) = dues(kek);
         let mut after = DueHour::before(Due(first.0));
         while needs.swept_first == 0 {
-            let page = store.due_hours(Due(last.0), after, PAGE).await?;
+            let page = store.due_hours(Due(last.0), after.as_ref(), PAGE).await?;
             let Some(end) = page.last() else { break };
-            after = Some(*end);
+            after = Some(end.clone());
             for DueHour { token, hour, .. } in page {
                 if !needs.seen.contains(&(token, hour)) {
                     needs.add(store.hours(token, hour, hour).await?, kek);
@@ -247,7 +247,7 @@ async fn look(desk: &Desk, kek: &KekId) -> Result<(Needs, u64), Trouble> {
 
 /// Wraps what holds keep of a day by KEKs of their own. By these the day is found, too, once its own is gone.
 async fn wrap_held(desk: &Desk, kek: &KekId, held: &[Held]) -> Result<(), Trouble> {
-    let keks = Keks::new(Arc::clone(&desk.store), Arc::clone(&desk.vault));
+    let keks = Keks::new(desk.store.clone(), Arc::clone(&desk.vault));
     let now = time(&*desk.store, &*desk.clock).await?;
     for Held { row, by, is_wrapped } in held {
         let of_hold = kek.held(hold_digest(by));
@@ -256,7 +256,7 @@ async fn wrap_held(desk: &Desk, kek: &KekId, held: &[Held]) -> Result<(), Troubl
                 |row: &HourRow| Some(Terms { due: row.gate.due, kek: of_hold.clone(), command: None });
             rewrap(&*desk.store, &keks, (row.token, row.hour), terms, None, now).await?;
         } else {
-            keks.sealing(&of_hold).await?;
+            keks.sealing(&*desk.store, &of_hold).await?;
         }
     }
     Ok(())

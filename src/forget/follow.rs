@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::restore::{Restored, restore};
 use super::{Action, Deed, Follower, Gap, NotAReceipt, Receipt, SweptHour, Trouble};
-use crate::keys::{KekVault, KeyStore, Lease, Ring, StoreError};
+use crate::keys::{KekVault, Lease, Ring, Store, StoreError};
 use crate::model::{Clock, Hour, KekId, Millis, Token};
 use crate::stream::Stop;
 
@@ -162,7 +162,7 @@ enum Setback {
 
 /// A process's following of the receipts.
 pub struct Following {
-    pub store: Arc<dyn KeyStore>,
+    pub store: Arc<dyn Store>,
     pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
     pub runtime: Handle,

@@ -10,7 +10,9 @@ use super::desk::{Trouble, time};
 use super::destroy::{Target, destroy, survey};
 use super::retain::{Change, restore_change};
 use super::{Act, Deed, Outcome, Reason, Receipt, SweptHour, marks};
-use crate::keys::{Hold, KekState, KekVault, KeyRow, KeyState, KeyStore, Meta, Placed};
+use crate::keys::{
+    DecisionStore, EraseStore, Hold, KekState, KekVault, KeyRow, KeyState, Meta, Placed, ReadStore, Store,
+};
 use crate::model::{Clock, Hour, KekId, Token};
 
 /// What was found, the worst of it last.
@@ -30,7 +32,7 @@ pub(super) enum Restored {
 /// [`Trouble::Premature`] for hours that are not due and that nobody has signed to go before: either the receipt is not ours or
 /// the store is not, and neither is decided here. All other troubles: ask again.
 pub(super) async fn restore(
-    store: &Arc<dyn KeyStore>,
+    store: &Arc<dyn Store>,
     vault: &Arc<dyn KekVault>,
     clock: &dyn Clock,
     receipt: &Receipt,
@@ -87,7 +89,7 @@ pub(super) async fn restore(
 /// # Errors
 /// When store or vault do not answer; [`Trouble::KekIsBack`] for a KEK that the vault has again.
 pub(super) async fn still_has(
-    store: &dyn KeyStore,
+    store: &dyn ReadStore,
     vault: &dyn KekVault,
     receipt: &Receipt,
     swept: &[SweptHour],
@@ -112,7 +114,7 @@ pub(super) async fn still_has(
 }
 
 async fn live_keys(
-    store: &dyn KeyStore,
+    store: &dyn ReadStore,
     token: Token,
     from: Hour,
     to: Hour,
@@ -140,7 +142,7 @@ fn ranges(receipt: &Receipt) -> Vec<(Hour, Hour)> {
 
 /// The store learns that the vault has a KEK no more. It does not take a receipt's word for that.
 async fn restore_kek(
-    store: &dyn KeyStore,
+    store: &dyn DecisionStore,
     vault: &dyn KekVault,
     receipt: &Receipt,
     kek: &KekId,
@@ -155,7 +157,7 @@ async fn restore_kek(
 }
 
 async fn restore_all(
-    store: &dyn KeyStore,
+    store: &dyn EraseStore,
     clock: &dyn Clock,
     receipt: &Receipt,
     hours: impl Iterator<Item = (Token, Hour, Hour)>,
@@ -171,7 +173,7 @@ async fn restore_all(
 }
 
 async fn restore_range(
-    store: &dyn KeyStore,
+    store: &dyn EraseStore,
     clock: &dyn Clock,
     target: &Target,
     meta: &Meta,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, Trouble, time};
 use super::marks;
-use crate::keys::{HourRow, KekVault, Keks, KeyStore, KeysError, Ring, Terms, rewrap};
+use crate::keys::{DecisionStore, HourRow, KekVault, Keks, KeysError, Ring, Store, Terms, rewrap};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Retention, Token};
 use crate::telemetry::{codes, warn};
 
@@ -68,7 +68,7 @@ impl Change {
 
     /// The floor, so that what was due is not kept for longer by the new rule. Then the rule, so that whatever is minted by it from then on has its terms; then every hour that there is. False where
     /// keys of an hour do not open, and it keeps what it has.
-    pub async fn make(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<bool, Trouble> {
+    pub async fn make(&self, store: &dyn Store, keks: &Keks, now: Millis) -> Result<bool, Trouble> {
         let before = match self.before {
             Some(before) => before,
             None => store.meta().await?.default_retention,
@@ -88,7 +88,7 @@ impl Change {
             }
             let Some(terms) = self.terms(&row).filter(|terms| !terms.are_of(&row)) else { continue };
             // A day is looked through for what is due because it has a KEK.
-            keks.sealing(&KekId::of_due(terms.due)).await?;
+            keks.sealing(store, &KekId::of_due(terms.due)).await?;
             match rewrap(store, keks, (row.token, row.hour), |row| self.terms(row), only, now).await {
                 Ok(()) => {}
                 // From a backup that is older than the end of its day: there is nothing left to keep.
@@ -106,7 +106,7 @@ impl Change {
 
     /// Once more, and then remembers that it is made: it is never made again, because hours that came later have terms of
     /// their own.
-    pub async fn settle(&self, store: &dyn KeyStore, keks: &Keks, now: Millis) -> Result<(), Trouble> {
+    pub async fn settle(&self, store: &dyn Store, keks: &Keks, now: Millis) -> Result<(), Trouble> {
         if !self.make(store, keks, now).await? {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Change {
         Ok(())
     }
 
-    pub async fn is_made(&self, store: &dyn KeyStore) -> Result<bool, Trouble> {
+    pub async fn is_made(&self, store: &dyn DecisionStore) -> Result<bool, Trouble> {
         Ok(marks::is_made(store, self.command).await?)
     }
 }
@@ -136,7 +136,7 @@ pub(super) struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     pub fn new(desk: &'a Desk) -> Self {
-        let keks = Keks::new(Arc::clone(&desk.store), Arc::clone(&desk.vault));
+        let keks = Keks::new(desk.store.clone(), Arc::clone(&desk.vault));
         Self { desk, keks, open: Vec::new() }
     }
 
@@ -176,7 +176,7 @@ impl<'a> Changes<'a> {
 
 /// For a store that is behind its receipts: nobody mints by it yet.
 pub(super) async fn restore_change(
-    store: &Arc<dyn KeyStore>,
+    store: &Arc<dyn Store>,
     vault: &Arc<dyn KekVault>,
     change: &Change,
     now: Millis,
@@ -184,7 +184,7 @@ pub(super) async fn restore_change(
     if change.is_made(&**store).await? {
         return Ok(false);
     }
-    let keks = Keks::new(Arc::clone(store), Arc::clone(vault));
+    let keks = Keks::new(store.clone(), Arc::clone(vault));
     change.settle(&**store, &keks, now).await.map(|()| true)
 }
 

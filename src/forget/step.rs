@@ -14,7 +14,7 @@ use super::execute::{Answer, execute};
 use super::request::{CallRequest, Job};
 use super::retain::Changes;
 use super::{Call, Receipt, ReceiptBytes, ReceiptRecord, TrustSource, Wants};
-use crate::keys::{KekVault, KeyStore};
+use crate::keys::{KekVault, Store};
 use crate::model::Clock;
 use crate::stream::{
     ErrorClass, Event, Filling, Halt, Input, NextOffset, Ready, Sink, Stage, Step, StreamError, Take, Txn,
@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// What an executor is made of.
 pub struct ExecutorParts {
-    pub store: Arc<dyn KeyStore>,
+    pub store: Arc<dyn Store>,
     pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
     /// Where the store is asked.

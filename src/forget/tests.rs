@@ -5,16 +5,18 @@ mod executing;
 mod following;
 mod signing;
 mod stepping;
+mod store;
 mod sweeping;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
+use self::store::FakeStore;
 use super::desk::{Desk, Trouble};
 use super::execute::{Answer, execute};
 use super::request::{CallRequest, Job, Request};
@@ -126,336 +128,6 @@ impl Clock for FakeClock {
     }
 }
 
-/// A mock of a key store: gates, keys and verdicts in memory. It can be told to be away.
-#[derive(Default)]
-struct FakeStore {
-    state: Mutex<FakeState>,
-    skew_ms: i64,
-    /// Keys stay live whatever erase answers.
-    broken: bool,
-}
-
-#[derive(Default)]
-struct FakeState {
-    hours: BTreeMap<(Token, Hour), HourRow>,
-    verdicts: HashMap<Digest, Vec<u8>>,
-    ids: HashMap<String, Digest>,
-    holds: Vec<Hold>,
-    /// A hold that is seen by fences and erasures only, as one that comes after the decision.
-    late_hold: Option<Hour>,
-    keks: BTreeMap<KekId, KekState>,
-    closed: BTreeSet<Token>,
-    mark: Option<i64>,
-    /// How many more calls it answers before it is away; `None` = all.
-    answers: Option<usize>,
-    calls: Vec<&'static str>,
-}
-
-impl FakeStore {
-    /// A customer's hour with live keys in this many generations.
-    fn with_keys(self, hour: Hour, generations: u16) -> Self {
-        let token = self.token(&acme());
-        let gate = Gate {
-            due: Due::of(hour, meta(None).default_retention),
-            kek: Some(KekId::of_due(Due::of(hour, meta(None).default_retention))),
-            fenced: false,
-            hold: None,
-            command: None,
-        };
-        let keys = (0..generations).map(|generation| KeyRow {
-            generation: Generation(generation),
-            state: KeyState::Live,
-            key_id: KeyId([generation as u8; 16]),
-            commitment: [generation as u8; 32],
-            kek: KekId::of_due(gate.due),
-            wrapped: None,
-            minted_at: Millis(0),
-            erased_at: None,
-            command: None,
-        });
-        let row = HourRow { token, hour, keys: keys.collect(), gate: gate.clone() };
-        self.state().hours.insert((token, hour), row);
-        self
-    }
-
-    fn state(&self) -> MutexGuard<'_, FakeState> {
-        self.state.lock().expect("no test panics while it holds it")
-    }
-
-    fn call(&self, name: &'static str) -> Result<MutexGuard<'_, FakeState>, StoreError> {
-        let mut state = self.state();
-        state.calls.push(name);
-        match &mut state.answers {
-            Some(0) => return Err(StoreError::Unavailable("told to be away".to_owned())),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        Ok(state)
-    }
-
-    fn live_keys(&self) -> usize {
-        let state = self.state();
-        let keys = state.hours.values().flat_map(|row| &row.keys);
-        keys.filter(|key| key.state == KeyState::Live).count()
-    }
-
-    fn fenced_hours(&self) -> usize {
-        self.state().hours.values().filter(|row| row.gate.fenced).count()
-    }
-
-    fn hold(&self, hour: Hour) {
-        let mut state = self.state();
-        let row = state.hours.get_mut(&(self.token(&acme()), hour)).expect("an hour with a gate");
-        row.gate.hold = Some(HoldId(b"h".to_vec()));
-    }
-}
-
-#[async_trait]
-impl KeyStore for FakeStore {
-    async fn now(&self) -> Result<Millis, StoreError> {
-        self.call("now").map(|_| NOW.plus(self.skew_ms))
-    }
-
-    async fn meta(&self) -> Result<Meta, StoreError> {
-        self.call("meta").map(|state| meta(state.mark))
-    }
-
-    fn token(&self, customer: &CustomerId) -> Token {
-        let mut token = [0; 16];
-        token.iter_mut().zip(customer.as_bytes()).for_each(|(to, from)| *to = from ^ 0x55);
-        Token(token)
-    }
-
-    fn digest(&self, _bytes: &[u8]) -> [u8; 16] {
-        unreachable!("forgetting does not ask for it")
-    }
-
-    async fn fetch(&self, _slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
-        unreachable!("forgetting does not ask for it")
-    }
-
-    async fn mint(&self, _candidates: &[Candidate], _now: Millis) -> Result<Vec<Minted>, StoreError> {
-        unreachable!("forgetting mints nothing")
-    }
-
-    async fn register_kek(&self, _id: &KekId, _check: [u8; 16]) -> Result<KekRow, StoreError> {
-        unreachable!("forgetting does not ask for it")
-    }
-
-    async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
-        self.call("kek").map(|state| state.keks.get(id).map(|state| kek_row(id, *state)))
-    }
-
-    async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
-        let mut state = self.call("advance_kek")?;
-        let Some(stands) = state.keks.get_mut(id) else { return Ok(None) };
-        *stands = to.max(*stands);
-        Ok(Some(kek_row(id, *stands)))
-    }
-
-    async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
-        let state = self.call("keks")?;
-        Ok(state.keks.iter().map(|(id, state)| kek_row(id, *state)).collect())
-    }
-
-    async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
-        let state = self.call("live_keys")?;
-        let mut live = BTreeMap::new();
-        let keys = state.hours.values().flat_map(|row| &row.keys);
-        for key in keys.filter(|key| key.state == KeyState::Live) {
-            *live.entry(key.kek.clone()).or_default() += 1;
-        }
-        Ok(live)
-    }
-
-    async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError> {
-        let state = self.call("hours_under")?;
-        let live = |key: &KeyRow| key.state == KeyState::Live && key.kek == *kek;
-        let hours = state.hours.iter().filter(|(_, row)| row.keys.iter().any(live));
-        Ok(hours.map(|(place, _)| *place).take(limit).collect())
-    }
-
-    async fn rewrap(&self, _: &Rewrap, _: Millis) -> Result<Option<HourRow>, StoreError> {
-        unreachable!("there is nothing to unwrap here: `tests/it` has the real stores")
-    }
-
-    async fn customer(&self, _token: Token) -> Result<Option<Customer>, StoreError> {
-        self.call("customer").map(|_| None)
-    }
-
-    async fn customers(&self, _: Option<Token>, _: usize) -> Result<Vec<(Token, Customer)>, StoreError> {
-        unreachable!("forgetting does not ask for it")
-    }
-
-    async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError> {
-        let state = self.call("hours")?;
-        Ok(state.hours.range((token, from)..=(token, to)).map(|(_, row)| row.clone()).collect())
-    }
-
-    async fn due_hours(
-        &self,
-        until: Due,
-        after: Option<DueHour>,
-        limit: usize,
-    ) -> Result<Vec<DueHour>, StoreError> {
-        let state = self.call("due_hours")?;
-        let open = state.hours.values().filter(|row| !row.gate.fenced && row.gate.due.0 <= until.0);
-        let hours = open.map(|row| DueHour { due: row.gate.due, token: row.token, hour: row.hour });
-        let mut hours: Vec<DueHour> = hours.filter(|hour| Some(*hour) > after).collect();
-        hours.sort_unstable();
-        hours.truncate(limit);
-        Ok(hours)
-    }
-
-    async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
-        let mut state = self.call("fence")?;
-        let empty = Gate { due, kek: None, fenced: false, hold: None, command: None };
-        let late_hold = state.late_hold == Some(hour);
-        let row = state.hours.entry((token, hour)).or_insert(HourRow {
-            token,
-            hour,
-            gate: empty,
-            keys: Vec::new(),
-        });
-        if late_hold || row.gate.hold.is_some() {
-            return Ok(Fence::Held(HoldId(b"h".to_vec())));
-        }
-        row.gate.fenced = true;
-        row.gate.command.get_or_insert(command);
-        Ok(Fence::Fenced)
-    }
-
-    async fn erase(
-        &self,
-        token: Token,
-        hour: Hour,
-        command: Digest,
-        now: Millis,
-    ) -> Result<Erasure, StoreError> {
-        let mut state = self.call("erase")?;
-        let late_hold = state.late_hold == Some(hour);
-        let Some(row) = state.hours.get_mut(&(token, hour)).filter(|row| row.gate.fenced) else {
-            return Ok(Erasure::NotFenced);
-        };
-        if late_hold || row.gate.hold.is_some() {
-            return Ok(Erasure::Held(HoldId(b"h".to_vec())));
-        }
-        for key in row.keys.iter_mut().filter(|key| key.state == KeyState::Live && !self.broken) {
-            (key.state, key.erased_at, key.command) = (KeyState::Erased, Some(now), Some(command));
-        }
-        Ok(Erasure::Erased(row.keys.clone()))
-    }
-
-    async fn forget(
-        &self,
-        hours: &[DueHour],
-        command: Digest,
-        now: Millis,
-    ) -> Result<Vec<Option<HourRow>>, StoreError> {
-        let mut rows = Vec::new();
-        for &DueHour { token, hour, due } in hours {
-            if self.fence(token, hour, due, command).await? == Fence::Fenced {
-                self.erase(token, hour, command, now).await?;
-            }
-            rows.push(self.hours(token, hour, hour).await?.pop());
-        }
-        Ok(rows)
-    }
-
-    async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
-        let mut state = self.call("place_hold")?;
-        if state.holds.iter().any(|there| there.id == hold.id && there != hold) {
-            return Ok(Placed::IdReuse);
-        }
-        state.holds.retain(|there| there.id != hold.id);
-        state.holds.push(hold.clone());
-        for (_, row) in state.hours.range_mut((hold.token, hold.from)..=(hold.token, hold.to)) {
-            row.gate.hold.get_or_insert(hold.id.clone());
-        }
-        Ok(Placed::InForce)
-    }
-
-    async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError> {
-        let mut state = self.call("release_hold")?;
-        state.holds.retain(|hold| hold.id != *id);
-        state
-            .hours
-            .values_mut()
-            .for_each(|row| row.gate.hold = row.gate.hold.take().filter(|hold| hold != id));
-        Ok(())
-    }
-
-    async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
-        self.call("hold").map(|state| state.holds.iter().find(|hold| hold.id == *id).cloned())
-    }
-
-    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
-        self.call("holds").map(|state| state.holds.clone())
-    }
-
-    async fn keep_fence(&self, _: Token, _: Hour, _: Due, _: Millis) -> Result<(), StoreError> {
-        unreachable!("no retention is changed here")
-    }
-
-    async fn set_retention(
-        &self,
-        _: Token,
-        _: Option<Retention>,
-        _: Option<Retention>,
-    ) -> Result<bool, StoreError> {
-        unreachable!("there are no customers here: `tests/it` has the real stores")
-    }
-
-    async fn raise_floor(&self, _: Token, _: Hour) -> Result<(), StoreError> {
-        unreachable!("forgetting raises no floor yet")
-    }
-
-    async fn close_customer(&self, token: Token) -> Result<(), StoreError> {
-        self.call("close_customer").map(|mut state| state.closed.insert(token)).map(drop)
-    }
-
-    async fn expire_markers(&self, _: Due) -> Result<u64, StoreError> {
-        unreachable!("a job of the store")
-    }
-
-    async fn expire_secrets(&self, _: Due, _: Millis) -> Result<u64, StoreError> {
-        unreachable!("a job of the store")
-    }
-
-    async fn store_verdict(&self, digest: Digest, id: &str, body: &[u8]) -> Result<Stored, StoreError> {
-        let mut state = self.call("store_verdict")?;
-        if let Some(before) = state.verdicts.get(&digest) {
-            return Ok(Stored::Before(before.clone()));
-        }
-        if state.ids.contains_key(id) {
-            return Ok(Stored::IdReuse);
-        }
-        state.ids.insert(id.to_owned(), digest);
-        state.verdicts.insert(digest, body.to_vec());
-        Ok(Stored::New)
-    }
-
-    async fn verdict(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.call("verdict").map(|state| state.verdicts.get(&digest).cloned())
-    }
-
-    async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError> {
-        self.call("applied_receipt").map(|mut state| state.mark = state.mark.max(Some(offset)))
-    }
-
-    async fn started(&self, _input: &str) -> Result<Vec<i32>, StoreError> {
-        unreachable!("the start log asks for it")
-    }
-
-    async fn mark_started(&self, _input: &str, _partitions: &[i32]) -> Result<(), StoreError> {
-        unreachable!("the start log asks for it")
-    }
-
-    async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError> {
-        unreachable!("a metric asks for it")
-    }
-}
-
 /// A command's bytes.
 fn bytes(id: &str, customer: &str, hours: (u32, u32), reason: &str) -> Vec<u8> {
     let (from_hour, to_hour) = hours;
@@ -499,7 +171,7 @@ impl World {
             None => Job::Command(Box::new(Request { offset, message: message(bytes), requested_at })),
         };
         let desk = Desk {
-            store: Arc::clone(&self.store) as Arc<dyn KeyStore>,
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
             vault: Arc::clone(&self.vault) as Arc<dyn KekVault>,
             clock: Arc::new(FakeClock),
             trust: self.trust.clone(),
@@ -523,7 +195,7 @@ impl World {
     }
 
     fn restore(&self, receipt: &Receipt) -> Result<Restored, Trouble> {
-        let store = Arc::clone(&self.store) as Arc<dyn KeyStore>;
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
         let vault = Arc::clone(&self.vault) as Arc<dyn KekVault>;
         self.runtime.block_on(restore(&store, &vault, &FakeClock, receipt, &[]))
     }

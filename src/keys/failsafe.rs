@@ -1,18 +1,21 @@
-//! The fail-safe: keys that are long overdue go although nobody asked for it. A server's TTLs do the same for the rows that have one.
+//! The fail-safe: keys that are long overdue go although nobody asked for it. A server's TTLs do the same for
+//! the rows that have one.
 
 use crate::model::{Clock, Due, Hour, Millis, earliest};
 
-use super::{KeyStore, KeysError};
+use super::{EraseStore, KeysError};
 
 /// How long a key outlives its due when nobody sweeps, in milliseconds: a week.
 pub const FAILSAFE_MS: i64 = 7 * 24 * 3_600_000;
 
-/// Overwrites every live key that has been due for a week by the earliest of worker's and store's clock, but for those that
-/// are held, and answers how many. Such a key is [`super::KeyState::ErasedByTtl`]: no command stands behind it, and no receipt.
+/// Overwrites every live key that has been due for a week by the earliest of worker's and store's clock, but
+/// for those that are held, and answers how many. Such a key is [`super::KeyState::ErasedByTtl`]: no command
+/// stands behind it, and no receipt.
 ///
 /// # Errors
-/// [`KeysError::Store`], [`KeysError::ClocksApart`]: nothing is known to be overwritten then. Asking again is right.
-pub async fn expire_overdue(store: &dyn KeyStore, clock: &dyn Clock) -> Result<u64, KeysError> {
+/// [`KeysError::Store`], [`KeysError::ClocksApart`]: nothing is known to be overwritten then. Asking again is
+/// right.
+pub async fn expire_overdue(store: &dyn EraseStore, clock: &dyn Clock) -> Result<u64, KeysError> {
     let now = earliest(clock.now(), store.now().await?)?;
     match overdue(now) {
         Some(until) => Ok(store.expire_secrets(until, now).await?),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::envelope::{Kek, SealKey, derive, hkdf, unwrap};
 use crate::model::{KekId, Slot};
 
-use super::{KekRow, KekState, KekVault, KeyRow, KeyStore, KeysError};
+use super::{KekRow, KekState, KekVault, KeyRow, KeysError, ReadStore, SealStore};
 
 /// check value = HKDF-SHA256(ikm = KEK, salt = "", info = "hourseal/1 check" ‖ u16 len ‖ kek id, 16 bytes)
 /// (`schemas/kek-file.md`). Public: tells KEKs apart and gives nothing of them away.
@@ -20,7 +20,7 @@ pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
 
 /// The KEKs that this process has met: at most 4,096 of them, the days that end soonest leave first.
 pub struct Keks {
-    store: Arc<dyn KeyStore>,
+    store: Arc<dyn ReadStore>,
     vault: Arc<dyn KekVault>,
     shelf: Mutex<Shelf>,
 }
@@ -36,7 +36,8 @@ struct Shelf {
 #[derive(Clone)]
 struct Met {
     kek: Arc<Kek>,
-    /// Whether it was live when it was met. A day's KEK closes after its day, when nothing due on it is minted any more.
+    /// Whether it was live when it was met. A day's KEK closes after its day, when nothing due on it is
+    /// minted any more.
     live: bool,
 }
 
@@ -44,17 +45,18 @@ impl Keks {
     /// More days than the longest retention has (65,535 h = 2,731 days), so that all live ones fit.
     const CAPACITY: usize = 4_096;
 
-    pub fn new(store: Arc<dyn KeyStore>, vault: Arc<dyn KekVault>) -> Self {
+    pub fn new(store: Arc<dyn ReadStore>, vault: Arc<dyn KekVault>) -> Self {
         Self { store, vault, shelf: Mutex::default() }
     }
 
-    /// The KEK that wraps new DEKs: found or created, registered, live.
+    /// The KEK that wraps new DEKs: found or created, registered, live. `registrar` is the store in which a
+    /// new one is registered: whoever only opens has none.
     ///
     /// An id that the store knows is never created again, whatever the vault lost.
     ///
     /// # Errors
     /// See [`KeysError`]; no KEK is given unless store and vault agree on it.
-    pub async fn sealing(&self, id: &KekId) -> Result<Arc<Kek>, KeysError> {
+    pub async fn sealing(&self, registrar: &dyn SealStore, id: &KekId) -> Result<Arc<Kek>, KeysError> {
         if let Some(met) = self.met(id).filter(|met| met.live) {
             return Ok(met.kek);
         }
@@ -63,7 +65,7 @@ impl Keks {
             Some(row) => self.meet(row).await?,
             None => {
                 let kek = self.vault.create(id).await?;
-                let row = self.store.register_kek(id, check_value(&kek, id)).await?;
+                let row = registrar.register_kek(id, check_value(&kek, id)).await?;
                 agreed(kek, &row)?
             }
         };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::envelope::SealKey;
 use crate::model::{CustomerId, Digest, Generation, Hour, KeyId, Slot};
 
-use super::{Found, KekVault, Keks, KeyRow, KeyState, KeyStore, KeysError, SlotRef};
+use super::standing::forbidden;
+use super::{Found, KekVault, Keks, KeyRow, KeyState, KeysError, ReadStore, SlotRef};
 
 /// What is known of an envelope's key.
 pub enum Lookup {
@@ -16,7 +17,8 @@ pub enum Lookup {
     },
     /// Overwritten by the fail-safe, or its KEK was destroyed before anybody erased it.
     ErasedByTtl,
-    /// Forgotten for good: the hour is below the floor or fenced, and its rows have expired; or the customer was closed.
+    /// Forgotten for good: the hour is below the floor or fenced, and its rows have expired; or the customer
+    /// was closed.
     Gone,
     /// Never minted here: another store, or a forged envelope.
     NoSuchKey,
@@ -28,13 +30,13 @@ pub enum Lookup {
 
 /// Finds keys for readers. It mints nothing and creates no KEK.
 pub struct Finder {
-    store: Arc<dyn KeyStore>,
+    store: Arc<dyn ReadStore>,
     keks: Keks,
 }
 
 impl Finder {
-    pub fn new(store: Arc<dyn KeyStore>, vault: Arc<dyn KekVault>) -> Self {
-        let keks = Keks::new(Arc::clone(&store), vault);
+    pub fn new(store: Arc<dyn ReadStore>, vault: Arc<dyn KekVault>) -> Self {
+        let keks = Keks::new(store.clone(), vault);
         Self { store, keks }
     }
 
@@ -81,11 +83,8 @@ impl Finder {
 
 /// Whether a slot without a row was forgotten or never was.
 fn without_row(found: &Found, hour: Hour) -> Lookup {
-    let customer = found.customer.as_ref();
-    let below = customer.is_some_and(|it| it.closed || it.floor.is_some_and(|floor| hour < floor));
-    if below || found.gate.as_ref().is_some_and(|gate| gate.fenced) {
-        Lookup::Gone
-    } else {
-        Lookup::NoSuchKey
+    match forbidden(hour, found.customer.as_ref(), found.gate.as_ref()) {
+        Some(_) => Lookup::Gone,
+        None => Lookup::NoSuchKey,
     }
 }

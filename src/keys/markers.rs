@@ -1,9 +1,10 @@
-//! Markers: what is known of hours that were forgotten. They go ninety days after the fail-safe's week, and the customer's floor,
-//! which stays for good, says the same from then on. A server's TTLs do it for the rows that have one.
+//! Markers: what is known of hours that were forgotten. They go ninety days after the fail-safe's week, and
+//! the customer's floor, which stays for good, says the same from then on. A server's TTLs do it for the rows
+//! that have one.
 
 use crate::model::{Clock, Due, Hour, Millis, Retention, earliest};
 
-use super::{Customer, FAILSAFE_MS, HourRow, KeyStore, KeysError};
+use super::{Customer, FAILSAFE_MS, HourRow, KeysError, Store};
 
 /// How long a marker outlives its hour's due, in milliseconds: 97 days.
 pub const MARKER_MS: i64 = FAILSAFE_MS + 90 * 24 * 3_600_000;
@@ -11,12 +12,12 @@ pub const MARKER_MS: i64 = FAILSAFE_MS + 90 * 24 * 3_600_000;
 /// Customers of one page.
 const PAGE: usize = 1_000;
 
-/// Moves each customer's floor up behind what was due 97 days ago by the rule of today, and drops the markers below it that are as
-/// old. Answers how many hours these are.
+/// Moves each customer's floor up behind what was due 97 days ago by the rule of today, and drops the markers
+/// below it that are as old. Answers how many hours these are.
 ///
 /// # Errors
 /// [`KeysError::Store`], [`KeysError::ClocksApart`]: some floors may be moved, which is right at any time.
-pub async fn expire_markers(store: &dyn KeyStore, clock: &dyn Clock) -> Result<u64, KeysError> {
+pub async fn expire_markers(store: &dyn Store, clock: &dyn Clock) -> Result<u64, KeysError> {
     let now = earliest(clock.now(), store.now().await?)?;
     let Some(until) = faded(now) else { return Ok(0) };
     let default = store.meta().await?.default_retention;
@@ -36,7 +37,8 @@ pub async fn expire_markers(store: &dyn KeyStore, clock: &dyn Clock) -> Result<u
     Ok(store.expire_markers(until).await?)
 }
 
-/// The latest due that lies 97 days back, of a whole day: floors are moved once a day. `None` before the calendar's first days.
+/// The latest due that lies 97 days back, of a whole day: floors are moved once a day. `None` before the
+/// calendar's first days.
 fn faded(now: Millis) -> Option<Due> {
     Hour::containing(now.plus(-MARKER_MS)).map(|hour| Due(hour.0 / 24 * 24))
 }

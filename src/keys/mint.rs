@@ -7,7 +7,7 @@ use crate::envelope::{Dek, NONCE_LEN, SealKey, derive, random, wrap};
 use crate::model::{Due, KekId, Millis, Retention, Slot, Token, earliest};
 
 use super::standing::{Standing, open_gates_kek, standing};
-use super::{Candidate, KekVault, Keks, KeyRow, KeyState, KeyStore, KeysError, Minted, SlotRef};
+use super::{Candidate, KekVault, Keks, KeyRow, KeyState, KeysError, Minted, SealStore, Seen, SlotRef};
 
 /// A key that seals one slot, and until when.
 pub struct HourKey {
@@ -39,7 +39,7 @@ pub struct MintStats {
 
 /// Mints or adopts the DEKs of slots, a batch at a time.
 pub struct Mint {
-    store: Arc<dyn KeyStore>,
+    store: Arc<dyn SealStore>,
     keks: Arc<Keks>,
     quarantine: Retention,
     minted: AtomicU64,
@@ -62,13 +62,14 @@ enum Next {
 }
 
 impl Mint {
-    /// How often a batch is wrapped anew because gates were written meanwhile with another due or KEK. A gate never changes
-    /// these two, so the second time is the last; more means that somebody else writes to the store.
+    /// How often a batch is wrapped anew because gates were written meanwhile with another due or KEK. A gate
+    /// never changes these two, so the second time is the last; more means that somebody else writes to the
+    /// store.
     const ROUNDS: u32 = 4;
 
     /// `quarantine` is the retention of the reserved customer `~quarantine`.
-    pub fn new(store: Arc<dyn KeyStore>, vault: Arc<dyn KekVault>, quarantine: Retention) -> Self {
-        let keks = Arc::new(Keks::new(Arc::clone(&store), vault));
+    pub fn new(store: Arc<dyn SealStore>, vault: Arc<dyn KekVault>, quarantine: Retention) -> Self {
+        let keks = Arc::new(Keks::new(store.clone(), vault));
         Self {
             store,
             keks,
@@ -92,12 +93,13 @@ impl Mint {
         }
     }
 
-    /// See [`KeyStore::token`].
+    /// See [`ReadStore::token`](super::ReadStore::token).
     pub fn token(&self, slot: &Slot) -> Token {
         self.store.token(&slot.customer)
     }
 
-    /// The key of each slot, in the order asked; `now` is the worker's clock. What it gives is durable in the store.
+    /// The key of each slot, in the order asked; `now` is the worker's clock. What it gives is durable in the
+    /// store.
     ///
     /// # Errors
     /// See [`KeysError`]: the whole batch waits, and asking again is safe.
@@ -114,7 +116,9 @@ impl Mint {
                 Standing::Erased => Next::Done(Obtained::Erased),
                 Standing::Expired => Next::Done(Obtained::Expired),
                 Standing::Minted { due, key } => Next::Done(self.adopt(slot, &key, due).await?),
-                Standing::Unminted { due, kek } => self.offer(at, slot, places[at], due, kek).await?,
+                Standing::Unminted { due, kek } => {
+                    self.offer(at, (slot, places[at]), (due, kek), found.seen.clone()).await?
+                }
             };
             next.file(at, &mut obtained, &mut offers);
         }
@@ -162,7 +166,7 @@ impl Mint {
             Minted::GateDiffers(gate) if gate.due.reached(earliest) => Ok(Next::Done(Obtained::Expired)),
             Minted::GateDiffers(gate) => {
                 let place = offer.candidate.slot;
-                self.offer(offer.at, slot, place, gate.due, open_gates_kek(&gate)?).await
+                self.offer(offer.at, (slot, place), (gate.due, open_gates_kek(&gate)?), Seen::nothing()).await
             }
         }
     }
@@ -180,16 +184,16 @@ impl Mint {
         SlotRef { token: self.token(slot), hour: slot.hour, generation: slot.generation }
     }
 
-    /// Draws a DEK for a slot and wraps it. Where its KEK is destroyed nothing of that hour can be kept: erased.
+    /// Draws a DEK for a slot and wraps it. Where its KEK is destroyed nothing of that hour can be kept:
+    /// erased.
     async fn offer(
         &self,
         at: usize,
-        slot: &Slot,
-        place: SlotRef,
-        due: Due,
-        kek_id: KekId,
+        (slot, place): (&Slot, SlotRef),
+        (due, kek_id): (Due, KekId),
+        seen: Seen,
     ) -> Result<Next, KeysError> {
-        let kek = match self.keks.sealing(&kek_id).await {
+        let kek = match self.keks.sealing(&*self.store, &kek_id).await {
             Ok(kek) => kek,
             Err(KeysError::KekDestroyed(_)) => return Ok(Next::Done(Obtained::Erased)),
             Err(error) => return Err(error),
@@ -202,7 +206,7 @@ impl Mint {
         let commitment = *seal.commitment();
         let wrapped = wrap(&dek, &kek, &kek_id, customer, *hour, *generation, &commitment, nonce);
         let customer = customer.clone();
-        let candidate = Candidate { slot: place, customer, due, kek: kek_id, commitment, wrapped };
+        let candidate = Candidate { slot: place, customer, due, kek: kek_id, commitment, wrapped, seen };
         Ok(Next::Offer(Box::new(Offer { at, seal, candidate })))
     }
 

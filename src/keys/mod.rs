@@ -1,9 +1,9 @@
 //! The life of a DEK: minted once per slot, cached under a lease, erased for good.
 //!
-//! Promise: a slot has exactly one DEK, whoever races; a fenced hour mints nothing in any generation; no key is used
-//! without a recent proof that every receipt has been seen.
-//! Not here: where keys are kept (`edge::sqlite`), where KEKs are kept (`edge::kek`), what is sealed (`lane`).
-//! Start at [`Ring::obtain`]; everything else serves it.
+//! Promise: a slot has exactly one DEK, whoever races; a fenced hour mints nothing in any generation; no key
+//! is used without a recent proof that every receipt has been seen. Not here: where keys are kept
+//! (`edge::sqlite`), where KEKs are kept (`edge::kek`), what is sealed (`lane`). Start at [`Ring::obtain`];
+//! everything else serves it.
 
 mod error;
 mod failsafe;
@@ -13,6 +13,7 @@ mod lease;
 mod lookup;
 mod markers;
 mod mint;
+mod outcomes;
 mod premint;
 mod rewrap;
 mod ring;
@@ -33,11 +34,13 @@ pub use lease::Lease;
 pub use lookup::{Finder, Lookup};
 pub use markers::{MARKER_MS, expire_markers};
 pub use mint::{HourKey, Mint, MintStats, Obtained};
+pub use outcomes::*;
 pub use premint::{Premint, Tick};
 pub use rewrap::{Terms, While, rewrap};
 pub use ring::{Ring, RingStats};
 pub use rows::*;
 pub use schema::{SchemaMismatch, parse_schema_version};
+pub use standing::refusal;
 pub use store::*;
 pub use token::TokenKey;
 pub use vault::*;

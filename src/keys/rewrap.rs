@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::envelope::{NONCE_LEN, random, unwrap, wrap};
 use crate::model::{CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Token};
 
-use super::{HourRow, Keks, KeyRow, KeyState, KeyStore, KeysError, Rewrap, Rewrapped};
+use super::{HourRow, Keks, KeyRow, KeyState, KeysError, ReadStore, Rewrap, Rewrapped, SealStore, Store};
 
 /// How often an hour is looked at while others mint, hold or fence it.
 const ROUNDS: u32 = 8;
@@ -32,17 +32,17 @@ impl Terms {
 /// While a customer's retention is this one, and no other process has gone on to another.
 pub type While = Option<(Token, Retention)>;
 
-/// Sees to it that an hour has the terms that `terms` gives it as it stands, and that every live key of it is wrapped by their
-/// KEK. An hour that gets none keeps what it has.
+/// Sees to it that an hour has the terms that `terms` gives it as it stands, and that every live key of it is
+/// wrapped by their KEK. An hour that gets none keeps what it has.
 ///
-/// It may be done again from the beginning, and what it has not finished is opened as before: each key's row names its KEK.
-/// Whoever was stopped meanwhile and goes on late changes nothing: the condition is looked at after the hour was seen, and the
-/// hour is changed only as it was seen.
+/// It may be done again from the beginning, and what it has not finished is opened as before: each key's row
+/// names its KEK. Whoever was stopped meanwhile and goes on late changes nothing: the condition is looked at
+/// after the hour was seen, and the hour is changed only as it was seen.
 ///
 /// # Errors
 /// See [`KeysError`]; some keys may be wrapped anew.
 pub async fn rewrap(
-    store: &dyn KeyStore,
+    store: &dyn Store,
     keks: &Keks,
     (token, hour): (Token, Hour),
     terms: impl Fn(&HourRow) -> Option<Terms> + Send + Sync,
@@ -76,7 +76,7 @@ pub async fn rewrap(
     }
 }
 
-async fn holds(store: &dyn KeyStore, only: While) -> Result<bool, KeysError> {
+async fn holds(store: &dyn ReadStore, only: While) -> Result<bool, KeysError> {
     let Some((token, retention)) = only else { return Ok(true) };
     let customer = store.customer(token).await?;
     Ok(customer.and_then(|customer| customer.retention) == Some(retention))
@@ -88,13 +88,13 @@ fn others<'a>(row: &'a HourRow, kek: &'a KekId) -> impl Iterator<Item = &'a KeyR
 }
 
 async fn wrapped_anew(
-    store: &dyn KeyStore,
+    store: &dyn SealStore,
     keks: &Keks,
     row: &HourRow,
     kek_id: &KekId,
 ) -> Result<Vec<Rewrapped>, KeysError> {
     // Also for an hour without keys: the gate's KEK is one that exists.
-    let kek = keks.sealing(kek_id).await?;
+    let kek = keks.sealing(store, kek_id).await?;
     let mut keys = Vec::new();
     let mut customer: Option<CustomerId> = None;
     for key in others(row, kek_id) {
@@ -114,7 +114,7 @@ async fn wrapped_anew(
     Ok(keys)
 }
 
-async fn name(store: &dyn KeyStore, token: Token) -> Result<CustomerId, KeysError> {
+async fn name(store: &dyn ReadStore, token: Token) -> Result<CustomerId, KeysError> {
     let customer = store.customer(token).await?.and_then(|customer| customer.name);
     customer.ok_or(KeysError::Contradiction("a live key of a customer without a name"))
 }

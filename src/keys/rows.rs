@@ -1,5 +1,9 @@
 //! What the key store keeps: its rows as nouns.
 
+use std::any::Any;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use crate::envelope::WRAPPED_LEN;
 use crate::model::{
     CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, VaultId,
@@ -98,31 +102,89 @@ pub struct Customer {
     pub closed: bool,
 }
 
+/// What a read of the store saw, for the write that follows it: the store then reads nothing twice. Only the
+/// store that made it understands it. It decides nothing (the write's conditions do), and it says nothing of
+/// the row that carries it: any two are equal.
+#[derive(Clone, Default)]
+pub struct Seen(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Seen {
+    /// The write reads for itself.
+    pub const fn nothing() -> Self {
+        Self(None)
+    }
+
+    pub fn of<T: Any + Send + Sync>(what: T) -> Self {
+        Self(Some(Arc::new(what)))
+    }
+
+    /// `None` also where another kind of store made it.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.as_ref()?.downcast_ref()
+    }
+}
+
+impl PartialEq for Seen {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Seen {}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Seen(..)" } else { "Seen" })
+    }
+}
+
 /// Everything that decides whether a slot may be sealed or opened, read in one go.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
     pub customer: Option<Customer>,
     pub gate: Option<Gate>,
     pub key: Option<KeyRow>,
+    /// For the slot's [`Candidate`](super::Candidate).
+    pub seen: Seen,
 }
 
 /// An open hour and when it is due. Ordered as the sweep takes them: soonest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DueHour {
     pub due: Due,
     pub token: Token,
     pub hour: Hour,
+    /// For [`EraseStore::forget`](super::EraseStore::forget).
+    pub seen: Seen,
+}
+
+impl PartialOrd for DueHour {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DueHour {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.due, self.token, self.hour).cmp(&(other.due, other.token, other.hour))
+    }
 }
 
 impl DueHour {
-    /// The last one that there could be before those of a due, for a list to begin after; `None` = with the first of all.
+    /// An hour of which nothing was read.
+    pub const fn new(due: Due, token: Token, hour: Hour) -> Self {
+        Self { due, token, hour, seen: Seen::nothing() }
+    }
+
+    /// The last one that there could be before those of a due, for a list to begin after; `None` = with the
+    /// first of all.
     pub fn before(due: Due) -> Option<Self> {
         Some(Self::last(Due(due.0.checked_sub(1)?)))
     }
 
     /// The last one that there could be of a due.
     pub fn last(due: Due) -> Self {
-        Self { due, token: Token([0xFF; 16]), hour: Hour(u32::MAX) }
+        Self::new(due, Token([0xFF; 16]), Hour(u32::MAX))
     }
 }
 
@@ -145,6 +207,27 @@ pub enum KekState {
     Destroyed,
 }
 
+impl KekState {
+    /// As it stands in the `kek` table of every kind of store.
+    pub const fn number(self) -> i8 {
+        match self {
+            Self::Live => 1,
+            Self::Closing => 2,
+            Self::Destroyed => 3,
+        }
+    }
+
+    /// `None` for a number that this version does not write.
+    pub const fn of_number(number: i64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Live),
+            2 => Some(Self::Closing),
+            3 => Some(Self::Destroyed),
+            _ => None,
+        }
+    }
+}
+
 /// A row of the `kek` table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KekRow {
@@ -152,4 +235,32 @@ pub struct KekRow {
     /// Tells whether two processes hold the same KEK under one id (`schemas/kek-file.md`).
     pub check: [u8; 16],
     pub state: KekState,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keks_state_is_read_back_from_its_number() {
+        for state in [KekState::Live, KekState::Closing, KekState::Destroyed] {
+            assert_eq!(KekState::of_number(state.number().into()), Some(state));
+        }
+        assert!([i64::MIN, -1, 0, 4].into_iter().all(|number| KekState::of_number(number).is_none()));
+    }
+
+    #[test]
+    fn what_was_seen_changes_neither_equality_nor_order() {
+        let hour = |due| DueHour::new(Due(due), Token([1; 16]), Hour(7));
+        let seen = DueHour { seen: Seen::of(5_u8), ..hour(1) };
+        assert_eq!(seen, hour(1));
+        assert!(seen < hour(2) && seen > DueHour::before(Due(1)).expect("a place"));
+    }
+
+    #[test]
+    fn what_was_seen_is_read_by_the_kind_of_store_that_made_it() {
+        assert_eq!(Seen::of(5_u8).get::<u8>(), Some(&5));
+        assert_eq!(Seen::of(5_u8).get::<u16>(), None);
+        assert_eq!(Seen::nothing().get::<u8>(), None);
+    }
 }

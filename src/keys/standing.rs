@@ -2,12 +2,13 @@
 
 use crate::model::{Due, Hour, KekId, Millis, Retention};
 
-use super::{Found, Gate, KeyRow, KeyState, KeysError};
+use super::{Candidate, Customer, Found, Gate, KeyRow, KeyState, KeysError, Minted};
 
 /// What may be done with a slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// Its hour is fenced or below the floor, its customer closed, or its key erased: nothing is sealed for it.
+    /// Its hour is fenced or below the floor, its customer closed, or its key erased: nothing is sealed for
+    /// it.
     Erased,
     /// Its data is due to be forgotten: nothing is sealed for it.
     Expired,
@@ -17,7 +18,8 @@ pub enum Standing {
     Unminted { due: Due, kek: KekId },
 }
 
-/// Judges a slot of `hour`. `fallback` is the retention where the customer has none of its own and the hour no gate.
+/// Judges a slot of `hour`. `fallback` is the retention where the customer has none of its own and the hour
+/// no gate.
 ///
 /// # Errors
 /// [`KeysError::Contradiction`] where rows cannot be true together.
@@ -47,10 +49,39 @@ pub fn standing(
 
 /// Whether a command, the floor or the end of the customer forbids sealing.
 fn forgotten(found: &Found, hour: Hour) -> bool {
-    let customer = found.customer.as_ref();
-    customer.is_some_and(|it| it.closed || it.floor.is_some_and(|floor| hour < floor))
-        || found.gate.as_ref().is_some_and(|gate| gate.fenced)
+    forbidden(hour, found.customer.as_ref(), found.gate.as_ref()).is_some()
         || found.key.as_ref().is_some_and(|key| key.state != KeyState::Live)
+}
+
+/// Why nothing is minted in an hour any more, whoever asks.
+pub(super) fn forbidden(hour: Hour, customer: Option<&Customer>, gate: Option<&Gate>) -> Option<Minted> {
+    if customer.is_some_and(|customer| customer.closed) {
+        return Some(Minted::Closed);
+    }
+    if let Some(floor) = customer.and_then(|customer| customer.floor).filter(|floor| hour < *floor) {
+        return Some(Minted::BelowFloor(floor));
+    }
+    gate.filter(|gate| gate.fenced).cloned().map(Minted::Fenced)
+}
+
+/// Why a candidate does not become its slot's DEK, from what is in the store; `None`: it may be written.
+/// Never [`Minted::Won`]: a store that meets the candidate's own key tells it by the key id.
+pub fn refusal(
+    candidate: &Candidate,
+    customer: Option<&Customer>,
+    gate: Option<&Gate>,
+    key: Option<&KeyRow>,
+) -> Option<Minted> {
+    if let Some(forbidden) = forbidden(candidate.slot.hour, customer, gate) {
+        return Some(forbidden);
+    }
+    // A key is of no account without its gate, whose rows expire together.
+    let gate = gate?;
+    if let Some(key) = key {
+        return Some(Minted::Adopted { due: gate.due, key: key.clone() });
+    }
+    let same = gate.due == candidate.due && gate.kek.as_ref() == Some(&candidate.kek);
+    (!same).then(|| Minted::GateDiffers(gate.clone()))
 }
 
 /// The KEK of a gate that is not fenced.
@@ -61,12 +92,12 @@ pub fn open_gates_kek(gate: &Gate) -> Result<KekId, KeysError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Customer;
-    use crate::model::{CustomerId, Generation, KeyId};
+    use crate::keys::{Seen, SlotRef};
+    use crate::model::{CustomerId, Generation, KeyId, Token};
 
     const HOUR: Hour = Hour(494_000);
     const DAY: Retention = Retention::hours(24).expect("not zero");
-    const NOTHING: Found = Found { customer: None, gate: None, key: None };
+    const NOTHING: Found = Found { customer: None, gate: None, key: None, seen: Seen::nothing() };
 
     fn customer() -> Customer {
         let name = CustomerId::parse("acme").ok();
@@ -114,7 +145,7 @@ mod tests {
     #[test]
     fn the_gate_keeps_its_due_whatever_the_retention_is_now() {
         let short = Customer { retention: Retention::hours(1), ..customer() };
-        let found = Found { customer: Some(short), gate: Some(gate(false)), key: None };
+        let found = Found { customer: Some(short), gate: Some(gate(false)), ..NOTHING };
         assert_eq!(
             at(&found, 24),
             Standing::Unminted { due: Due(HOUR.0 + 25), kek: gate(false).kek.expect("a KEK") }
@@ -130,9 +161,9 @@ mod tests {
             Found { customer: Some(below), ..NOTHING },
             Found { customer: Some(closed), ..NOTHING },
             Found { gate: Some(gate(true)), ..NOTHING },
-            Found { gate: Some(gate(true)), key: Some(key(KeyState::Live)), customer: None },
-            Found { gate: Some(gate(false)), key: Some(key(KeyState::Erased)), customer: None },
-            Found { gate: Some(gate(false)), key: Some(key(KeyState::ErasedByTtl)), customer: None },
+            Found { gate: Some(gate(true)), key: Some(key(KeyState::Live)), ..NOTHING },
+            Found { gate: Some(gate(false)), key: Some(key(KeyState::Erased)), ..NOTHING },
+            Found { gate: Some(gate(false)), key: Some(key(KeyState::ErasedByTtl)), ..NOTHING },
         ] {
             assert_eq!(at(&found, 0), Standing::Erased, "{found:?}");
             assert_eq!(at(&found, 1_000), Standing::Erased, "{found:?}");
@@ -149,5 +180,59 @@ mod tests {
     fn a_key_without_its_gate_is_a_contradiction() {
         let found = Found { key: Some(key(KeyState::Live)), ..NOTHING };
         assert!(matches!(standing(&found, HOUR, DAY, HOUR.start()), Err(KeysError::Contradiction(_))));
+    }
+    fn candidate() -> Candidate {
+        let Gate { due, kek, .. } = gate(false);
+        Candidate {
+            slot: SlotRef { token: Token([1; 16]), hour: HOUR, generation: Generation(0) },
+            customer: CustomerId::parse("acme").expect("a valid id"),
+            due,
+            kek: kek.expect("a KEK"),
+            commitment: [2; 32],
+            wrapped: [3; crate::envelope::WRAPPED_LEN],
+            seen: Seen::nothing(),
+        }
+    }
+
+    /// Every combination of customer, floor, gate and key: the first reason in the order of the contract is
+    /// the answer.
+    #[test]
+    fn a_mint_is_refused_for_the_first_reason_in_order() {
+        let floors = [None, Some(HOUR), Some(HOUR.plus(1))];
+        let later = Due(gate(false).due.0 + 24);
+        let gates = [
+            None,
+            Some(gate(false)),
+            Some(gate(true)),
+            Some(Gate { due: later, ..gate(false) }),
+            Some(Gate { kek: Some(KekId::of_due(later)), ..gate(false) }),
+            Some(Gate { kek: None, ..gate(false) }),
+        ];
+        let keys = [None, Some(KeyState::Live), Some(KeyState::Erased), Some(KeyState::ErasedByTtl)];
+        let mut count = 0;
+        for (closed, floor) in
+            [false, true].into_iter().flat_map(|closed| floors.map(|floor| (closed, floor)))
+        {
+            let says = Customer { floor, closed, ..customer() };
+            for (gate_at, gate) in gates.iter().enumerate() {
+                for key in keys.map(|state| state.map(key)) {
+                    let expected = match (closed, floor, gate, &key) {
+                        (true, ..) => Some(Minted::Closed),
+                        (_, Some(floor), ..) if floor > HOUR => Some(Minted::BelowFloor(floor)),
+                        (_, _, None, _) => None,
+                        (_, _, Some(gate), _) if gate_at == 2 => Some(Minted::Fenced(gate.clone())),
+                        (_, _, Some(gate), Some(key)) => {
+                            Some(Minted::Adopted { due: gate.due, key: key.clone() })
+                        }
+                        (_, _, Some(gate), None) if gate_at > 2 => Some(Minted::GateDiffers(gate.clone())),
+                        (_, _, Some(_), None) => None,
+                    };
+                    assert_eq!(refusal(&candidate(), Some(&says), gate.as_ref(), key.as_ref()), expected);
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(count, 2 * 3 * 6 * 4);
+        assert_eq!(refusal(&candidate(), None, None, None), None);
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::keys::{KeyStore, Obtained, Ring, Waiting};
+use crate::keys::{Obtained, Ring, TokenKey, Waiting};
 use crate::model::Slot;
 
-/// The ring, and the store's keyed digest.
+/// The ring, and the key of digests.
 #[derive(Clone)]
 pub struct Keys {
     pub ring: Arc<Ring>,
-    pub store: Arc<dyn KeyStore>,
+    pub token_key: Arc<TokenKey>,
 }
 
 impl Keys {
@@ -19,6 +19,6 @@ impl Keys {
     }
 
     pub(super) fn digest(&self, payload: &[u8]) -> [u8; 16] {
-        self.store.digest(payload)
+        self.token_key.digest(payload)
     }
 }

@@ -39,10 +39,10 @@ pub trait Subject: Send + Sync + Sized {
     fn vault(&self) -> VaultId;
 
     /// Opens the store as another process would, with these seeds.
-    async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn KeyStore>, StoreError>;
+    async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn Store>, StoreError>;
 
     /// Opens the store as another process would.
-    async fn open(&self) -> Arc<dyn KeyStore> {
+    async fn open(&self) -> Arc<dyn Store> {
         self.open_as(self.vault(), DAY).await.expect("it opens")
     }
 }
@@ -146,7 +146,7 @@ macro_rules! conformance {
 pub(crate) use conformance;
 
 /// A candidate with random bytes for a DEK, due a day after its hour.
-pub fn candidate(store: &dyn KeyStore, id: &str, hour: Hour, generation: u16) -> Candidate {
+pub fn candidate(store: &dyn Store, id: &str, hour: Hour, generation: u16) -> Candidate {
     let customer = customer(id);
     let due = Due::of(hour, DAY);
     Candidate {
@@ -156,29 +156,31 @@ pub fn candidate(store: &dyn KeyStore, id: &str, hour: Hour, generation: u16) ->
         kek: KekId::of_due(due),
         commitment: random(),
         wrapped: random(),
+        seen: Seen::nothing(),
     }
 }
 
 /// Mints one candidate.
-pub async fn mint_one(store: &dyn KeyStore, candidate: &Candidate) -> Minted {
+pub async fn mint_one(store: &dyn Store, candidate: &Candidate) -> Minted {
     store.register_kek(&candidate.kek, [1; 16]).await.expect("it answers");
     let minted = store.mint(std::slice::from_ref(candidate), candidate.slot.hour.start()).await;
     minted.expect("it answers").pop().expect("one answer")
 }
 
 /// Mints a fresh candidate that must win.
-pub async fn won(store: &dyn KeyStore, id: &str, hour: Hour, generation: u16) -> Candidate {
+pub async fn won(store: &dyn Store, id: &str, hour: Hour, generation: u16) -> Candidate {
     let candidate = candidate(store, id, hour, generation);
     assert_eq!(mint_one(store, &candidate).await, Minted::Won);
     candidate
 }
 
 /// What the store has for a slot.
-pub async fn found(store: &dyn KeyStore, slot: SlotRef) -> Found {
+pub async fn found(store: &dyn Store, slot: SlotRef) -> Found {
     store.fetch(&[slot]).await.expect("it answers").pop().expect("one answer")
 }
 
-/// What two processes race for: 300 slots, in batches of ten. Answers each slot's key id and how many were won.
+/// What two processes race for: 300 slots, in batches of ten. Answers each slot's key id and how many were
+/// won.
 pub async fn race<S: Subject>(address: &str) -> Vec<String> {
     let store = S::at(address).await.open().await;
     let mut answers = Vec::new();

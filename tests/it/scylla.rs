@@ -1,5 +1,5 @@
-//! The CQL store: every claim of the conformance suite, on the server that `HOURSEAL_TEST_CQL` names (host:port, more of
-//! them separated by commas; `tests/run` starts one). Its own traits are below.
+//! The CQL store: every claim of the conformance suite, on the server that `HOURSEAL_TEST_CQL` names
+//! (host:port, more of them separated by commas; `tests/run` starts one). Its own traits are below.
 
 mod faults;
 mod fleet;
@@ -50,13 +50,13 @@ impl Subject for Cql {
         VAULT
     }
 
-    async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn KeyStore>, StoreError> {
+    async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn Store>, StoreError> {
         Ok(Arc::new(self.store(self.options(vault, default)).await?))
     }
 }
 
 /// A new store in a keyspace that is not there yet or is empty.
-pub async fn new_in(subject: &Cql, vault: VaultId) -> Arc<dyn KeyStore> {
+pub async fn new_in(subject: &Cql, vault: VaultId) -> Arc<dyn Store> {
     init(&subject.options(vault, DAY)).await.expect("a new store");
     subject.open_as(vault, DAY).await.expect("it opens")
 }

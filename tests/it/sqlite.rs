@@ -57,7 +57,7 @@ impl Subject for Sqlite {
         VAULT
     }
 
-    async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn KeyStore>, StoreError> {
+    async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn Store>, StoreError> {
         let path = self.path.clone();
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options(vault, default)));
         Ok(Arc::new(opened.await.expect("it does not panic")?))
@@ -96,7 +96,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").mode() & 0o7777
 }
 
-async fn fence_and_erase(store: &dyn KeyStore, slot: SlotRef) -> Result<Erasure, StoreError> {
+async fn fence_and_erase(store: &dyn Store, slot: SlotRef) -> Result<Erasure, StoreError> {
     store.fence(slot.token, slot.hour, Due(0), command(1)).await.expect("it answers");
     store.erase(slot.token, slot.hour, command(1), slot.hour.start()).await
 }
@@ -172,10 +172,8 @@ async fn of_three_thousand_keys_eight_hundred_leave_no_byte_although_others_read
         });
     }
     for batch in gone.chunks(200) {
-        let hours: Vec<DueHour> = batch
-            .iter()
-            .map(|key| DueHour { due: key.due, token: key.slot.token, hour: key.slot.hour })
-            .collect();
+        let hours: Vec<DueHour> =
+            batch.iter().map(|key| DueHour::new(key.due, key.slot.token, key.slot.hour)).collect();
         // A reader in its midst pins the log: it says that the bytes may still be there, and is asked again.
         while let Err(error) = store.forget(&hours, command(1), HOUR.start()).await {
             assert!(matches!(error, StoreError::Unavailable(_)), "{error}");

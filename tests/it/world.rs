@@ -88,13 +88,13 @@ impl World {
     }
 
     /// The same, with the keys in another store, which goes by the store's clock of this world.
-    pub async fn on<S: Future<Output = Arc<dyn KeyStore>>>(open: impl FnOnce(VaultId) -> S) -> Self {
+    pub async fn on<S: Future<Output = Arc<dyn Store>>>(open: impl FnOnce(VaultId) -> S) -> Self {
         let world = Self::new();
         let spy = Spy::at(open(world.vault.id()).await, Some(world.store_clock.clone()));
         Self { spy, ..world }
     }
 
-    pub fn store(&self) -> &dyn KeyStore {
+    pub fn store(&self) -> &dyn Store {
         &*self.spy.store
     }
 
@@ -155,7 +155,7 @@ pub fn key(obtained: &Obtained) -> &Arc<HourKey> {
 
 /// A store that counts, and can be away or held up.
 pub struct Spy {
-    pub store: Arc<dyn KeyStore>,
+    pub store: Arc<dyn Store>,
     pub fetched: AtomicU64,
     /// Slots of each fetch, in the order answered.
     pub fetches: Mutex<Vec<usize>>,
@@ -178,11 +178,11 @@ pub struct Spy {
 }
 
 impl Spy {
-    pub fn on(store: Arc<dyn KeyStore>) -> Arc<Self> {
+    pub fn on(store: Arc<dyn Store>) -> Arc<Self> {
         Self::at(store, None)
     }
 
-    fn at(store: Arc<dyn KeyStore>, clock: Option<Arc<StillClock>>) -> Arc<Self> {
+    fn at(store: Arc<dyn Store>, clock: Option<Arc<StillClock>>) -> Arc<Self> {
         Arc::new(Self {
             store,
             fetched: AtomicU64::new(0),
@@ -216,7 +216,7 @@ impl Spy {
         self.passes.add_permits(fetches);
     }
 
-    fn there(&self) -> Result<&dyn KeyStore, StoreError> {
+    fn there(&self) -> Result<&dyn Store, StoreError> {
         match self.away.load(Ordering::SeqCst) {
             true => Err(StoreError::Unavailable("it is away".to_owned())),
             false => Ok(&*self.store),
@@ -224,156 +224,98 @@ impl Spy {
     }
 }
 
-#[async_trait]
-impl KeyStore for Spy {
-    async fn now(&self) -> Result<Millis, StoreError> {
-        let now = self.there()?.now().await?;
-        Ok(self.clock.as_ref().map_or(now, |clock| clock.now()))
-    }
-    async fn meta(&self) -> Result<Meta, StoreError> {
-        self.there()?.meta().await
-    }
-    fn token(&self, customer: &CustomerId) -> Token {
-        self.tokens.fetch_add(1, Ordering::SeqCst);
-        self.store.token(customer)
-    }
-    fn digest(&self, bytes: &[u8]) -> [u8; 16] {
-        self.store.digest(bytes)
-    }
-    async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
-        let there = self.there()?;
-        self.most_flying.fetch_max(self.flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        let found = there.fetch(slots).await;
-        self.fetched.fetch_add(slots.len() as u64, Ordering::SeqCst);
-        let _passes = self.held_up.read().await;
-        self.passes.acquire().await.expect("never closed").forget();
-        self.fetches.lock().expect("not poisoned").push(slots.len());
-        self.flying.fetch_sub(1, Ordering::SeqCst);
-        found
-    }
-    async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError> {
-        let forestaller = self.forestalled_by.lock().expect("not poisoned").take();
-        if let Some(forestaller) = forestaller {
-            self.there()?.mint(&[forestaller], now).await?;
+/// Passes calls on to the store that is spied on.
+macro_rules! passes_on {
+    ($of:ident { $($own:tt)* } $($name:ident($($value:ident: $is:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl $of for Spy {
+            $($own)*
+            $(async fn $name(&self, $($value: $is),*) -> Result<$answer, StoreError> {
+                self.there()?.$name($($value),*).await
+            })*
         }
-        self.minted.fetch_add(candidates.len() as u64, Ordering::SeqCst);
-        self.there()?.mint(candidates, now).await
-    }
-    async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError> {
-        self.there()?.register_kek(id, check).await
-    }
-    async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
-        self.keks.fetch_add(1, Ordering::SeqCst);
-        self.there()?.kek(id).await
-    }
-    async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError> {
-        self.there()?.advance_kek(id, to).await
-    }
-    async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
-        self.there()?.keks().await
-    }
-    async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
-        self.there()?.live_keys().await
-    }
-    async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError> {
-        self.there()?.hours_under(kek, limit).await
-    }
-    async fn rewrap(&self, terms: &Rewrap, now: Millis) -> Result<Option<HourRow>, StoreError> {
-        self.there()?.rewrap(terms, now).await
-    }
-    async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
-        self.there()?.customer(token).await
-    }
-    async fn customers(
-        &self,
-        after: Option<Token>,
-        limit: usize,
-    ) -> Result<Vec<(Token, Customer)>, StoreError> {
-        self.there()?.customers(after, limit).await
-    }
-    async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError> {
-        self.there()?.hours(token, from, to).await
-    }
-    async fn due_hours(
-        &self,
-        until: Due,
-        after: Option<DueHour>,
-        limit: usize,
-    ) -> Result<Vec<DueHour>, StoreError> {
-        self.there()?.due_hours(until, after, limit).await
-    }
-    async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
-        self.there()?.fence(token, hour, due, command).await
-    }
-    async fn keep_fence(&self, token: Token, hour: Hour, due: Due, now: Millis) -> Result<(), StoreError> {
-        self.there()?.keep_fence(token, hour, due, now).await
-    }
-    async fn erase(
-        &self,
-        token: Token,
-        hour: Hour,
-        command: Digest,
-        now: Millis,
-    ) -> Result<Erasure, StoreError> {
-        self.there()?.erase(token, hour, command, now).await
-    }
-    async fn forget(
-        &self,
-        hours: &[DueHour],
-        command: Digest,
-        now: Millis,
-    ) -> Result<Vec<Option<HourRow>>, StoreError> {
-        self.there()?.forget(hours, command, now).await
-    }
-    async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
-        self.there()?.place_hold(hold).await
-    }
-    async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError> {
-        self.there()?.release_hold(id).await
-    }
-    async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
-        self.there()?.hold(id).await
-    }
-    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
-        self.there()?.holds().await
-    }
+    };
+}
 
-    async fn set_retention(
-        &self,
-        token: Token,
-        seen: Option<Retention>,
-        to: Option<Retention>,
-    ) -> Result<bool, StoreError> {
-        self.there()?.set_retention(token, seen, to).await
+passes_on! {
+    ReadStore {
+        async fn now(&self) -> Result<Millis, StoreError> {
+            let now = self.there()?.now().await?;
+            Ok(self.clock.as_ref().map_or(now, |clock| clock.now()))
+        }
+        fn token_key(&self) -> &Arc<TokenKey> {
+            self.store.token_key()
+        }
+        fn token(&self, customer: &CustomerId) -> Token {
+            self.tokens.fetch_add(1, Ordering::SeqCst);
+            self.store.token(customer)
+        }
+        async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
+            let there = self.there()?;
+            self.most_flying.fetch_max(self.flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let found = there.fetch(slots).await;
+            self.fetched.fetch_add(slots.len() as u64, Ordering::SeqCst);
+            let _passes = self.held_up.read().await;
+            self.passes.acquire().await.expect("never closed").forget();
+            self.fetches.lock().expect("not poisoned").push(slots.len());
+            self.flying.fetch_sub(1, Ordering::SeqCst);
+            found
+        }
+        async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
+            self.keks.fetch_add(1, Ordering::SeqCst);
+            self.there()?.kek(id).await
+        }
     }
-    async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
-        self.there()?.raise_floor(token, floor).await
+    meta() -> Meta;
+    keks() -> Vec<KekRow>;
+    customer(token: Token) -> Option<Customer>;
+    customers(after: Option<Token>, limit: usize) -> Vec<(Token, Customer)>;
+    hours(token: Token, from: Hour, to: Hour) -> Vec<HourRow>;
+    due_hours(until: Due, after: Option<&DueHour>, limit: usize) -> Vec<DueHour>;
+    hold(id: &HoldId) -> Option<Hold>;
+    holds() -> Vec<Hold>;
+    live_keys() -> BTreeMap<KekId, u64>;
+    hours_under(kek: &KekId, limit: usize) -> Vec<(Token, Hour)>;
+    count_keys() -> (u64, u64, u64);
+}
+
+passes_on! {
+    SealStore {
+        async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError> {
+            let forestaller = self.forestalled_by.lock().expect("not poisoned").take();
+            if let Some(forestaller) = forestaller {
+                self.there()?.mint(&[forestaller], now).await?;
+            }
+            self.minted.fetch_add(candidates.len() as u64, Ordering::SeqCst);
+            self.there()?.mint(candidates, now).await
+        }
     }
-    async fn close_customer(&self, token: Token) -> Result<(), StoreError> {
-        self.there()?.close_customer(token).await
-    }
-    async fn expire_markers(&self, until: Due) -> Result<u64, StoreError> {
-        self.there()?.expire_markers(until).await
-    }
-    async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError> {
-        self.there()?.expire_secrets(until, now).await
-    }
-    async fn store_verdict(&self, digest: Digest, id: &str, body: &[u8]) -> Result<Stored, StoreError> {
-        self.there()?.store_verdict(digest, id, body).await
-    }
-    async fn verdict(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.there()?.verdict(digest).await
-    }
-    async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError> {
-        self.there()?.applied_receipt(offset).await
-    }
-    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError> {
-        self.there()?.started(input).await
-    }
-    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError> {
-        self.there()?.mark_started(input, partitions).await
-    }
-    async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError> {
-        self.there()?.count_keys().await
-    }
+    check_writable() -> ();
+    register_kek(id: &KekId, check: [u8; 16]) -> KekRow;
+    started(input: &str) -> Vec<i32>;
+    mark_started(input: &str, partitions: &[i32]) -> ();
+}
+
+passes_on! {
+    EraseStore {}
+    fence(token: Token, hour: Hour, due: Due, command: Digest) -> Fence;
+    keep_fence(token: Token, hour: Hour, due: Due, now: Millis) -> ();
+    erase(token: Token, hour: Hour, command: Digest, now: Millis) -> Erasure;
+    forget(hours: &[DueHour], command: Digest, now: Millis) -> Vec<Option<HourRow>>;
+    rewrap(terms: &Rewrap, now: Millis) -> Option<HourRow>;
+    expire_markers(until: Due) -> u64;
+    expire_secrets(until: Due, now: Millis) -> u64;
+}
+
+passes_on! {
+    DecisionStore {}
+    place_hold(hold: &Hold) -> Placed;
+    release_hold(id: &HoldId) -> ();
+    set_retention(token: Token, seen: Option<Retention>, to: Option<Retention>) -> bool;
+    raise_floor(token: Token, floor: Hour) -> ();
+    close_customer(token: Token) -> ();
+    store_verdict(digest: Digest, id: &str, body: &[u8]) -> Stored;
+    verdict(digest: Digest) -> Option<Vec<u8>>;
+    applied_receipt(offset: i64) -> ();
+    advance_kek(id: &KekId, to: KekState) -> Option<KekRow>;
 }

@@ -6,7 +6,7 @@ use super::{Duty, Who};
 use crate::app::Foundation;
 use crate::app::process::Process;
 use crate::envelope::{KeyMemory, key_memory};
-use crate::keys::{KeyStore, Ring, RingStats};
+use crate::keys::{Ring, RingStats, SealStore};
 use crate::model::earliest;
 use crate::telemetry::{Condition, KeyMetrics, KeyOp, codes, warn};
 
@@ -114,7 +114,7 @@ impl Duty for Caretaker {
 }
 
 /// The store's clock, and that it could be written to: a store that only answers reads mints nothing.
-async fn probe(store: &dyn KeyStore) -> Result<crate::model::Millis, crate::keys::StoreError> {
+async fn probe(store: &dyn SealStore) -> Result<crate::model::Millis, crate::keys::StoreError> {
     store.check_writable().await?;
     store.now().await
 }

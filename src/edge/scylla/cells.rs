@@ -1,10 +1,10 @@
-//! A row by its columns' names: the same for what a SELECT answers and for the replies of conditional statements, which
-//! differ between servers in columns and order.
+//! A row by its columns' names: the same for what a SELECT answers and for the replies of conditional
+//! statements, which differ between servers in columns and order.
 
 use std::sync::Arc;
 
 use scylla::response::query_result::QueryResult;
-use scylla::value::{CqlValue, MaybeUnset, Row};
+use scylla::value::{CqlValue, Row};
 
 use super::fault::malformed;
 use crate::keys::StoreError;
@@ -81,38 +81,6 @@ impl Cells {
             Some(_) => Err(malformed(name)),
         }
     }
-}
-
-/// A value to bind; a statement of more than 16 takes them as a list.
-pub(super) type Value = Option<CqlValue>;
-
-/// The values as they are bound: what is null is left alone, because writing it would leave a tombstone.
-pub(super) fn bound(values: Vec<Value>) -> Vec<MaybeUnset<CqlValue>> {
-    values.into_iter().map(MaybeUnset::from_option).collect()
-}
-
-pub(super) fn blob(bytes: &[u8]) -> Value {
-    Some(CqlValue::Blob(bytes.to_vec()))
-}
-
-pub(super) fn text(text: &str) -> Value {
-    Some(CqlValue::Text(text.to_owned()))
-}
-
-pub(super) fn tiny(number: i8) -> Value {
-    Some(CqlValue::TinyInt(number))
-}
-
-pub(super) fn int(number: impl Into<i32>) -> Value {
-    Some(CqlValue::Int(number.into()))
-}
-
-pub(super) fn big(number: impl Into<i64>) -> Value {
-    Some(CqlValue::BigInt(number.into()))
-}
-
-pub(super) fn flag(flag: bool) -> Value {
-    Some(CqlValue::Boolean(flag))
 }
 
 /// The rows of an answer; none where it has no rows.

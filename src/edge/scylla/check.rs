@@ -235,7 +235,7 @@ async fn store(
     found: Option<Settings>,
 ) -> Finding {
     match ScyllaStore::over(session, profiles, options.clone(), found).await {
-        Ok(store) => match store.read_meta().await {
+        Ok(store) => match crate::keys::ReadStore::meta(&store).await {
             Ok(meta) => {
                 Finding::new("store", Grade::Ok, format!("store {} of vault {}", meta.store, meta.vault))
             }

@@ -1,59 +1,58 @@
-//! The list of due hours, a partition for each day and shard.
+//! Reading the list of due hours, a partition for each day and shard.
 
 use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use scylla::SerializeRow;
 use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
+use scylla::statement::prepared::PreparedStatement;
 
 use super::cells::{Cells, cells};
 use super::fault::was_given_up;
+use super::prepare::Preparer;
 use super::rows::{SHARDS, due_day, kek_day, token};
 use super::{AT_ONCE, ScyllaStore};
-use crate::keys::{DueHour, KekState, StoreError};
+use crate::keys::{DueHour, KekState, ReadStore as _, StoreError};
 use crate::model::{Due, Hour, Token};
 use crate::telemetry::StoreOp;
 
 /// A partition of the `due` table.
 type DuePartition = (i32, i8);
 
-impl ScyllaStore {
-    /// What a fence left behind when it was cut short is fenced, and is no due hour.
-    pub(super) async fn list_due(
-        &self,
-        until: Due,
-        after: Option<DueHour>,
-        limit: usize,
-    ) -> Result<Vec<DueHour>, StoreError> {
-        let (mut hours, mut after) = (Vec::new(), after);
-        while hours.len() < limit {
-            let page = self.list_due_rows(until, after, limit - hours.len()).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(*last);
-            let open: Vec<Option<DueHour>> = stream::iter(page)
-                .map(|due| async move {
-                    let rows = self.read_hour(due.token, due.hour).await?;
-                    let is_open =
-                        rows.gate.as_ref().is_some_and(|row| !row.gate.fenced && row.gate.due == due.due);
-                    if is_open {
-                        self.recent.due.put(due.token, due.hour, rows);
-                    }
-                    Ok::<_, StoreError>(is_open.then_some(due))
-                })
-                .buffered(AT_ONCE)
-                .try_collect()
-                .await?;
-            hours.extend(open.into_iter().flatten());
-        }
-        Ok(hours)
-    }
+pub(super) struct Statements {
+    page: PreparedStatement,
+}
 
-    /// The next rows of the `due` table in their order: at most `limit`, at least one where there are any. A shard is asked for
-    /// twice its share, so that one round of questions does, as a rule.
-    pub(super) async fn list_due_rows(
+impl Statements {
+    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
+        let page = r#"SELECT due, "token", hour FROM due WHERE due_day = :due_day AND shard = :shard
+                        AND (due, "token", hour) > (:after_due, :after_token, :after_hour)
+                        AND (due, "token", hour) <= (:to_due, :to_token, :to_hour) LIMIT :at_most"#;
+        Ok(Self { page: preparer.plain(page).await? })
+    }
+}
+
+#[derive(SerializeRow)]
+struct PageOf<'a> {
+    due_day: i32,
+    shard: i8,
+    after_due: i64,
+    after_token: &'a [u8],
+    after_hour: i64,
+    to_due: i64,
+    to_token: [u8; 16],
+    to_hour: i64,
+    at_most: i32,
+}
+
+impl ScyllaStore {
+    /// The next rows of the `due` table in their order: at most `limit`, at least one where there are any. A
+    /// shard is asked for twice its share, so that one round of questions does, as a rule.
+    pub(super) async fn due_rows(
         &self,
         until: Due,
-        after: Option<DueHour>,
+        after: Option<&DueHour>,
         limit: usize,
     ) -> Result<Vec<DueHour>, StoreError> {
         let (mut hours, most) = (Vec::new(), limit.div_ceil(SHARDS as usize / 2));
@@ -73,12 +72,13 @@ impl ScyllaStore {
         Ok(hours)
     }
 
-    /// The days on which something may fall due, in order: those that have a KEK, which is registered before the first mint
-    /// and destroyed when no hour of its day is open. Asking the table for its partitions would read the tombstone of
-    /// every hour that was ever taken out, until a server refuses (`READ_TOO_MANY_TOMBSTONES`).
-    async fn due_days(&self, until: Due, after: Option<DueHour>) -> Result<Vec<i32>, StoreError> {
+    /// The days on which something may fall due, in order: those that have a KEK, which is registered before
+    /// the first mint and destroyed when no hour of its day is open. Asking the table for its partitions
+    /// would read the tombstone of every hour that was ever taken out, until a server refuses
+    /// (`READ_TOO_MANY_TOMBSTONES`).
+    async fn due_days(&self, until: Due, after: Option<&DueHour>) -> Result<Vec<i32>, StoreError> {
         let first = after.map_or(i32::MIN, |after| due_day(after.due));
-        let keks = self.list_keks().await?;
+        let keks = self.keks().await?;
         let existing = keks.iter().filter(|row| row.state != KekState::Destroyed);
         let days = existing.map(|row| kek_day(&row.id)).filter(|day| (first..=due_day(until)).contains(day));
         Ok(days.collect::<BTreeSet<i32>>().into_iter().collect())
@@ -89,14 +89,14 @@ impl ScyllaStore {
         &self,
         partition: DuePartition,
         until: Due,
-        after: Option<DueHour>,
+        after: Option<&DueHour>,
         limit: usize,
     ) -> Result<Vec<DueHour>, StoreError> {
         let (mut hours, mut parts) = (Vec::new(), vec![Part::of_day(partition.0, until, after)]);
         while hours.len() < limit
             && let Some(part) = parts.pop()
         {
-            match self.due_rows(partition, part, limit - hours.len()).await {
+            match self.rows_of(partition, &part, limit - hours.len()).await {
                 Err(error) if was_given_up(&error) => {
                     parts.extend(part.split().ok_or(error)?.into_iter().rev());
                 }
@@ -106,43 +106,52 @@ impl ScyllaStore {
         Ok(hours)
     }
 
-    async fn due_rows(
+    async fn rows_of(
         &self,
         (due_day, shard): DuePartition,
-        Part { after, to }: Part,
+        Part { after, to }: &Part,
         limit: usize,
     ) -> Result<QueryResult, ExecutionError> {
-        let place = |at: DueHour| (i64::from(at.due.0), at.token.0.to_vec(), i64::from(at.hour.0));
-        let (due, token, hour) = after.map_or((-1, Vec::new(), -1), place);
-        let (to_due, to_token, to_hour) = place(to);
-        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let values = (due_day, shard, due, token, hour, to_due, to_token, to_hour, limit);
-        self.ask.answer(StoreOp::List, &self.say.due, values).await
+        // No place stands before an empty token at due -1.
+        let (after_due, after_token, after_hour) = match after {
+            Some(after) => (after.due.0.into(), after.token.0.as_slice(), after.hour.0.into()),
+            None => (-1, [].as_slice(), -1),
+        };
+        let page = PageOf {
+            due_day,
+            shard,
+            after_due,
+            after_token,
+            after_hour,
+            to_due: to.due.0.into(),
+            to_token: to.token.0,
+            to_hour: to.hour.0.into(),
+            at_most: i32::try_from(limit).unwrap_or(i32::MAX),
+        };
+        self.ask.answer(StoreOp::List, &self.statements.due.page, page).await
     }
 }
 
-/// The beginnings of some sorted lists as the beginning of one, and whether it is all of it. One of `most` may go on, with what
-/// comes before another's last.
+/// The beginnings of some sorted lists as the beginning of one, and whether it is all of it. One of `most`
+/// may go on, with what comes before another's last.
 fn merged(beginnings: Vec<Vec<DueHour>>, most: usize) -> (Vec<DueHour>, bool) {
     let may_go_on = beginnings.iter().filter(|hours| hours.len() >= most);
-    let known_to = may_go_on.filter_map(|hours| hours.last().copied()).min();
+    let known_to = may_go_on.filter_map(|hours| hours.last().cloned()).min();
     let mut hours: Vec<DueHour> = beginnings.into_iter().flatten().collect();
     hours.sort_unstable();
-    if let Some(last) = known_to {
-        hours.retain(|hour| *hour <= last);
+    if let Some(last) = &known_to {
+        hours.retain(|hour| hour <= last);
     }
     (hours, known_to.is_none())
 }
 
 fn due_hours(rows: QueryResult) -> Result<Vec<DueHour>, StoreError> {
-    let hour = |row: &Cells| {
-        Ok(DueHour { due: Due(row.need("due")?), token: token(row)?, hour: Hour(row.need("hour")?) })
-    };
+    let hour = |row: &Cells| Ok(DueHour::new(Due(row.need("due")?), token(row)?, Hour(row.need("hour")?)));
     cells(rows)?.iter().map(hour).collect()
 }
 
 /// A part of a partition of the `due` table: behind one place, up to and with another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Part {
     after: Option<DueHour>,
     to: DueHour,
@@ -150,33 +159,33 @@ struct Part {
 
 impl Part {
     /// A day as far as `until`, behind `after`.
-    fn of_day(day: i32, until: Due, after: Option<DueHour>) -> Self {
+    fn of_day(day: i32, until: Due, after: Option<&DueHour>) -> Self {
         let first = u32::try_from(day).unwrap_or(0) * 24;
         let last = Due(until.0.min(first.saturating_add(23)));
-        Self { after: after.max(DueHour::before(Due(first))), to: DueHour::last(last) }
+        Self { after: after.cloned().max(DueHour::before(Due(first))), to: DueHour::last(last) }
     }
 
-    /// Its dues, or sixteenths of the tokens of one, in order: a server takes its time to give up, so not by halves. `None`
-    /// where it has too few of them.
-    fn split(self) -> Option<Vec<Self>> {
+    /// Its dues, or sixteenths of the tokens of one, in order: a server takes its time to give up, so not by
+    /// halves. `None` where it has too few of them.
+    fn split(&self) -> Option<Vec<Self>> {
         let number = |token: Token| u128::from_be_bytes(token.0);
         let Self { after, to } = self;
         let (due, token) = match after {
             None => (0, 0),
-            Some(last) if last == DueHour::last(last.due) => (last.due.0 + 1, 0),
+            Some(last) if *last == DueHour::last(last.due) => (last.due.0 + 1, 0),
             Some(after) => (after.due.0, number(after.token)),
         };
         let mut ends: Vec<DueHour> = (due..to.due.0).map(|due| DueHour::last(Due(due))).collect();
         if due == to.due.0 {
             let width = number(to.token).checked_sub(token)? / 16;
             let end = |part: u128| Token((token + part * width).to_be_bytes());
-            let ends_of_tokens = (1..16).map(|part| DueHour { token: end(part), hour: Hour(u32::MAX), ..to });
+            let ends_of_tokens = (1..16).map(|part| DueHour::new(to.due, end(part), Hour(u32::MAX)));
             ends.extend(ends_of_tokens.filter(|_| width > 0));
         }
-        ends.push(to);
-        let starts = std::iter::once(after).chain(ends.iter().copied().map(Some));
+        ends.push(to.clone());
+        let starts = std::iter::once(after.clone()).chain(ends.iter().cloned().map(Some));
         let parts: Vec<Self> =
-            starts.zip(ends.iter().copied()).map(|(after, to)| Self { after, to }).collect();
+            starts.zip(ends.iter().cloned()).map(|(after, to)| Self { after, to }).collect();
         (parts.len() > 1).then_some(parts)
     }
 }
@@ -188,7 +197,8 @@ mod tests {
     #[test]
     fn a_day_is_read_as_far_as_it_is_wanted() {
         let ends = |until, after: Option<u32>| {
-            let part = Part::of_day(2, Due(until), after.map(|due| DueHour::last(Due(due))));
+            let after = after.map(|due| DueHour::last(Due(due)));
+            let part = Part::of_day(2, Due(until), after.as_ref());
             (part.after.expect("days before").due.0 + 1, part.to.due.0)
         };
         assert_eq!(ends(u32::MAX, None), (48, 71));
@@ -199,24 +209,20 @@ mod tests {
 
     #[test]
     fn parts_leave_nothing_out_and_are_smaller() {
-        let place = |due, token: u128| DueHour {
-            due: Due(due),
-            token: Token(token.to_be_bytes()),
-            hour: Hour(u32::MAX),
-        };
+        let place = |due, token: u128| DueHour::new(Due(due), Token(token.to_be_bytes()), Hour(u32::MAX));
         let part = |after, to| Part { after: Some(after), to };
         let day = Part::of_day(2, Due(u32::MAX), None);
         for (whole, count) in [
-            (day, 24),
+            (day.clone(), 24),
             (part(place(50, 7), day.to), 22),
             (part(DueHour::last(Due(49)), DueHour::last(Due(50))), 16),
             (part(place(50, 7), place(50, 23)), 16),
         ] {
             let parts = whole.split().expect("parts");
             assert_eq!(parts.len(), count);
-            assert_eq!((parts[0].after, parts[count - 1].to), (whole.after, whole.to));
-            assert!(parts.windows(2).all(|pair| pair[1].after == Some(pair[0].to)), "{parts:?}");
-            assert!(parts.iter().all(|part| part.after < Some(part.to)), "{parts:?}");
+            assert_eq!((&parts[0].after, &parts[count - 1].to), (&whole.after, &whole.to));
+            assert!(parts.windows(2).all(|pair| pair[1].after.as_ref() == Some(&pair[0].to)), "{parts:?}");
+            assert!(parts.iter().all(|part| part.after.as_ref() < Some(&part.to)), "{parts:?}");
         }
         for whole in [part(place(50, 7), place(50, 22)), part(place(50, 7), place(49, 9))] {
             assert_eq!(whole.split(), None);
@@ -226,7 +232,7 @@ mod tests {
     #[test]
     fn what_a_list_may_still_hold_back_is_not_passed_over() {
         let hours = |dues: &[u32]| -> Vec<DueHour> {
-            let hour = |&due| DueHour { due: Due(due), token: Token([0; 16]), hour: Hour(0) };
+            let hour = |&due| DueHour::new(Due(due), Token([0; 16]), Hour(0));
             dues.iter().map(hour).collect()
         };
         let merged = |lists: &[&[u32]]| merged(lists.iter().map(|dues| hours(dues)).collect(), 3);

@@ -1,74 +1,156 @@
 //! Legal holds: on the customer first, then on every gate, then every secret without its TTL.
 
-use scylla::serialize::row::SerializeRow;
+use scylla::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
-use super::cells::Cells;
-use super::fault::malformed;
-use super::rows::{FENCED, GateRow, HourRows, OPEN, Policy, StoredKey, day, due_day, shard};
-use crate::keys::{Hold, HoldId, KeyState, Placed, StoreError};
+use super::lifetime::KEPT;
+use super::prepare::Preparer;
+use super::rows::{AT_HOUR, GateRow, HourRows, Place, StoredKey};
+use crate::keys::{Hold, HoldId, KeyState, ReadStore as _, StoreError};
 use crate::model::{Hour, Token};
 use crate::telemetry::{Settled, StoreOp};
 
-impl ScyllaStore {
-    /// It is in force when this answers; what an attempt before left half done is finished.
-    pub(super) async fn place(&self, hold: &Hold) -> Result<Placed, StoreError> {
-        if !self.claim_id(hold).await? {
-            return Ok(Placed::IdReuse);
-        }
-        let Hold { id, token, from, to } = hold;
-        let values = (token.0.as_slice(), id.0.as_slice(), i64::from(from.0), i64::from(to.0));
-        self.until(Goal::Listed(hold), &self.say.policy_hold, values).await?;
-        for row in self.list_hours(*token, *from, *to).await? {
-            self.hold_gate(*token, row.hour, Some(id), None).await?;
-            self.keep_hour(*token, row.hour).await?;
-        }
-        Ok(Placed::InForce)
-    }
+pub(super) struct Statements {
+    claim: PreparedStatement,
+    forget: PreparedStatement,
+    put_on_customer: PreparedStatement,
+    take_from_customer: PreparedStatement,
+    gate: PreparedStatement,
+    key: PreparedStatement,
+}
 
+impl Statements {
+    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
+        let gate = format!(
+            "UPDATE key USING TTL 0
+               SET state = :state, due = :due, kek = :kek, command = :command, hold = :new_hold, kept = true
+               WHERE {AT_HOUR} AND generation = -1 IF state = :state AND hold = :old_hold"
+        );
+        let key = format!(
+            "UPDATE key USING TTL 0
+               SET state = 1, key_id = :key_id, commitment = :commitment, kek = :kek, wrapped = :wrapped,
+                 minted_at = :minted_at
+               WHERE {AT_HOUR} AND generation = :generation IF state = 1 AND key_id = :key_id"
+        );
+        Ok(Self {
+            claim: preparer
+                .cas(
+                    r#"INSERT INTO hold (id, "token", from_hour, to_hour)
+                       VALUES (:id, :"token", :from_hour, :to_hour) IF NOT EXISTS"#,
+                )
+                .await?,
+            forget: preparer.cas("DELETE FROM hold WHERE id = :id IF EXISTS").await?,
+            put_on_customer: preparer
+                .cas(
+                    r#"INSERT INTO policy ("token", hold, from_hour, to_hour)
+                       VALUES (:"token", :id, :from_hour, :to_hour) IF NOT EXISTS"#,
+                )
+                .await?,
+            take_from_customer: preparer
+                .cas(r#"DELETE FROM policy WHERE "token" = :"token" AND hold = :id IF EXISTS"#)
+                .await?,
+            gate: preparer.cas(&gate).await?,
+            key: preparer.cas(&key).await?,
+        })
+    }
+}
+
+#[derive(SerializeRow)]
+struct HoldOn<'a> {
+    id: &'a [u8],
+    token: [u8; 16],
+}
+
+#[derive(SerializeRow)]
+struct HoldRow<'a> {
+    #[scylla(flatten)]
+    hold: HoldOn<'a>,
+    from_hour: i64,
+    to_hour: i64,
+}
+
+impl<'a> HoldRow<'a> {
+    fn of(Hold { id, token, from, to }: &'a Hold) -> Self {
+        let hold = HoldOn { id: &id.0, token: token.0 };
+        Self { hold, from_hour: from.0.into(), to_hour: to.0.into() }
+    }
+}
+
+/// A gate as it stands, with another hold; null is a value here, also in the condition.
+#[derive(SerializeRow)]
+struct GateHold<'a> {
+    #[scylla(flatten)]
+    place: Place,
+    state: i8,
+    due: i64,
+    kek: &'a str,
+    command: Option<[u8; 32]>,
+    old_hold: Option<&'a [u8]>,
+    new_hold: Option<&'a [u8]>,
+}
+
+/// A live key as it stands.
+#[derive(SerializeRow)]
+struct KeptKey<'a> {
+    #[scylla(flatten)]
+    place: Place,
+    generation: i32,
+    key_id: [u8; 16],
+    commitment: [u8; 32],
+    kek: &'a str,
+    wrapped: Option<&'a [u8]>,
+    minted_at: i64,
+}
+
+/// What one step of placing or releasing is to come to.
+#[derive(Clone, Copy)]
+enum Goal<'a> {
+    /// The customer's policy lists the hold.
+    Listed(&'a Hold),
+    Unlisted(&'a Hold),
+    /// The id means no hold.
+    Forgotten(&'a HoldId),
+}
+
+impl ScyllaStore {
     /// False when the id means another hold.
-    async fn claim_id(&self, hold: &Hold) -> Result<bool, StoreError> {
+    pub(super) async fn claim_hold(&self, hold: &Hold) -> Result<bool, StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         loop {
-            if let Some(there) = self.read_hold(&hold.id).await? {
+            if let Some(there) = self.hold(&hold.id).await? {
                 attempts.settle(Settled::Won);
                 return Ok(there == *hold);
             }
             attempts.settle(Settled::None);
-            let Hold { id, token, from, to } = hold;
-            let values = (id.0.as_slice(), token.0.as_slice(), i64::from(from.0), i64::from(to.0));
-            match self.ask.cas(StoreOp::Hold, &self.say.place_hold, values).await? {
+            match self.ask.cas(StoreOp::Hold, &self.statements.holds.claim, HoldRow::of(hold)).await? {
                 Cas::Applied => return Ok(true),
                 cas => attempts.again(&cas).await?,
             }
         }
     }
 
-    /// The id goes last, so that a release that was cut short can be finished.
-    pub(super) async fn release(&self, id: &HoldId) -> Result<(), StoreError> {
-        let Some(hold) = self.read_hold(id).await? else { return Ok(()) };
-        let token = hold.token;
-        let values = (token.0.as_slice(), id.0.as_slice());
-        self.until(Goal::Unlisted(token, id), &self.say.drop_policy_hold, values).await?;
-        let policy = self.policy_serial(token).await?;
-        for row in self.list_hours(token, hold.from, hold.to).await? {
-            self.hold_gate(token, row.hour, policy.hold_over(row.hour), Some(id)).await?;
+    /// On the customer, and on all that there is of its hours.
+    pub(super) async fn put_hold(&self, hold: &Hold) -> Result<(), StoreError> {
+        let Hold { id, token, from, to } = hold;
+        self.until(Goal::Listed(hold)).await?;
+        for row in self.hours(*token, *from, *to).await? {
+            self.hold_gate(*token, row.hour, Some(id), None).await?;
+            self.keep_hour(*token, row.hour).await?;
         }
-        self.until(Goal::Forgotten(id), &self.say.drop_hold, (id.0.as_slice(),)).await
+        Ok(())
     }
 
-    pub(super) async fn read_hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
-        let row = self.ask.row(StoreOp::SerialRead, &self.say.hold_serial, (id.0.as_slice(),)).await?;
-        row.map(|row| hold(&row)).transpose()
-    }
-
-    pub(super) async fn list_holds(&self) -> Result<Vec<Hold>, StoreError> {
-        let rows = self.ask.rows(StoreOp::List, &self.say.holds, ()).await?;
-        let mut holds: Vec<Hold> = rows.iter().map(hold).collect::<Result<_, _>>()?;
-        holds.sort_by(|one, other| one.id.0.cmp(&other.id.0));
-        Ok(holds)
+    /// The id goes last, so that a release that was cut short can be finished.
+    pub(super) async fn take_hold(&self, hold: &Hold) -> Result<(), StoreError> {
+        let Hold { id, token, from, to } = hold;
+        self.until(Goal::Unlisted(hold)).await?;
+        let policy = self.read_policy_serial(*token).await?;
+        for row in self.hours(*token, *from, *to).await? {
+            self.hold_gate(*token, row.hour, policy.hold_over(row.hour), Some(id)).await?;
+        }
+        self.until(Goal::Forgotten(id)).await
     }
 
     /// Puts `to` on a gate whose hold is `from`; a gate with another hold stays as it is.
@@ -102,23 +184,16 @@ impl ScyllaStore {
         to: Option<&HoldId>,
     ) -> Result<Cas, StoreError> {
         let gate = &row.gate;
-        let state = if gate.fenced { FENCED } else { OPEN };
-        let bytes = |hold: Option<&HoldId>| hold.map(|hold| hold.0.clone());
-        let command = gate.command.map(|digest| digest.0.to_vec());
-        let (place, due) = ((token.0.as_slice(), day(hour), i64::from(hour.0)), i64::from(gate.due.0));
-        let values = (
-            state,
-            due,
-            row.kek_text(),
-            command,
-            bytes(to),
-            place.0,
-            place.1,
-            place.2,
-            state,
-            bytes(gate.hold.as_ref()),
-        );
-        self.ask.cas(StoreOp::Hold, &self.say.gate_hold, values).await
+        let values = GateHold {
+            place: Place::of(token, hour),
+            state: row.state(),
+            due: gate.due.0.into(),
+            kek: row.kek_text(),
+            command: gate.command.map(|digest| digest.0),
+            old_hold: gate.hold.as_ref().map(|hold| hold.0.as_slice()),
+            new_hold: to.map(|hold| hold.0.as_slice()),
+        };
+        self.ask.cas(StoreOp::Hold, &self.statements.holds.gate, values).await
     }
 
     /// Takes the TTLs from what there is of an hour whose gate says `kept`: what is minted later has none.
@@ -132,20 +207,16 @@ impl ScyllaStore {
             };
             attempts.settle(Settled::None);
             let key = &fading.key;
-            let wrapped = key.wrapped.as_ref().map(|bytes| bytes.to_vec());
-            let values = (
-                key.key_id.0.as_slice(),
-                key.commitment.as_slice(),
-                key.kek.as_str(),
-                wrapped,
-                key.minted_at.0,
-                token.0.as_slice(),
-                day(hour),
-                i64::from(hour.0),
-                i32::from(key.generation.0),
-                key.key_id.0.as_slice(),
-            );
-            let cas = self.ask.cas(StoreOp::Hold, &self.say.keep, values).await?;
+            let values = KeptKey {
+                place: Place::of(token, hour),
+                generation: key.generation.0.into(),
+                key_id: key.key_id.0,
+                commitment: key.commitment,
+                kek: key.kek.as_str(),
+                wrapped: key.wrapped.as_ref().map(|bytes| bytes.as_slice()),
+                minted_at: key.minted_at.0,
+            };
+            let cas = self.ask.cas(StoreOp::Hold, &self.statements.holds.key, values).await?;
             if !matches!(cas, Cas::Applied) {
                 attempts.again(&cas).await?;
             }
@@ -155,31 +226,16 @@ impl ScyllaStore {
     /// The hour must be found by the sweep after the release, however late that is.
     async fn keep_listed(&self, token: Token, hour: Hour, seen: &HourRows) -> Result<(), StoreError> {
         let Some(GateRow { gate, .. }) = &seen.gate else { return Ok(()) };
-        let bytes = token.0.as_slice();
-        self.ask.write(StoreOp::Upsert, &self.say.list_day, (bytes, day(hour), 0)).await?;
-        if gate.fenced {
-            return Ok(());
-        }
-        let due = (due_day(gate.due), shard(token), i64::from(gate.due.0), bytes, i64::from(hour.0), 0);
-        self.ask.write(StoreOp::Upsert, &self.say.list_due, due).await
-    }
-
-    pub(super) async fn policy_serial(&self, token: Token) -> Result<Policy, StoreError> {
-        let rows = self.ask.rows(StoreOp::SerialRead, &self.say.policy_serial, (token.0.as_slice(),)).await?;
-        Policy::parse(token, &rows)
+        self.list_day(token, hour, KEPT).await?;
+        if gate.fenced { Ok(()) } else { self.list_due(token, hour, gate.due, KEPT).await }
     }
 
     /// Writes on condition until the goal is reached, which it may be from the beginning.
-    async fn until(
-        &self,
-        goal: Goal<'_>,
-        statement: &PreparedStatement,
-        values: impl SerializeRow + Copy,
-    ) -> Result<(), StoreError> {
+    async fn until(&self, goal: Goal<'_>) -> Result<(), StoreError> {
         let mut attempts = Attempts::new(&self.ask);
-        while !self.is_reached(&goal).await? {
+        while !self.is_reached(goal).await? {
             attempts.settle(Settled::None);
-            match self.ask.cas(StoreOp::Hold, statement, values).await? {
+            match self.write_towards(goal).await? {
                 Cas::Applied => return Ok(()),
                 cas => attempts.again(&cas).await?,
             }
@@ -188,35 +244,31 @@ impl ScyllaStore {
         Ok(())
     }
 
-    async fn is_reached(&self, goal: &Goal<'_>) -> Result<bool, StoreError> {
+    async fn is_reached(&self, goal: Goal<'_>) -> Result<bool, StoreError> {
         Ok(match goal {
-            Goal::Listed(hold) => self.policy_serial(hold.token).await?.holds.contains(hold),
-            Goal::Unlisted(token, id) => {
-                !self.policy_serial(*token).await?.holds.iter().any(|it| it.id == **id)
+            Goal::Listed(hold) => self.read_policy_serial(hold.token).await?.holds.contains(hold),
+            Goal::Unlisted(Hold { id, token, .. }) => {
+                !self.read_policy_serial(*token).await?.holds.iter().any(|it| it.id == *id)
             }
-            Goal::Forgotten(id) => self.read_hold(id).await?.is_none(),
+            Goal::Forgotten(id) => self.hold(id).await?.is_none(),
         })
     }
-}
 
-/// What one step of placing or releasing is to come to.
-enum Goal<'a> {
-    /// The customer's policy lists the hold.
-    Listed(&'a Hold),
-    Unlisted(Token, &'a HoldId),
-    /// The id means no hold.
-    Forgotten(&'a HoldId),
+    async fn write_towards(&self, goal: Goal<'_>) -> Result<Cas, StoreError> {
+        let statements = &self.statements.holds;
+        match goal {
+            Goal::Listed(hold) => {
+                self.ask.cas(StoreOp::Hold, &statements.put_on_customer, HoldRow::of(hold)).await
+            }
+            Goal::Unlisted(Hold { id, token, .. }) => {
+                let hold = HoldOn { id: &id.0, token: token.0 };
+                self.ask.cas(StoreOp::Hold, &statements.take_from_customer, hold).await
+            }
+            Goal::Forgotten(id) => self.ask.cas(StoreOp::Hold, &statements.forget, (id.0.as_slice(),)).await,
+        }
+    }
 }
 
 fn fading(seen: &HourRows) -> Option<&StoredKey> {
     seen.keys.iter().find(|stored| stored.key.state == KeyState::Live && stored.fades)
-}
-
-fn hold(row: &Cells) -> Result<Hold, StoreError> {
-    Ok(Hold {
-        id: HoldId(row.blob("id")?.ok_or_else(|| malformed("hold"))?.to_vec()),
-        token: Token(row.bytes("token")?.ok_or_else(|| malformed("hold"))?),
-        from: Hour(row.need("from_hour")?),
-        to: Hour(row.need("to_hour")?),
-    })
 }

@@ -1,17 +1,165 @@
-//! Minting: where fence, hold, floor and race are decided, one conditional batch per candidate.
+//! Sealing: a mint is one conditional batch, in which fence, hold, floor and race are decided.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use scylla::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::MaybeUnset;
 
 use super::ask::{Attempts, Cas};
-use super::cells::{big, blob, bound, flag, int, text};
-use super::lifetime::KEPT;
-use super::rows::{HourRows, Policy, customer_name, day, due_day, place, shard};
+use super::lifetime::{KEPT, Ttl};
+use super::prepare::Preparer;
+use super::rows::{AT_HOUR, HourRows, Place, Policy, day};
+use super::seen::fresh;
 use super::{AT_ONCE, ScyllaStore};
-use crate::keys::{Candidate, Customer, Found, HoldId, Minted, SlotRef, StoreError};
-use crate::model::{CustomerId, Hour, Millis, Token};
+use crate::keys::{Candidate, HoldId, KekRow, Minted, SealStore, SlotRef, StoreError, refusal};
+use crate::model::{KekId, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
+
+pub(super) struct Statements {
+    open: PreparedStatement,
+    join: PreparedStatement,
+    register_kek: PreparedStatement,
+    started: PreparedStatement,
+    mark_started: PreparedStatement,
+    probe: PreparedStatement,
+}
+
+impl Statements {
+    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
+        let minted = format!(
+            r#"INSERT INTO key ("token", day, hour, generation, state, key_id, commitment, kek, minted_at)
+                 VALUES (:"token", :day, :hour, :generation, 1, :key_id, :commitment, :kek, :minted_at)
+                 IF NOT EXISTS USING TTL :marker;
+               UPDATE key USING TTL :secret SET wrapped = :wrapped
+                 WHERE {AT_HOUR} AND generation = :generation;"#
+        );
+        let open = format!(
+            "BEGIN BATCH {minted}
+             UPDATE key USING TTL :marker SET state = 1, due = :due, kek = :kek, hold = :hold, kept = :kept
+               WHERE {AT_HOUR} AND generation = -1 IF state = null;
+             APPLY BATCH"
+        );
+        let join = format!(
+            "BEGIN BATCH {minted}
+             UPDATE key USING TTL :marker SET kek = :kek
+               WHERE {AT_HOUR} AND generation = -1
+               IF state = 1 AND due = :due AND kek = :kek AND kept = :kept;
+             APPLY BATCH"
+        );
+        let kek = "INSERT INTO kek (id, check_value, state) VALUES (:id, :check_value, 1) IF NOT EXISTS";
+        let probe = "INSERT INTO probe (id, part, value) VALUES (:id, 0, 0) IF NOT EXISTS USING TTL 60";
+        Ok(Self {
+            open: preparer.cas(&open).await?,
+            join: preparer.cas(&join).await?,
+            register_kek: preparer.cas(kek).await?,
+            started: preparer.plain("SELECT partition FROM started WHERE input = :input").await?,
+            mark_started: preparer
+                .plain("INSERT INTO started (input, partition) VALUES (:input, :partition)")
+                .await?,
+            probe: preparer.cas(probe).await?,
+        })
+    }
+}
+
+/// A key, and the terms of its gate: there already, with these, or written with them.
+#[derive(SerializeRow)]
+struct NewKey<'a> {
+    #[scylla(flatten)]
+    place: Place,
+    generation: i32,
+    key_id: [u8; 16],
+    commitment: &'a [u8],
+    wrapped: &'a [u8],
+    minted_at: i64,
+    due: i64,
+    kek: &'a str,
+    kept: bool,
+    secret: Ttl,
+    marker: Ttl,
+}
+
+#[derive(SerializeRow)]
+struct KeyAndGate<'a> {
+    #[scylla(flatten)]
+    key: NewKey<'a>,
+    /// Left alone where there is none: null would leave a tombstone.
+    hold: MaybeUnset<&'a [u8]>,
+}
+
+#[derive(SerializeRow)]
+struct NewKek<'a> {
+    id: &'a str,
+    check_value: [u8; 16],
+}
+
+#[derive(SerializeRow)]
+struct Started<'a> {
+    input: &'a str,
+    partition: i32,
+}
+
+#[async_trait]
+impl SealStore for ScyllaStore {
+    /// One lightweight transaction: a majority of replicas can be written to.
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        self.publish_connections();
+        match self.ask.cas(StoreOp::Probe, &self.statements.mint.probe, (self.probe.as_str(),)).await? {
+            Cas::Applied | Cas::Refused(_) => Ok(()),
+            Cas::Unknown => {
+                Err(StoreError::Unavailable("a majority of the replicas does not take a write".to_owned()))
+            }
+        }
+    }
+
+    /// Candidates of one customer's day one after the other, because transactions on one partition only
+    /// hinder each other; partitions side by side.
+    async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError> {
+        let mut days: BTreeMap<(Token, i32), Vec<usize>> = BTreeMap::new();
+        for (at, candidate) in candidates.iter().enumerate() {
+            days.entry((candidate.slot.token, day(candidate.slot.hour))).or_default().push(at);
+        }
+        let minted: Vec<Vec<(usize, Minted)>> = stream::iter(days.into_values())
+            .map(|places| self.mint_day(candidates, places, now))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut minted: Vec<_> = minted.into_iter().flatten().collect();
+        minted.sort_by_key(|(at, _)| *at);
+        Ok(minted.into_iter().map(|(_, minted)| minted).collect())
+    }
+
+    async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError> {
+        let mut attempts = Attempts::new(&self.ask);
+        loop {
+            if let Some(row) = self.read_kek(id, &self.statements.slots.kek_serial).await? {
+                attempts.settle(if row.check == check { Settled::Won } else { Settled::Adopted });
+                return Ok(row);
+            }
+            attempts.settle(Settled::None);
+            let values = NewKek { id: id.as_str(), check_value: check };
+            match self.ask.cas(StoreOp::Kek, &self.statements.mint.register_kek, values).await? {
+                Cas::Applied => {}
+                cas => attempts.again(&cas).await?,
+            }
+        }
+    }
+
+    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError> {
+        let rows = self.ask.rows(StoreOp::Read, &self.statements.mint.started, (input,)).await?;
+        rows.iter().map(|row| row.need("partition")).collect()
+    }
+
+    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError> {
+        for &partition in partitions {
+            let row = Started { input, partition };
+            self.ask.write(StoreOp::Upsert, &self.statements.mint.mark_started, row).await?;
+        }
+        Ok(())
+    }
+}
 
 /// What is next for a candidate.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,99 +186,42 @@ impl Gating {
     }
 }
 
-/// Refusals go first; whose key is in the row is told by its id.
 fn next(candidate: &Candidate, policy: &Policy, seen: &HourRows) -> Next {
-    let slot = &candidate.slot;
-    if policy.closed {
-        return Next::Answer(Minted::Closed);
-    }
-    if let Some(floor) = policy.floor.filter(|floor| slot.hour < *floor) {
-        return Next::Answer(Minted::BelowFloor(floor));
-    }
-    let Some(row) = &seen.gate else {
-        return Next::Write(Gating::Open(policy.hold_over(slot.hour).cloned()));
-    };
-    let gate = &row.gate;
-    if gate.fenced {
-        return Next::Answer(Minted::Fenced(gate.clone()));
-    }
-    match seen.key(slot.generation) {
-        Some(key) if key.key_id == candidate.key_id() => Next::Answer(Minted::Won),
-        Some(key) => Next::Answer(Minted::Adopted { due: gate.due, key: key.clone() }),
-        None if gate.due != candidate.due || gate.kek.as_ref() != Some(&candidate.kek) => {
-            Next::Answer(Minted::GateDiffers(gate.clone()))
-        }
-        None => Next::Write(Gating::Join { kept: row.kept }),
+    let SlotRef { hour, generation, .. } = candidate.slot;
+    let gate = seen.gate.as_ref().map(|row| &row.gate);
+    match refusal(candidate, Some(&policy.of(None)), gate, seen.key(generation)) {
+        // An earlier attempt was applied after all.
+        Some(Minted::Adopted { key, .. }) if key.key_id == candidate.key_id() => Next::Answer(Minted::Won),
+        Some(refusal) => Next::Answer(refusal),
+        None => Next::Write(match &seen.gate {
+            None => Gating::Open(policy.hold_over(hour).cloned()),
+            Some(row) => Gating::Join { kept: row.kept },
+        }),
     }
 }
 
 impl ScyllaStore {
-    /// What is known of each slot, in the order asked; each customer and each hour is read once.
-    pub(super) async fn fetch_slots(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
-        let hours: BTreeSet<(Token, Hour)> = slots.iter().map(|slot| (slot.token, slot.hour)).collect();
-        let tokens: BTreeSet<Token> = slots.iter().map(|slot| slot.token).collect();
-        let customers = stream::iter(tokens)
-            .map(|token| async move {
-                let known = tokio::try_join!(self.read_name(token), self.read_policy(token))?;
-                Ok::<_, StoreError>((token, known))
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<HashMap<Token, (Option<CustomerId>, Policy)>>();
-        let hours = stream::iter(hours)
-            .map(|(token, hour)| async move {
-                Ok::<_, StoreError>(((token, hour), self.read_hour(token, hour).await?))
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<HashMap<(Token, Hour), HourRows>>();
-        let (customers, hours) = tokio::try_join!(customers, hours)?;
-        let found = |slot: &SlotRef| {
-            let (name, policy) = &customers[&slot.token];
-            let rows = &hours[&(slot.token, slot.hour)];
-            let key = rows.key(slot.generation).cloned();
-            if key.is_none() {
-                self.recent.missing.put(slot.token, slot.hour, (policy.clone(), rows.clone()));
-            }
-            let customer = known(name.clone(), policy.clone());
-            Ok(Found { customer, gate: rows.gate.as_ref().map(|row| row.gate.clone()), key })
-        };
-        slots.iter().map(found).collect()
-    }
-
-    /// Candidates of one customer's day one after the other, because transactions on one partition only hinder each other;
-    /// partitions side by side.
-    pub(super) async fn mint_candidates(
-        &self,
-        candidates: &[Candidate],
-        now: Millis,
-    ) -> Result<Vec<Minted>, StoreError> {
-        let mut days: BTreeMap<(Token, i32), Vec<usize>> = BTreeMap::new();
-        for (at, candidate) in candidates.iter().enumerate() {
-            days.entry((candidate.slot.token, day(candidate.slot.hour))).or_default().push(at);
-        }
-        let minted: Vec<Vec<(usize, Minted)>> = stream::iter(days.into_values())
-            .map(|places| self.mint_day(candidates, places, now))
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let mut minted: Vec<_> = minted.into_iter().flatten().collect();
-        minted.sort_by_key(|(at, _)| *at);
-        Ok(minted.into_iter().map(|(_, minted)| minted).collect())
-    }
-
     async fn mint_day(
         &self,
         candidates: &[Candidate],
         places: Vec<usize>,
         now: Millis,
     ) -> Result<Vec<(usize, Minted)>, StoreError> {
-        let mut minted = Vec::with_capacity(places.len());
+        let (mut minted, mut hours) = (Vec::with_capacity(places.len()), BTreeSet::new());
         for at in places {
-            let SlotRef { token, hour, .. } = candidates[at].slot;
-            let (policy, seen) = match self.recent.missing.take(token, hour) {
-                Some(seen) => seen,
-                None => tokio::try_join!(self.read_policy(token), self.read_hour(token, hour))?,
+            let candidate = &candidates[at];
+            let SlotRef { token, hour, .. } = candidate.slot;
+            // The first candidate of an hour changes what the others have seen.
+            let seen = if hours.insert(hour) { fresh::<(Policy, HourRows)>(&candidate.seen) } else { None };
+            let minted_one = match seen {
+                Some((policy, rows)) => self.mint_one(candidate, policy, rows, now).await?,
+                None => {
+                    let (policy, rows) =
+                        tokio::try_join!(self.read_policy(token), self.read_hour(token, hour))?;
+                    self.mint_one(candidate, &policy, &rows, now).await?
+                }
             };
-            minted.push((at, self.mint_one(&candidates[at], &policy, &seen, now).await?));
+            minted.push((at, minted_one));
         }
         Ok(minted)
     }
@@ -182,96 +273,43 @@ impl ScyllaStore {
 
     /// Before the mint, so that no key is ever unlisted.
     async fn list(&self, candidate: &Candidate, kept: bool, now: Millis) -> Result<(), StoreError> {
-        let Candidate { slot, customer, due, kek, .. } = candidate;
-        let ttl = self.lifetimes.marker_of(kept, *due, Some(kek), now);
-        let token = slot.token.0.as_slice();
-        let customer = (token, customer.as_bytes(), token, day(slot.hour), ttl);
-        let due = (due_day(*due), shard(slot.token), i64::from(due.0), token, i64::from(slot.hour.0), ttl);
+        let Candidate { slot: SlotRef { token, hour, .. }, customer, due, kek, .. } = candidate;
+        let marker = self.lifetimes.marker_of(kept, *due, Some(kek), now);
         tokio::try_join!(
-            self.ask.write(StoreOp::Upsert, &self.say.list_customer, customer),
-            self.ask.write(StoreOp::Upsert, &self.say.list_due, due),
+            self.list_customer(*token, customer, *hour, marker),
+            self.list_due(*token, *hour, *due, marker),
         )?;
-        self.recent.named(slot.token, &candidate.customer);
         Ok(())
     }
 
     /// The conditional batch: the key unless there is one, its secret, and the gate as it was seen.
     async fn offer(&self, candidate: &Candidate, gating: &Gating, now: Millis) -> Result<Cas, StoreError> {
         let Candidate { slot, due, kek, commitment, wrapped, .. } = candidate;
-        let (secret, marker) = match gating.kept() {
+        let kept = gating.kept();
+        let (secret, marker) = match kept {
             true => (KEPT, KEPT),
             false => (self.lifetimes.secret(*due, now), self.lifetimes.marker_under(*due, Some(kek), now)),
         };
-        let place = place(slot.token, slot.hour);
-        let generation = int(slot.generation.0);
-        let mut values = place.to_vec();
-        values.extend([
-            generation.clone(),
-            blob(&candidate.key_id().0),
-            blob(commitment),
-            text(kek.as_str()),
-        ]);
-        values.extend([big(now.0), int(marker)]);
-        values.extend([int(secret), blob(wrapped)]);
-        values.extend(place.clone());
-        values.extend([generation, int(marker)]);
-        let (due, kek) = (big(due.0), text(kek.as_str()));
-        let statement = match gating {
+        let key = NewKey {
+            place: Place::of(slot.token, slot.hour),
+            generation: slot.generation.0.into(),
+            key_id: candidate.key_id().0,
+            commitment,
+            wrapped,
+            minted_at: now.0,
+            due: due.0.into(),
+            kek: kek.as_str(),
+            kept,
+            secret,
+            marker,
+        };
+        let statements = &self.statements.mint;
+        match gating {
             Gating::Open(hold) => {
-                values.extend([due, kek, hold.as_ref().and_then(|hold| blob(&hold.0)), flag(hold.is_some())]);
-                values.extend(place);
-                &self.say.mint_open
+                let hold = MaybeUnset::from_option(hold.as_ref().map(|hold| hold.0.as_slice()));
+                self.ask.cas(StoreOp::Mint, &statements.open, KeyAndGate { key, hold }).await
             }
-            Gating::Join { kept } => {
-                values.push(kek.clone());
-                values.extend(place);
-                values.extend([due, kek, flag(*kept)]);
-                &self.say.mint_join
-            }
-        };
-        self.ask.cas(StoreOp::Mint, statement, bound(values)).await
-    }
-
-    pub(super) async fn read_hour(&self, token: Token, hour: Hour) -> Result<HourRows, StoreError> {
-        let place = (token.0.as_slice(), day(hour), i64::from(hour.0));
-        HourRows::parse(&self.ask.rows(StoreOp::Read, &self.say.hour, place).await?)
-    }
-
-    /// Finishes what is under way on the hour, and reads what is there then.
-    pub(super) async fn read_hour_serial(&self, token: Token, hour: Hour) -> Result<HourRows, StoreError> {
-        let place = (token.0.as_slice(), day(hour), i64::from(hour.0));
-        HourRows::parse(&self.ask.rows(StoreOp::SerialRead, &self.say.hour_serial, place).await?)
-    }
-
-    pub(super) async fn read_policy(&self, token: Token) -> Result<Policy, StoreError> {
-        let rows = self.ask.rows(StoreOp::Read, &self.say.policy, (token.0.as_slice(),)).await?;
-        Policy::parse(token, &rows)
-    }
-
-    pub(super) async fn read_customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
-        let (name, policy) = tokio::try_join!(self.read_name(token), self.read_policy(token))?;
-        Ok(known(name, policy))
-    }
-
-    async fn read_name(&self, token: Token) -> Result<Option<CustomerId>, StoreError> {
-        if let Some(name) = self.recent.name(token) {
-            return Ok(Some(name));
+            Gating::Join { .. } => self.ask.cas(StoreOp::Mint, &statements.join, key).await,
         }
-        let row = self.ask.row(StoreOp::Read, &self.say.name, (token.0.as_slice(),)).await?;
-        let name = match &row {
-            Some(row) => row.blob("name")?.map(customer_name).transpose()?,
-            None => None,
-        };
-        if let Some(name) = &name {
-            self.recent.named(token, name);
-        }
-        Ok(name)
     }
-}
-
-/// A customer is whoever has a name, or of whom a receipt told: that names tokens only. Holds make no customer.
-pub(super) fn known(name: Option<CustomerId>, policy: Policy) -> Option<Customer> {
-    let customer = policy.of(name);
-    let says = customer.retention.is_some() || customer.floor.is_some() || customer.closed;
-    (customer.name.is_some() || says).then_some(customer)
 }

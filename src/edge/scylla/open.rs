@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use scylla::client::session::Session;
 
-use super::ScyllaStore;
 use super::ask::Ask;
 use super::definition::{agree, agree_soon, define, refresh};
 use super::fault::malformed;
 use super::lifetime::Lifetimes;
-use super::recent::Recent;
+use super::names::Names;
+use super::prepare::Preparer;
 use super::schema::{Step, known};
 use super::server::Server;
 use super::session::{Profiles, SessionOptions};
 use super::settings::{Settings, enter, nothing_here};
-use super::statements::Statements;
 use super::upgrade::{execute, upgrade};
+use super::{ScyllaStore, Statements};
 use crate::envelope::random;
 use crate::keys::{Meta, SchemaMismatch, StoreError, TokenKey};
 use crate::model::{Clock, Retention, StoreId, VaultId};
-use crate::telemetry::{StoreMetrics, StoreOp};
+use crate::telemetry::StoreMetrics;
 
 /// How a store is created and opened.
 #[derive(Clone)]
@@ -157,35 +157,19 @@ impl ScyllaStore {
         settings.check_vault(&options)?;
         let token_key =
             TokenKey::from_slice(settings.bytes("token_key")?).ok_or_else(|| malformed("token_key"))?;
-        let (say, schema) = (Statements::prepare(&session, profiles).await?, options.schema_version());
+        let statements = Statements::prepare(&Preparer { session: &session, profiles }).await?;
+        let schema = options.schema_version();
         let mut probe = [0; 16];
         random(&mut probe);
         Ok(Self {
             ask: Ask { session, metrics: options.metrics },
-            say,
-            token_key,
+            statements,
+            token_key: Arc::new(token_key),
             schema,
             lifetimes: options.lifetimes,
             clock: options.clock,
-            recent: Recent::default(),
+            names: Names::default(),
             probe: hex::encode(probe),
-        })
-    }
-
-    pub(super) async fn read_meta(&self) -> Result<Meta, StoreError> {
-        let rows = self.ask.rows(StoreOp::Read, &self.say.meta, ());
-        let (rows, mark) = tokio::try_join!(rows, self.read_mark(&self.say.mark))?;
-        let settings = Settings::parse(&rows)?.ok_or_else(|| malformed("meta"))?;
-        let schema_version = settings.schema_version()?;
-        SchemaMismatch::check(schema_version, self.schema)?;
-        Ok(Meta {
-            store: StoreId(settings.id("store_id")?),
-            vault: VaultId(settings.id("vault_id")?),
-            schema_version,
-            max_lease_ms: settings.number("max_lease_ms")?,
-            default_retention: Retention::hours(settings.number("default_retention_hours")?)
-                .ok_or_else(|| malformed("default_retention_hours"))?,
-            last_receipt: mark,
         })
     }
 

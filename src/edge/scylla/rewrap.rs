@@ -1,60 +1,114 @@
-//! New terms for an hour: its gate first, so that whatever is minted from then on has them; then key by key, each on the
-//! condition that the gate still has them and the key is still what was unwrapped.
+//! New terms for an hour: its gate first, so that whatever is minted from then on has them; then key by key,
+//! each on the condition that the gate still has them and the key is still what was unwrapped.
 
+use scylla::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 
 use super::ScyllaStore;
 use super::ask::Cas;
-use super::cells::{big, blob, bound, flag, int, text};
 use super::lifetime::{KEPT, Ttl};
-use super::rows::{GateRow, HourRows, day, due_day, gate_state, place, shard};
-use crate::keys::{HourRow, Rewrap, Rewrapped, StoreError};
+use super::prepare::Preparer;
+use super::rows::{AT_HOUR, GateRow, HourRows, Place};
+use crate::keys::{Rewrap, Rewrapped, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
 use crate::telemetry::StoreOp;
 
+pub(super) struct Statements {
+    gate: PreparedStatement,
+    key: PreparedStatement,
+}
+
+impl Statements {
+    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
+        let gate = format!(
+            "UPDATE key USING TTL :marker
+               SET state = :state, due = :due, kek = :kek, kept = :kept, command = :command
+               WHERE {AT_HOUR} AND generation = -1
+               IF state = :state AND due = :seen_due AND kek = :seen_kek AND kept = :kept
+                 AND command = :seen_command"
+        );
+        let key = format!(
+            "BEGIN BATCH
+             UPDATE key USING TTL :marker SET due = :due
+               WHERE {AT_HOUR} AND generation = -1 IF state = :state AND kek = :kek AND kept = :kept;
+             UPDATE key USING TTL :marker
+               SET state = 1, key_id = :key_id, commitment = :commitment, kek = :kek, minted_at = :minted_at
+               WHERE {AT_HOUR} AND generation = :generation
+               IF state = 1 AND key_id = :key_id AND wrapped = :seen_wrapped;
+             UPDATE key USING TTL :secret SET wrapped = :wrapped WHERE {AT_HOUR} AND generation = :generation;
+             APPLY BATCH"
+        );
+        Ok(Self { gate: preparer.cas(&gate).await?, key: preparer.cas(&key).await? })
+    }
+}
+
+/// A gate's new terms, and the state that goes with them.
+#[derive(SerializeRow)]
+struct GateTerms<'a> {
+    #[scylla(flatten)]
+    place: Place,
+    state: i8,
+    due: i64,
+    kek: &'a str,
+    kept: bool,
+    marker: Ttl,
+}
+
+#[derive(SerializeRow)]
+struct GateAsSeen<'a> {
+    #[scylla(flatten)]
+    terms: GateTerms<'a>,
+    /// The one that it has stays where there is none: null would leave a tombstone.
+    command: MaybeUnset<[u8; 32]>,
+    seen_due: i64,
+    seen_kek: &'a str,
+    /// Null in a condition is a value, and not what is left alone.
+    seen_command: Option<[u8; 32]>,
+}
+
+#[derive(SerializeRow)]
+struct KeyUnderTerms<'a> {
+    #[scylla(flatten)]
+    terms: GateTerms<'a>,
+    generation: i32,
+    key_id: [u8; 16],
+    commitment: [u8; 32],
+    minted_at: i64,
+    seen_wrapped: &'a [u8],
+    wrapped: &'a [u8],
+    secret: Ttl,
+}
+
 impl ScyllaStore {
-    pub(super) async fn rewrap_hour(
+    /// Does nothing where the gate is not as it was seen. A fence without a hold has a TTL, and nothing under
+    /// it is for long.
+    pub(super) async fn give_terms(
         &self,
         terms: &Rewrap,
+        row: &GateRow,
         now: Millis,
-    ) -> Result<Option<HourRow>, StoreError> {
-        let Rewrap { token, hour, .. } = terms;
-        let seen = self.read_hour_serial(*token, *hour).await?;
-        // A fence without a hold has a TTL, and nothing under it is for long.
-        let is_left = |row: &&GateRow| is_seen(row, terms) && (row.kept || !row.gate.fenced);
-        if let Some(row) = seen.gate.as_ref().filter(is_left) {
-            self.list_terms(terms, row, now).await?;
-            if self.move_gate(terms, row, now).await? {
-                self.rewrap_keys(terms, row, now).await?;
-            }
-        }
-        let after = self.read_hour_serial(*token, *hour).await?;
-        self.unlist_old(terms, &after).await?;
-        Ok(after.into_hour(*token, *hour))
-    }
-
-    /// Listed before it is so, as a mint is: under its new due, and for as long as that asks for.
-    async fn list_terms(&self, terms: &Rewrap, row: &GateRow, now: Millis) -> Result<(), StoreError> {
-        let Rewrap { token, hour, due, .. } = terms;
-        let (bytes, marker) = (token.0.as_slice(), self.marker_of(row, terms, now));
-        self.ask.write(StoreOp::Upsert, &self.say.list_day, (bytes, day(*hour), marker)).await?;
-        if row.gate.fenced {
+    ) -> Result<(), StoreError> {
+        let Rewrap { token, hour, due, kek, command, .. } = terms;
+        if !is_seen(row, terms) || (row.gate.fenced && !row.kept) {
             return Ok(());
         }
-        let due = (due_day(*due), shard(*token), i64::from(due.0), bytes, i64::from(hour.0), marker);
-        self.ask.write(StoreOp::Upsert, &self.say.list_due, due).await
+        let marker = self.lifetimes.marker_of(row.kept, *due, Some(kek), now);
+        // Listed before it is so, as a mint is: under its new due, and for as long as that asks for.
+        self.list_day(*token, *hour, marker).await?;
+        if !row.gate.fenced {
+            self.list_due(*token, *hour, *due, marker).await?;
+        }
+        let new = (*due, kek.as_str(), *command);
+        match self.write_gate(StoreOp::Rewrap, (*token, *hour), row, new, marker).await? {
+            Cas::Applied => self.rewrap_keys(terms, row, marker, now).await,
+            Cas::Refused(_) | Cas::Unknown => Ok(()),
+        }
     }
 
-    /// Whether it has the new terms for sure. What is not written has no TTL: a hold, and the fence of an hour that is held.
-    async fn move_gate(&self, terms: &Rewrap, row: &GateRow, now: Millis) -> Result<bool, StoreError> {
-        let marker = self.marker_of(row, terms, now);
-        let new = (terms.due, terms.kek.as_str(), terms.command);
-        let cas = self.write_gate(StoreOp::Rewrap, (terms.token, terms.hour), row, new, marker).await?;
-        Ok(matches!(cas, Cas::Applied))
-    }
-
-    /// Gives a gate another due, KEK and command (`None` = the one that it has stays), if it still is as it was seen. What it
-    /// says besides is written anew, with the same life.
+    /// Gives a gate another due, KEK and command (`None` = the one that it has stays), if it still is as it
+    /// was seen. What it says besides is written anew, with the same life. What is not written has no TTL: a
+    /// hold, and the fence of an hour that is held.
     pub(super) async fn write_gate(
         &self,
         op: StoreOp,
@@ -63,49 +117,52 @@ impl ScyllaStore {
         (due, kek, command): (Due, &str, Option<Digest>),
         marker: Ttl,
     ) -> Result<Cas, StoreError> {
-        let digest = |command: Option<Digest>| command.and_then(|digest| blob(&digest.0));
-        let is = &seen.gate;
-        let mut values =
-            vec![int(marker), gate_state(seen), big(due.0), text(kek), flag(seen.kept), digest(command)];
-        values.extend(place(token, hour));
-        values.extend([gate_state(seen), big(is.due.0), text(seen.kek_text()), flag(seen.kept)]);
-        // Null in a condition is a value, and not what is left alone.
-        let mut values: Vec<_> = bound(values).into_iter().map(Some).collect();
-        values.push(digest(is.command).map(MaybeUnset::Set));
-        self.ask.cas(op, &self.say.gate_terms, values).await
+        let bytes = |command: Option<Digest>| command.map(|digest| digest.0);
+        let place = Place::of(token, hour);
+        let values = GateAsSeen {
+            terms: GateTerms { place, state: seen.state(), due: due.0.into(), kek, kept: seen.kept, marker },
+            command: MaybeUnset::from_option(bytes(command)),
+            seen_due: seen.gate.due.0.into(),
+            seen_kek: seen.kek_text(),
+            seen_command: bytes(seen.gate.command),
+        };
+        self.ask.cas(op, &self.statements.rewrap.gate, values).await
     }
 
-    /// Whatever became of each: what is read back tells, and what is not done is asked for again.
-    async fn rewrap_keys(&self, terms: &Rewrap, row: &GateRow, now: Millis) -> Result<(), StoreError> {
-        let marker = self.marker_of(row, terms, now);
-        let secret = if row.kept { KEPT } else { self.lifetimes.secret(terms.due, now) };
-        let kek = || text(terms.kek.as_str());
-        for Rewrapped { seen, wrapped } in &terms.keys {
-            let key_id = || blob(&seen.key_id.0);
-            let generation = || int(seen.generation.0);
-            let mut values = vec![int(marker), big(terms.due.0)];
-            values.extend(place(terms.token, terms.hour));
-            values.extend([gate_state(row), kek(), flag(row.kept)]);
-            values.extend([int(marker), key_id(), blob(&seen.commitment), kek(), big(seen.minted_at.0)]);
-            values.extend(place(terms.token, terms.hour));
-            values.extend([generation(), key_id(), seen.wrapped.as_ref().and_then(|bytes| blob(bytes))]);
-            values.extend([int(secret), blob(wrapped)]);
-            values.extend(place(terms.token, terms.hour));
-            values.push(generation());
-            self.ask.cas(StoreOp::Rewrap, &self.say.rewrap, bound(values)).await?;
+    /// Whatever became of each: what is read back tells, and what is not done is asked for again. A key that
+    /// was seen without its bytes is not live.
+    async fn rewrap_keys(
+        &self,
+        Rewrap { token, hour, due, kek, keys, .. }: &Rewrap,
+        row: &GateRow,
+        marker: Ttl,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let (place, due_number, kek) = (Place::of(*token, *hour), due.0.into(), kek.as_str());
+        let secret = if row.kept { KEPT } else { self.lifetimes.secret(*due, now) };
+        for Rewrapped { seen, wrapped } in keys {
+            let Some(seen_wrapped) = &seen.wrapped else { continue };
+            let (state, kept) = (row.state(), row.kept);
+            let values = KeyUnderTerms {
+                terms: GateTerms { place, state, due: due_number, kek, kept, marker },
+                generation: seen.generation.0.into(),
+                key_id: seen.key_id.0,
+                commitment: seen.commitment,
+                minted_at: seen.minted_at.0,
+                seen_wrapped,
+                wrapped,
+                secret,
+            };
+            self.ask.cas(StoreOp::Rewrap, &self.statements.rewrap.key, values).await?;
         }
         Ok(())
     }
 
     /// The row of the old due says nothing any more. Where this is cut short it stays, and is passed over.
-    async fn unlist_old(&self, terms: &Rewrap, after: &HourRows) -> Result<(), StoreError> {
+    pub(super) async fn unlist_old(&self, terms: &Rewrap, after: &HourRows) -> Result<(), StoreError> {
         let Rewrap { token, hour, seen: (old, ..), due, .. } = terms;
         let has_moved = after.gate.as_ref().is_some_and(|row| row.gate.due == *due) && old != due;
         if has_moved { self.unlist_due(*token, *hour, *old).await } else { Ok(()) }
-    }
-
-    fn marker_of(&self, row: &GateRow, terms: &Rewrap, now: Millis) -> Ttl {
-        self.lifetimes.marker_of(row.kept, terms.due, Some(&terms.kek), now)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Rows as the trait's nouns.
 
-use super::cells::{Cells, Value, big, blob, int, tiny};
+use scylla::SerializeRow;
+
+use super::cells::Cells;
 use super::fault::malformed;
 use crate::keys::{Customer, Gate, Hold, HoldId, HourRow, KekRow, KekState, KeyRow, KeyState, StoreError};
 use crate::model::{
@@ -19,14 +21,25 @@ pub(super) fn day(hour: Hour) -> i32 {
     i32::try_from(hour.0 / 24).expect("u32 / 24 is less than 2^31")
 }
 
-/// The partition and the hour of a row of `key`, as its statements take them.
-pub(super) fn place(token: Token, hour: Hour) -> [Value; 3] {
-    [blob(&token.0), int(day(hour)), big(hour.0)]
+/// What is read of a row of `key`.
+pub(super) const KEY_COLUMNS: &str = "hour, generation, state, kek, command, due, hold, kept, key_id, commitment, \
+                                      wrapped, TTL(wrapped) AS wrapped_ttl, minted_at, erased_at";
+
+/// The condition on a row of `key` to which a [`Place`] is bound.
+pub(super) const AT_HOUR: &str = r#""token" = :"token" AND day = :day AND hour = :hour"#;
+
+/// The partition and the hour of rows of `key`.
+#[derive(Clone, Copy, SerializeRow)]
+pub(super) struct Place {
+    token: [u8; 16],
+    day: i32,
+    hour: i64,
 }
 
-/// The state of a gate, as statements take it.
-pub(super) fn gate_state(row: &GateRow) -> Value {
-    tiny(if row.gate.fenced { FENCED } else { OPEN })
+impl Place {
+    pub(super) fn of(token: Token, hour: Hour) -> Self {
+        Self { token: token.0, day: day(hour), hour: hour.0.into() }
+    }
 }
 
 pub(super) fn due_day(due: Due) -> i32 {
@@ -55,6 +68,10 @@ pub(super) struct GateRow {
 }
 
 impl GateRow {
+    pub(super) fn state(&self) -> i8 {
+        if self.gate.fenced { FENCED } else { OPEN }
+    }
+
     /// As it stands in its cell: empty for an hour that was fenced before it had a key.
     pub(super) fn kek_text(&self) -> &str {
         self.gate.kek.as_ref().map_or("", KekId::as_str)
@@ -67,6 +84,19 @@ pub(super) struct StoredKey {
     pub(super) key: KeyRow,
     /// Its secret has a TTL.
     pub(super) fades: bool,
+}
+
+impl StoredKey {
+    /// The generation and the state that stand in the row of a key that is not live; a secret that its TTL
+    /// took leaves the state of a live one.
+    pub(super) fn row(&self) -> (i32, i8) {
+        let state = match self.key.state {
+            KeyState::Live => 1,
+            KeyState::Erased => ERASED,
+            KeyState::ErasedByTtl => ERASED_BY_TTL,
+        };
+        (self.key.generation.0.into(), state)
+    }
 }
 
 /// What there is of an hour.
@@ -199,7 +229,7 @@ impl Policy {
         self.holds.iter().find(|hold| (hold.from..=hold.to).contains(&hour)).map(|hold| &hold.id)
     }
 
-    pub(super) fn of(self, name: Option<CustomerId>) -> Customer {
+    pub(super) fn of(&self, name: Option<CustomerId>) -> Customer {
         Customer { name, retention: self.retention, floor: self.floor, closed: self.closed }
     }
 }
@@ -219,23 +249,9 @@ pub(super) fn customer_name(name: &[u8]) -> Result<CustomerId, StoreError> {
 }
 
 pub(super) fn kek(row: &Cells) -> Result<KekRow, StoreError> {
-    let state = match row.number("state")? {
-        Some(1) => KekState::Live,
-        Some(2) => KekState::Closing,
-        Some(3) => KekState::Destroyed,
-        _ => return Err(malformed("KEK state")),
-    };
+    let state = row.number("state")?.and_then(KekState::of_number).ok_or_else(|| malformed("KEK state"))?;
     let check = row.bytes("check_value")?.ok_or_else(|| malformed("KEK check value"))?;
     Ok(KekRow { id: kek_id(row.text("id")?.unwrap_or_default())?, check, state })
-}
-
-/// As [`kek`] reads it.
-pub(super) fn kek_state(state: KekState) -> i8 {
-    match state {
-        KekState::Live => 1,
-        KekState::Closing => 2,
-        KekState::Destroyed => 3,
-    }
 }
 
 pub(super) fn kek_id(text: &str) -> Result<KekId, StoreError> {
@@ -248,16 +264,43 @@ pub(super) fn token(row: &Cells) -> Result<Token, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cells::{big, blob, flag, int, text, tiny};
+    use scylla::value::CqlValue;
+
     use super::*;
 
+    type Value = Option<CqlValue>;
+
     const KEK: &str = "day/2026-11-25";
+
+    fn blob(bytes: &[u8]) -> Value {
+        Some(CqlValue::Blob(bytes.to_vec()))
+    }
+
+    fn text(text: &str) -> Value {
+        Some(CqlValue::Text(text.to_owned()))
+    }
+
+    fn flag(flag: bool) -> Value {
+        Some(CqlValue::Boolean(flag))
+    }
+
+    fn tiny(number: i8) -> Value {
+        Some(CqlValue::TinyInt(number))
+    }
+
+    fn int(number: i32) -> Value {
+        Some(CqlValue::Int(number))
+    }
+
+    fn big(number: i64) -> Value {
+        Some(CqlValue::BigInt(number))
+    }
 
     fn gate_cells(state: Option<i8>) -> Vec<(&'static str, Value)> {
         vec![
             ("generation", int(GATE)),
             ("state", state.and_then(tiny)),
-            ("due", big(500_000_i64)),
+            ("due", big(500_000)),
             ("kek", text(KEK)),
             ("kept", flag(false)),
         ]
@@ -271,7 +314,7 @@ mod tests {
             ("key_id", blob(&[1; 16])),
             ("commitment", blob(&[1; 32])),
             ("wrapped", wrapped.and_then(blob)),
-            ("minted_at", big(7_i64)),
+            ("minted_at", big(7)),
         ]
     }
 
@@ -280,8 +323,8 @@ mod tests {
         HourRows::parse(&rows)
     }
 
-    /// Cassandra answers a refused batch with the rows that are there, in their own order; ScyllaDB with one row for each
-    /// condition, in the statement's order, all nulls where there is none.
+    /// Cassandra answers a refused batch with the rows that are there, in their own order; ScyllaDB with one
+    /// row for each condition, in the statement's order, all nulls where there is none.
     #[test]
     fn both_shapes_of_a_refused_batch_say_the_same() {
         let applied = ("[applied]", flag(false));

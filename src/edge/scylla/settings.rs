@@ -14,9 +14,11 @@ use super::fault::malformed;
 use super::open::ScyllaOptions;
 use super::schema::{Step, known};
 use super::session::Profiles;
-use super::statements::META;
-use crate::keys::{SchemaMismatch, StoreError, parse_schema_version};
-use crate::model::VaultId;
+use crate::keys::{Meta, SchemaMismatch, StoreError, parse_schema_version};
+use crate::model::{Retention, StoreId, VaultId};
+
+/// All of the store's settings.
+pub(super) const META: &str = "SELECT name, value FROM meta WHERE part = 'store'";
 
 /// Settings of the `meta` table, by name.
 pub(super) struct Settings(HashMap<String, Zeroizing<Vec<u8>>>);
@@ -102,6 +104,25 @@ impl Settings {
         }
         let asked = options.vault;
         Err(StoreError::Unusable(format!("it belongs to the KEK vault {is}, this one is {asked}")))
+    }
+
+    /// What the store says of itself, by its rows of `meta`. The receipts' position stands in a table of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] for another version than `known`.
+    pub(super) fn meta(rows: &[Cells], last_receipt: Option<i64>, known: u32) -> Result<Meta, StoreError> {
+        let settings = Self::parse(rows)?.ok_or_else(|| malformed("meta"))?;
+        let schema_version = settings.schema_version()?;
+        SchemaMismatch::check(schema_version, known)?;
+        Ok(Meta {
+            store: StoreId(settings.id("store_id")?),
+            vault: VaultId(settings.id("vault_id")?),
+            schema_version,
+            max_lease_ms: settings.number("max_lease_ms")?,
+            default_retention: Retention::hours(settings.number("default_retention_hours")?)
+                .ok_or_else(|| malformed("default_retention_hours"))?,
+            last_receipt,
+        })
     }
 
     pub(super) fn bytes(&self, name: &str) -> Result<&[u8], StoreError> {

@@ -1,13 +1,80 @@
-//! Fence, erase, holds, and the jobs that do what a TTL does elsewhere.
+//! Erasing: fence, erase, and the jobs that do what a TTL does elsewhere.
 
-use rusqlite::{OptionalExtension, Transaction};
+use async_trait::async_trait;
+use rusqlite::Transaction;
 
-use super::listing;
+use super::SqliteStore;
+use super::read::hours;
+use super::rewrap::rewrap;
 use super::rows::Reads;
-use crate::keys::{DueHour, Erasure, Fence, Hold, HoldId, HourRow, Placed, StoreError};
+use crate::keys::{DueHour, EraseStore, Erasure, Fence, HourRow, Rewrap, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
 
-pub(super) fn fence(
+#[async_trait]
+impl EraseStore for SqliteStore {
+    async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
+        self.db.write(move |tx| fence(tx, token, hour, due, command)).await
+    }
+
+    async fn keep_fence(&self, token: Token, hour: Hour, due: Due, _now: Millis) -> Result<(), StoreError> {
+        let sql = "UPDATE gate SET due = max(due, ?3) WHERE token = ?1 AND hour = ?2 AND state = 2";
+        self.db.write(move |tx| Ok(tx.execute(sql, (token.0, hour.0, due.0)).map(drop)?)).await
+    }
+
+    async fn erase(
+        &self,
+        token: Token,
+        hour: Hour,
+        command: Digest,
+        now: Millis,
+    ) -> Result<Erasure, StoreError> {
+        self.db.write_and_wipe(move |tx| erase(tx, token, hour, command, now)).await
+    }
+
+    /// All of them in one transaction, so that the log is cleared once.
+    async fn forget(
+        &self,
+        hours: &[DueHour],
+        command: Digest,
+        now: Millis,
+    ) -> Result<Vec<Option<HourRow>>, StoreError> {
+        let hours = hours.to_vec();
+        self.db
+            .write_and_wipe(move |tx| hours.iter().map(|hour| forget(tx, hour, command, now)).collect())
+            .await
+    }
+
+    async fn rewrap(&self, terms: &Rewrap, _now: Millis) -> Result<Option<HourRow>, StoreError> {
+        let terms = terms.clone();
+        self.db.write_and_wipe(move |tx| rewrap(tx, &terms)).await
+    }
+
+    async fn expire_markers(&self, until: Due) -> Result<u64, StoreError> {
+        self.db
+            .write(move |tx| {
+                tx.execute(&format!("DELETE FROM key WHERE (token, hour) IN ({EXPIRED_HOURS})"), [until.0])?;
+                let hours = tx.execute(
+                    &format!("DELETE FROM gate WHERE (token, hour) IN ({EXPIRED_HOURS})"),
+                    [until.0],
+                )?;
+                Ok(hours as u64)
+            })
+            .await
+    }
+
+    async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError> {
+        self.db.write_and_wipe(move |tx| {
+            let keys = tx.execute(
+                "UPDATE key SET state = 3, wrapped = x'', erased_at = ?2
+                 WHERE state = 1 AND (token, hour) IN (SELECT token, hour FROM gate WHERE due <= ?1 AND hold IS NULL)",
+                (until.0, now.0),
+            )?;
+            Ok(keys as u64)
+        }).await
+    }
+}
+
+fn fence(
     tx: &Transaction<'_>,
     token: Token,
     hour: Hour,
@@ -36,13 +103,7 @@ pub(super) fn fence(
     Ok(Fence::Fenced)
 }
 
-pub(super) fn keep_fence(tx: &Transaction<'_>, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {
-    let sql = "UPDATE gate SET due = max(due, ?3) WHERE token = ?1 AND hour = ?2 AND state = 2";
-    tx.execute(sql, (token.0, hour.0, due.0))?;
-    Ok(())
-}
-
-pub(super) fn erase(
+fn erase(
     tx: &Transaction<'_>,
     token: Token,
     hour: Hour,
@@ -63,58 +124,19 @@ pub(super) fn erase(
     Ok(Erasure::Erased(reads.keys(token, hour)?))
 }
 
-/// All of them in one transaction, so that the log is cleared once.
-pub(super) fn forget(
+/// `None` has no gate; an hour that a hold keeps is answered as it is.
+fn forget(
     tx: &Transaction<'_>,
-    hours: &[DueHour],
+    &DueHour { due, token, hour, .. }: &DueHour,
     command: Digest,
     now: Millis,
-) -> Result<Vec<Option<HourRow>>, StoreError> {
-    let forget_one = |&DueHour { due, token, hour }: &DueHour| {
-        let row = || Ok::<_, StoreError>(listing::hours(tx, token, hour, hour)?.pop());
-        let fenced = row()?.is_some() && fence(tx, token, hour, due, command)? == Fence::Fenced;
-        if fenced {
-            erase(tx, token, hour, command, now)?;
-        }
-        row()
-    };
-    hours.iter().map(forget_one).collect()
-}
-
-pub(super) fn place_hold(tx: &Transaction<'_>, hold: &Hold) -> Result<Placed, StoreError> {
-    let Hold { id, token, from, to } = hold;
-    let placed = tx.execute(
-        "INSERT INTO hold (id, token, from_hour, to_hour) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        (&id.0, token.0, from.0, to.0),
-    )?;
-    if placed == 0 {
-        let same = tx.query_row(
-            "SELECT token = ?2 AND from_hour = ?3 AND to_hour = ?4 FROM hold WHERE id = ?1",
-            (&id.0, token.0, from.0, to.0),
-            |row| row.get(0),
-        )?;
-        return Ok(if same { Placed::InForce } else { Placed::IdReuse });
+) -> Result<Option<HourRow>, StoreError> {
+    let row = || Ok::<_, StoreError>(hours(tx, token, hour, hour)?.pop());
+    let fenced = row()?.is_some() && fence(tx, token, hour, due, command)? == Fence::Fenced;
+    if fenced {
+        erase(tx, token, hour, command, now)?;
     }
-    tx.execute(
-        "UPDATE gate SET hold = ?1 WHERE token = ?2 AND hour BETWEEN ?3 AND ?4 AND hold IS NULL",
-        (&id.0, token.0, from.0, to.0),
-    )?;
-    Ok(Placed::InForce)
-}
-
-/// Each gate that carries the hold gets another one that covers it, or none.
-pub(super) fn release_hold(tx: &Transaction<'_>, id: &HoldId) -> Result<(), StoreError> {
-    let token: Option<[u8; 16]> = tx
-        .query_row("DELETE FROM hold WHERE id = ?1 RETURNING token", [&id.0], |row| row.get(0))
-        .optional()?;
-    let Some(token) = token else { return Ok(()) };
-    tx.execute(
-        "UPDATE gate SET hold = (SELECT id FROM hold WHERE hold.token = gate.token
-                                 AND from_hour <= gate.hour AND to_hour >= gate.hour ORDER BY id LIMIT 1)
-         WHERE token = ?1 AND hold = ?2",
-        (token, &id.0),
-    )?;
-    Ok(())
+    row()
 }
 
 /// Hours whose rows may go: below the floor, due for long, fenced, not held, nothing live.
@@ -123,19 +145,3 @@ const EXPIRED_HOURS: &str = "
     WHERE gate.hour < customer.floor AND gate.due <= ?1 AND gate.state = 2 AND gate.hold IS NULL
       AND NOT EXISTS (SELECT 1 FROM key
                       WHERE key.token = gate.token AND key.hour = gate.hour AND key.state = 1)";
-
-pub(super) fn expire_markers(tx: &Transaction<'_>, until: Due) -> Result<u64, StoreError> {
-    tx.execute(&format!("DELETE FROM key WHERE (token, hour) IN ({EXPIRED_HOURS})"), [until.0])?;
-    let hours =
-        tx.execute(&format!("DELETE FROM gate WHERE (token, hour) IN ({EXPIRED_HOURS})"), [until.0])?;
-    Ok(hours as u64)
-}
-
-pub(super) fn expire_secrets(tx: &Transaction<'_>, until: Due, now: Millis) -> Result<u64, StoreError> {
-    let keys = tx.execute(
-        "UPDATE key SET state = 3, wrapped = x'', erased_at = ?2
-         WHERE state = 1 AND (token, hour) IN (SELECT token, hour FROM gate WHERE due <= ?1 AND hold IS NULL)",
-        (until.0, now.0),
-    )?;
-    Ok(keys as u64)
-}

@@ -1,51 +1,79 @@
-//! Minting: where fence, hold, floor and race are decided, in one transaction per batch.
+//! Sealing: a batch of mints is one transaction, in which fence, hold, floor and race are decided.
 
+use async_trait::async_trait;
 use rusqlite::{Statement, Transaction};
 
+use super::SqliteStore;
 use super::rows::{NAME_CUSTOMER, Reads};
-use crate::keys::{Candidate, Found, Minted, SlotRef, StoreError};
-use crate::model::Millis;
+use crate::keys::{Candidate, KekRow, Minted, SealStore, StoreError, refusal};
+use crate::model::{KekId, Millis};
 
-/// What is known of each slot, in the order asked.
-pub(super) fn fetch(tx: &Transaction<'_>, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
-    let mut reads = Reads::new(tx)?;
-    slots
-        .iter()
-        .map(|slot| {
-            Ok(Found {
-                customer: reads.customer(slot.token)?,
-                gate: reads.gate(slot.token, slot.hour)?,
-                key: reads.key(slot)?,
+#[async_trait]
+impl SealStore for SqliteStore {
+    /// Takes the write lock and gives it back: nothing is written, nothing is synced.
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        self.db.write(|_| Ok(())).await
+    }
+
+    async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError> {
+        let candidates = candidates.to_vec();
+        self.db
+            .write(move |tx| {
+                let mut statements = Statements::new(tx)?;
+                candidates.iter().map(|candidate| statements.mint(candidate, now)).collect()
             })
-        })
-        .collect()
-}
+            .await
+    }
 
-/// Mints or adopts each candidate's slot, in the order given.
-pub(super) fn mint(
-    tx: &Transaction<'_>,
-    candidates: &[Candidate],
-    now: Millis,
-) -> Result<Vec<Minted>, StoreError> {
-    let mut desk = Desk::new(tx)?;
-    candidates
-        .iter()
-        .map(|candidate| match desk.refusal(candidate)? {
-            Some(refusal) => Ok(refusal),
-            None => desk.insert(candidate, now),
-        })
-        .collect()
+    async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError> {
+        let id = id.clone();
+        self.db
+            .write(move |tx| {
+                tx.execute(
+                    "INSERT INTO kek (id, check_value, state) VALUES (?1, ?2, 1) ON CONFLICT DO NOTHING",
+                    (id.as_str(), check),
+                )?;
+                Ok(Reads::new(tx)?.kek(&id)?.expect("it was there or was inserted, in this transaction"))
+            })
+            .await
+    }
+
+    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError> {
+        let input = input.to_owned();
+        self.db
+            .read(move |tx| {
+                let mut statement =
+                    tx.prepare("SELECT partition FROM started WHERE input = ?1 ORDER BY partition")?;
+                Ok(statement.query_map([input], |row| row.get(0))?.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError> {
+        let (input, partitions) = (input.to_owned(), partitions.to_vec());
+        self.db
+            .write(move |tx| {
+                let mut statement = tx.prepare(
+                    "INSERT INTO started (input, partition) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                )?;
+                for partition in partitions {
+                    statement.execute((&input, partition))?;
+                }
+                Ok(())
+            })
+            .await
+    }
 }
 
 /// The statements of a batch.
-struct Desk<'c> {
+struct Statements<'c> {
     reads: Reads<'c>,
     customer: Statement<'c>,
     gate: Statement<'c>,
     key: Statement<'c>,
 }
 
-impl<'c> Desk<'c> {
+impl<'c> Statements<'c> {
     fn new(tx: &'c Transaction<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             reads: Reads::new(tx)?,
@@ -58,41 +86,23 @@ impl<'c> Desk<'c> {
         })
     }
 
-    /// Why the candidate does not become its slot's DEK, if there is a reason.
-    fn refusal(&mut self, candidate: &Candidate) -> Result<Option<Minted>, StoreError> {
-        let slot = &candidate.slot;
-        if let Some(customer) = self.reads.customer(slot.token)? {
-            if customer.closed {
-                return Ok(Some(Minted::Closed));
-            }
-            if let Some(floor) = customer.floor.filter(|floor| slot.hour < *floor) {
-                return Ok(Some(Minted::BelowFloor(floor)));
-            }
+    fn mint(&mut self, candidate: &Candidate, now: Millis) -> Result<Minted, StoreError> {
+        let Candidate { slot, customer, due, kek, commitment, wrapped, .. } = candidate;
+        let there = self.reads.found(slot)?;
+        let refusal = refusal(candidate, there.customer.as_ref(), there.gate.as_ref(), there.key.as_ref());
+        if let Some(refusal) = refusal {
+            return Ok(refusal);
         }
-        let Some(gate) = self.reads.gate(slot.token, slot.hour)? else { return Ok(None) };
-        if gate.fenced {
-            return Ok(Some(Minted::Fenced(gate)));
-        }
-        if let Some(key) = self.reads.key(slot)? {
-            return Ok(Some(Minted::Adopted { due: gate.due, key }));
-        }
-        let same = gate.due == candidate.due && gate.kek.as_ref() == Some(&candidate.kek);
-        Ok((!same).then_some(Minted::GateDiffers(gate)))
-    }
-
-    fn insert(&mut self, candidate: &Candidate, now: Millis) -> Result<Minted, StoreError> {
-        let Candidate { slot, customer, due, kek, commitment, wrapped } = candidate;
         self.customer.execute((slot.token.0, customer.as_bytes()))?;
-        if self.reads.gate(slot.token, slot.hour)?.is_none() {
+        if there.gate.is_none() {
             let hold = self.reads.hold_over(slot.token, slot.hour)?.map(|hold| hold.0);
             self.gate.execute((slot.token.0, slot.hour.0, due.0, kek.as_str(), hold))?;
         }
-        let key_id = candidate.key_id().0;
         self.key.execute((
             slot.token.0,
             slot.hour.0,
             slot.generation.0,
-            key_id,
+            candidate.key_id().0,
             commitment,
             kek.as_str(),
             wrapped,

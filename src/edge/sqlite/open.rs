@@ -52,7 +52,12 @@ impl SqliteStore {
         let token_key =
             TokenKey::from_slice(&meta_bytes(&writer, "token_key")?).ok_or_else(|| malformed("token_key"))?;
         let schema = options.schema_version();
-        Ok(Self { db: Db::new(writer, connect(path)?), token_key, schema, clock: options.clock })
+        Ok(Self {
+            db: Db::new(writer, connect(path)?),
+            token_key: Arc::new(token_key),
+            schema,
+            clock: options.clock,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::Transaction;
 
-use super::listing;
+use super::read::hours;
 use super::rows::Reads;
 use crate::keys::{Gate, HourRow, Rewrap, Rewrapped, StoreError};
 
@@ -26,5 +26,5 @@ pub(super) fn rewrap(tx: &Transaction<'_>, terms: &Rewrap) -> Result<Option<Hour
             )?;
         }
     }
-    Ok(listing::hours(tx, *token, *hour, *hour)?.pop())
+    Ok(hours(tx, *token, *hour, *hour)?.pop())
 }

@@ -3,7 +3,9 @@
 use rusqlite::{Connection, Row, Statement};
 
 use super::fault::malformed;
-use crate::keys::{Customer, Gate, HoldId, KekRow, KekState, KeyRow, KeyState, SlotRef, StoreError};
+use crate::keys::{
+    Customer, Found, Gate, HoldId, KekRow, KekState, KeyRow, KeyState, Seen, SlotRef, StoreError,
+};
 use crate::model::{
     CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, QUARANTINE_CUSTOMER, Retention, Token,
 };
@@ -15,6 +17,7 @@ pub(super) struct Reads<'c> {
     key: Statement<'c>,
     keys: Statement<'c>,
     hold: Statement<'c>,
+    kek: Statement<'c>,
 }
 
 /// token, name: gives a customer its name, whose policy may be there already.
@@ -39,7 +42,23 @@ impl<'c> Reads<'c> {
             hold: connection.prepare(
                 "SELECT id FROM hold WHERE token = ?1 AND from_hour <= ?2 AND to_hour >= ?2 ORDER BY id LIMIT 1",
             )?,
+            kek: connection.prepare("SELECT id, check_value, state FROM kek WHERE id = ?1")?,
         })
+    }
+
+    /// Everything that decides on a slot.
+    pub(super) fn found(&mut self, slot: &SlotRef) -> Result<Found, StoreError> {
+        Ok(Found {
+            customer: self.customer(slot.token)?,
+            gate: self.gate(slot.token, slot.hour)?,
+            key: self.key(slot)?,
+            seen: Seen::nothing(),
+        })
+    }
+
+    pub(super) fn kek(&mut self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
+        let mut rows = self.kek.query([id.as_str()])?;
+        rows.next()?.map(kek).transpose()
     }
 
     pub(super) fn customer(&mut self, token: Token) -> Result<Option<Customer>, StoreError> {
@@ -52,7 +71,7 @@ impl<'c> Reads<'c> {
         rows.next()?.map(|row| gate(row, 0)).transpose()
     }
 
-    pub(super) fn key(&mut self, slot: &SlotRef) -> Result<Option<KeyRow>, StoreError> {
+    fn key(&mut self, slot: &SlotRef) -> Result<Option<KeyRow>, StoreError> {
         let mut rows = self.key.query((slot.token.0, slot.hour.0, slot.generation.0))?;
         rows.next()?.map(key).transpose()
     }
@@ -145,22 +164,8 @@ fn key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
 /// id, check_value, state.
 pub(super) fn kek(row: &Row<'_>) -> Result<KekRow, StoreError> {
     let id: String = row.get(0)?;
-    let state = match row.get(2)? {
-        1 => KekState::Live,
-        2 => KekState::Closing,
-        3 => KekState::Destroyed,
-        4i64.. | ..1 => return Err(malformed("KEK state")),
-    };
+    let state = KekState::of_number(row.get(2)?).ok_or_else(|| malformed("KEK state"))?;
     Ok(KekRow { id: kek_id(&id)?, check: row.get(1)?, state })
-}
-
-/// As [`kek`] reads it.
-pub(super) fn kek_state(state: KekState) -> i64 {
-    match state {
-        KekState::Live => 1,
-        KekState::Closing => 2,
-        KekState::Destroyed => 3,
-    }
 }
 
 pub(super) fn kek_id(text: &str) -> Result<KekId, StoreError> {

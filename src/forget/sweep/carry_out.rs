@@ -86,7 +86,7 @@ async fn ruling(desk: &Desk, call: &Call, from: Due, offset: i64) -> Result<Opti
 /// What is due, from a due on.
 async fn free(desk: &Desk, from: Due) -> Result<Vec<DueHour>, Trouble> {
     let pending = pending(&*desk.store, &*desk.clock, from, SWEEP_HOURS).await?;
-    Ok(pending.free().copied().collect())
+    Ok(pending.free().cloned().collect())
 }
 
 /// An hour as it was read back.

@@ -2,14 +2,14 @@
 
 use super::SWEEP_HOURS;
 use crate::forget::desk::{Trouble, time};
-use crate::keys::{DueHour, Hold, KeyStore};
+use crate::keys::{DueHour, Hold, ReadStore};
 use crate::model::{Clock, Due, Hour, Millis};
 
 /// Hours of one look at the store: one more than a sweep takes, so that one look tells whether there are more.
 const PAGE: usize = SWEEP_HOURS + 1;
 
 /// An open hour that is due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingHour {
     pub hour: DueHour,
     /// It stays, for as long as the hold does.
@@ -45,7 +45,7 @@ impl Pending {
 /// # Errors
 /// [`Trouble`]: ask again later.
 pub async fn pending(
-    store: &dyn KeyStore,
+    store: &dyn ReadStore,
     clock: &dyn Clock,
     from: Due,
     most: usize,
@@ -57,14 +57,14 @@ pub async fn pending(
     let Some(until) = Hour::containing(now).map(|hour| Due(hour.0)) else { return Ok(pending) };
     let (mut after, mut free) = (DueHour::before(from), 0);
     loop {
-        let page = store.due_hours(until, after, PAGE).await?;
+        let page = store.due_hours(until, after.as_ref(), PAGE).await?;
         let is_last = page.len() < PAGE;
         for hour in page {
             if free == most {
                 pending.more = true;
                 return Ok(pending);
             }
-            after = Some(hour);
+            after = Some(hour.clone());
             let held = holds.iter().any(|hold| covers(hold, &hour));
             free += usize::from(!held);
             pending.hours.push(PendingHour { hour, held });

@@ -49,7 +49,7 @@ fn to_bytes(hour: &DueHour) -> Vec<u8> {
 fn from_bytes(bytes: &[u8; HOUR]) -> DueHour {
     let number = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let token = Token(bytes[4..20].try_into().expect("16 bytes"));
-    DueHour { due: Due(number(0)), token, hour: Hour(number(20)) }
+    DueHour::new(Due(number(0)), token, Hour(number(20)))
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_stored_form_is_stable() {
-        let hours = vec![DueHour { due: Due(1), token: Token([2; 16]), hour: Hour(0x0001_0203) }];
+        let hours = vec![DueHour::new(Due(1), Token([2; 16]), Hour(0x0001_0203))];
         let ruling = SweepRuling { offset: 12, hours };
         let json = r#"{"version":1,"offset":12,"sweep":"AAAAAQICAgICAgICAgICAgICAgIAAQID"}"#;
         assert_eq!(String::from_utf8(ruling.to_json()).expect("UTF-8"), json);

@@ -109,7 +109,7 @@ impl FollowObserver for Diary {
 fn follow(world: &World, readings: Vec<(Vec<i64>, Vec<Poll>)>) -> Vec<String> {
     let (diary, stop) = (Diary::default(), Stop::default());
     let following = Following {
-        store: Arc::clone(&world.store) as Arc<dyn KeyStore>,
+        store: Arc::clone(&world.store) as Arc<dyn Store>,
         vault: Arc::clone(&world.vault) as Arc<dyn KekVault>,
         clock: Arc::new(FakeClock),
         runtime: world.runtime.handle().clone(),
@@ -218,12 +218,7 @@ fn look(world: &World, values: Vec<Vec<u8>>) -> Result<(), NotCurrent> {
     let (ends, stop) = (VecDeque::from([Ok(end)]), Stop::default());
     let mut tail = FakeTail { start: 0, ends, polls, position: 0, stop };
     let (store, vault) = (Arc::clone(&world.store), Arc::clone(&world.vault));
-    ensure_current(
-        &mut tail,
-        &(store as Arc<dyn KeyStore>),
-        &(vault as Arc<dyn KekVault>),
-        world.runtime.handle(),
-    )
+    ensure_current(&mut tail, &*store, &(vault as Arc<dyn KekVault>), world.runtime.handle())
 }
 
 #[test]

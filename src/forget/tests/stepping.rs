@@ -73,7 +73,7 @@ fn executor(world: &World) -> (Executor, Tallies) {
 fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -> (Executor, Tallies) {
     let tallies = Tallies::default();
     let executor = Executor::new(ExecutorParts {
-        store: Arc::clone(&world.store) as Arc<dyn KeyStore>,
+        store: Arc::clone(&world.store) as Arc<dyn Store>,
         vault: Arc::clone(&world.vault) as Arc<dyn KekVault>,
         clock: Arc::new(FakeClock),
         runtime: world.runtime.handle().clone(),

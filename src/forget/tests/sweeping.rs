@@ -13,7 +13,7 @@ impl World {
     }
 
     fn restore_sweep(&self, Sweep { receipt, hours }: &Sweep) -> Result<Restored, Trouble> {
-        let store = Arc::clone(&self.store) as Arc<dyn KeyStore>;
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
         let vault = Arc::clone(&self.vault) as Arc<dyn KekVault>;
         self.runtime.block_on(restore(&store, &vault, &FakeClock, receipt, hours))
     }

@@ -9,21 +9,21 @@ use crate::world::{HOUR, command, customer};
 
 const DUE: Due = Due(HOUR.0 + 25);
 
-fn hold(store: &dyn KeyStore, id: &[u8], customer_id: &str, from: u32, to: u32) -> Hold {
+fn hold(store: &dyn Store, id: &[u8], customer_id: &str, from: u32, to: u32) -> Hold {
     let token = store.token(&customer(customer_id));
     Hold { id: HoldId(id.to_vec()), token, from: HOUR.plus(from), to: HOUR.plus(to) }
 }
 
-async fn fence(store: &dyn KeyStore, token: Token, hour: Hour) -> Fence {
+async fn fence(store: &dyn Store, token: Token, hour: Hour) -> Fence {
     store.fence(token, hour, DUE, command(1)).await.expect("it answers")
 }
 
-async fn erase(store: &dyn KeyStore, token: Token, hour: Hour) -> Erasure {
+async fn erase(store: &dyn Store, token: Token, hour: Hour) -> Erasure {
     store.erase(token, hour, command(1), HOUR.plus(30).start()).await.expect("it answers")
 }
 
 /// Fences and erases, and answers the rows.
-async fn forget(store: &dyn KeyStore, token: Token, hour: Hour) -> Vec<KeyRow> {
+async fn forget(store: &dyn Store, token: Token, hour: Hour) -> Vec<KeyRow> {
     assert_eq!(fence(store, token, hour).await, Fence::Fenced);
     match erase(store, token, hour).await {
         Erasure::Erased(rows) => rows,
@@ -31,7 +31,7 @@ async fn forget(store: &dyn KeyStore, token: Token, hour: Hour) -> Vec<KeyRow> {
     }
 }
 
-async fn is_fenced(store: &dyn KeyStore, id: &str, hour: Hour, generation: u16) -> bool {
+async fn is_fenced(store: &dyn Store, id: &str, hour: Hour, generation: u16) -> bool {
     matches!(mint_one(store, &candidate(store, id, hour, generation)).await, Minted::Fenced(_))
 }
 
@@ -389,7 +389,7 @@ pub async fn many_hours_are_forgotten_and_read_back_but_for_those_that_are_held(
     store.place_hold(&hold(&*store, b"case", "acme", 1, 1)).await.expect("it answers");
     assert_eq!(fence(&*store, token, HOUR.plus(2)).await, Fence::Fenced, "an attempt came so far");
 
-    let due = |hour: u32| DueHour { due: DUE, token, hour: HOUR.plus(hour) };
+    let due = |hour: u32| DueHour::new(DUE, token, HOUR.plus(hour));
     let hours = [due(0), due(1), due(2), due(9)];
     for _ in 0..2 {
         let rows = store.forget(&hours, command(7), HOUR.plus(30).start()).await.expect("it answers");

@@ -105,7 +105,10 @@ pub async fn customers_share_no_slot(subject: &impl Subject) {
 pub async fn nothing_is_known_of_what_never_was(subject: &impl Subject) {
     let store = subject.open().await;
     let slot = candidate(&*store, "acme", HOUR, 0).slot;
-    assert_eq!(found(&*store, slot).await, Found { customer: None, gate: None, key: None });
+    assert_eq!(
+        found(&*store, slot).await,
+        Found { customer: None, gate: None, key: None, seen: Seen::nothing() }
+    );
     assert_eq!(store.customer(slot.token).await.expect("it answers"), None);
     assert_eq!(store.hours(slot.token, Hour(0), Hour(u32::MAX)).await.expect("it answers"), []);
     assert_eq!(store.mint(&[], HOUR.start()).await.expect("it answers"), []);

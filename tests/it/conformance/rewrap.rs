@@ -15,7 +15,7 @@ fn later() -> KekId {
 }
 
 /// New terms of an hour as it is now, with its live keys.
-async fn terms(store: &dyn KeyStore, token: Token, hour: Hour) -> Rewrap {
+async fn terms(store: &dyn Store, token: Token, hour: Hour) -> Rewrap {
     store.register_kek(&later(), [1; 16]).await.expect("it answers");
     let row = hour_of(store, token, hour).await;
     let live = row.keys.into_iter().filter(|key| key.state == KeyState::Live);
@@ -24,11 +24,11 @@ async fn terms(store: &dyn KeyStore, token: Token, hour: Hour) -> Rewrap {
     Rewrap { token, hour, seen, due: LATER, kek: later(), command: Some(command(7)), keys }
 }
 
-async fn hour_of(store: &dyn KeyStore, token: Token, hour: Hour) -> HourRow {
+async fn hour_of(store: &dyn Store, token: Token, hour: Hour) -> HourRow {
     store.hours(token, hour, hour).await.expect("it answers").pop().expect("a gate")
 }
 
-async fn give(store: &dyn KeyStore, terms: &Rewrap) -> HourRow {
+async fn give(store: &dyn Store, terms: &Rewrap) -> HourRow {
     store.rewrap(terms, HOUR.start()).await.expect("it answers").expect("a gate")
 }
 
@@ -54,7 +54,7 @@ pub async fn an_hour_gets_new_terms_with_all_its_keys(subject: &impl Subject) {
     let soon = Due(LATER.0 - 1);
     assert_eq!(due(soon).await.expect("it answers").len(), 1, "the other hour");
     let all = due(LATER).await.expect("it answers");
-    assert_eq!(all.last(), Some(&DueHour { due: LATER, token, hour: HOUR }));
+    assert_eq!(all.last(), Some(&DueHour::new(LATER, token, HOUR)));
     assert_eq!(store.expire_secrets(soon, HOUR.start()).await.expect("it answers"), 1, "not before its due");
 }
 
@@ -128,7 +128,7 @@ pub async fn a_held_hour_keeps_its_hold_and_a_fenced_one_its_fence(subject: &imp
         assert_eq!(erasure, Erasure::Held(hold.id.clone()));
     }
     store.release_hold(&hold.id).await.expect("it answers");
-    let forgotten = [HOUR, fenced].map(|hour| DueHour { due: LATER, token, hour });
+    let forgotten = [HOUR, fenced].map(|hour| DueHour::new(LATER, token, hour));
     for row in store.forget(&forgotten, command(3), HOUR.start()).await.expect("it answers") {
         assert_eq!(row.expect("a gate").keys[0].state, KeyState::Erased);
     }

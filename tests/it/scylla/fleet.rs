@@ -1,5 +1,6 @@
-//! Eight processes race for the same slots of as many customers on three nodes with several coordinators: one DEK each, although some winners
-//! were told an error. Needs three nodes in `HOURSEAL_TEST_CQL` (`tests/run` starts them, `--long` with each Paxos variant).
+//! Eight processes race for the same slots of as many customers on three nodes with several coordinators: one
+//! DEK each, although some winners were told an error. Needs three nodes in `HOURSEAL_TEST_CQL` (`tests/run`
+//! starts them, `--long` with each Paxos variant).
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -39,7 +40,8 @@ fn three_nodes() -> bool {
     enough
 }
 
-/// One process of the race: mints every slot, batch by batch, and answers `number key_id` each, then its figures.
+/// One process of the race: mints every slot, batch by batch, and answers `number key_id` each, then its
+/// figures.
 pub async fn race(address: &str) -> Vec<String> {
     let (subject, telemetry) = (Cql::of(address), Telemetry::new());
     let options = ScyllaOptions { metrics: telemetry.store(), ..subject.options(VAULT, DAY) };
@@ -63,7 +65,7 @@ fn name(number: u32) -> String {
 }
 
 /// Asks again while nothing is known, with candidates drawn anew, as a lane does.
-async fn race_batch(store: &dyn KeyStore, numbers: &[u32]) -> Vec<String> {
+async fn race_batch(store: &dyn Store, numbers: &[u32]) -> Vec<String> {
     loop {
         let batch: Vec<_> = numbers.iter().map(|number| candidate(store, &name(*number), HOUR, 0)).collect();
         let Ok(minted) = store.mint(&batch, HOUR.start()).await else { continue };

@@ -15,7 +15,7 @@ const DAY_S: i32 = 86_400;
 
 impl Cql {
     /// The store with secrets that fade so many seconds after due, and markers so many after them.
-    async fn fading(&self, failsafe_s: u32, marker_s: u32) -> impl KeyStore {
+    async fn fading(&self, failsafe_s: u32, marker_s: u32) -> impl Store {
         let lifetimes = Lifetimes { failsafe_s, marker_s };
         self.store(hourseal::edge::scylla::ScyllaOptions { lifetimes, ..self.options(VAULT, DAY) })
             .await
@@ -31,7 +31,7 @@ impl Cql {
 }
 
 /// Mints a candidate at its due, so that only the store's own margins count.
-async fn won_at_due(store: &dyn KeyStore, id: &str) -> Candidate {
+async fn won_at_due(store: &dyn Store, id: &str) -> Candidate {
     let candidate = candidate(store, id, HOUR, 0);
     let minted = store.mint(std::slice::from_ref(&candidate), candidate.due.at()).await.expect("it answers");
     assert_eq!(minted, [Minted::Won]);
@@ -99,7 +99,8 @@ async fn the_fail_safe_takes_the_secret_and_leaves_the_state_which_blocks_mintin
     assert_eq!(store.count_keys().await.expect("it answers"), (0, 0, 1));
 }
 
-/// Or its gate would fade while the key is there, and an erased key could come back when what overwrote it fades first.
+/// Or its gate would fade while the key is there, and an erased key could come back when what overwrote it
+/// fades first.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_an_hour_that_is_due_sooner_outlives_what_was_written_for_its_old_due() {
     if !Cql::is_there() {
@@ -228,8 +229,9 @@ async fn a_gate_that_a_sealer_has_freed_of_its_hold_is_still_held() {
     assert!(store.customer(store.token(&customer("acme"))).await.expect("it answers").is_some());
 }
 
-/// Cassandra 5 counts to 2038 unless it is told otherwise (`storage_compatibility_mode: NONE`), and no server takes more than
-/// 20 years. What would have to be cut short is not minted; what is merely beyond 20 years is.
+/// Cassandra 5 counts to 2038 unless it is told otherwise (`storage_compatibility_mode: NONE`), and no server
+/// takes more than 20 years. What would have to be cut short is not minted; what is merely beyond 20 years
+/// is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_beyond_2038_is_refused_where_the_server_cannot_count_it_and_one_beyond_20_years_is_cut() {
     if !Cql::is_there() {
@@ -261,7 +263,8 @@ async fn a_life_beyond_2038_is_refused_where_the_server_cannot_count_it_and_one_
     }
 }
 
-/// Or an hour that was erased before its due would be minted again, when its gate has faded and it is not due any more.
+/// Or an hour that was erased before its due would be minted again, when its gate has faded and it is not due
+/// any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gate_of_an_hour_that_was_fenced_early_lives_until_the_later_due_and_its_margin() {
     if !Cql::is_there() {

@@ -55,6 +55,6 @@ async fn a_due_of_which_a_server_does_not_read_all_is_listed() {
     let due_hours = store.due_hours(Due(u32::MAX), None, 10).await.expect("it answers");
     let places: Vec<_> = due_hours.iter().map(|hour| (hour.token, hour.hour, hour.due)).collect();
     assert_eq!(places, [(acme.slot.token, HOUR, acme.due)]);
-    let after = store.due_hours(Due(u32::MAX), Some(due_hours[0]), 10).await.expect("it answers");
+    let after = store.due_hours(Due(u32::MAX), Some(&due_hours[0]), 10).await.expect("it answers");
     assert_eq!(after, []);
 }

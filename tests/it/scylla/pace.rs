@@ -1,6 +1,6 @@
 //! How many slots a second are minted cold, adopted, listed as due and forgotten; printed and never asserted.
-//! By hand on an idle machine: `with_cassandra.py 1 steady -- cargo test --release --features testkit --test it scylla::pace --
-//! --nocapture`, with `HOURSEAL_TIER=long` for a server that has warmed up.
+//! By hand on an idle machine: `with_cassandra.py 1 steady -- cargo test --release --features testkit --test
+//! it scylla::pace -- --nocapture`, with `HOURSEAL_TIER=long` for a server that has warmed up.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Place {
         Self { subject, vault, _folder: folder }
     }
 
-    async fn store(&self) -> Arc<dyn KeyStore> {
+    async fn store(&self) -> Arc<dyn Store> {
         Arc::new(self.subject.store(self.subject.options(self.vault.id(), DAY)).await.expect("it opens"))
     }
 
@@ -98,9 +98,9 @@ async fn what_is_due_is_listed_and_forgotten_each_hour_once() {
     let (begun, before) = (Instant::now(), resident_kib());
     let (mut listed, mut after) = (0, None);
     loop {
-        let page = store.due_hours(until, after, 1_000).await.expect("it answers");
+        let page = store.due_hours(until, after.as_ref(), 1_000).await.expect("it answers");
         let Some(last) = page.last() else { break };
-        (listed, after) = (listed + page.len(), Some(*last));
+        (listed, after) = (listed + page.len(), Some(last.clone()));
     }
     println!("listed: {:.0} hours/s", listed as f64 / begun.elapsed().as_secs_f64());
     assert_eq!(listed, total);
@@ -109,7 +109,7 @@ async fn what_is_due_is_listed_and_forgotten_each_hour_once() {
     let (mut forgotten, mut found_in, mut after) = (HashSet::new(), Duration::ZERO, None);
     loop {
         let looked = Instant::now();
-        let batch = store.due_hours(until, after, 1_000).await.expect("it answers");
+        let batch = store.due_hours(until, after.as_ref(), 1_000).await.expect("it answers");
         found_in += looked.elapsed();
         let Some(last) = batch.last() else {
             if after.take().is_none() {

@@ -1,0 +1,142 @@
+//! The lists by which every key is found: a customer's days, and the hours by due. A row is written before
+//! what it lists, so that no key is ever unlisted; one that lists nothing any more is passed over.
+
+use std::collections::HashMap;
+
+use scylla::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+
+use super::ScyllaStore;
+use super::lifetime::Ttl;
+use super::prepare::Preparer;
+use super::rows::{day, due_day, shard};
+use crate::keys::StoreError;
+use crate::model::{CustomerId, Due, Hour, Token};
+use crate::telemetry::StoreOp;
+
+/// Rows of the due list taken out by one statement, all of one partition.
+const UNLISTED_AT_ONCE: usize = 100;
+
+pub(super) struct Statements {
+    customer: PreparedStatement,
+    day: PreparedStatement,
+    due: PreparedStatement,
+    unlist_due: PreparedStatement,
+}
+
+impl Statements {
+    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
+        let day = r#"INSERT INTO customer ("token", day) VALUES (:"token", :day) USING TTL :marker"#;
+        let name = r#"INSERT INTO customer ("token", name) VALUES (:"token", :name)"#;
+        Ok(Self {
+            customer: preparer.plain(&format!("BEGIN UNLOGGED BATCH {name}; {day}; APPLY BATCH")).await?,
+            day: preparer.plain(day).await?,
+            due: preparer
+                .plain(
+                    r#"INSERT INTO due (due_day, shard, due, "token", hour)
+                       VALUES (:due_day, :shard, :due, :"token", :hour) USING TTL :marker"#,
+                )
+                .await?,
+            unlist_due: preparer
+                .plain(
+                    r#"DELETE FROM due
+                       WHERE due_day = :due_day AND shard = :shard AND due = :due
+                         AND "token" = :"token" AND hour = :hour"#,
+                )
+                .await?,
+        })
+    }
+}
+
+#[derive(SerializeRow)]
+struct ListedDay {
+    token: [u8; 16],
+    day: i32,
+    marker: Ttl,
+}
+
+#[derive(SerializeRow)]
+struct ListedCustomer<'a> {
+    #[scylla(flatten)]
+    day: ListedDay,
+    name: &'a [u8],
+}
+
+/// A row of `due`.
+#[derive(SerializeRow)]
+struct DueRow {
+    due_day: i32,
+    shard: i8,
+    due: i64,
+    token: [u8; 16],
+    hour: i64,
+}
+
+impl DueRow {
+    fn of(token: Token, hour: Hour, due: Due) -> Self {
+        let (due_day, shard) = (due_day(due), shard(token));
+        Self { due_day, shard, due: due.0.into(), token: token.0, hour: hour.0.into() }
+    }
+}
+
+#[derive(SerializeRow)]
+struct ListedDue {
+    #[scylla(flatten)]
+    row: DueRow,
+    marker: Ttl,
+}
+
+impl ScyllaStore {
+    /// The customer's name, and the day of an hour.
+    pub(super) async fn list_customer(
+        &self,
+        token: Token,
+        name: &CustomerId,
+        hour: Hour,
+        marker: Ttl,
+    ) -> Result<(), StoreError> {
+        let day = ListedDay { token: token.0, day: day(hour), marker };
+        let customer = ListedCustomer { day, name: name.as_bytes() };
+        self.ask.write(StoreOp::Upsert, &self.statements.lists.customer, customer).await?;
+        self.names.put(token, name);
+        Ok(())
+    }
+
+    /// The day of an hour.
+    pub(super) async fn list_day(&self, token: Token, hour: Hour, marker: Ttl) -> Result<(), StoreError> {
+        let day = ListedDay { token: token.0, day: day(hour), marker };
+        self.ask.write(StoreOp::Upsert, &self.statements.lists.day, day).await
+    }
+
+    pub(super) async fn list_due(
+        &self,
+        token: Token,
+        hour: Hour,
+        due: Due,
+        marker: Ttl,
+    ) -> Result<(), StoreError> {
+        let due = ListedDue { row: DueRow::of(token, hour, due), marker };
+        self.ask.write(StoreOp::Upsert, &self.statements.lists.due, due).await
+    }
+
+    pub(super) async fn unlist_due(&self, token: Token, hour: Hour, due: Due) -> Result<(), StoreError> {
+        let row = DueRow::of(token, hour, due);
+        self.ask.write(StoreOp::Upsert, &self.statements.lists.unlist_due, row).await
+    }
+
+    /// In as few writes as the list has partitions, as a rule.
+    pub(super) async fn unlist_all(
+        &self,
+        hours: impl Iterator<Item = (Token, Hour, Due)>,
+    ) -> Result<(), StoreError> {
+        let mut listed: HashMap<(i32, i8), Vec<DueRow>> = HashMap::new();
+        for (token, hour, due) in hours {
+            let row = DueRow::of(token, hour, due);
+            listed.entry((row.due_day, row.shard)).or_default().push(row);
+        }
+        for rows in listed.values().flat_map(|all| all.chunks(UNLISTED_AT_ONCE)) {
+            self.ask.write_all(StoreOp::Upsert, &self.statements.lists.unlist_due, rows).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! A scan of every key there is.
+
+use futures_util::StreamExt as _;
+use scylla::statement::prepared::PreparedStatement;
+
+use super::ScyllaStore;
+use super::fault::malformed;
+use super::prepare::Preparer;
+use super::rows::GATE;
+use crate::keys::{KeyState, StoreError};
+use crate::model::{Hour, Token};
+
+pub(super) struct Statements {
+    states: PreparedStatement,
+}
+
+impl Statements {
+    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
+        let states =
+            r#"SELECT "token", hour, generation, state, kek, writetime(wrapped) AS wrapped_at FROM key"#;
+        Ok(Self { states: preparer.plain(states).await? })
+    }
+}
+
+impl ScyllaStore {
+    /// Hears every key's hour, KEK and state: a scan of the whole table.
+    pub(super) async fn each_key(
+        &self,
+        mut hear: impl FnMut((Token, Hour), Option<&str>, KeyState) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        type State = (Vec<u8>, i64, i32, Option<i8>, Option<String>, Option<i64>);
+        let pager = self.ask.session.execute_iter(self.statements.scan.states.clone(), ()).await;
+        let unreadable =
+            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("keys not counted: {error}"));
+        let pager = pager.map_err(|error| unreadable(&error))?;
+        let mut rows = pager.rows_stream::<State>().map_err(|error| unreadable(&error))?;
+        while let Some(row) = rows.next().await {
+            let (token, hour, generation, state, kek, secret) = row.map_err(|error| unreadable(&error))?;
+            let state = match (generation, state, secret) {
+                (GATE, _, _) | (_, None, _) => continue,
+                (_, Some(1), Some(_)) => KeyState::Live,
+                (_, Some(2), _) => KeyState::Erased,
+                (_, Some(_), _) => KeyState::ErasedByTtl,
+            };
+            let token = Token(token.try_into().map_err(|_| malformed("token"))?);
+            let hour = Hour(u32::try_from(hour).map_err(|_| malformed("hour"))?);
+            hear((token, hour), kek.as_deref(), state)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,41 @@
+//! What a read saw, for the write that follows it: a fetch is followed by the mint of what it has not found,
+//! and the list of what is due by the sweep of it. It travels in the caller's values ([`Seen`]).
+//!
+//! Nothing is decided by it alone: the conditional statement of a mint or a fence tells whether its hour is
+//! still as it was seen. Floor, closing, and a hold on an hour without a gate are not in that statement: they
+//! are as old as the answer to a read may be anyway, and at most [`FRESH`].
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use crate::keys::Seen;
+
+const FRESH: Duration = Duration::from_secs(2);
+
+struct Dated<T> {
+    what: T,
+    at: Instant,
+}
+
+pub(super) fn seen<T: Any + Send + Sync>(what: T) -> Seen {
+    Seen::of(Dated { what, at: Instant::now() })
+}
+
+/// `None` where nothing was read, or too long ago: then the write reads first.
+pub(super) fn fresh<T: Any>(seen: &Seen) -> Option<&T> {
+    seen.get::<Dated<T>>().filter(|dated| dated.at.elapsed() < FRESH).map(|dated| &dated.what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_serves_for_two_seconds() {
+        assert_eq!(fresh(&seen(7_u8)), Some(&7_u8));
+        assert_eq!(fresh::<u16>(&seen(7_u8)), None);
+        assert_eq!(fresh::<u8>(&Seen::nothing()), None);
+        let at = Instant::now().checked_sub(FRESH).expect("the machine is up for longer");
+        assert_eq!(fresh::<u8>(&Seen::of(Dated { what: 7_u8, at })), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! What is known of one hour and of one customer: what every decision on a slot begins with.
+
+use scylla::statement::prepared::PreparedStatement;
+
+use super::ScyllaStore;
+use super::cells::Cells;
+use super::prepare::Preparer;
+use super::rows::{self, AT_HOUR, HourRows, KEY_COLUMNS, Place, Policy, customer_name};
+use crate::keys::{Customer, KekRow, StoreError};
+use crate::model::{CustomerId, Hour, KekId, Token};
+use crate::telemetry::StoreOp;
+
+/// `.._serial`: the same at SERIAL.
+pub(super) struct Statements {
+    name: PreparedStatement,
+    policy: PreparedStatement,
+    policy_serial: PreparedStatement,
+    hour: PreparedStatement,
+    hour_serial: PreparedStatement,
+    pub(super) kek: PreparedStatement,
+    pub(super) kek_serial: PreparedStatement,
+}
+
+impl Statements {
+    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
+        let hour = format!("SELECT {KEY_COLUMNS} FROM key WHERE {AT_HOUR}");
+        let policy = r#"SELECT hold, retention, floor, status, from_hour, to_hour FROM policy
+                        WHERE "token" = :"token""#;
+        let kek = "SELECT id, check_value, state FROM kek WHERE id = :id";
+        Ok(Self {
+            name: preparer.plain(r#"SELECT name FROM customer WHERE "token" = :"token" LIMIT 1"#).await?,
+            policy: preparer.plain(policy).await?,
+            policy_serial: preparer.serial(policy).await?,
+            hour: preparer.plain(&hour).await?,
+            hour_serial: preparer.serial(&hour).await?,
+            kek: preparer.plain(kek).await?,
+            kek_serial: preparer.serial(kek).await?,
+        })
+    }
+}
+
+impl ScyllaStore {
+    pub(super) async fn read_hour(&self, token: Token, hour: Hour) -> Result<HourRows, StoreError> {
+        let place = Place::of(token, hour);
+        HourRows::parse(&self.ask.rows(StoreOp::Read, &self.statements.slots.hour, place).await?)
+    }
+
+    /// Finishes what is under way on the hour, and reads what is there then.
+    pub(super) async fn read_hour_serial(&self, token: Token, hour: Hour) -> Result<HourRows, StoreError> {
+        let place = Place::of(token, hour);
+        HourRows::parse(&self.ask.rows(StoreOp::SerialRead, &self.statements.slots.hour_serial, place).await?)
+    }
+
+    pub(super) async fn read_policy(&self, token: Token) -> Result<Policy, StoreError> {
+        let rows = self.ask.rows(StoreOp::Read, &self.statements.slots.policy, (token.0,)).await?;
+        Policy::parse(token, &rows)
+    }
+
+    pub(super) async fn read_policy_serial(&self, token: Token) -> Result<Policy, StoreError> {
+        let rows =
+            self.ask.rows(StoreOp::SerialRead, &self.statements.slots.policy_serial, (token.0,)).await?;
+        Policy::parse(token, &rows)
+    }
+
+    pub(super) async fn read_name(&self, token: Token) -> Result<Option<CustomerId>, StoreError> {
+        if let Some(name) = self.names.get(token) {
+            return Ok(Some(name));
+        }
+        let row = self.ask.row(StoreOp::Read, &self.statements.slots.name, (token.0,)).await?;
+        let name = row.as_ref().map(name).transpose()?.flatten();
+        if let Some(name) = &name {
+            self.names.put(token, name);
+        }
+        Ok(name)
+    }
+
+    pub(super) async fn read_kek(
+        &self,
+        id: &KekId,
+        statement: &PreparedStatement,
+    ) -> Result<Option<KekRow>, StoreError> {
+        let row = self.ask.row(StoreOp::Kek, statement, (id.as_str(),)).await?;
+        row.as_ref().map(rows::kek).transpose()
+    }
+}
+
+pub(super) fn name(row: &Cells) -> Result<Option<CustomerId>, StoreError> {
+    row.blob("name")?.map(customer_name).transpose()
+}
+
+/// A customer is whoever has a name, or of whom a receipt told: that names tokens only. Holds make no
+/// customer.
+pub(super) fn known(name: Option<CustomerId>, policy: &Policy) -> Option<Customer> {
+    let customer = policy.of(name);
+    let says = customer.retention.is_some() || customer.floor.is_some() || customer.closed;
+    (customer.name.is_some() || says).then_some(customer)
+}
