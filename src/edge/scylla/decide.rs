@@ -3,12 +3,11 @@
 use async_trait::async_trait;
 use scylla::SerializeRow;
 use scylla::serialize::value::SerializeValue;
-use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
 use super::fault::malformed;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::read::POSITION;
 use crate::keys::{
     DecisionStore, Hold, HoldId, KekRow, KekState, Placed, ReadStore as _, StoreError, Stored,
@@ -16,48 +15,22 @@ use crate::keys::{
 use crate::model::{Digest, Hour, KekId, Retention, Token};
 use crate::telemetry::{Settled, StoreOp};
 
-pub(super) struct Statements {
-    set_retention: PreparedStatement,
-    set_floor: PreparedStatement,
-    close: PreparedStatement,
-    verdict_serial: PreparedStatement,
-    store_verdict: PreparedStatement,
-    command_serial: PreparedStatement,
-    store_command: PreparedStatement,
-    position_serial: PreparedStatement,
-    first_position: PreparedStatement,
-    move_position: PreparedStatement,
-    advance_kek: PreparedStatement,
+fn policy(of: &str) -> String {
+    format!(r#"UPDATE policy SET {of} = :new WHERE "token" = :"token" IF {of} = :old"#)
 }
 
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let policy =
-            |set: &str| format!(r#"UPDATE policy SET {set} = :new WHERE "token" = :"token" IF {set} = :old"#);
-        Ok(Self {
-            set_retention: preparer.cas(&policy("retention")).await?,
-            set_floor: preparer.cas(&policy("floor")).await?,
-            close: preparer
-                .cas(r#"UPDATE policy SET status = 1 WHERE "token" = :"token" IF status = null"#)
-                .await?,
-            verdict_serial: preparer.serial("SELECT body FROM verdict WHERE digest = :digest").await?,
-            store_verdict: preparer
-                .cas("INSERT INTO verdict (digest, body) VALUES (:digest, :body) IF NOT EXISTS")
-                .await?,
-            command_serial: preparer.serial("SELECT digest FROM command WHERE id = :id").await?,
-            store_command: preparer
-                .cas("INSERT INTO command (id, digest) VALUES (:id, :digest) IF NOT EXISTS")
-                .await?,
-            position_serial: preparer.serial(POSITION).await?,
-            first_position: preparer
-                .cas(r#"INSERT INTO receipt_mark (part, "offset") VALUES ('store', :new) IF NOT EXISTS"#)
-                .await?,
-            move_position: preparer
-                .cas(r#"UPDATE receipt_mark SET "offset" = :new WHERE part = 'store' IF "offset" = :old"#)
-                .await?,
-            advance_kek: preparer.cas("UPDATE kek SET state = :new WHERE id = :id IF state = :old").await?,
-        })
-    }
+statements! {
+    set_retention: cas(policy("retention")),
+    set_floor: cas(policy("floor")),
+    close: cas(r#"UPDATE policy SET status = 1 WHERE "token" = :"token" IF status = null"#),
+    verdict_serial: serial("SELECT body FROM verdict WHERE digest = :digest"),
+    store_verdict: cas("INSERT INTO verdict (digest, body) VALUES (:digest, :body) IF NOT EXISTS"),
+    command_serial: serial("SELECT digest FROM command WHERE id = :id"),
+    store_command: cas("INSERT INTO command (id, digest) VALUES (:id, :digest) IF NOT EXISTS"),
+    position_serial: serial(POSITION),
+    first_position: cas(r#"INSERT INTO receipt_mark (part, "offset") VALUES ('store', :new) IF NOT EXISTS"#),
+    move_position: cas(r#"UPDATE receipt_mark SET "offset" = :new WHERE part = 'store' IF "offset" = :old"#),
+    advance_kek: cas("UPDATE kek SET state = :new WHERE id = :id IF state = :old"),
 }
 
 /// A value of a customer's policy; null is one, also in the condition.

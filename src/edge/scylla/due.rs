@@ -6,11 +6,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::SerializeRow;
 use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
-use scylla::statement::prepared::PreparedStatement;
 
 use super::cells::{Cells, cells};
 use super::fault::was_given_up;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{SHARDS, due_day, kek_day, token};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{DueHour, KekState, ReadStore as _, StoreError};
@@ -20,17 +19,12 @@ use crate::telemetry::StoreOp;
 /// A partition of the `due` table.
 type DuePartition = (i32, i8);
 
-pub(super) struct Statements {
-    page: PreparedStatement,
-}
-
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let page = r#"SELECT due, "token", hour FROM due WHERE due_day = :due_day AND shard = :shard
-                        AND (due, "token", hour) > (:after_due, :after_token, :after_hour)
-                        AND (due, "token", hour) <= (:to_due, :to_token, :to_hour) LIMIT :at_most"#;
-        Ok(Self { page: preparer.plain(page).await? })
-    }
+statements! {
+    page: plain(
+        r#"SELECT due, "token", hour FROM due WHERE due_day = :due_day AND shard = :shard
+             AND (due, "token", hour) > (:after_due, :after_token, :after_hour)
+             AND (due, "token", hour) <= (:to_due, :to_token, :to_hour) LIMIT :at_most"#
+    ),
 }
 
 #[derive(SerializeRow)]

@@ -3,11 +3,10 @@
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::SerializeRow;
-use scylla::statement::prepared::PreparedStatement;
 
 use super::ask::{Attempts, Cas};
 use super::overwrite::{By, live};
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{AT_HOUR, FENCED, GATE, GateRow, HourRows, Place, StoredKey};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{
@@ -16,16 +15,10 @@ use crate::keys::{
 use crate::model::{Digest, Due, Hour, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
 
-pub(super) struct Statements {
-    delete_row: PreparedStatement,
-}
-
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let delete =
-            format!("DELETE FROM key WHERE {AT_HOUR} AND generation = :generation IF state = :state");
-        Ok(Self { delete_row: preparer.cas(&delete).await? })
-    }
+statements! {
+    delete_row: cas(format!(
+        "DELETE FROM key WHERE {AT_HOUR} AND generation = :generation IF state = :state"
+    )),
 }
 
 /// A row of an hour in a state.

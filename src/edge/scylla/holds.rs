@@ -1,60 +1,37 @@
 //! Legal holds: on the customer first, then on every gate, then every secret without its TTL.
 
 use scylla::SerializeRow;
-use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
 use super::lifetime::KEPT;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{AT_HOUR, GateRow, HourRows, Place, StoredKey};
 use crate::keys::{Hold, HoldId, KeyState, ReadStore as _, StoreError};
 use crate::model::{Hour, Token};
 use crate::telemetry::{Settled, StoreOp};
 
-pub(super) struct Statements {
-    claim: PreparedStatement,
-    forget: PreparedStatement,
-    put_on_customer: PreparedStatement,
-    take_from_customer: PreparedStatement,
-    gate: PreparedStatement,
-    key: PreparedStatement,
-}
-
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let gate = format!(
-            "UPDATE key USING TTL 0
-               SET state = :state, due = :due, kek = :kek, command = :command, hold = :new_hold, kept = true
-               WHERE {AT_HOUR} AND generation = -1 IF state = :state AND hold = :old_hold"
-        );
-        let key = format!(
-            "UPDATE key USING TTL 0
-               SET state = 1, key_id = :key_id, commitment = :commitment, kek = :kek, wrapped = :wrapped,
-                 minted_at = :minted_at
-               WHERE {AT_HOUR} AND generation = :generation IF state = 1 AND key_id = :key_id"
-        );
-        Ok(Self {
-            claim: preparer
-                .cas(
-                    r#"INSERT INTO hold (id, "token", from_hour, to_hour)
-                       VALUES (:id, :"token", :from_hour, :to_hour) IF NOT EXISTS"#,
-                )
-                .await?,
-            forget: preparer.cas("DELETE FROM hold WHERE id = :id IF EXISTS").await?,
-            put_on_customer: preparer
-                .cas(
-                    r#"INSERT INTO policy ("token", hold, from_hour, to_hour)
-                       VALUES (:"token", :id, :from_hour, :to_hour) IF NOT EXISTS"#,
-                )
-                .await?,
-            take_from_customer: preparer
-                .cas(r#"DELETE FROM policy WHERE "token" = :"token" AND hold = :id IF EXISTS"#)
-                .await?,
-            gate: preparer.cas(&gate).await?,
-            key: preparer.cas(&key).await?,
-        })
-    }
+statements! {
+    claim: cas(
+        r#"INSERT INTO hold (id, "token", from_hour, to_hour)
+           VALUES (:id, :"token", :from_hour, :to_hour) IF NOT EXISTS"#
+    ),
+    forget: cas("DELETE FROM hold WHERE id = :id IF EXISTS"),
+    put_on_customer: cas(
+        r#"INSERT INTO policy ("token", hold, from_hour, to_hour)
+           VALUES (:"token", :id, :from_hour, :to_hour) IF NOT EXISTS"#
+    ),
+    take_from_customer: cas(r#"DELETE FROM policy WHERE "token" = :"token" AND hold = :id IF EXISTS"#),
+    gate: cas(format!(
+        "UPDATE key USING TTL 0
+           SET state = :state, due = :due, kek = :kek, command = :command, hold = :new_hold, kept = true
+           WHERE {AT_HOUR} AND generation = -1 IF state = :state AND hold = :old_hold"
+    )),
+    key: cas(format!(
+        "UPDATE key USING TTL 0 SET state = 1, key_id = :key_id, commitment = :commitment, kek = :kek,
+             wrapped = :wrapped, minted_at = :minted_at
+           WHERE {AT_HOUR} AND generation = :generation IF state = 1 AND key_id = :key_id"
+    )),
 }
 
 #[derive(SerializeRow)]

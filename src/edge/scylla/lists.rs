@@ -4,11 +4,10 @@
 use std::collections::HashMap;
 
 use scylla::SerializeRow;
-use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::lifetime::Ttl;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{day, due_day, shard};
 use crate::keys::StoreError;
 use crate::model::{CustomerId, Due, Hour, Token};
@@ -17,35 +16,21 @@ use crate::telemetry::StoreOp;
 /// Rows of the due list taken out by one statement, all of one partition.
 const UNLISTED_AT_ONCE: usize = 100;
 
-pub(super) struct Statements {
-    customer: PreparedStatement,
-    day: PreparedStatement,
-    due: PreparedStatement,
-    unlist_due: PreparedStatement,
-}
+const DAY: &str = r#"INSERT INTO customer ("token", day) VALUES (:"token", :day) USING TTL :marker"#;
+const NAME: &str = r#"INSERT INTO customer ("token", name) VALUES (:"token", :name)"#;
 
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let day = r#"INSERT INTO customer ("token", day) VALUES (:"token", :day) USING TTL :marker"#;
-        let name = r#"INSERT INTO customer ("token", name) VALUES (:"token", :name)"#;
-        Ok(Self {
-            customer: preparer.plain(&format!("BEGIN UNLOGGED BATCH {name}; {day}; APPLY BATCH")).await?,
-            day: preparer.plain(day).await?,
-            due: preparer
-                .plain(
-                    r#"INSERT INTO due (due_day, shard, due, "token", hour)
-                       VALUES (:due_day, :shard, :due, :"token", :hour) USING TTL :marker"#,
-                )
-                .await?,
-            unlist_due: preparer
-                .plain(
-                    r#"DELETE FROM due
-                       WHERE due_day = :due_day AND shard = :shard AND due = :due
-                         AND "token" = :"token" AND hour = :hour"#,
-                )
-                .await?,
-        })
-    }
+statements! {
+    customer: plain(format!("BEGIN UNLOGGED BATCH {NAME}; {DAY}; APPLY BATCH")),
+    day: plain(DAY),
+    due: plain(
+        r#"INSERT INTO due (due_day, shard, due, "token", hour)
+           VALUES (:due_day, :shard, :due, :"token", :hour) USING TTL :marker"#
+    ),
+    unlist_due: plain(
+        r#"DELETE FROM due
+           WHERE due_day = :due_day AND shard = :shard
+             AND due = :due AND "token" = :"token" AND hour = :hour"#
+    ),
 }
 
 #[derive(SerializeRow)]

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::SerializeRow;
-use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 
 use super::ask::{Attempts, Cas};
 use super::lifetime::{KEPT, Ttl};
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{AT_HOUR, HourRows, Place, Policy, day};
 use super::seen::fresh;
 use super::{AT_ONCE, ScyllaStore};
@@ -18,50 +17,32 @@ use crate::keys::{Candidate, HoldId, KekRow, Minted, SealStore, SlotRef, StoreEr
 use crate::model::{KekId, Millis, Token};
 use crate::telemetry::{Settled, StoreOp};
 
-pub(super) struct Statements {
-    open: PreparedStatement,
-    join: PreparedStatement,
-    register_kek: PreparedStatement,
-    started: PreparedStatement,
-    mark_started: PreparedStatement,
-    probe: PreparedStatement,
+/// The key unless there is one, its secret, and then the gate.
+fn mint(gate: &str) -> String {
+    format!(
+        r#"BEGIN BATCH
+           INSERT INTO key ("token", day, hour, generation, state, key_id, commitment, kek, minted_at)
+             VALUES (:"token", :day, :hour, :generation, 1, :key_id, :commitment, :kek, :minted_at)
+             IF NOT EXISTS USING TTL :marker;
+           UPDATE key USING TTL :secret SET wrapped = :wrapped WHERE {AT_HOUR} AND generation = :generation;
+           UPDATE key USING TTL :marker {gate};
+           APPLY BATCH"#
+    )
 }
 
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let minted = format!(
-            r#"INSERT INTO key ("token", day, hour, generation, state, key_id, commitment, kek, minted_at)
-                 VALUES (:"token", :day, :hour, :generation, 1, :key_id, :commitment, :kek, :minted_at)
-                 IF NOT EXISTS USING TTL :marker;
-               UPDATE key USING TTL :secret SET wrapped = :wrapped
-                 WHERE {AT_HOUR} AND generation = :generation;"#
-        );
-        let open = format!(
-            "BEGIN BATCH {minted}
-             UPDATE key USING TTL :marker SET state = 1, due = :due, kek = :kek, hold = :hold, kept = :kept
-               WHERE {AT_HOUR} AND generation = -1 IF state = null;
-             APPLY BATCH"
-        );
-        let join = format!(
-            "BEGIN BATCH {minted}
-             UPDATE key USING TTL :marker SET kek = :kek
-               WHERE {AT_HOUR} AND generation = -1
-               IF state = 1 AND due = :due AND kek = :kek AND kept = :kept;
-             APPLY BATCH"
-        );
-        let kek = "INSERT INTO kek (id, check_value, state) VALUES (:id, :check_value, 1) IF NOT EXISTS";
-        let probe = "INSERT INTO probe (id, part, value) VALUES (:id, 0, 0) IF NOT EXISTS USING TTL 60";
-        Ok(Self {
-            open: preparer.cas(&open).await?,
-            join: preparer.cas(&join).await?,
-            register_kek: preparer.cas(kek).await?,
-            started: preparer.plain("SELECT partition FROM started WHERE input = :input").await?,
-            mark_started: preparer
-                .plain("INSERT INTO started (input, partition) VALUES (:input, :partition)")
-                .await?,
-            probe: preparer.cas(probe).await?,
-        })
-    }
+statements! {
+    open: cas(mint(&format!(
+        "SET state = 1, due = :due, kek = :kek, hold = :hold, kept = :kept
+           WHERE {AT_HOUR} AND generation = -1 IF state = null"
+    ))),
+    join: cas(mint(&format!(
+        "SET kek = :kek
+           WHERE {AT_HOUR} AND generation = -1 IF state = 1 AND due = :due AND kek = :kek AND kept = :kept"
+    ))),
+    register_kek: cas("INSERT INTO kek (id, check_value, state) VALUES (:id, :check_value, 1) IF NOT EXISTS"),
+    started: plain("SELECT partition FROM started WHERE input = :input"),
+    mark_started: plain("INSERT INTO started (input, partition) VALUES (:input, :partition)"),
+    probe: cas("INSERT INTO probe (id, part, value) VALUES (:id, 0, 0) IF NOT EXISTS USING TTL 60"),
 }
 
 /// A key, and the terms of its gate: there already, with these, or written with them.

@@ -1,13 +1,12 @@
 //! The conditional statements that fence an hour and overwrite its keys.
 
 use scylla::SerializeRow;
-use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
 use super::lifetime::Ttl;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{AT_HOUR, ERASED, ERASED_BY_TTL, GateRow, HourRows, Place};
 use crate::keys::{DueHour, KeyRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
@@ -20,47 +19,38 @@ pub(super) enum By {
     FailSafe,
 }
 
-pub(super) struct Statements {
-    fence: PreparedStatement,
-    fence_absent: PreparedStatement,
-    fence_and_overwrite: PreparedStatement,
-    overwrite: PreparedStatement,
+fn fence() -> String {
+    format!(
+        "UPDATE key USING TTL :marker SET state = 2, due = :due, kek = :kek, command = :command
+           WHERE {AT_HOUR} AND generation = -1
+           IF state = 1 AND hold = null AND kept = :kept AND due = :due AND kek = :kek"
+    )
 }
 
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let fence = format!(
-            "UPDATE key USING TTL :marker SET state = 2, due = :due, kek = :kek, command = :command
-               WHERE {AT_HOUR} AND generation = -1
-               IF state = 1 AND hold = null AND kept = :kept AND due = :due AND kek = :kek"
-        );
-        let fence_absent = format!(
-            "UPDATE key USING TTL :marker
-               SET state = 2, due = :due, kek = '', command = :command, kept = false
-               WHERE {AT_HOUR} AND generation = -1 IF state = null"
-        );
-        let overwritten = format!(
-            "UPDATE key USING TTL :marker SET state = :key_state, wrapped = 0x, erased_at = :erased_at,
-                 command = :command, key_id = :key_id, commitment = :commitment, kek = :key_kek,
-                 minted_at = :minted_at
-               WHERE {AT_HOUR} AND generation = :generation IF state = 1 AND key_id = :key_id"
-        );
-        let overwrite = format!(
-            "BEGIN BATCH
-             UPDATE key USING TTL :marker SET due = :due
-               WHERE {AT_HOUR} AND generation = -1 IF state = :gate_state AND hold = null;
-             {overwritten};
-             APPLY BATCH"
-        );
-        Ok(Self {
-            fence_and_overwrite: preparer
-                .cas(&format!("BEGIN BATCH {fence}; {overwritten}; APPLY BATCH"))
-                .await?,
-            fence: preparer.cas(&fence).await?,
-            fence_absent: preparer.cas(&fence_absent).await?,
-            overwrite: preparer.cas(&overwrite).await?,
-        })
-    }
+fn overwritten() -> String {
+    format!(
+        "UPDATE key USING TTL :marker SET state = :key_state, wrapped = 0x, erased_at = :erased_at,
+             command = :command, key_id = :key_id, commitment = :commitment, kek = :key_kek,
+             minted_at = :minted_at
+           WHERE {AT_HOUR} AND generation = :generation IF state = 1 AND key_id = :key_id"
+    )
+}
+
+statements! {
+    fence: cas(fence()),
+    fence_absent: cas(format!(
+        "UPDATE key USING TTL :marker SET state = 2, due = :due, kek = '', command = :command, kept = false
+           WHERE {AT_HOUR} AND generation = -1 IF state = null"
+    )),
+    fence_and_overwrite: cas(format!("BEGIN BATCH {}; {}; APPLY BATCH", fence(), overwritten())),
+    overwrite: cas(format!(
+        "BEGIN BATCH
+         UPDATE key USING TTL :marker SET due = :due
+           WHERE {AT_HOUR} AND generation = -1 IF state = :gate_state AND hold = null;
+         {};
+         APPLY BATCH",
+        overwritten()
+    )),
 }
 
 /// The fence of an hour without a gate.

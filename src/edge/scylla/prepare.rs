@@ -13,6 +13,24 @@ use scylla::statement::prepared::PreparedStatement;
 use super::session::Profiles;
 use crate::keys::StoreError;
 
+/// Declares a file's `Statements`: the name of each, how it is prepared ([`Preparer`]), and its text.
+macro_rules! statements {
+    ($($name:ident: $how:ident($text:expr),)*) => {
+        pub(super) struct Statements {
+            $(pub(super) $name: scylla::statement::prepared::PreparedStatement,)*
+        }
+
+        impl Statements {
+            pub(super) async fn prepare(
+                preparer: &super::prepare::Preparer<'_>,
+            ) -> Result<Self, crate::keys::StoreError> {
+                Ok(Self { $($name: preparer.$how($text).await?,)* })
+            }
+        }
+    };
+}
+pub(super) use statements;
+
 /// Prepares statements with one of the two profiles.
 pub(super) struct Preparer<'s> {
     pub(super) session: &'s Session,
@@ -24,22 +42,22 @@ impl Preparer<'_> {
     ///
     /// # Errors
     /// [`StoreError::Unusable`] for a schema that it does not fit, or missing rights; so for the others.
-    pub(super) async fn plain(&self, text: &str) -> Result<PreparedStatement, StoreError> {
-        let mut statement = self.prepare(text, &self.profiles.read).await?;
+    pub(super) async fn plain(&self, text: impl AsRef<str>) -> Result<PreparedStatement, StoreError> {
+        let mut statement = self.prepare(text.as_ref(), &self.profiles.read).await?;
         statement.set_is_idempotent(true);
         Ok(statement)
     }
 
     /// A read that finishes what is under way on its partition.
-    pub(super) async fn serial(&self, text: &str) -> Result<PreparedStatement, StoreError> {
-        let mut statement = self.prepare(text, &self.profiles.lwt).await?;
+    pub(super) async fn serial(&self, text: impl AsRef<str>) -> Result<PreparedStatement, StoreError> {
+        let mut statement = self.prepare(text.as_ref(), &self.profiles.lwt).await?;
         statement.set_consistency(Consistency::Serial);
         Ok(statement)
     }
 
     /// A conditional statement: never idempotent, so that nobody sends it twice.
-    pub(super) async fn cas(&self, text: &str) -> Result<PreparedStatement, StoreError> {
-        self.prepare(text, &self.profiles.lwt).await
+    pub(super) async fn cas(&self, text: impl AsRef<str>) -> Result<PreparedStatement, StoreError> {
+        self.prepare(text.as_ref(), &self.profiles.lwt).await
     }
 
     async fn prepare(

@@ -10,7 +10,7 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::cells::Cells;
 use super::fault::malformed;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{HourRows, KEY_COLUMNS, Policy, day, kek, kek_id, token};
 use super::seen::seen;
 use super::settings::{META, Settings};
@@ -23,47 +23,27 @@ use crate::keys::{
 use crate::model::{CustomerId, Due, Hour, KekId, Millis, Token};
 use crate::telemetry::StoreOp;
 
-pub(super) struct Statements {
-    now: PreparedStatement,
-    meta: PreparedStatement,
-    position: PreparedStatement,
-    keks: PreparedStatement,
-    customers: PreparedStatement,
-    customers_after: PreparedStatement,
-    days: PreparedStatement,
-    day_serial: PreparedStatement,
-    hold_serial: PreparedStatement,
-    holds: PreparedStatement,
-}
-
 /// The receipts' position.
 pub(super) const POSITION: &str = r#"SELECT "offset" FROM receipt_mark WHERE part = 'store'"#;
+const CUSTOMERS: &str = r#"SELECT DISTINCT "token", name FROM customer"#;
+const HOLDS: &str = r#"SELECT id, "token", from_hour, to_hour FROM hold"#;
 
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let customers = r#"SELECT DISTINCT "token", name FROM customer"#;
-        let day = format!(
-            r#"SELECT {KEY_COLUMNS} FROM key
-               WHERE "token" = :"token" AND day = :day AND hour >= :from_hour AND hour <= :to_hour"#
-        );
-        let days =
-            r#"SELECT day FROM customer WHERE "token" = :"token" AND day >= :from_day AND day <= :to_day"#;
-        let holds = r#"SELECT id, "token", from_hour, to_hour FROM hold"#;
-        Ok(Self {
-            now: preparer.plain("SELECT toTimestamp(now()) AS now FROM system.local").await?,
-            meta: preparer.plain(META).await?,
-            position: preparer.plain(POSITION).await?,
-            keks: preparer.plain("SELECT id, check_value, state FROM kek").await?,
-            customers: preparer.plain(&format!("{customers} LIMIT :at_most")).await?,
-            customers_after: preparer
-                .plain(&format!(r#"{customers} WHERE token("token") > token(:after) LIMIT :at_most"#))
-                .await?,
-            days: preparer.plain(days).await?,
-            day_serial: preparer.serial(&day).await?,
-            hold_serial: preparer.serial(&format!("{holds} WHERE id = :id")).await?,
-            holds: preparer.plain(holds).await?,
-        })
-    }
+statements! {
+    now: plain("SELECT toTimestamp(now()) AS now FROM system.local"),
+    meta: plain(META),
+    position: plain(POSITION),
+    keks: plain("SELECT id, check_value, state FROM kek"),
+    customers: plain(format!("{CUSTOMERS} LIMIT :at_most")),
+    customers_after: plain(format!(r#"{CUSTOMERS} WHERE token("token") > token(:after) LIMIT :at_most"#)),
+    days: plain(
+        r#"SELECT day FROM customer WHERE "token" = :"token" AND day >= :from_day AND day <= :to_day"#
+    ),
+    day_serial: serial(format!(
+        r#"SELECT {KEY_COLUMNS} FROM key
+           WHERE "token" = :"token" AND day = :day AND hour >= :from_hour AND hour <= :to_hour"#
+    )),
+    hold_serial: serial(format!("{HOLDS} WHERE id = :id")),
+    holds: plain(HOLDS),
 }
 
 #[derive(SerializeRow)]

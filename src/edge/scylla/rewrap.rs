@@ -2,45 +2,36 @@
 //! each on the condition that the gate still has them and the key is still what was unwrapped.
 
 use scylla::SerializeRow;
-use scylla::statement::prepared::PreparedStatement;
 use scylla::value::MaybeUnset;
 
 use super::ScyllaStore;
 use super::ask::Cas;
 use super::lifetime::{KEPT, Ttl};
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{AT_HOUR, GateRow, HourRows, Place};
 use crate::keys::{Rewrap, Rewrapped, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
 use crate::telemetry::StoreOp;
 
-pub(super) struct Statements {
-    gate: PreparedStatement,
-    key: PreparedStatement,
-}
-
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let gate = format!(
-            "UPDATE key USING TTL :marker
-               SET state = :state, due = :due, kek = :kek, kept = :kept, command = :command
-               WHERE {AT_HOUR} AND generation = -1
-               IF state = :state AND due = :seen_due AND kek = :seen_kek AND kept = :kept
-                 AND command = :seen_command"
-        );
-        let key = format!(
-            "BEGIN BATCH
-             UPDATE key USING TTL :marker SET due = :due
-               WHERE {AT_HOUR} AND generation = -1 IF state = :state AND kek = :kek AND kept = :kept;
-             UPDATE key USING TTL :marker
-               SET state = 1, key_id = :key_id, commitment = :commitment, kek = :kek, minted_at = :minted_at
-               WHERE {AT_HOUR} AND generation = :generation
-               IF state = 1 AND key_id = :key_id AND wrapped = :seen_wrapped;
-             UPDATE key USING TTL :secret SET wrapped = :wrapped WHERE {AT_HOUR} AND generation = :generation;
-             APPLY BATCH"
-        );
-        Ok(Self { gate: preparer.cas(&gate).await?, key: preparer.cas(&key).await? })
-    }
+statements! {
+    gate: cas(format!(
+        "UPDATE key USING TTL :marker
+           SET state = :state, due = :due, kek = :kek, kept = :kept, command = :command
+           WHERE {AT_HOUR} AND generation = -1
+           IF state = :state AND due = :seen_due AND kek = :seen_kek AND kept = :kept
+             AND command = :seen_command"
+    )),
+    key: cas(format!(
+        "BEGIN BATCH
+         UPDATE key USING TTL :marker SET due = :due
+           WHERE {AT_HOUR} AND generation = -1 IF state = :state AND kek = :kek AND kept = :kept;
+         UPDATE key USING TTL :marker
+           SET state = 1, key_id = :key_id, commitment = :commitment, kek = :kek, minted_at = :minted_at
+           WHERE {AT_HOUR} AND generation = :generation
+           IF state = 1 AND key_id = :key_id AND wrapped = :seen_wrapped;
+         UPDATE key USING TTL :secret SET wrapped = :wrapped WHERE {AT_HOUR} AND generation = :generation;
+         APPLY BATCH"
+    )),
 }
 
 /// A gate's new terms, and the state that goes with them.

@@ -22,8 +22,9 @@ pub(super) fn day(hour: Hour) -> i32 {
 }
 
 /// What is read of a row of `key`.
-pub(super) const KEY_COLUMNS: &str = "hour, generation, state, kek, command, due, hold, kept, key_id, commitment, \
-                                      wrapped, TTL(wrapped) AS wrapped_ttl, minted_at, erased_at";
+pub(super) const KEY_COLUMNS: &str =
+    "hour, generation, state, kek, command, due, hold, kept, key_id, commitment,
+    wrapped, TTL(wrapped) AS wrapped_ttl, minted_at, erased_at";
 
 /// The condition on a row of `key` to which a [`Place`] is bound.
 pub(super) const AT_HOUR: &str = r#""token" = :"token" AND day = :day AND hour = :hour"#;

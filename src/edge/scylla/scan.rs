@@ -1,25 +1,18 @@
 //! A scan of every key there is.
 
 use futures_util::StreamExt as _;
-use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::fault::malformed;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::GATE;
 use crate::keys::{KeyState, StoreError};
 use crate::model::{Hour, Token};
 
-pub(super) struct Statements {
-    states: PreparedStatement,
-}
-
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let states =
-            r#"SELECT "token", hour, generation, state, kek, writetime(wrapped) AS wrapped_at FROM key"#;
-        Ok(Self { states: preparer.plain(states).await? })
-    }
+statements! {
+    states: plain(
+        r#"SELECT "token", hour, generation, state, kek, writetime(wrapped) AS wrapped_at FROM key"#
+    ),
 }
 
 impl ScyllaStore {

@@ -4,39 +4,28 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::cells::Cells;
-use super::prepare::Preparer;
+use super::prepare::statements;
 use super::rows::{self, AT_HOUR, HourRows, KEY_COLUMNS, Place, Policy, customer_name};
 use crate::keys::{Customer, KekRow, StoreError};
 use crate::model::{CustomerId, Hour, KekId, Token};
 use crate::telemetry::StoreOp;
 
-/// `.._serial`: the same at SERIAL.
-pub(super) struct Statements {
-    name: PreparedStatement,
-    policy: PreparedStatement,
-    policy_serial: PreparedStatement,
-    hour: PreparedStatement,
-    hour_serial: PreparedStatement,
-    pub(super) kek: PreparedStatement,
-    pub(super) kek_serial: PreparedStatement,
+const POLICY: &str = r#"SELECT hold, retention, floor, status, from_hour, to_hour FROM policy
+                        WHERE "token" = :"token""#;
+const KEK: &str = "SELECT id, check_value, state FROM kek WHERE id = :id";
+
+fn hour() -> String {
+    format!("SELECT {KEY_COLUMNS} FROM key WHERE {AT_HOUR}")
 }
 
-impl Statements {
-    pub(super) async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
-        let hour = format!("SELECT {KEY_COLUMNS} FROM key WHERE {AT_HOUR}");
-        let policy = r#"SELECT hold, retention, floor, status, from_hour, to_hour FROM policy
-                        WHERE "token" = :"token""#;
-        let kek = "SELECT id, check_value, state FROM kek WHERE id = :id";
-        Ok(Self {
-            name: preparer.plain(r#"SELECT name FROM customer WHERE "token" = :"token" LIMIT 1"#).await?,
-            policy: preparer.plain(policy).await?,
-            policy_serial: preparer.serial(policy).await?,
-            hour: preparer.plain(&hour).await?,
-            hour_serial: preparer.serial(&hour).await?,
-            kek: preparer.plain(kek).await?,
-            kek_serial: preparer.serial(kek).await?,
-        })
-    }
+statements! {
+    name: plain(r#"SELECT name FROM customer WHERE "token" = :"token" LIMIT 1"#),
+    policy: plain(POLICY),
+    policy_serial: serial(POLICY),
+    hour: plain(hour()),
+    hour_serial: serial(hour()),
+    kek: plain(KEK),
+    kek_serial: serial(KEK),
 }
 
 impl ScyllaStore {

@@ -1,5 +1,6 @@
 //! The executor as the engine drives it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;

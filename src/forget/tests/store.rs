@@ -22,8 +22,8 @@ pub(super) struct FakeStore {
 pub(super) struct FakeState {
     pub(super) hours: BTreeMap<(Token, Hour), HourRow>,
     customers: BTreeMap<Token, Customer>,
-    verdicts: HashMap<Digest, Vec<u8>>,
-    ids: HashMap<String, Digest>,
+    pub(super) verdicts: HashMap<Digest, Vec<u8>>,
+    pub(super) ids: HashMap<String, Digest>,
     pub(super) holds: Vec<Hold>,
     /// A hold that is seen by fences and erasures only, as one that comes after the decision.
     pub(super) late_hold: Option<Hour>,
