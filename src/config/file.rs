@@ -48,7 +48,11 @@ pub(super) fn read(text: &str, source: &Source, layer: &mut Layer<'_>) -> Result
     let lines = Lines::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if let (false, Source::File(path)) = (errors.is_empty(), source) {
-        return Err(errors.iter().map(|error| not_toml(error, path, &lines)).collect());
+        let mut mistakes: Vec<_> = errors.iter().map(|error| not_toml(error, path, &lines)).collect();
+        // What the parser says of the rest of a line follows from the first fault in it.
+        mistakes.sort();
+        mistakes.dedup_by(|next, first| next.origin.line_number() == first.origin.line_number());
+        return Err(mistakes);
     }
     Walk { lines, source, layer }.section(table.get_ref(), &mut Vec::new());
     Ok(())

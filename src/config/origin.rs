@@ -23,6 +23,11 @@ impl Origin {
         Self::File { path: Arc::clone(path), line: Some(line), column: None }
     }
 
+    /// The line of the file.
+    pub(super) fn line_number(&self) -> Option<usize> {
+        if let Self::File { line, .. } = self { *line } else { None }
+    }
+
     /// The `Display` form without the word `file`: editors and terminals open `hourseal.toml:12`.
     pub(super) fn place(&self) -> String {
         let text = self.to_string();
