@@ -12,7 +12,7 @@
 //! | [`forget`] | the erasing engine on it |
 //! | [`reader`] | typed opening of sealed records |
 //! | [`edge`] | the only room that names Kafka, SQLite, files of keys and HTTP |
-//! | [`telemetry`], [`config`], [`app`], [`cli`] | metrics and logs, settings, wiring, the command line |
+//! | [`telemetry`], [`config`], [`app`], [`cli`] | registry and logs, settings, wiring, the command line |
 //!
 //! `edge`, `app` and `cli` stand behind the feature `edges`; what is left is pure.
 

@@ -1,5 +1,6 @@
 //! What every command rests on: the key store and the KEK vault.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,13 @@ use crate::config::{Config, Scylla, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kek::FileVault;
-use crate::edge::scylla::{Credentials, Lifetimes, ScyllaOptions, ScyllaStore, SessionOptions};
+use crate::edge::scylla::{Credentials, Lifetimes, ScyllaOptions, ScyllaStore, SessionOptions, StoreMetrics};
 use crate::edge::sqlite::{OpenOptions, SqliteStore};
 use crate::edge::{scylla as cql, sqlite};
 use crate::keys::{Finder, KekVault, Store, StoreError};
 use crate::model::{Clock, VaultId};
 use crate::reader::FindKey;
-use crate::telemetry::StoreMetrics;
+use crate::telemetry::Registry;
 
 /// The store's own limit of a lease, seeded once (60 s).
 const MAX_LEASE_MS: u64 = 60_000;
@@ -45,7 +46,8 @@ pub struct Opening<'a> {
     pub create: bool,
     /// Where a store on a cluster lives on.
     pub runtime: &'a Handle,
-    pub metrics: StoreMetrics,
+    /// Where a store on a cluster registers its metrics.
+    pub registry: &'a Registry,
 }
 
 /// Opens the key store and the vault.
@@ -55,8 +57,12 @@ pub struct Opening<'a> {
 pub fn open_foundation(config: &Config, opening: Opening<'_>) -> Result<Foundation, Failure> {
     let vault = open_vault(config, opening.create)?;
     let until = Instant::now() + PATIENCE;
+    let kind = match &config.store {
+        Store::Sqlite { path } => StoreKind::Sqlite(path),
+        Store::Scylla(scylla) => StoreKind::Scylla(scylla, StoreMetrics::register(opening.registry)),
+    };
     let store = loop {
-        match open_store(config, &opening, vault.id()) {
+        match open_store(config, &opening, &kind, vault.id()) {
             Err(StoreError::Unavailable(_)) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(200));
             }
@@ -75,15 +81,26 @@ pub fn open_vault(config: &Config, create: bool) -> Result<FileVault, Failure> {
     Ok(if create { FileVault::open_or_create(path, root) } else { FileVault::open(path, root) }?)
 }
 
-fn open_store(config: &Config, opening: &Opening<'_>, vault: VaultId) -> Result<Arc<dyn Store>, StoreError> {
+/// Which store is opened; metrics are registered once, however often it is tried.
+enum StoreKind<'a> {
+    Sqlite(&'a Path),
+    Scylla(&'a Scylla, StoreMetrics),
+}
+
+fn open_store(
+    config: &Config,
+    opening: &Opening<'_>,
+    kind: &StoreKind<'_>,
+    vault: VaultId,
+) -> Result<Arc<dyn Store>, StoreError> {
     let clock = Arc::clone(&opening.clock);
-    match &config.store {
-        StoreConfig::Sqlite { path } => {
+    match kind {
+        StoreKind::Sqlite(path) => {
             let options = sqlite_options(config, vault, opening.create, clock);
             Ok(Arc::new(SqliteStore::open(path, options)?))
         }
-        StoreConfig::Scylla(scylla) => {
-            let options = scylla_options(config, scylla, vault, clock, opening.metrics.clone());
+        StoreKind::Scylla(scylla, metrics) => {
+            let options = scylla_options(config, scylla, vault, clock, metrics.clone());
             Ok(Arc::new(opening.runtime.block_on(ScyllaStore::open(options))?))
         }
     }

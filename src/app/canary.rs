@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, Runtime};
 
 use super::barrier::Barrier;
+use super::metrics::{CanaryMetrics, CanaryOutcome};
 use super::process::Process;
 use super::threads::Threads;
 use super::{Failure, Foundation};
@@ -20,7 +21,7 @@ use crate::lane::Specimen;
 use crate::model::{CustomerId, Hour, Millis, Retention, Slot};
 use crate::reader::{Opener, Outcome, Reading};
 use crate::stream::Stop;
-use crate::telemetry::{CanaryMetrics, CanaryOutcome, codes, info, warn};
+use crate::telemetry::{codes, info, warn};
 
 /// Time from one look to the next.
 const LOOK: Duration = Duration::from_secs(10);
@@ -63,7 +64,7 @@ impl Process {
             client: self.client.clone(),
             ring: Arc::clone(ring),
             runtime: runtime.handle().clone(),
-            metrics: self.telemetry.canary(),
+            metrics: self.metrics.canary.clone(),
             barrier: self.barrier.clone(),
         };
         let stop = self.stop.clone();
@@ -85,7 +86,7 @@ impl Canary {
         if !self.barrier.wait(stop) {
             return;
         }
-        self.metrics.proven_at(self.now().0 as f64 / 1_000.0);
+        self.metrics.proven_at(self.now());
         let mut caught: Vec<Caught> = Vec::new();
         let (mut sealed, mut waits) = (None, false);
         while !stop.requested() {
@@ -117,7 +118,7 @@ impl Canary {
             if self.is_forgotten(&mut caught[at])? {
                 let Caught { slot, .. } = caught.remove(at);
                 self.metrics.came_to(CanaryOutcome::Forgotten);
-                self.metrics.proven_at(self.now().0 as f64 / 1_000.0);
+                self.metrics.proven_at(self.now());
                 info!(
                     codes::CANARY_FORGOTTEN,
                     hour = slot.hour.0,

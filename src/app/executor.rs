@@ -36,7 +36,7 @@ impl Process {
             receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
             assumptions: vec![VAULT_FILES.code.to_owned()],
             settles_in: settles_in(),
-            observer: Box::new(ExecutorObserver::new(self.telemetry.forget(), condition, leadership)),
+            observer: Box::new(ExecutorObserver::new(self.metrics.forget.clone(), condition, leadership)),
         });
         let topics = &self.config.topics;
         let identity = LaneIdentity {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::barrier::Barrier;
 use super::leadership::Leadership;
-use crate::forget::{FollowObserver, Followed, Observer, Outcome, Tally};
+use crate::forget::{FollowObserver, Followed, ForgetMetrics, Observer, Tally};
 use crate::stream::Event;
-use crate::telemetry::{Condition, ForgetMetrics, Telemetry, codes, info, warn};
+use crate::telemetry::{Condition, codes, info, warn};
 
 /// The executor's voice.
 pub(super) struct ExecutorObserver {
@@ -21,21 +21,10 @@ impl ExecutorObserver {
     }
 
     fn committed(&self, tally: &Tally) {
-        let of = |outcome| tally.receipts.get(&("erase", outcome)).copied().unwrap_or(0);
-        for ((kind, outcome), count) in &tally.receipts {
-            self.metrics.decided(kind, outcome.code(), *count);
-        }
-        self.metrics.decided("unknown", "unreadable", tally.unreadable);
-        self.metrics.decided("unknown", "unverified", tally.unverified);
-        self.metrics.decided("unknown", "copy", tally.copies);
-        for (kind, count) in &tally.idle {
-            self.metrics.decided(kind, "nothing-due", *count);
-        }
-        self.metrics.swept(tally.swept_hours);
+        self.metrics.committed(tally);
         if tally.swept_hours > 0 {
             self.leadership.swept();
         }
-        self.metrics.erased(of(Outcome::Erased), of(Outcome::Refused), of(Outcome::Incomplete));
     }
 }
 
@@ -44,11 +33,11 @@ impl Observer for ExecutorObserver {
         match event {
             Event::Committed { .. } => self.committed(tally),
             Event::Assigned(partitions) => {
-                self.leadership.set_held(*partitions > 0);
+                self.leadership.set_held(!partitions.is_empty());
                 self.condition.met();
             }
             Event::Resumed => self.condition.met(),
-            Event::Waiting(why) => self.condition.unmet(*why),
+            Event::Waiting(waiting) => self.condition.unmet(&waiting.reason),
             Event::Aborted(_) => {}
             Event::Reincarnated(why, _) => {
                 self.condition.unmet(format!("the producer is being replaced: {why}"));
@@ -67,8 +56,8 @@ pub(super) struct FollowingObserver {
 }
 
 impl FollowingObserver {
-    pub(super) fn new(telemetry: &Telemetry, condition: Condition, barrier: Barrier) -> Self {
-        Self { metrics: telemetry.forget(), condition, barrier, waiting: false }
+    pub(super) fn new(metrics: ForgetMetrics, condition: Condition, barrier: Barrier) -> Self {
+        Self { metrics, condition, barrier, waiting: false }
     }
 }
 

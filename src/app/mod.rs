@@ -14,7 +14,7 @@ mod failure;
 mod forgetting;
 mod lanes;
 mod leadership;
-mod observer;
+mod metrics;
 mod process;
 mod receipt_log;
 mod reclaim;

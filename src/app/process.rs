@@ -10,7 +10,7 @@ use super::duty::Duties;
 use super::forgetting::FollowingObserver;
 use super::lanes::{self, LaneThread, TopicSizes};
 use super::leadership::Leadership;
-use super::observer::LaneObserver;
+use super::metrics::Metrics;
 use super::receipt_log::receipt_log;
 use super::run::RunOptions;
 use super::starts::StoreStarts;
@@ -20,9 +20,10 @@ use super::watchdog::Watchdog;
 use super::{Failure, Foundation, Opening, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
+use crate::forget::log::{LoggingObserver, NewestCheckpoint};
 use crate::forget::{FollowObserver, Following};
 use crate::keys::{Lease, Meta, Mint, Ring};
-use crate::lane::{Keys, Observer, Outputs};
+use crate::lane::{Keys, LaneObserver, Observer, Outputs};
 use crate::stream::{Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
@@ -35,6 +36,9 @@ pub(super) struct Process {
     pub(super) sizes: TopicSizes,
     pub(super) client: ClientSettings,
     pub(super) telemetry: Telemetry,
+    pub(super) metrics: Metrics,
+    /// For `/checkpoint`.
+    pub(super) newest: NewestCheckpoint,
     pub(super) stop: Stop,
     /// Opened when every receipt of the beginning has been applied.
     pub(super) barrier: Barrier,
@@ -49,8 +53,8 @@ impl Process {
         create: bool,
     ) -> Result<Self, Failure> {
         let telemetry = Telemetry::new();
-        let (clock, metrics) = (build::system_clock(), telemetry.store());
-        let opening = Opening { clock, create, runtime: runtime.handle(), metrics };
+        let (clock, registry) = (build::system_clock(), &telemetry.registry);
+        let opening = Opening { clock, create, runtime: runtime.handle(), registry };
         let foundation = build::open_foundation(config, opening)?;
         let meta = runtime.block_on(foundation.store.meta())?;
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
@@ -90,6 +94,7 @@ impl Process {
     ) -> Self {
         let config = config.clone();
         let stop = Stop::default();
+        let metrics = Metrics::register(&telemetry.registry, foundation.clock.now());
         Self {
             config,
             options,
@@ -98,6 +103,8 @@ impl Process {
             sizes,
             client,
             telemetry,
+            metrics,
+            newest: NewestCheckpoint::default(),
             stop,
             barrier: Barrier::default(),
         }
@@ -148,7 +155,8 @@ impl Process {
     ) -> Result<(), Failure> {
         let clock = Arc::clone(&self.foundation.clock);
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
-        let observer = LaneObserver::new(lane, self.telemetry.lane(lane), condition, Arc::clone(&clock), ear);
+        let observer =
+            LaneObserver::new(lane, self.metrics.lanes.clone(), condition, Arc::clone(&clock), ear);
         let step = lanes::sealing_lane(&self.config, &self.sizes, keys, clock, Box::new(observer))?;
         let identity =
             self.sealing_identity(&self.config.kafka.group, lane.to_string(), &self.config.topics.input);
@@ -164,7 +172,7 @@ impl Process {
     /// Opens the barrier, and reports to metrics, readiness and the log.
     pub(super) fn following_observer(&self) -> Box<dyn FollowObserver> {
         let condition = self.telemetry.readiness.condition("receipts read");
-        Box::new(FollowingObserver::new(&self.telemetry, condition, self.barrier.clone()))
+        Box::new(FollowingObserver::new(self.metrics.forget.clone(), condition, self.barrier.clone()))
     }
 
     /// Returns what the thread that follows the receipts does.

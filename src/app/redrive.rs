@@ -258,7 +258,7 @@ impl RedriveObserver for Progress {
                     state.stop.request();
                 }
             }
-            Event::Waiting(why) => state.redriven.waiting = Some((*why).to_owned()),
+            Event::Waiting(waiting) => state.redriven.waiting = Some(waiting.reason.clone()),
             Event::Resumed => state.redriven.waiting = None,
             Event::Rejoined(error) | Event::Aborted(error) => {
                 state.redriven.waiting = Some(error.to_string());

@@ -30,7 +30,11 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
     let runtime = build::runtime()?;
     let process = Process::for_run(config, options, &runtime, true)?;
-    let port = runtime.block_on(AdminPort::open(config.admin.listen, process.telemetry.clone()));
+    let port = runtime.block_on(AdminPort::open(
+        config.admin.listen,
+        process.telemetry.clone(),
+        process.newest.clone(),
+    ));
     let port = port.map_err(|error| {
         Failure::new(Failure::CONFIG, error.to_string())
             .hint("`admin.listen` says where; port 0 takes any free one and logs it")

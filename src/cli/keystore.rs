@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::keys::ReadStore;
 use crate::reader::FindKey;
-use crate::telemetry::Telemetry;
+use crate::telemetry::Registry;
 
 /// The key store of this configuration.
 pub fn store(config: &Config) -> anyhow::Result<Arc<dyn ReadStore>> {
@@ -33,7 +33,7 @@ fn open(config: &Config) -> anyhow::Result<Foundation> {
         clock: Arc::new(SystemClock),
         create: false,
         runtime: runtime::get()?.handle(),
-        metrics: Telemetry::new().store(),
+        registry: &Registry::default(),
     };
     let hinted = |failure: Failure| match failure.hint {
         Some(_) => failure,

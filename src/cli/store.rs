@@ -10,10 +10,10 @@ use crate::app::{self, Replayed, open_vault, scylla_options, sqlite_options};
 use crate::config::{Config, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
 use crate::edge::finding::{Finding, Grade, grade_of};
-use crate::edge::scylla::{self, ScyllaOptions, create_roles};
+use crate::edge::scylla::{self, ScyllaOptions, StoreMetrics, create_roles};
 use crate::edge::sqlite::{self, OpenOptions};
 use crate::keys::KekVault as _;
-use crate::telemetry::Telemetry;
+use crate::telemetry::Registry;
 
 #[derive(Subcommand)]
 pub enum Store {
@@ -212,7 +212,7 @@ fn options(config: &Config, create: bool) -> anyhow::Result<ScyllaOptions> {
         return Err(on_no_cluster("it is one file").into());
     };
     let vault = open_vault(config, create)?;
-    let metrics = Telemetry::new().store();
+    let metrics = StoreMetrics::register(&Registry::default());
     Ok(scylla_options(config, cluster, vault.id(), Arc::new(SystemClock), metrics))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::execute::Answer;
 use super::request::{CallRequest, Job, Request};
-use super::{Call, Deed, NotACommand, Outcome, Receipt, Unverified};
+use super::{Call, Deed, Kind, NotACommand, Outcome, Receipt, Unverified};
 use crate::stream::Input;
 use crate::telemetry::{codes, info, warn};
 
@@ -12,7 +12,7 @@ use crate::telemetry::{codes, info, warn};
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Tally {
     /// Commands and sweeps that ended with a receipt, by what they are.
-    pub receipts: BTreeMap<(&'static str, Outcome), u64>,
+    pub receipts: BTreeMap<(Kind, Outcome), u64>,
     /// Records that are no command.
     pub unreadable: u64,
     /// Commands that nobody who is trusted stands behind.
@@ -22,12 +22,12 @@ pub struct Tally {
     /// Hours that sweeps have forgotten.
     pub swept_hours: u64,
     /// Calls that found nothing to do, by what they asked for.
-    pub idle: BTreeMap<&'static str, u64>,
+    pub idle: BTreeMap<Kind, u64>,
 }
 
 impl Tally {
     fn add(&mut self, receipt: &Receipt) {
-        *self.receipts.entry((receipt.deed.code(), receipt.outcome)).or_default() += 1;
+        *self.receipts.entry((receipt.deed.kind(), receipt.outcome)).or_default() += 1;
     }
 }
 
@@ -77,7 +77,7 @@ impl Batch {
                     tally.add(&sweep.receipt);
                     tally.swept_hours += sweep.hours.len() as u64;
                 }
-                Answer::NothingDue(kind) => *tally.idle.entry(kind).or_default() += 1,
+                Answer::NothingDue(kind) => *tally.idle.entry(*kind).or_default() += 1,
                 Answer::Copy => tally.copies += 1,
                 Answer::Unverified => tally.unverified += 1,
             }

@@ -3,8 +3,10 @@
 //! They ask for no more than every worker does by itself, so nobody signs them; what they come to is decided when they are
 //! executed.
 
+use super::Kind;
 use super::command::sha_256;
 use crate::model::{Digest, Due, KekId};
+use crate::telemetry::Label as _;
 
 /// What a call asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,10 +20,10 @@ pub enum Wants {
 
 impl Wants {
     /// The word in calls, receipts and metrics.
-    pub fn code(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Sweep(_) => "sweep",
-            Self::DestroyKek(_) => "destroy-kek",
+            Self::Sweep(_) => Kind::Sweep,
+            Self::DestroyKek(_) => Kind::DestroyKek,
         }
     }
 }
@@ -39,7 +41,7 @@ pub struct Call {
 impl Call {
     /// The record's value: JSON in this one spelling.
     pub fn record(wants: &Wants, nonce: u64) -> Vec<u8> {
-        let kind = wants.code();
+        let kind = wants.kind().value();
         let text = match wants {
             Wants::Sweep(Due(due)) => {
                 format!(r#"{{"id":"~{kind}/{due}/{nonce:016x}","type":"{kind}","due":{due}}}"#)

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
+use super::Kind;
 use super::dsse::{self, Signature};
 use crate::keys::HoldId;
 use crate::model::{CustomerError, CustomerId, Digest, Hour, Millis, Retention, StoreId, unhex};
@@ -45,13 +46,13 @@ pub enum Act {
 
 impl Act {
     /// The word in commands, receipts and metrics.
-    pub fn code(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Erase(_) => "erase",
-            Self::EraseCustomer => "erase-customer",
-            Self::Hold(_) => "hold",
-            Self::Release(_) => "release",
-            Self::Retention(_) => "retention",
+            Self::Erase(_) => Kind::Erase,
+            Self::EraseCustomer => Kind::EraseCustomer,
+            Self::Hold(_) => Kind::Hold,
+            Self::Release(_) => Kind::Release,
+            Self::Retention(_) => Kind::Retention,
         }
     }
 }
@@ -197,7 +198,7 @@ impl NotACommand {
 struct Raw {
     id: String,
     #[serde(rename = "type")]
-    kind: Text<Kind>,
+    kind: Text<Type>,
     customer: String,
     #[serde(default, deserialize_with = "some")]
     from_hour: Option<u32>,
@@ -226,7 +227,7 @@ fn some<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(field: D) -> Resu
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Kind {
+enum Type {
     Erase,
     EraseCustomer,
     Hold,
@@ -254,15 +255,15 @@ impl Raw {
         let all = (Hour(0), Hour(u32::MAX));
         let retention = self.retention_hours.and_then(|hours| Retention::hours(hours.get()));
         let (act, (from, to)) = match (self.kind.0, self.reason, self.hold, retention, hours) {
-            (Kind::Erase, Some(reason), None, None, (Some(from), Some(to))) => {
+            (Type::Erase, Some(reason), None, None, (Some(from), Some(to))) => {
                 (Act::Erase(reason.0), (from, to))
             }
-            (Kind::Hold, None, Some(hold), None, (Some(from), Some(to))) => {
+            (Type::Hold, None, Some(hold), None, (Some(from), Some(to))) => {
                 (Act::Hold(hold_id(&hold)?), (from, to))
             }
-            (Kind::EraseCustomer, None, None, None, (None, None)) => (Act::EraseCustomer, all),
-            (Kind::Release, None, Some(hold), None, (None, None)) => (Act::Release(hold_id(&hold)?), all),
-            (Kind::Retention, None, None, Some(retention), (None, None)) => (Act::Retention(retention), all),
+            (Type::EraseCustomer, None, None, None, (None, None)) => (Act::EraseCustomer, all),
+            (Type::Release, None, Some(hold), None, (None, None)) => (Act::Release(hold_id(&hold)?), all),
+            (Type::Retention, None, None, Some(retention), (None, None)) => (Act::Retention(retention), all),
             _ => return Err(NotACommand::Fields),
         };
         let terms = Terms {

@@ -7,6 +7,7 @@ use super::receipt::l3_by;
 use super::{ASSUMPTIONS, Receipt, Trust};
 use crate::keys::{KekVault, KeysError, Meta, ReadStore, Store, StoreError, VaultError};
 use crate::model::{Clock, ClocksApart, Digest, KekId, Millis, earliest};
+use crate::stream::{Wait, Waiting};
 
 /// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,25 @@ pub enum Trouble {
     Trust(String),
     #[error("the task that executes commands ended")]
     Ended,
+}
+
+impl Trouble {
+    /// What the executor waits for, and why.
+    pub(super) fn waiting(&self) -> Waiting {
+        let cause = match self {
+            Self::Store(_)
+            | Self::Verdict(_)
+            | Self::Premature(_)
+            | Self::NotRestored(_)
+            | Self::Keys(KeysError::Contradiction(_) | KeysError::Contended(_)) => Wait::Store,
+            Self::Vault(_) | Self::KekIsBack(..) | Self::Keys(KeysError::Vault(_)) => Wait::Vault,
+            Self::Keys(_) => Wait::Kek,
+            Self::Clocks(_) => Wait::Clocks,
+            Self::Trust(_) => Wait::Trust,
+            Self::Ended => Wait::Pending,
+        };
+        Waiting::new(cause, self.to_string())
+    }
 }
 
 /// What passes with time is told from what a person has to look at.

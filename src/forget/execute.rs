@@ -10,7 +10,7 @@ use super::request::{CallRequest, Job, Request};
 use super::retain::Changes;
 use super::ruling::ruling;
 use super::sweep::{Sweep, Swept, sweep};
-use super::{Deed, Message, Outcome, Receipt, Ruling, Verdict, Wants, Why, marks};
+use super::{Deed, Kind, Message, Outcome, Receipt, Ruling, Verdict, Wants, Why, marks};
 use crate::keys::{Meta, Placed};
 use crate::model::Millis;
 
@@ -20,7 +20,7 @@ pub(super) enum Answer {
     Receipt(Box<Receipt>),
     Swept(Box<Sweep>),
     /// A call found nothing to do.
-    NothingDue(&'static str),
+    NothingDue(Kind),
     /// The same bytes stand further up in the topic, with their receipt.
     Copy,
     /// Nobody who is trusted stands behind it: it is counted, and nothing is kept of it.
@@ -41,7 +41,7 @@ pub(super) async fn execute(desk: &Desk, job: &Job, changes: &mut Changes<'_>) -
 
 async fn answer_call(desk: &Desk, request: &CallRequest) -> Result<Answer, Trouble> {
     let CallRequest { offset, call, requested_at } = request;
-    let nothing = Answer::NothingDue(call.wants.code());
+    let nothing = Answer::NothingDue(call.wants.kind());
     Ok(match &call.wants {
         Wants::Sweep(from) => match sweep(desk, call, *from, *offset, *requested_at).await? {
             Swept::Done(sweep) => Answer::Swept(sweep),

@@ -18,6 +18,7 @@ use crate::keys::{KekVault, Store};
 use crate::model::Clock;
 use crate::stream::{
     ErrorClass, Event, Filling, Halt, Input, NextOffset, Ready, Sink, Stage, Step, StreamError, Take, Txn,
+    Wait, Waiting,
 };
 use crate::telemetry::{codes, info, warn};
 
@@ -60,7 +61,7 @@ pub struct Executor {
     batch: Batch,
     run: Option<Run>,
     /// Why the batch is not finished, while it is not.
-    trouble: Option<String>,
+    trouble: Option<Waiting>,
     /// Offsets of commands whose receipt was refused by the broker as it was.
     refused: HashSet<i64>,
     waiting: bool,
@@ -122,11 +123,18 @@ impl Executor {
                 self.batch.log_receipts();
                 self.batch.log_the_rest();
             }
-            Event::Assigned(0) => info!(codes::EXECUTOR_ENDED, "another process executes commands"),
+            Event::Assigned([]) => info!(codes::EXECUTOR_ENDED, "another process executes commands"),
             Event::Assigned(_) => info!(codes::EXECUTOR_STARTED, "this process executes commands"),
-            Event::Waiting(why) => {
+            Event::Waiting(Waiting { cause, reason }) => {
                 if !std::mem::replace(&mut self.waiting, true) {
-                    warn!(codes::LANE_WAITS, lane = "control", why, "commands wait; none is lost");
+                    let cause = cause.code();
+                    warn!(
+                        codes::LANE_WAITS,
+                        lane = "control",
+                        cause,
+                        why = reason,
+                        "commands wait; none is lost"
+                    );
                 }
             }
             Event::Resumed => {
@@ -163,7 +171,7 @@ async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
             && !keks.insert(kek)
         {
             // Each look at a KEK scans all keys, and the first one in the batch has looked.
-            answers.push(Answer::NothingDue(wants.code()));
+            answers.push(Answer::NothingDue(wants.kind()));
             continue;
         }
         match execute(desk, job, &mut changes).await {
@@ -202,12 +210,12 @@ impl Step for Executor {
             }
             Err(RecvTimeoutError::Timeout) => {
                 self.run = Some(run);
-                let busy = || "commands are being executed".to_owned();
+                let busy = || Waiting::new(Wait::Pending, "commands are being executed");
                 return Ready::Wait(self.trouble.clone().unwrap_or_else(busy));
             }
         };
         self.batch.answers.extend(report.answers);
-        self.trouble = report.trouble.map(|trouble| trouble.to_string());
+        self.trouble = report.trouble.map(|trouble| trouble.waiting());
         self.trouble.clone().map_or(Ready::Yes, Ready::Wait)
     }
 

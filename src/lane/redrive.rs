@@ -12,7 +12,9 @@ use crate::envelope::Opened;
 use crate::envelope::frame::EventHeader;
 use crate::model::Millis;
 use crate::reader::{Outcome, Record, WaitingOpener};
-use crate::stream::{Event, Filling, Halt, Headers, Input, Ready, Sink, Step, StreamError, Take, Txn};
+use crate::stream::{
+    Event, Filling, Halt, Headers, Input, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting,
+};
 
 /// Reason of a record that says how far the quarantine has been redriven.
 const REDRIVEN: &str = "redriven";
@@ -161,12 +163,12 @@ impl Redrive {
     }
 
     /// Opens what is closed; what the key store did not answer for stays so.
-    fn open(&mut self) -> Result<(), String> {
+    fn open(&mut self) -> Result<(), Waiting> {
         let records: Vec<Record<'_>> = self.batch.iter().filter_map(Taken::closed).collect();
         if records.is_empty() {
             return Ok(());
         }
-        let away = || "the key store does not answer".to_owned();
+        let away = || Waiting::new(Wait::Store, "the key store does not answer");
         let mut readings = self.parts.opener.open_batch(&records).ok_or_else(away)?.into_iter();
         let mut unanswered = false;
         for taken in &mut self.batch {
@@ -265,8 +267,8 @@ impl Step for Redrive {
     }
 
     fn prepare(&mut self, deadline: Instant) -> Ready {
-        if let Err(why) = self.open() {
-            return Ready::Wait(why);
+        if let Err(waiting) = self.open() {
+            return Ready::Wait(waiting);
         }
         self.give();
         self.parts.lane.prepare(deadline)

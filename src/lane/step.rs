@@ -14,9 +14,9 @@ use super::partition::output_partition;
 use super::quarantine::Reason;
 use super::settings::{OutputKey, Outputs, Partitioner};
 use crate::envelope::{Nonces, StreamName, tidily};
-use crate::keys::Obtained;
+use crate::keys::{self, Obtained};
 use crate::model::{Clock, Generation, Hour, Millis};
-use crate::stream::{Event, Filling, Halt, Input, Ready, Sink, Step, StreamError, Take, Txn};
+use crate::stream::{Event, Filling, Halt, Input, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting};
 
 /// What a lane is made of.
 pub struct LaneParts {
@@ -182,6 +182,18 @@ impl SealingLane {
     }
 }
 
+/// What the keys' room waits for, as the engine hears it.
+fn waits(keys: &keys::Waiting) -> Waiting {
+    let cause = match keys.cause() {
+        keys::Cause::Store => Wait::Store,
+        keys::Cause::Vault => Wait::Vault,
+        keys::Cause::Clocks => Wait::Clocks,
+        keys::Cause::Kek => Wait::Kek,
+        keys::Cause::Deadline => Wait::Pending,
+    };
+    Waiting::new(cause, keys.reason())
+}
+
 fn copy(clear: &mut Vec<u8>, bytes: &[u8]) -> Range<usize> {
     let start = clear.len();
     clear.extend_from_slice(bytes);
@@ -216,7 +228,7 @@ impl Step for SealingLane {
         }
         let obtained = match self.parts.keys.obtain(&self.batch.slots(), deadline) {
             Ok(obtained) => obtained,
-            Err(waiting) => return Ready::Wait(waiting.to_string()),
+            Err(waiting) => return Ready::Wait(waits(&waiting)),
         };
         let LaneParts { outputs, partitioner, .. } = &self.parts;
         for (group, obtained) in self.batch.groups.iter_mut().zip(obtained) {

@@ -281,8 +281,8 @@ impl<C: Connector> Lane<'_, C> {
 
     /// False when the stop was requested, or a record slipped past the pause and would be missed.
     fn wait_until_ready<S: Step>(&mut self, step: &mut S) -> Result<bool, Fault> {
-        while let Ready::Wait(why) = step.prepare(Instant::now() + WAITING_POLL) {
-            step.note(Event::Waiting(&why));
+        while let Ready::Wait(waiting) = step.prepare(Instant::now() + WAITING_POLL) {
+            step.note(Event::Waiting(&waiting));
             let mut slipped = false;
             self.calling(|lane| {
                 lane.source.poll(Duration::from_millis(100), &mut |_| {
@@ -356,13 +356,13 @@ impl<C: Connector> Lane<'_, C> {
             }
         }
         self.joined = true;
-        step.note(Event::Assigned(self.assigned.len()));
+        step.note(Event::Assigned(&self.assigned));
     }
 
     fn tell_joined<S: Step>(&mut self, step: &mut S) {
         if !self.joined && self.filled == 0 && self.source.membership().is_some() {
             self.joined = true;
-            step.note(Event::Assigned(0));
+            step.note(Event::Assigned(&[]));
         }
     }
 

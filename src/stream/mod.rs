@@ -27,7 +27,7 @@ pub use fate::{Cause, ErrorClass, Fate, Fault, Fence, Halt, Seen, Stage, StreamE
 pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex};
 pub use source::{Change, Connector, NextOffset, Sink, Source};
 pub use start::{Committed, Start, StartLog, start_at};
-pub use step::{Event, Ready, Step};
+pub use step::{Event, Ready, Step, Wait, Waiting};
 pub use stop::Stop;
 pub use txn::{Filling, Staged, Txn};
 pub use watchdog::{Call, Pulse};

@@ -39,15 +39,63 @@ pub trait Step {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ready {
     Yes,
-    /// Not yet; the reason is for people and holds nothing of any record.
-    Wait(String),
+    /// Not yet.
+    Wait(Waiting),
+}
+
+/// What a lane waits for while it keeps its group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// The broker, or the group.
+    Broker,
+    /// The clocks of worker and key store to agree.
+    Clocks,
+    /// Key store and vault to agree on a KEK or a key.
+    Kek,
+    /// An answer to what was asked a moment ago.
+    Pending,
+    /// The key store.
+    Store,
+    /// The trust store.
+    Trust,
+    /// The KEK vault.
+    Vault,
+}
+
+impl Wait {
+    /// The word in metrics and logs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Clocks => "clocks",
+            Self::Kek => "kek",
+            Self::Pending => "pending",
+            Self::Store => "store",
+            Self::Trust => "trust",
+            Self::Vault => "vault",
+        }
+    }
+}
+
+/// Why a step cannot emit its batch yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    pub cause: Wait,
+    /// For people; it holds nothing of any record.
+    pub reason: String,
+}
+
+impl Waiting {
+    pub fn new(cause: Wait, reason: impl Into<String>) -> Self {
+        Self { cause, reason: reason.into() }
+    }
 }
 
 /// What happened, told to the step.
 pub enum Event<'a> {
     /// The partitions that the lane now has.
-    Assigned(usize),
-    Waiting(&'a str),
+    Assigned(&'a [i32]),
+    Waiting(&'a Waiting),
     Resumed,
     Committed {
         offsets: &'a [NextOffset],

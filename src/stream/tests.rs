@@ -20,6 +20,8 @@ struct Log {
     output: Vec<(i32, i64)>,
     open: Option<Vec<(i32, i64)>>,
     staged: Vec<NextOffset>,
+    /// The partitions that the step was told of, each time.
+    told: Vec<Vec<i32>>,
     /// Calls in their order.
     calls: Vec<&'static str>,
     /// What the next call of a stage answers, and whether a commit took effect all the same.
@@ -273,7 +275,7 @@ impl Step for Copy {
         match self.waits.checked_sub(1) {
             Some(left) => {
                 self.waits = left;
-                Ready::Wait("the store is away".to_owned())
+                Ready::Wait(Waiting::new(Wait::Store, "the store is away"))
             }
             None => Ready::Yes,
         }
@@ -301,6 +303,9 @@ impl Step for Copy {
     }
 
     fn note(&mut self, event: Event<'_>) {
+        if let Event::Assigned(partitions) = event {
+            self.log.borrow_mut().told.push(partitions.to_vec());
+        }
         if matches!(event, Event::Committed { .. })
             && self.log.borrow().committed.values().sum::<i64>() >= self.wanted
         {
@@ -443,6 +448,7 @@ fn records_of_a_revoked_partition_are_dropped_with_their_offsets() {
     assert_eq!(ran.outcome, Ok(()));
     assert!(ran.log.output.iter().all(|(partition, _)| *partition == 1), "{:?}", ran.log.output);
     assert_eq!(ran.log.committed, BTreeMap::from([(1, 3)]));
+    assert_eq!(ran.log.told, [[1]], "the step hears which partition is left");
 }
 
 #[test]

@@ -1,142 +1,73 @@
-//! The registry: every metric is registered here, once, and handed down as its room's struct.
+//! The registry: rooms register their metrics here when a process is built, each name once.
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
+    TextEncoder,
 };
 
-use super::{CanaryMetrics, ForgetMetrics, KeyMetrics, LaneMetrics, Readiness, ReceiptMetrics, StoreMetrics};
+use super::families::{Counters, Gauges, Histograms, NumberedGauges};
+use super::labels::LabelSet;
 
-/// What the process tells about itself. Clones share everything.
-#[derive(Clone)]
-pub struct Telemetry {
-    registry: Registry,
-    lanes: LaneMetrics,
-    keys: KeyMetrics,
-    store: StoreMetrics,
-    forget: ForgetMetrics,
-    receipts: ReceiptMetrics,
-    canary: CanaryMetrics,
-    /// What `/readyz` says.
-    pub readiness: Readiness,
-}
+/// Every metric of the process, named `hourseal_…`. Clones share everything.
+///
+/// A metric's documentation is its help text, and stands nowhere else.
+#[derive(Clone, Default)]
+pub struct Registry(prometheus::Registry);
 
-impl Telemetry {
-    /// Registers every metric, so that each is on `/metrics` from the first scrape where it has no labels.
-    pub fn new() -> Self {
-        let registry = Registry::new();
-        let family = Family { registry: &registry };
-        let build = family.gauges("build_info", "1, with the version in a label", &["version"]);
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        // Pinned at 0: plaintext cannot be handed to a producer, so nothing ever counts here. Alerts watch it.
-        let _pinned =
-            family.counter("plaintext_published_total", "Plaintext records published: 0 by construction");
-        Self {
-            lanes: LaneMetrics::register(&family),
-            keys: KeyMetrics::register(&family),
-            store: StoreMetrics::register(&family),
-            forget: ForgetMetrics::register(&family),
-            receipts: ReceiptMetrics::register(&family),
-            canary: CanaryMetrics::register(&family),
-            readiness: Readiness::default(),
-            registry,
-        }
+impl Registry {
+    /// # Panics
+    /// As each of these does, where the name is registered already: a room registers once per process.
+    pub fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(IntCounter::with_opts(opts(name, help)))
     }
 
-    /// The metrics of one lane, by its number within the process.
-    pub fn lane(&self, number: usize) -> LaneMetrics {
-        self.lanes.of_lane(number)
+    pub fn counters<L: LabelSet>(&self, name: &str, help: &str) -> Counters<L> {
+        Counters::new(self.add(IntCounterVec::new(opts(name, help), L::NAMES)))
     }
 
-    pub fn keys(&self) -> KeyMetrics {
-        self.keys.clone()
+    pub fn gauge(&self, name: &str, help: &str) -> Gauge {
+        self.add(Gauge::with_opts(opts(name, help)))
     }
 
-    pub fn store(&self) -> StoreMetrics {
-        self.store.clone()
+    pub fn gauges<L: LabelSet>(&self, name: &str, help: &str) -> Gauges<L> {
+        Gauges::new(self.add(GaugeVec::new(opts(name, help), L::NAMES)))
     }
 
-    pub fn forget(&self) -> ForgetMetrics {
-        self.forget.clone()
+    /// By a number, whose label is called `number`, and by `L`.
+    pub fn numbered<L: LabelSet>(&self, name: &str, help: &str, number: &str) -> NumberedGauges<L> {
+        let names: Vec<&str> = std::iter::once(number).chain(L::NAMES.iter().copied()).collect();
+        NumberedGauges::new(self.add(GaugeVec::new(opts(name, help), &names)))
     }
 
-    pub fn receipts(&self) -> ReceiptMetrics {
-        self.receipts.clone()
+    /// `buckets` are upper bounds, rising.
+    pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.add(Histogram::with_opts(bucketed(name, help, buckets)))
     }
 
-    pub fn canary(&self) -> CanaryMetrics {
-        self.canary.clone()
+    /// As [`Registry::histogram`], by label.
+    pub fn histograms<L: LabelSet>(&self, name: &str, help: &str, buckets: &[f64]) -> Histograms<L> {
+        Histograms::new(self.add(HistogramVec::new(bucketed(name, help, buckets), L::NAMES)))
     }
 
     /// Prometheus' text format.
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();
         // Writing to memory cannot fail; a family without samples is left out by `gather`.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&self.0.gather(), &mut text);
         text
     }
-}
 
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Makes metrics named `hourseal_…` and registers them.
-pub(super) struct Family<'r> {
-    registry: &'r Registry,
-}
-
-impl Family<'_> {
-    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.add(IntCounter::with_opts(opts(name, help)))
-    }
-
-    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(IntCounterVec::new(opts(name, help), labels))
-    }
-
-    pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.add(IntGauge::with_opts(opts(name, help)))
-    }
-
-    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.add(IntGaugeVec::new(opts(name, help), labels))
-    }
-
-    pub(super) fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
-        self.add(GaugeVec::new(opts(name, help), labels))
-    }
-
-    pub(super) fn second(&self, name: &str, help: &str) -> Gauge {
-        self.add(Gauge::with_opts(opts(name, help)))
-    }
-
-    /// Buckets in seconds, rising.
-    pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-        let opts = HistogramOpts { common_opts: opts(name, help), buckets: buckets.to_vec() };
-        self.add(Histogram::with_opts(opts))
-    }
-
-    /// As [`Family::histogram`], by label.
-    pub(super) fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> HistogramVec {
-        let opts = HistogramOpts { common_opts: opts(name, help), buckets: buckets.to_vec() };
-        self.add(HistogramVec::new(opts, labels))
+    /// The series 1 that names the version.
+    pub(super) fn build_info(&self) {
+        let help = "1 for the version in the label";
+        let build = self.add(GaugeVec::new(opts("build_info", help), &["version"]));
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     }
 
     fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
         let metric = metric.expect("names, labels and buckets are literals, as a test shows");
-        self.registry
-            .register(Box::new(metric.clone()))
-            .expect("each name is registered once, as a test shows");
+        self.0.register(Box::new(metric.clone())).expect("each name is registered once, as a test shows");
         metric
     }
 }
@@ -145,43 +76,52 @@ fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("hourseal")
 }
 
+fn bucketed(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
+    HistogramOpts { common_opts: opts(name, help), buckets: buckets.to_vec() }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::telemetry::{Transaction, Wait};
+    use crate::telemetry::label;
 
-    #[test]
-    fn the_first_scrape_shows_the_build_and_the_pinned_zero() {
-        let text = String::from_utf8(Telemetry::new().render()).expect("text");
-        assert!(text.contains(concat!("hourseal_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1")));
-        assert!(text.contains("hourseal_plaintext_published_total 0"));
-    }
-
-    #[test]
-    fn two_lanes_add_up_and_wait_each_for_itself() {
-        let telemetry = Telemetry::new();
-        let lanes = [telemetry.lane(0), telemetry.lane(1)];
-        for lane in &lanes {
-            lane.sealed_batch(10, 1000, 1680, Duration::from_millis(1));
-            lane.settled(Transaction::Committed, Duration::from_millis(12));
+    label! {
+        enum Colour: "colour" {
+            Blue = "blue",
+            Red = "red",
         }
-        lanes[1].waits(Wait::Store);
-        let text = String::from_utf8(telemetry.render()).expect("text");
-        assert!(text.contains("hourseal_events_total{outcome=\"sealed\"} 20"));
-        assert!(text.contains("hourseal_transactions_total{outcome=\"committed\"} 2"));
-        assert!(text.contains("hourseal_waiting{lane=\"0\",why=\"store\"} 0"));
-        assert!(text.contains("hourseal_waiting{lane=\"1\",why=\"store\"} 1"));
-        lanes[1].works();
-        let text = String::from_utf8(telemetry.render()).expect("text");
-        assert!(text.contains("hourseal_waiting{lane=\"1\",why=\"store\"} 0"));
+    }
+
+    fn text(registry: &Registry) -> String {
+        String::from_utf8(registry.render()).expect("text")
     }
 
     #[test]
-    fn no_metric_has_a_customer_label() {
-        let text = String::from_utf8(Telemetry::new().render()).expect("text");
-        assert!(!text.contains("customer"));
-        assert!(text.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("hourseal_")));
+    fn every_value_of_a_label_is_there_from_the_start() {
+        let registry = Registry::default();
+        let counters = registry.counters::<Colour>("things_total", "Things");
+        registry.histograms::<Colour>("things_seconds", "Things", &[1.0]);
+        let before = text(&registry);
+        for colour in ["blue", "red"] {
+            assert!(
+                before.contains(&format!("hourseal_things_total{{colour=\"{colour}\"}} 0\n")),
+                "{before}"
+            );
+            assert!(before.contains(&format!("things_seconds_count{{colour=\"{colour}\"}} 0\n")), "{before}");
+        }
+        counters.add(Colour::Red, 2);
+        assert!(text(&registry).contains("hourseal_things_total{colour=\"red\"} 2\n"));
+    }
+
+    #[test]
+    fn a_number_comes_and_goes_with_all_of_its_series() {
+        let registry = Registry::default();
+        let gauges = registry.numbered::<Colour>("lanes", "Lanes", "lane");
+        gauges.set(0, Colour::Blue, 1.0);
+        gauges.set(1, Colour::Blue, 1.0);
+        gauges.remove(0);
+        let text = text(&registry);
+        assert!(text.contains("hourseal_lanes{colour=\"blue\",lane=\"1\"} 1\n"), "{text}");
+        assert!(!text.contains("lane=\"0\""), "{text}");
     }
 }

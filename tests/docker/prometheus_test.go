@@ -71,7 +71,7 @@ func TestEveryAlertFiresAndNoneInGoodTimes(t *testing.T) {
 			t.Errorf("%s is not tested both ways", rule.Alert)
 		}
 	}
-	for _, wrong := range [][2]string{{`up{job="hourseal"} == 0`, `up{job="hourseal"} == 2`}, {"published_total > 0", "published_total >= 0"}} {
+	for _, wrong := range [][2]string{{`up{job="hourseal"} == 0`, `up{job="hourseal"} == 2`}, {`{state="unlocked"} > 0`, `{state="unlocked"} >= 0`}} {
 		copied := folder(t, "rules.yml", wrong[0], wrong[1])
 		if output, err := promtool(t, "test", "rules", filepath.Join(copied, "rules_test.yml")); err == nil {
 			t.Errorf("%s passed: %s", wrong[1], output)

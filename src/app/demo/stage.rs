@@ -17,7 +17,7 @@ use crate::edge::kafka::mock::DemoCluster;
 use crate::lane::{Observer, Tally};
 use crate::model::{Hour, Millis};
 use crate::stream::Event;
-use crate::telemetry::Telemetry;
+use crate::telemetry::Registry;
 
 /// Partitions of input and output.
 const PARTITIONS: i32 = 4;
@@ -94,7 +94,7 @@ impl Stage {
             clock: Arc::<DemoClock>::clone(&clock),
             create: true,
             runtime: runtime.handle(),
-            metrics: Telemetry::new().store(),
+            registry: &Registry::default(),
         };
         let foundation = build::open_foundation(&config, opening)?;
         let process = Process::for_demo(&config, &runtime, foundation, PARTITIONS)?;

@@ -6,9 +6,9 @@ use super::{Duty, Who};
 use crate::app::Foundation;
 use crate::app::process::Process;
 use crate::envelope::{KeyMemory, key_memory};
-use crate::keys::{Ring, RingStats, SealStore};
+use crate::keys::{KeyMetrics, Ring, RingStats, SealStore};
 use crate::model::earliest;
-use crate::telemetry::{Condition, KeyMetrics, KeyOp, codes, warn};
+use crate::telemetry::{Condition, codes, info, warn};
 
 const LOOK: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
@@ -19,8 +19,8 @@ pub(super) struct Caretaker {
     foundation: Foundation,
     ring: Ring,
     metrics: KeyMetrics,
-    store: Condition,
-    clocks: Condition,
+    store: Looked,
+    clocks: Looked,
     /// The ring's figures as published last.
     last: RingStats,
     /// Whether it was said that keys are in unlocked memory.
@@ -31,13 +31,13 @@ pub(super) struct Caretaker {
 
 impl Caretaker {
     pub(super) fn new(process: &Process, ring: &Ring) -> Self {
-        let telemetry = &process.telemetry;
+        let readiness = &process.telemetry.readiness;
         Self {
             foundation: process.foundation.clone(),
             ring: ring.clone(),
-            metrics: telemetry.keys(),
-            store: telemetry.readiness.condition("store reachable"),
-            clocks: telemetry.readiness.condition("clocks agree"),
+            metrics: process.metrics.keys.clone(),
+            store: Looked::new(readiness.condition("store reachable")),
+            clocks: Looked::new(readiness.condition("clocks agree")),
             last: RingStats::default(),
             warned: false,
             counted: None,
@@ -49,14 +49,29 @@ impl Caretaker {
         self.look_at_memory(key_memory());
         match tokio::time::timeout(ANSWER, probe(&*self.foundation.store)).await {
             Ok(Ok(now)) => {
-                self.store.met();
+                if self.store.met() {
+                    info!(codes::STORE_BACK, "the key store answers again");
+                }
                 match earliest(self.foundation.clock.now(), now) {
-                    Ok(_) => self.clocks.met(),
-                    Err(apart) => self.clocks.unmet(apart.to_string()),
+                    Ok(_) => {
+                        self.clocks.met();
+                    }
+                    Err(apart) if self.clocks.unmet(&apart.to_string()) => {
+                        warn!(codes::CLOCKS_DISAGREE, %apart, "lanes wait for keys that are not in memory");
+                    }
+                    Err(_) => {}
                 }
             }
-            Ok(Err(error)) => self.store.unmet(error.to_string()),
-            Err(_) => self.store.unmet(format!("the key store has not answered for {} s", ANSWER.as_secs())),
+            Ok(Err(error)) => self.store_is_away(&error.to_string()),
+            Err(_) => {
+                self.store_is_away(&format!("the key store has not answered for {} s", ANSWER.as_secs()));
+            }
+        }
+    }
+
+    fn store_is_away(&mut self, why: &str) {
+        if self.store.unmet(why) {
+            warn!(codes::STORE_AWAY, why, "lanes wait for keys that are not in memory");
         }
     }
 
@@ -70,11 +85,7 @@ impl Caretaker {
 
     fn publish(&mut self) {
         let stats = self.ring.stats();
-        self.metrics.caches(usize::try_from(stats.entries).unwrap_or(usize::MAX));
-        self.metrics.did(KeyOp::Fetch, stats.misses - self.last.misses);
-        self.metrics.did(KeyOp::Mint, stats.mint.minted - self.last.mint.minted);
-        self.metrics.did(KeyOp::Adopt, stats.mint.adopted - self.last.mint.adopted);
-        self.metrics.refused(KeyOp::Mint, stats.mint.refused - self.last.mint.refused);
+        self.metrics.ring(stats, self.last);
         self.last = stats;
     }
 
@@ -111,6 +122,30 @@ impl Duty for Caretaker {
 
     /// Readiness says why.
     fn log_failure(&self, _why: &str) {}
+}
+
+/// A condition that is looked at each second, and its last change for the log.
+struct Looked {
+    condition: Condition,
+    is_met: Option<bool>,
+}
+
+impl Looked {
+    fn new(condition: Condition) -> Self {
+        Self { condition, is_met: None }
+    }
+
+    /// True where it was not met at the last look.
+    fn met(&mut self) -> bool {
+        self.condition.met();
+        self.is_met.replace(true) == Some(false)
+    }
+
+    /// True where it was met at the last look, or this is the first.
+    fn unmet(&mut self, why: &str) -> bool {
+        self.condition.unmet(why);
+        self.is_met.replace(false) != Some(false)
+    }
 }
 
 /// The store's clock, and that it could be written to: a store that only answers reads mints nothing.

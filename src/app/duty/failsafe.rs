@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Duty, Who};
 use crate::app::Foundation;
 use crate::app::process::Process;
-use crate::keys::{expire_markers, expire_overdue};
-use crate::telemetry::{KeyMetrics, KeyOp, codes, warn};
+use crate::keys::{KeyMetrics, expire_markers, expire_overdue};
+use crate::telemetry::{codes, warn};
 
 /// Time from one turn to the next. The grace of a week makes it no hurry, and on CQL each turn reads what is overdue.
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -22,7 +22,7 @@ pub(super) struct FailSafe {
 
 impl FailSafe {
     pub(super) fn new(process: &Process) -> Self {
-        Self { foundation: process.foundation.clone(), metrics: process.telemetry.keys(), turn: 0 }
+        Self { foundation: process.foundation.clone(), metrics: process.metrics.keys.clone(), turn: 0 }
     }
 
     async fn expire_keys(&self) -> Result<(), String> {
@@ -30,7 +30,7 @@ impl FailSafe {
         match expire_overdue(&**store, &**clock).await {
             Ok(0) => Ok(()),
             Ok(keys) => {
-                self.metrics.did(KeyOp::Expire, keys);
+                self.metrics.expired(keys);
                 warn!(
                     codes::KEYS_EXPIRED,
                     keys, "overwrote keys that were overdue for a week without a command"
@@ -38,7 +38,7 @@ impl FailSafe {
                 Ok(())
             }
             Err(error) => {
-                self.metrics.failed(KeyOp::Expire, 1);
+                self.metrics.not_expired();
                 Err(format!("could not look for overdue keys: {error}"))
             }
         }

@@ -6,8 +6,8 @@ use super::{Duty, Who};
 use crate::app::Foundation;
 use crate::app::control_writer::ControlWriter;
 use crate::app::process::Process;
-use crate::forget::{EndedKek, Wants, ended_keks};
-use crate::telemetry::{ForgetMetrics, codes, warn};
+use crate::forget::{EndedKek, ForgetMetrics, Wants, ended_keks};
+use crate::telemetry::{codes, warn};
 
 /// Time to the next turn after one that has called.
 const SOON: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ impl KekDuty {
     pub(super) fn new(process: &Process) -> Self {
         Self {
             foundation: process.foundation.clone(),
-            metrics: process.telemetry.forget(),
+            metrics: process.metrics.forget.clone(),
             control: ControlWriter::new(process),
             every: process.config.kek.destroy,
         }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{Duty, Who};
 use crate::app::process::Process;
-use crate::keys::{Cause, Premint, Ring, Tick};
-use crate::telemetry::{KeyMetrics, codes, warn};
+use crate::keys::{Cause, KeyMetrics, Premint, Ring, Tick};
+use crate::telemetry::{codes, warn};
 
 pub(super) struct PremintDuty {
     premint: Premint,
@@ -17,7 +17,7 @@ pub(super) struct PremintDuty {
 impl PremintDuty {
     pub(super) fn new(process: &Process, ring: &Ring) -> Self {
         let premint = Premint::new(ring.clone(), process.config.ring.premint);
-        Self { premint, metrics: process.telemetry.keys(), failing: false }
+        Self { premint, metrics: process.metrics.keys.clone(), failing: false }
     }
 
     /// Logs the first of several failures. A slow store is not a failure: what was asked for goes on. A tick without

@@ -5,16 +5,17 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::{Duty, Who};
+use crate::app::metrics::TopicMetrics;
 use crate::app::process::Process;
 use crate::app::reclaim::{Prefixes, forgotten, reclaim};
 use crate::app::threads::blocking;
 use crate::app::{Failure, Foundation};
 use crate::edge::kafka::ClientSettings;
-use crate::telemetry::{ForgetMetrics, codes, info, warn};
+use crate::telemetry::{codes, info, warn};
 
 pub(super) struct ReclaimDuty {
     foundation: Foundation,
-    metrics: ForgetMetrics,
+    metrics: TopicMetrics,
     client: ClientSettings,
     /// The output, and those of retention classes.
     topics: Vec<String>,
@@ -26,7 +27,7 @@ impl ReclaimDuty {
     pub(super) fn new(process: &Process) -> Self {
         Self {
             foundation: process.foundation.clone(),
-            metrics: process.telemetry.forget(),
+            metrics: process.metrics.topics.clone(),
             client: process.client.clone(),
             topics: process.config.topics.outputs(),
             every: process.config.reclaim.every,

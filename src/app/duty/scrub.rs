@@ -6,20 +6,21 @@ use std::time::Duration;
 use super::{Duty, Who};
 use crate::app::Foundation;
 use crate::app::leadership::Leadership;
+use crate::app::metrics::TopicMetrics;
 use crate::app::process::Process;
 use crate::app::threads::blocking;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::admin::TopicAdmin;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError};
 use crate::model::Millis;
-use crate::telemetry::{ForgetMetrics, codes, warn};
+use crate::telemetry::{codes, warn};
 
 /// Time between two turns where nothing is deleted.
 const LOOK: Duration = Duration::from_secs(60);
 
 pub(super) struct ScrubDuty {
     foundation: Foundation,
-    metrics: ForgetMetrics,
+    metrics: TopicMetrics,
     client: ClientSettings,
     leadership: Leadership,
     /// `topics.input`
@@ -37,7 +38,7 @@ impl ScrubDuty {
         let ours = std::iter::once(&process.config.kafka.group);
         Self {
             foundation: process.foundation.clone(),
-            metrics: process.telemetry.forget(),
+            metrics: process.metrics.topics.clone(),
             client: process.client.clone(),
             leadership: leadership.clone(),
             topic: process.config.topics.input.clone(),

@@ -7,9 +7,9 @@ use crate::app::Foundation;
 use crate::app::control_writer::ControlWriter;
 use crate::app::leadership::Leadership;
 use crate::app::process::Process;
-use crate::forget::{Pending, SWEEP_HOURS, Wants, pending};
+use crate::forget::{ForgetMetrics, Pending, SWEEP_HOURS, Wants, pending};
 use crate::model::Due;
-use crate::telemetry::{ForgetMetrics, codes, warn};
+use crate::telemetry::{codes, warn};
 
 /// Most overdue hours that one turn counts.
 const COUNTED: usize = 10_000;
@@ -27,7 +27,7 @@ impl SweepDuty {
     pub(super) fn new(process: &Process, leadership: &Leadership) -> Self {
         Self {
             foundation: process.foundation.clone(),
-            metrics: process.telemetry.forget(),
+            metrics: process.metrics.forget.clone(),
             control: ControlWriter::new(process),
             leadership: leadership.clone(),
             every: process.config.retention.sweep,

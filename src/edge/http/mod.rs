@@ -2,7 +2,7 @@
 //!
 //! Promise: `/livez` says only that this process answers; it never asks Kafka or the store. `/readyz` is 200 only
 //! while every condition is met, and says why when not. `/checkpoint` is the newest one that the log's key has signed.
-//! Not here: what is measured (`telemetry`).
+//! Not here: what is measured (each room).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::forget::log::NewestCheckpoint;
 use crate::telemetry::{self, Telemetry, codes};
 
 /// Connections served at once; more wait in the listen queue.
@@ -40,17 +41,28 @@ pub struct ListenError {
 pub struct AdminPort {
     listener: TcpListener,
     address: SocketAddr,
+    said: Said,
+}
+
+/// What is served.
+#[derive(Clone)]
+struct Said {
     telemetry: Telemetry,
+    newest: NewestCheckpoint,
 }
 
 impl AdminPort {
     /// Opens the port and logs its address; port 0 takes any free one.
-    pub async fn open(listen: SocketAddr, telemetry: Telemetry) -> Result<Self, ListenError> {
+    pub async fn open(
+        listen: SocketAddr,
+        telemetry: Telemetry,
+        newest: NewestCheckpoint,
+    ) -> Result<Self, ListenError> {
         let failed = |why| ListenError { listen, why };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         telemetry::info!(codes::ADMIN_LISTENS, %address, "admin port listens");
-        Ok(Self { listener, address, telemetry })
+        Ok(Self { listener, address, said: Said { telemetry, newest } })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -66,7 +78,7 @@ impl AdminPort {
                 () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(converse(stream, self.telemetry.clone()))),
+                    Ok((stream, _)) => drop(connections.spawn(converse(stream, self.said.clone()))),
                     // Out of file descriptors, as a rule: trying again at once would only burn CPU.
                     Err(error) => {
                         telemetry::warn!(codes::ADMIN_CONNECTION, "admin port cannot accept: {error}");
@@ -80,9 +92,9 @@ impl AdminPort {
 }
 
 /// One request per connection: scrapes are seconds apart, and nothing idles when the process stops.
-async fn converse(stream: TcpStream, telemetry: Telemetry) {
+async fn converse(stream: TcpStream, said: Said) {
     let service = service_fn(|request| {
-        let answer = answer(&request, &telemetry);
+        let answer = answer(&request, &said);
         async { Ok::<_, Infallible>(answer) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -95,7 +107,7 @@ async fn converse(stream: TcpStream, telemetry: Telemetry) {
     }
 }
 
-fn answer(request: &Request<Incoming>, telemetry: &Telemetry) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, Said { telemetry, newest }: &Said) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         refusal.headers_mut().insert(ALLOW, const { hyper::header::HeaderValue::from_static("GET, HEAD") });
@@ -103,13 +115,15 @@ fn answer(request: &Request<Incoming>, telemetry: &Telemetry) -> Response<Full<B
     }
     match request.uri().path() {
         "/livez" => plain(StatusCode::OK, "ok\n"),
-        "/metrics" => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", telemetry.render()),
+        "/metrics" => {
+            typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", telemetry.registry.render())
+        }
         "/readyz" => {
             let (ready, body) = telemetry.readiness.to_json();
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             typed(status, "application/json", body + "\n")
         }
-        "/checkpoint" => match telemetry.receipts().checkpoint() {
+        "/checkpoint" => match newest.get() {
             Some(checkpoint) => typed(StatusCode::OK, "text/plain; charset=utf-8", checkpoint),
             None => plain(StatusCode::NOT_FOUND, "no checkpoint is known to this process\n"),
         },

@@ -8,6 +8,11 @@ use super::*;
 
 /// Opens a port, asks `requests` one after the other, stops, and answers what came back.
 fn ask(telemetry: &Telemetry, requests: &[&str]) -> Vec<String> {
+    ask_after(telemetry, &NewestCheckpoint::default(), requests)
+}
+
+/// The same, with a newest checkpoint.
+fn ask_after(telemetry: &Telemetry, newest: &NewestCheckpoint, requests: &[&str]) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -15,7 +20,7 @@ fn ask(telemetry: &Telemetry, requests: &[&str]) -> Vec<String> {
         .expect("a runtime");
     runtime.block_on(async {
         let any = "127.0.0.1:0".parse().expect("an address");
-        let port = AdminPort::open(any, telemetry.clone()).await.expect("a port");
+        let port = AdminPort::open(any, telemetry.clone(), newest.clone()).await.expect("a port");
         let address = port.address();
         let (stop, stopped) = oneshot::channel::<()>();
         #[expect(clippy::disallowed_methods, reason = "the handle is awaited below")]
@@ -66,7 +71,11 @@ fn livez_does_not_depend_on_readiness_and_metrics_are_prometheus_text() {
     let answers = ask(&telemetry, &["GET /livez", "GET /metrics", "HEAD /livez"]);
     assert!(answers[0].starts_with("HTTP/1.1 200 ") && answers[0].ends_with("ok\n"));
     assert!(answers[1].contains("text/plain; version=0.0.4"));
-    assert!(answers[1].contains("\nhourseal_plaintext_published_total 0\n"));
+    assert!(answers[1].contains(concat!(
+        "\nhourseal_build_info{version=\"",
+        env!("CARGO_PKG_VERSION"),
+        "\"} 1\n"
+    )));
     assert!(answers[2].starts_with("HTTP/1.1 200 "));
 }
 
@@ -81,7 +90,8 @@ fn anything_else_is_404_or_405() {
 fn the_newest_checkpoint_is_served_as_it_was_signed() {
     let telemetry = Telemetry::new();
     assert_eq!(&ask(&telemetry, &["GET /checkpoint"])[0][9..12], "404");
-    telemetry.receipts().published("a log\n1\n", 1, 1_795_500_000.0);
-    let answer = ask(&telemetry, &["GET /checkpoint"]).remove(0);
+    let newest = NewestCheckpoint::default();
+    newest.set("a log\n1\n".to_owned());
+    let answer = ask_after(&telemetry, &newest, &["GET /checkpoint"]).remove(0);
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\na log\n1\n"), "{answer}");
 }

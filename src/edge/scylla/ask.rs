@@ -11,9 +11,9 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::cells::{Cells, cells};
 use super::fault::{Fate, fate};
+use super::metrics::{Outcome, Settled, StoreMetrics, StoreOp};
 use crate::envelope::random;
 use crate::keys::StoreError;
-use crate::telemetry::{Outcome, Settled, StoreMetrics, StoreOp};
 
 /// A session whose every statement is counted and timed.
 pub(super) struct Ask {

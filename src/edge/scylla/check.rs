@@ -1,8 +1,10 @@
 //! What a user runs first on the real thing: what of it does not fit.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use scylla::client::session::Session;
+use scylla::cluster::metadata::Strategy;
 use scylla::statement::unprepared::Statement;
 
 use super::cells::{Cells, cells};
@@ -42,8 +44,9 @@ pub async fn check(options: &ScyllaOptions) -> Result<Vec<Finding>, StoreError> 
         }
     };
     findings.push(lifetimes(&session, options).await);
-    findings.push(transaction(&session, &profiles).await);
-    findings.push(conditional_batch(&session, &profiles).await);
+    let tablets = has_tablets(&session, &options.keyspace);
+    findings.push(on_tablets(tablets, transaction(&session, &profiles).await));
+    findings.push(on_tablets(tablets, conditional_batch(&session, &profiles).await));
     let version = version(options, found.as_ref());
     let fits = version.grade < Grade::Wrong;
     findings.push(version);
@@ -80,21 +83,47 @@ fn schema(agreed: bool) -> Finding {
 fn keyspace(session: &Session, options: &ScyllaOptions) -> Option<Finding> {
     let state = session.get_cluster_state();
     let keyspace = state.get_keyspace(&options.keyspace)?;
-    let strategy = format!("{:?}", keyspace.strategy);
-    let replicas: Vec<usize> =
-        strategy.split(|c: char| !c.is_ascii_digit()).filter_map(|it| it.parse().ok()).collect();
-    let fewest = replicas.iter().min().copied().unwrap_or(0);
-    Some(match fewest {
-        3.. => Finding::new("keyspace", Grade::Ok, format!("{}: {strategy}", options.keyspace)),
-        _ => Finding::new(
-            "keyspace",
-            Grade::Note,
-            format!(
-                "{}: {strategy}: below 3 replicas a lost disk loses keys, and a lost node stops the lanes",
-                options.keyspace
-            ),
-        ),
-    })
+    Some(replication(&options.keyspace, &keyspace.strategy))
+}
+
+fn replication(keyspace: &str, strategy: &Strategy) -> Finding {
+    let (fewest, text) = match strategy {
+        Strategy::SimpleStrategy { replication_factor: replicas } => {
+            (*replicas, format!("{replicas} replicas in the whole cluster (SimpleStrategy)"))
+        }
+        Strategy::NetworkTopologyStrategy { datacenter_repfactors: replicas } => {
+            let by_name: BTreeMap<_, _> = replicas.iter().collect();
+            let each: Vec<String> =
+                by_name.iter().map(|(dc, replicas)| format!("{replicas} in {dc}")).collect();
+            // A data centre with none has no part in this keyspace.
+            let fewest = replicas.values().copied().filter(|replicas| *replicas > 0).min().unwrap_or(0);
+            (fewest, format!("replicas: {}", each.join(", ")))
+        }
+        Strategy::LocalStrategy => (1, "each node has its own data (LocalStrategy)".to_owned()),
+        Strategy::Other { name, .. } => {
+            (0, format!("replicas are placed by {name}, which is not known here"))
+        }
+        _ => (0, "replicas are placed in a way that is not known here".to_owned()),
+    };
+    if fewest >= 3 {
+        return Finding::new("keyspace", Grade::Ok, format!("{keyspace}: {text}"));
+    }
+    let risk = "below 3 replicas a lost disk loses keys, and a lost node stops the lanes";
+    Finding::new("keyspace", Grade::Note, format!("{keyspace}: {text}: {risk}"))
+}
+
+/// Whether the schema says that the keyspace is on tablets; false on Cassandra.
+fn has_tablets(session: &Session, keyspace: &str) -> bool {
+    session.get_cluster_state().get_keyspace(keyspace).is_some_and(|keyspace| keyspace.tablet_based)
+}
+
+/// Adds what is known of transactions on tablets to a transaction that failed on them.
+fn on_tablets(tablets: bool, mut finding: Finding) -> Finding {
+    if tablets && finding.grade == Grade::Wrong {
+        finding.text += ": this keyspace is on tablets, where ScyllaDB before 2025.4 refuses transactions; \
+                         `store init` creates one without";
+    }
+    finding
 }
 
 /// Of every node against this host's.
@@ -167,7 +196,7 @@ async fn transaction(session: &Session, profiles: &Profiles) -> Finding {
             Grade::Ok,
             format!("a lightweight transaction took {} ms", took.as_millis()),
         ),
-        (Err(error), _) | (_, Err(error)) => Finding::new("transaction", Grade::Wrong, why(&error)),
+        (Err(error), _) | (_, Err(error)) => Finding::new("transaction", Grade::Wrong, error.to_string()),
         _ => Finding::new("transaction", Grade::Wrong, "IF NOT EXISTS does not mean what it says here"),
     }
 }
@@ -188,20 +217,11 @@ async fn conditional_batch(session: &Session, profiles: &Profiles) -> Finding {
         (Ok(true), Ok(false)) => {
             Finding::new("conditional batch", Grade::Ok, "applied once, refused the second time")
         }
-        (Err(error), _) | (_, Err(error)) => Finding::new("conditional batch", Grade::Wrong, why(&error)),
+        (Err(error), _) | (_, Err(error)) => {
+            Finding::new("conditional batch", Grade::Wrong, error.to_string())
+        }
         _ => Finding::new("conditional batch", Grade::Wrong, "its conditions do not mean what they say here"),
     }
-}
-
-/// In plain words where the text is known.
-fn why(error: &StoreError) -> String {
-    let text = error.to_string();
-    if text.contains("tablets") {
-        return format!(
-            "transactions are refused on tablets before ScyllaDB 2025.4; `store init` avoids them: {text}"
-        );
-    }
-    text
 }
 
 fn probe_id() -> String {
@@ -242,5 +262,51 @@ async fn store(
             Err(error) => Finding::new("store", Grade::Wrong, error.to_string()),
         },
         Err(error) => Finding::new("store", Grade::Wrong, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placed(replicas: &[(&str, usize)]) -> Finding {
+        let replicas = replicas.iter().map(|(dc, replicas)| ((*dc).to_owned(), *replicas)).collect();
+        replication("k", &Strategy::NetworkTopologyStrategy { datacenter_repfactors: replicas })
+    }
+
+    #[test]
+    fn a_digit_in_the_name_of_a_data_centre_is_not_a_number_of_replicas() {
+        for dc in ["datacenter1", "dc1", "us-east-1", "eu2", "rack"] {
+            let finding = placed(&[(dc, 3)]);
+            assert_eq!((finding.grade, finding.text), (Grade::Ok, format!("k: replicas: 3 in {dc}")));
+        }
+        assert_eq!(placed(&[("dc4", 1)]).grade, Grade::Note);
+        let finding = placed(&[("west", 3), ("dc9", 2)]);
+        assert_eq!(finding.grade, Grade::Note);
+        assert!(finding.text.starts_with("k: replicas: 2 in dc9, 3 in west: below 3"), "{}", finding.text);
+    }
+
+    #[test]
+    fn each_way_to_place_replicas_has_its_grade() {
+        let simple = |replicas| Strategy::SimpleStrategy { replication_factor: replicas };
+        let other = Strategy::Other { name: "EverywhereStrategy5".to_owned(), data: Default::default() };
+        for (strategy, grade) in [
+            (simple(3), Grade::Ok),
+            (simple(2), Grade::Note),
+            (Strategy::LocalStrategy, Grade::Note),
+            (other, Grade::Note),
+        ] {
+            assert_eq!(replication("k", &strategy).grade, grade, "{strategy:?}");
+        }
+        assert_eq!(placed(&[]).grade, Grade::Note);
+    }
+
+    #[test]
+    fn tablets_explain_a_transaction_that_failed() {
+        let finding = |grade| Finding::new("transaction", grade, "refused");
+        assert!(on_tablets(true, finding(Grade::Wrong)).text.contains("tablets"));
+        for (tablets, grade) in [(true, Grade::Ok), (false, Grade::Wrong)] {
+            assert_eq!(on_tablets(tablets, finding(grade)).text, "refused");
+        }
     }
 }

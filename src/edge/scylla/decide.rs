@@ -7,13 +7,13 @@ use scylla::serialize::value::SerializeValue;
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
 use super::fault::malformed;
+use super::metrics::{Settled, StoreOp};
 use super::prepare::statements;
 use super::read::POSITION;
 use crate::keys::{
     DecisionStore, Hold, HoldId, KekRow, KekState, Placed, ReadStore as _, StoreError, Stored,
 };
 use crate::model::{Digest, Hour, KekId, Retention, Token};
-use crate::telemetry::{Settled, StoreOp};
 
 fn policy(of: &str) -> String {
     format!(r#"UPDATE policy SET {of} = :new WHERE "token" = :"token" IF {of} = :old"#)

@@ -14,7 +14,6 @@ use super::rows::{SHARDS, due_day, kek_day, token};
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{DueHour, KekState, ReadStore as _, StoreError};
 use crate::model::{Due, Hour, Token};
-use crate::telemetry::StoreOp;
 
 /// A partition of the `due` table.
 type DuePartition = (i32, i8);

@@ -1,7 +1,8 @@
 //! What the driver's errors mean to callers: wait, let a person look, or find out what happened.
 
 use scylla::errors::{
-    DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError, UseKeyspaceError,
+    ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
+    MetadataError, NewSessionError, PrepareError, RequestAttemptError, UseKeyspaceError,
 };
 
 use crate::keys::StoreError;
@@ -101,12 +102,31 @@ impl From<UseKeyspaceError> for StoreError {
 impl From<NewSessionError> for StoreError {
     fn from(error: NewSessionError) -> Self {
         let text = error.to_string();
-        if text.contains("Authentication") || text.contains("credentials") {
-            Self::Unusable(text)
-        } else {
-            Self::Unavailable(text)
-        }
+        if are_credentials_wrong(&error) { Self::Unusable(text) } else { Self::Unavailable(text) }
     }
+}
+
+/// Whether the last node that the driver tried did not accept this user, or was not told of one.
+fn are_credentials_wrong(error: &NewSessionError) -> bool {
+    let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
+        last_connection_error: ConnectionError::ConnectionSetupRequestError(setup),
+    })) = error
+    else {
+        return false;
+    };
+    is_about_credentials(setup.get_error())
+}
+
+fn is_about_credentials(kind: &ConnectionSetupRequestErrorKind) -> bool {
+    use ConnectionSetupRequestErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::DbError(DbError::AuthenticationError | DbError::Unauthorized, _)
+            | Kind::MissingAuthentication
+            | Kind::StartAuthSessionError(_)
+            | Kind::AuthChallengeEvaluationError(_)
+            | Kind::AuthFinishError(_)
+    )
 }
 
 /// Waiting does not help.
@@ -150,5 +170,24 @@ mod tests {
         for error in silent {
             assert!(matches!(StoreError::from(error), StoreError::Unavailable(_)));
         }
+    }
+
+    #[test]
+    fn credentials_are_wrong_where_the_server_says_so_and_not_where_a_text_does() {
+        use ConnectionSetupRequestErrorKind::{MissingAuthentication, UnableToAllocStreamId};
+        let said =
+            |error| ConnectionSetupRequestErrorKind::DbError(error, "Authentication, credentials".to_owned());
+        for (kind, expected) in [
+            (MissingAuthentication, true),
+            (said(DbError::AuthenticationError), true),
+            (said(DbError::Unauthorized), true),
+            (said(DbError::Overloaded), false),
+            (said(DbError::IsBootstrapping), false),
+            (UnableToAllocStreamId, false),
+        ] {
+            assert_eq!(is_about_credentials(&kind), expected, "{kind}");
+        }
+        let nobody = NewSessionError::FailedToResolveAnyHostname(vec!["credentials.example".to_owned()]);
+        assert!(matches!(StoreError::from(nobody), StoreError::Unavailable(_)));
     }
 }

@@ -13,7 +13,6 @@ use crate::keys::{
     DueHour, EraseStore, Erasure, Fence, HourRow, KeyState, ReadStore as _, Rewrap, StoreError,
 };
 use crate::model::{Digest, Due, Hour, Millis, Token};
-use crate::telemetry::{Settled, StoreOp};
 
 statements! {
     delete_row: cas(format!(

@@ -9,7 +9,6 @@ use super::prepare::statements;
 use super::rows::{AT_HOUR, GateRow, HourRows, Place, StoredKey};
 use crate::keys::{Hold, HoldId, KeyState, ReadStore as _, StoreError};
 use crate::model::{Hour, Token};
-use crate::telemetry::{Settled, StoreOp};
 
 statements! {
     claim: cas(

@@ -7,11 +7,11 @@ use scylla::SerializeRow;
 
 use super::ScyllaStore;
 use super::lifetime::Ttl;
+use super::metrics::StoreOp;
 use super::prepare::statements;
 use super::rows::{day, due_day, shard};
 use crate::keys::StoreError;
 use crate::model::{CustomerId, Due, Hour, Token};
-use crate::telemetry::StoreOp;
 
 /// Rows of the due list taken out by one statement, all of one partition.
 const UNLISTED_AT_ONCE: usize = 100;

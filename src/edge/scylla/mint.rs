@@ -9,13 +9,13 @@ use scylla::value::MaybeUnset;
 
 use super::ask::{Attempts, Cas};
 use super::lifetime::{KEPT, Ttl};
+use super::metrics::{Settled, StoreOp};
 use super::prepare::statements;
 use super::rows::{AT_HOUR, HourRows, Place, Policy, day};
 use super::seen::fresh;
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{Candidate, HoldId, KekRow, Minted, SealStore, SlotRef, StoreError, refusal};
 use crate::model::{KekId, Millis, Token};
-use crate::telemetry::{Settled, StoreOp};
 
 /// The key unless there is one, its secret, and then the gate.
 fn mint(gate: &str) -> String {

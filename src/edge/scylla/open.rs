@@ -8,6 +8,7 @@ use super::ask::Ask;
 use super::definition::{agree, agree_soon, define, refresh};
 use super::fault::malformed;
 use super::lifetime::Lifetimes;
+use super::metrics::StoreMetrics;
 use super::names::Names;
 use super::prepare::Preparer;
 use super::schema::{Step, known};
@@ -19,7 +20,6 @@ use super::{ScyllaStore, Statements};
 use crate::envelope::random;
 use crate::keys::{Meta, SchemaMismatch, StoreError, TokenKey};
 use crate::model::{Clock, Retention, StoreId, VaultId};
-use crate::telemetry::StoreMetrics;
 
 /// How a store is created and opened.
 #[derive(Clone)]

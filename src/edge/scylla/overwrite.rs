@@ -6,11 +6,11 @@ use scylla::value::MaybeUnset;
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
 use super::lifetime::Ttl;
+use super::metrics::StoreOp;
 use super::prepare::statements;
 use super::rows::{AT_HOUR, ERASED, ERASED_BY_TTL, GateRow, HourRows, Place};
 use crate::keys::{DueHour, KeyRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
-use crate::telemetry::StoreOp;
 
 /// By whom live keys of an hour are overwritten.
 #[derive(Clone, Copy)]

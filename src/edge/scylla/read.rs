@@ -10,6 +10,7 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::cells::Cells;
 use super::fault::malformed;
+use super::metrics::StoreOp;
 use super::prepare::statements;
 use super::rows::{HourRows, KEY_COLUMNS, Policy, day, kek, kek_id, token};
 use super::seen::seen;
@@ -21,7 +22,6 @@ use crate::keys::{
     StoreError, TokenKey,
 };
 use crate::model::{CustomerId, Due, Hour, KekId, Millis, Token};
-use crate::telemetry::StoreOp;
 
 /// The receipts' position.
 pub(super) const POSITION: &str = r#"SELECT "offset" FROM receipt_mark WHERE part = 'store'"#;

@@ -11,7 +11,6 @@ use super::prepare::statements;
 use super::rows::{AT_HOUR, GateRow, HourRows, Place};
 use crate::keys::{Rewrap, Rewrapped, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
-use crate::telemetry::StoreOp;
 
 statements! {
     gate: cas(format!(

@@ -4,11 +4,11 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::ScyllaStore;
 use super::cells::Cells;
+use super::metrics::StoreOp;
 use super::prepare::statements;
 use super::rows::{self, AT_HOUR, HourRows, KEY_COLUMNS, Place, Policy, customer_name};
 use crate::keys::{Customer, KekRow, StoreError};
 use crate::model::{CustomerId, Hour, KekId, Token};
-use crate::telemetry::StoreOp;
 
 const POLICY: &str = r#"SELECT hold, retention, floor, status, from_hour, to_hour FROM policy
                         WHERE "token" = :"token""#;

@@ -2,12 +2,12 @@
 
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
+use super::metrics::Settled;
 use super::overwrite::{By, live};
 use super::rows::HourRows;
 use super::seen::fresh;
 use crate::keys::{DueHour, HourRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
-use crate::telemetry::Settled;
 
 impl ScyllaStore {
     /// Answers what the last read at SERIAL saw, for its caller to unlist. What is seen first is not, and may

@@ -9,7 +9,9 @@ mod checkpoint;
 mod hour_proof;
 mod keeper;
 mod logging;
+mod metrics;
 mod note;
+mod observer;
 mod proof;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,10 @@ pub use checkpoint::{Checkpoint, Head, NotACheckpoint, Origin};
 pub use hour_proof::{AnyProof, HourProof};
 pub use keeper::{Keeper, Refusal};
 pub use logging::{Desk, LogObserver, Logged, Logging, NotPosted, Post};
+pub(crate) use metrics::LogMetrics;
+pub use metrics::NewestCheckpoint;
 pub use note::{NotAKey, NotANote, Note, VerifierKey};
+pub(crate) use observer::LoggingObserver;
 pub use proof::{MAX_PROOF_BYTES, NoProof, Proof};
 pub use tree::{
     Frontier, Hash, NotConsistent, NotIncluded, Tree, leaf_hash, verify_consistency, verify_inclusion,

@@ -6,7 +6,7 @@ mod wire;
 use serde::{Deserialize, Serialize};
 
 use super::assumption::STORE_COPIES;
-use super::{Act, NotSwept, SweptBatch, SweptHour, Why};
+use super::{Act, Kind, NotSwept, SweptBatch, SweptHour, Why};
 use crate::keys::KeyRow;
 use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, StoreId, Token};
 pub use record::{ReceiptBytes, ReceiptRecord};
@@ -85,12 +85,11 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// The word in receipts and metrics.
-    pub fn code(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Command(act) => act.code(),
-            Self::Sweep(_) => "sweep",
-            Self::DestroyKek { .. } => "destroy-kek",
+            Self::Command(act) => act.kind(),
+            Self::Sweep(_) => Kind::Sweep,
+            Self::DestroyKek { .. } => Kind::DestroyKek,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::forget::log::Hash;
 use crate::forget::{Act, Reason, SweptBatch, Why};
 use crate::keys::HoldId;
 use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, unhex};
+use crate::telemetry::Label as _;
 
 /// The version that this program writes; it reads no newer one.
 const VERSION: u32 = 1;
@@ -124,7 +125,7 @@ impl From<&Receipt> for Wire {
             version: VERSION,
             id: receipt.id.to_string(),
             command: receipt.command.clone(),
-            kind: receipt.deed.code().to_owned(),
+            kind: receipt.deed.kind().value().to_owned(),
             reason,
             hold,
             retention_hours: retention,

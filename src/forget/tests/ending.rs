@@ -18,7 +18,7 @@ impl World {
     fn destroyed(&self, offset: i64, id: &KekId, nonce: u64) -> Option<Receipt> {
         match self.try_execute(offset, &call(id, nonce)).expect("no trouble") {
             Answer::Receipt(receipt) => Some(*receipt),
-            Answer::NothingDue("destroy-kek") => None,
+            Answer::NothingDue(Kind::DestroyKek) => None,
             answer => panic!("{answer:?}"),
         }
     }

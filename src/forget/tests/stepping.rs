@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::stream::{
     ErrorClass, Event, Halt, Input, NextOffset, NoHeaders, Outgoing, Ready, Sink, Stage, Step, StreamError,
-    Take, Txn,
+    Take, Txn, Wait, Waiting,
 };
 
 /// A sink that keeps what it is sent, and refuses what is longer than `limit`.
@@ -136,8 +136,8 @@ fn each_command_of_a_batch_has_its_receipt_in_order_and_what_is_none_has_none() 
     let said: Vec<_> = receipts.iter().map(|receipt| (receipt.command.as_str(), receipt.outcome)).collect();
     assert_eq!(said, [("c-1", Outcome::Erased), ("c-2", Outcome::Refused), ("c-3", Outcome::NothingToErase)]);
     committed(&mut executor, 6);
-    let outcomes =
-        [Outcome::Erased, Outcome::NothingToErase, Outcome::Refused].map(|outcome| (("erase", outcome), 1));
+    let outcomes = [Outcome::Erased, Outcome::NothingToErase, Outcome::Refused]
+        .map(|outcome| ((Kind::Erase, outcome), 1));
     let tally = Tally { receipts: BTreeMap::from(outcomes), unreadable: 2, copies: 1, ..Tally::default() };
     assert_eq!(*tallies.0.lock().expect("not poisoned"), [tally]);
     assert_eq!(executor.prepare(Instant::now()), Ready::Yes, "an empty batch is ready at once");
@@ -163,7 +163,7 @@ fn while_the_store_is_away_it_waits_with_the_reason_and_then_goes_on() {
     let Ready::Wait(why) = executor.prepare(Instant::now() + Duration::from_secs(10)) else {
         panic!("the store is away")
     };
-    assert_eq!(why, "the key store is unavailable: told to be away");
+    assert_eq!(why, Waiting::new(Wait::Store, "the key store is unavailable: told to be away"));
     assert!(emit(&mut executor, usize::MAX).is_err(), "no command goes without its receipt");
     world.store.state().answers = None;
     ready(&mut executor);
@@ -186,7 +186,7 @@ fn while_nobody_knows_whom_to_trust_commands_wait() {
     let (mut executor, _) = executor_that_trusts(&world, Arc::new(Mended::default()));
     admit(&mut executor, 0, 0, Some(&due_hours("c-1")));
     let why = executor.prepare(Instant::now() + Duration::from_secs(10));
-    assert_eq!(why, Ready::Wait("malformed".to_owned()));
+    assert_eq!(why, Ready::Wait(Waiting::new(Wait::Trust, "malformed")));
     ready(&mut executor);
     assert_eq!(emit(&mut executor, usize::MAX).expect("sent").len(), 1);
 }

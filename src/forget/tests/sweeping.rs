@@ -7,7 +7,7 @@ impl World {
     fn swept(&self, offset: i64, nonce: u64) -> Option<Sweep> {
         match self.try_execute(offset, &call(nonce)).expect("no trouble") {
             Answer::Swept(sweep) => Some(*sweep),
-            Answer::NothingDue("sweep") => None,
+            Answer::NothingDue(Kind::Sweep) => None,
             answer => panic!("{answer:?}"),
         }
     }

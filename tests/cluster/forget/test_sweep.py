@@ -61,9 +61,9 @@ def test_due_hours_go_without_a_command_and_the_receipt_names_each_of_them(world
     assert (receipt["outcome"], receipt["issuer"], receipt["from_hour"], receipt["to_hour"]) == ("erased", "clock", HOUR, HOUR)
     assert "token" not in receipt and receipt["keys"] == [] and receipt["key_count"] == 3
     figures = worker.figures()
-    assert figures.sum("swept_hours_total") == 3
+    assert figures.sum("swept_total") == 3
     assert figures.sum("control_messages_total", kind="sweep", outcome="erased") == 1
-    wait_until(lambda: worker.figures().sum("overdue_hours") == 0, 20, "the next look finds nothing due")
+    wait_until(lambda: worker.figures().sum("sweep_overdue") == 0, 20, "the next look finds nothing due")
     assert worker.figures().sum("sweep_lag_seconds") == 0
     if not isinstance(world.store, Keyspace):
         rows = world.keys().rows()
@@ -137,7 +137,7 @@ def test_a_hold_keeps_its_hour_from_the_sweep_and_its_release_lets_it_go(world, 
     (held,) = world.cli_json("retention", "sweep", "--dry-run", "--json")
     assert (held["customer"], held["held"]) == ("bravo", True)
     assert outcomes(world, "bravo", HOUR) == {"opened"} and outcomes(world, "acme", HOUR) == {"erased"}
-    assert worker.figures().sum("overdue_hours") == 0, "what is held is not overdue"
+    assert worker.figures().sum("sweep_overdue") == 0, "what is held is not overdue"
 
     both = ("--sign-with", office.key("dpo"), "--sign-with", office.key("legal"))
     assert ask(world, "hold", "release", *hold, *both)["outcome"] == "hold-released"

@@ -6,10 +6,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hourseal::edge::scylla::{ScyllaOptions, ScyllaStore};
+use hourseal::edge::scylla::{ScyllaOptions, ScyllaStore, StoreMetrics};
 use hourseal::keys::*;
 use hourseal::model::*;
-use hourseal::telemetry::Telemetry;
+use hourseal::telemetry::Registry;
 use scylla::errors::{DbError, WriteType};
 use scylla::statement::Consistency;
 use scylla_proxy::{
@@ -112,11 +112,12 @@ impl Harm {
     }
 
     /// The store as it is behind the proxy, with its own figures.
-    async fn store(&self, subject: &Cql) -> (Arc<ScyllaStore>, Telemetry) {
-        let telemetry = Telemetry::new();
-        let mut options = ScyllaOptions { metrics: telemetry.store(), ..subject.options(VAULT, DAY) };
+    async fn store(&self, subject: &Cql) -> (Arc<ScyllaStore>, Registry) {
+        let registry = Registry::default();
+        let mut options =
+            ScyllaOptions { metrics: StoreMetrics::register(&registry), ..subject.options(VAULT, DAY) };
         options.session.contact_points = vec![self.address.to_string()];
-        (Arc::new(subject.store(options).await.expect("it opens")), telemetry)
+        (Arc::new(subject.store(options).await.expect("it opens")), registry)
     }
 }
 
@@ -155,8 +156,8 @@ async fn minted(store: &ScyllaStore, hour: Hour, generation: u16) -> Option<KeyI
     }
 }
 
-fn settled(telemetry: &Telemetry) -> String {
-    let text = String::from_utf8(telemetry.render()).expect("text");
+fn settled(registry: &Registry) -> String {
+    let text = String::from_utf8(registry.render()).expect("text");
     let lines = text.lines().filter(|line| line.starts_with("hourseal_store_unknown_settled_total"));
     lines.map(|line| line.rsplit("settled_total").next().unwrap_or_default()).collect::<Vec<_>>().join(" ")
 }

@@ -5,9 +5,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use hourseal::edge::scylla::ScyllaOptions;
+use hourseal::edge::scylla::{ScyllaOptions, StoreMetrics};
 use hourseal::keys::*;
-use hourseal::telemetry::Telemetry;
+use hourseal::telemetry::Registry;
 
 use super::server::contact_points;
 use super::{Cql, VAULT};
@@ -43,15 +43,15 @@ fn three_nodes() -> bool {
 /// One process of the race: mints every slot, batch by batch, and answers `number key_id` each, then its
 /// figures.
 pub async fn race(address: &str) -> Vec<String> {
-    let (subject, telemetry) = (Cql::of(address), Telemetry::new());
-    let options = ScyllaOptions { metrics: telemetry.store(), ..subject.options(VAULT, DAY) };
+    let (subject, registry) = (Cql::of(address), Registry::default());
+    let options = ScyllaOptions { metrics: StoreMetrics::register(&registry), ..subject.options(VAULT, DAY) };
     let store = subject.store(options).await.expect("it opens");
     let numbers: Vec<u32> = (0..slots()).collect();
     let mut answers = Vec::new();
     for numbers in numbers.chunks(BATCH) {
         answers.extend(race_batch(&store, numbers).await);
     }
-    let text = String::from_utf8(telemetry.render()).expect("text");
+    let text = String::from_utf8(registry.render()).expect("text");
     let figure = |name: &&str| {
         let line = text.lines().find_map(|line| line.strip_prefix(*name)).unwrap_or(" 0");
         format!("{name} {}", line.trim())

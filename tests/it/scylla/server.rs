@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hourseal::edge::clock::SystemClock;
-use hourseal::edge::scylla::{Lifetimes, STEPS, ScyllaOptions, SessionOptions};
+use hourseal::edge::scylla::{Lifetimes, STEPS, ScyllaOptions, SessionOptions, StoreMetrics};
 use hourseal::model::*;
-use hourseal::telemetry::Telemetry;
+use hourseal::telemetry::Registry;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::errors::NewSessionError;
@@ -78,7 +78,7 @@ impl Cql {
             lifetimes: Lifetimes::default(),
             steps: STEPS,
             clock: Arc::new(SystemClock),
-            metrics: Telemetry::new().store(),
+            metrics: StoreMetrics::register(&Registry::default()),
         }
     }
 

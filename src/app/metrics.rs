@@ -1,0 +1,141 @@
+//! Every room's metrics, registered once per process, and those of this room: process, topics, canary.
+
+use std::time::Duration;
+
+use crate::forget::{ForgetMetrics, log::LogMetrics};
+use crate::keys::KeyMetrics;
+use crate::lane::LaneMetrics;
+use crate::model::Millis;
+use crate::telemetry::{Counter, Counters, Gauge, Registry, label};
+
+/// The metrics of a process. Those of a key store on a cluster are registered by `open_foundation`.
+#[derive(Clone)]
+pub(super) struct Metrics {
+    pub(super) lanes: LaneMetrics,
+    pub(super) keys: KeyMetrics,
+    pub(super) forget: ForgetMetrics,
+    pub(super) log: LogMetrics,
+    pub(super) topics: TopicMetrics,
+    pub(super) canary: CanaryMetrics,
+}
+
+impl Metrics {
+    /// For a process that starts `now`.
+    pub(super) fn register(registry: &Registry, now: Millis) -> Self {
+        let started = registry.gauge("start_time_seconds", "Unix time at which this process started");
+        started.set(seconds(now));
+        Self {
+            lanes: LaneMetrics::register(registry),
+            keys: KeyMetrics::register(registry),
+            forget: ForgetMetrics::register(registry),
+            log: LogMetrics::register(registry),
+            topics: TopicMetrics::register(registry),
+            canary: CanaryMetrics::register(registry),
+        }
+    }
+}
+
+fn seconds(at: Millis) -> f64 {
+    at.0 as f64 / 1_000.0
+}
+
+/// How much of the topics is old.
+#[derive(Clone)]
+pub(super) struct TopicMetrics {
+    exposure: Gauge,
+    reclaimed_records: Counter,
+    reclaimed_bytes: Counter,
+}
+
+impl TopicMetrics {
+    fn register(registry: &Registry) -> Self {
+        Self {
+            exposure: registry.gauge(
+                "plaintext_exposure_seconds",
+                "Age of the oldest record in the input topic, by its record time, at the last look",
+            ),
+            reclaimed_records: registry.counter(
+                "reclaimed_records_total",
+                "Records that this process deleted from the output because nobody can open them any more",
+            ),
+            reclaimed_bytes: registry.counter(
+                "reclaimed_bytes_total",
+                "Bytes of keys and values of the reclaimed records, uncompressed",
+            ),
+        }
+    }
+
+    /// The oldest record of the input is so old.
+    pub(super) fn exposes(&self, age: Duration) {
+        self.exposure.set(age.as_secs_f64());
+    }
+
+    pub(super) fn reclaimed(&self, records: u64, bytes: u64) {
+        self.reclaimed_records.inc_by(records);
+        self.reclaimed_bytes.inc_by(bytes);
+    }
+}
+
+label! {
+    /// What became of a canary's event.
+    pub(super) enum CanaryOutcome: "outcome" {
+        /// It was sealed, and opened to what was put in.
+        Opened = "opened",
+        /// It opens no more, and its key seals no more in this process.
+        Forgotten = "forgotten",
+        /// It was not found in the output.
+        NotSealed = "not-sealed",
+        /// It is due, and still opens.
+        StillOpens = "still-opens",
+    }
+}
+
+/// The metrics of the canary.
+#[derive(Clone)]
+pub(super) struct CanaryMetrics {
+    events: Counters<CanaryOutcome>,
+    last_proof: Gauge,
+}
+
+impl CanaryMetrics {
+    fn register(registry: &Registry) -> Self {
+        Self {
+            events: registry.counters("canary_events_total", "Events of the canary, by what became of them"),
+            last_proof: registry.gauge(
+                "canary_last_proof_timestamp_seconds",
+                "Unix time of the canary's last proof that a forgotten event does not open; at first, of its \
+                 start; 0 without a canary",
+            ),
+        }
+    }
+
+    pub(super) fn came_to(&self, outcome: CanaryOutcome) {
+        self.events.increment(outcome);
+    }
+
+    pub(super) fn proven_at(&self, now: Millis) {
+        self.last_proof.set(seconds(now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::scylla::StoreMetrics;
+    use crate::telemetry::Telemetry;
+
+    #[test]
+    fn each_name_is_registered_once_and_no_metric_has_a_customer_label() {
+        let Telemetry { registry, .. } = Telemetry::new();
+        StoreMetrics::register(&registry);
+        Metrics::register(&registry, Millis(1_795_500_000_000));
+        let text = String::from_utf8(registry.render()).expect("text");
+        let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(series.len() > 200, "{text}");
+        assert!(
+            series.iter().all(|line| line.starts_with("hourseal_") && !line.contains("customer=")),
+            "{text}"
+        );
+        assert!(series.contains(&"hourseal_start_time_seconds 1795500000"), "{text}");
+    }
+}

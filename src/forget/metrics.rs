@@ -1,0 +1,189 @@
+//! What executor and follower measure. Each method is called once per batch or look, or more rarely.
+
+#![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
+
+use std::time::Duration;
+
+use super::{Kind, Outcome, Tally};
+use crate::telemetry::{Counter, Counters, Gauge, Gauges, Histogram, Label, LabelSet, Registry, label};
+
+/// What was decided on a record of the control topic.
+#[derive(Clone, Copy)]
+enum Decided {
+    Receipt(Kind, Outcome),
+    NothingDue(Kind),
+    Copy,
+    Unreadable,
+    Unverified,
+}
+
+impl LabelSet for Decided {
+    const NAMES: &'static [&'static str] = &[Kind::NAME, "outcome"];
+
+    fn all() -> Vec<Self> {
+        let receipts = Kind::ALL.iter().flat_map(|kind| receipts(*kind)).map(|it| Self::Receipt(it.0, it.1));
+        let idle = Kind::ALL.iter().filter(|kind| kind.is_call()).map(|kind| Self::NothingDue(*kind));
+        receipts.chain(idle).chain([Self::Copy, Self::Unreadable, Self::Unverified]).collect()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        match self {
+            Self::Receipt(kind, outcome) => vec![kind.value(), outcome.code()],
+            Self::NothingDue(kind) => vec![kind.value(), "nothing-due"],
+            Self::Copy => vec!["unknown", "copy"],
+            Self::Unreadable => vec!["unknown", "unreadable"],
+            Self::Unverified => vec!["unknown", "unverified"],
+        }
+    }
+}
+
+/// A receipt of a kind that erases.
+#[derive(Clone, Copy)]
+struct Erasure(Kind, Outcome);
+
+impl LabelSet for Erasure {
+    const NAMES: &'static [&'static str] = &[Kind::NAME, "outcome"];
+
+    fn all() -> Vec<Self> {
+        Kind::ALL.iter().filter(|kind| kind.erases()).flat_map(|kind| receipts(*kind)).collect()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.0.value(), self.1.code()]
+    }
+}
+
+fn receipts(kind: Kind) -> impl Iterator<Item = Erasure> {
+    kind.outcomes().iter().map(move |outcome| Erasure(kind, *outcome))
+}
+
+label! {
+    /// What keeps a KEK whose day has ended.
+    enum Kept: "state" {
+        /// Keys that are not swept.
+        Needed = "needed",
+        /// Keys under a hold.
+        Held = "held",
+        /// Nothing: it is about to be destroyed.
+        Free = "free",
+    }
+}
+
+/// The metrics of forgetting. Clones share them.
+#[derive(Clone)]
+pub(crate) struct ForgetMetrics {
+    messages: Counters<Decided>,
+    erasures: Counters<Erasure>,
+    propagation: Histogram,
+    last_applied: Gauge,
+    swept: Counter,
+    overdue: Gauge,
+    sweep_lag: Gauge,
+    ended_keks: Gauges<Kept>,
+}
+
+impl ForgetMetrics {
+    pub(crate) fn register(registry: &Registry) -> Self {
+        Self {
+            messages: registry.counters("control_messages_total", "Control records, by what was decided"),
+            erasures: registry.counters(
+                "erasures_total",
+                "Receipts of erasures: of commands, of sweeps, of KEKs that were destroyed",
+            ),
+            propagation: registry.histogram(
+                "erasure_propagation_seconds",
+                "Time from an erasure's receipt until this process has evicted its keys",
+                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0],
+            ),
+            last_applied: registry.gauge(
+                "control_last_applied_timestamp_seconds",
+                "Unix time at which this process last applied an erasure's receipt; 0 before the first",
+            ),
+            swept: registry
+                .counter("swept_total", "Customers' hours that this process swept after their due"),
+            overdue: registry.gauge(
+                "sweep_overdue",
+                "Customers' hours that are due, not held and not swept, at the last look; counted to 10,000",
+            ),
+            sweep_lag: registry
+                .gauge("sweep_lag_seconds", "Time since the earliest overdue hour was due, at the last look"),
+            ended_keks: registry.gauges(
+                "ended_keks",
+                "KEKs past their day that are not destroyed, by state, at the last look",
+            ),
+        }
+    }
+
+    /// Adds a committed batch of control records.
+    pub(crate) fn committed(&self, tally: &Tally) {
+        for ((kind, outcome), count) in &tally.receipts {
+            self.messages.add(Decided::Receipt(*kind, *outcome), *count);
+            if kind.erases() {
+                self.erasures.add(Erasure(*kind, *outcome), *count);
+            }
+        }
+        for (kind, count) in &tally.idle {
+            self.messages.add(Decided::NothingDue(*kind), *count);
+        }
+        self.messages.add(Decided::Copy, tally.copies);
+        self.messages.add(Decided::Unreadable, tally.unreadable);
+        self.messages.add(Decided::Unverified, tally.unverified);
+        self.swept.inc_by(tally.swept_hours);
+    }
+
+    /// So many hours wait for the sweep, the earliest of them for `lag`.
+    pub(crate) fn overdue(&self, hours: usize, lag: Duration) {
+        self.overdue.set(hours as f64);
+        self.sweep_lag.set(lag.as_secs_f64());
+    }
+
+    /// KEKs past their day, by what keeps them.
+    pub(crate) fn ended_keks(&self, needed: usize, held: usize, free: usize) {
+        for (state, count) in [(Kept::Needed, needed), (Kept::Held, held), (Kept::Free, free)] {
+            self.ended_keks.set(state, count as f64);
+        }
+    }
+
+    /// An erasure's receipt reached this process's ring at `at_seconds` since the epoch, `took` after it was
+    /// made.
+    pub(crate) fn applied(&self, at_seconds: f64, took: Duration) {
+        self.propagation.observe(took.as_secs_f64());
+        self.last_applied.set(at_seconds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_that_erases_is_counted_by_its_name() {
+        let registry = Registry::default();
+        let metrics = ForgetMetrics::register(&registry);
+        let receipts = [
+            ((Kind::Erase, Outcome::Refused), 1),
+            ((Kind::EraseCustomer, Outcome::Erased), 2),
+            ((Kind::Sweep, Outcome::Erased), 3),
+            ((Kind::DestroyKek, Outcome::KekDestroyed), 4),
+            ((Kind::Hold, Outcome::HoldPlaced), 5),
+        ];
+        metrics.committed(&Tally { receipts: receipts.into(), swept_hours: 30, ..Tally::default() });
+        let text = String::from_utf8(registry.render()).expect("text");
+        let counted: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("hourseal_erasures_total"))
+            .filter(|line| !line.ends_with(" 0"))
+            .collect();
+        assert_eq!(
+            counted,
+            [
+                "{kind=\"destroy-kek\",outcome=\"kek-destroyed\"} 4",
+                "{kind=\"erase\",outcome=\"refused\"} 1",
+                "{kind=\"erase-customer\",outcome=\"erased\"} 2",
+                "{kind=\"sweep\",outcome=\"erased\"} 3",
+            ]
+        );
+        assert!(text.contains("hourseal_control_messages_total{kind=\"hold\",outcome=\"hold-placed\"} 5"));
+        assert!(text.contains("hourseal_swept_total 30"));
+    }
+}

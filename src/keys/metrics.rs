@@ -1,0 +1,112 @@
+//! What the keys' room measures. Each method is called once per second, or once per look at the store.
+
+#![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
+
+use super::RingStats;
+use crate::telemetry::{Counters, Gauge, Gauges, Registry, label};
+
+label! {
+    /// What was done with keys, and how it ended.
+    enum Done: ("op", "outcome") {
+        Adopted = ("adopt", "ok"),
+        Expired = ("expire", "ok"),
+        NotExpired = ("expire", "failed"),
+        Fetched = ("fetch", "ok"),
+        Minted = ("mint", "ok"),
+        Refused = ("mint", "refused"),
+    }
+}
+
+label! {
+    /// What became of a slot of the next hour.
+    enum Preminted: "outcome" {
+        Ready = "ready",
+        Refused = "refused",
+        Waiting = "waiting",
+    }
+}
+
+label! {
+    enum Memory: "state" {
+        Locked = "locked",
+        Unlocked = "unlocked",
+    }
+}
+
+label! {
+    enum Counted: "state" {
+        Live = "live",
+        Erased = "erased",
+        ErasedByTtl = "erased_by_ttl",
+    }
+}
+
+/// The metrics of keys. Clones share them.
+#[derive(Clone)]
+pub(crate) struct KeyMetrics {
+    operations: Counters<Done>,
+    preminted: Counters<Preminted>,
+    cached: Gauge,
+    memory: Gauges<Memory>,
+    keys: Gauges<Counted>,
+}
+
+impl KeyMetrics {
+    pub(crate) fn register(registry: &Registry) -> Self {
+        Self {
+            operations: registry.counters(
+                "key_operations_total",
+                "Slots requested from the store (fetch), their keys minted, adopted or refused; keys expired",
+            ),
+            preminted: registry.counters(
+                "premint_slots_total",
+                "Slots of the next hour requested before it begins; those waiting are requested again",
+            ),
+            cached: registry.gauge("key_cache_entries", "Keys in memory"),
+            memory: registry.gauges(
+                "key_memory_bytes",
+                "Memory for keys, by whether the system keeps it out of swap and core dumps",
+            ),
+            keys: registry.gauges("keys", "Keys in the whole store, as this process counts them"),
+        }
+    }
+
+    /// Adds what the ring has done since `before`.
+    pub(crate) fn ring(&self, now: RingStats, before: RingStats) {
+        self.cached.set(now.entries as f64);
+        self.operations.add(Done::Fetched, now.misses - before.misses);
+        self.operations.add(Done::Minted, now.mint.minted - before.mint.minted);
+        self.operations.add(Done::Adopted, now.mint.adopted - before.mint.adopted);
+        self.operations.add(Done::Refused, now.mint.refused - before.mint.refused);
+    }
+
+    /// The fail-safe overwrote so many keys.
+    pub(crate) fn expired(&self, keys: u64) {
+        self.operations.add(Done::Expired, keys);
+    }
+
+    /// The fail-safe could not look for overdue keys.
+    pub(crate) fn not_expired(&self) {
+        self.operations.increment(Done::NotExpired);
+    }
+
+    /// Adds slots of the next hour: with a key, refused (erased, expired), and without an answer.
+    pub(crate) fn preminted(&self, ready: u64, refused: u64, waiting: u64) {
+        self.preminted.add(Preminted::Ready, ready);
+        self.preminted.add(Preminted::Refused, refused);
+        self.preminted.add(Preminted::Waiting, waiting);
+    }
+
+    /// Bytes of memory for keys, free cells included.
+    pub(crate) fn occupies(&self, locked: u64, unlocked: u64) {
+        self.memory.set(Memory::Locked, locked as f64);
+        self.memory.set(Memory::Unlocked, unlocked as f64);
+    }
+
+    /// A count of the whole store.
+    pub(crate) fn counted(&self, live: u64, erased: u64, erased_by_ttl: u64) {
+        self.keys.set(Counted::Live, live as f64);
+        self.keys.set(Counted::Erased, erased as f64);
+        self.keys.set(Counted::ErasedByTtl, erased_by_ttl as f64);
+    }
+}

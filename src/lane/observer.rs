@@ -1,0 +1,284 @@
+//! What a lane does, told to metrics, readiness and the log.
+
+#![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::metrics::{LaneMetrics, Transaction};
+use super::quarantine::Reason;
+use super::step::{Observer, Tally};
+use crate::model::Clock;
+use crate::stream::{Cause, Event, Wait, Waiting};
+use crate::telemetry::{Condition, codes, info, warn};
+
+/// Shortest time between two log lines about quarantined records.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// A lane's voice.
+pub(crate) struct LaneObserver {
+    lane: usize,
+    metrics: LaneMetrics,
+    condition: Condition,
+    clock: Arc<dyn Clock>,
+    /// Another listener, which hears everything too.
+    listener: Option<Box<dyn Observer>>,
+    joined: bool,
+    waiting: bool,
+    partitions: Vec<i32>,
+    /// Quarantined records that no log line has told of yet.
+    untold: BTreeMap<Reason, u64>,
+    told_at: Option<Instant>,
+}
+
+impl LaneObserver {
+    /// For the lane of this number, which waits for nothing yet.
+    pub(crate) fn new(
+        lane: usize,
+        metrics: LaneMetrics,
+        condition: Condition,
+        clock: Arc<dyn Clock>,
+        listener: Option<Box<dyn Observer>>,
+    ) -> Self {
+        metrics.waits(lane, None);
+        Self {
+            lane,
+            metrics,
+            condition,
+            clock,
+            listener,
+            joined: false,
+            waiting: false,
+            partitions: Vec::new(),
+            untold: BTreeMap::new(),
+            told_at: None,
+        }
+    }
+
+    fn committed(&mut self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
+        self.metrics.committed(took);
+        self.metrics.sealed_batch(tally.sealed, tally.bytes_in, tally.bytes_out, tally.seal_time);
+        for (reason, count) in &tally.quarantined {
+            self.metrics.quarantined(*reason, *count);
+            *self.untold.entry(*reason).or_default() += count;
+        }
+        self.tell_quarantined();
+        for (partition, records) in lag {
+            self.metrics.lags(*partition, *records);
+        }
+        if let Some(oldest) = tally.oldest {
+            let age = u64::try_from(self.clock.now().0 - oldest.0).unwrap_or(0);
+            self.metrics.oldest(self.lane, Duration::from_millis(age));
+        }
+    }
+
+    /// A line per reason, once a minute: a producer gone wrong must not fill the log.
+    fn tell_quarantined(&mut self) {
+        if self.untold.is_empty() || self.told_at.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+            return;
+        }
+        self.told_at = Some(Instant::now());
+        for (reason, count) in std::mem::take(&mut self.untold) {
+            warn!(codes::QUARANTINED, lane = self.lane, reason = reason.code(), count, "records quarantined");
+        }
+    }
+
+    /// The lane has these partitions now, and no others.
+    fn assigned(&mut self, partitions: &[i32]) {
+        for partition in partitions {
+            self.metrics.owns(self.lane, *partition);
+        }
+        for lost in self.partitions.iter().filter(|partition| !partitions.contains(partition)) {
+            self.metrics.lost(self.lane, *lost);
+        }
+        self.partitions = partitions.to_vec();
+    }
+
+    fn waits(&mut self, Waiting { cause, reason }: &Waiting) {
+        if !std::mem::replace(&mut self.waiting, true) {
+            let (lane, cause) = (self.lane, cause.code());
+            warn!(codes::LANE_WAITS, lane, cause, why = reason, "the lane waits; it keeps its group");
+        }
+        self.condition.unmet(reason);
+        self.metrics.waits(self.lane, Some(*cause));
+    }
+
+    fn resumed(&mut self) {
+        if std::mem::replace(&mut self.waiting, false) {
+            info!(codes::LANE_RESUMES, lane = self.lane, "the lane continues");
+        }
+        match self.joined {
+            true => self.condition.met(),
+            false => self.condition.unmet("the group is not joined yet"),
+        }
+        self.metrics.waits(self.lane, None);
+    }
+
+    fn reincarnated(&mut self, why: &str, cause: Cause) {
+        self.metrics.failed(match cause {
+            Cause::Explained => Transaction::Unknown,
+            Cause::Unexplained => Transaction::Fenced,
+        });
+        self.metrics.waits(self.lane, Some(Wait::Broker));
+        self.condition.unmet(format!("the producer is being replaced: {why}"));
+        warn!(
+            codes::PRODUCER_RENEWED,
+            lane = self.lane,
+            why,
+            "the producer is replaced; the lane continues at the committed offsets"
+        );
+    }
+}
+
+impl Observer for LaneObserver {
+    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+        if let Some(listener) = &mut self.listener {
+            listener.note(event, tally);
+        }
+        match event {
+            Event::Committed { took, lag, .. } => self.committed(tally, *took, lag),
+            Event::Assigned(partitions) => {
+                self.joined = true;
+                self.condition.met();
+                self.assigned(partitions);
+                let partitions = partitions.len();
+                info!(codes::LANE_ASSIGNED, lane = self.lane, partitions, "assignment changed");
+            }
+            Event::Waiting(waiting) => self.waits(waiting),
+            Event::Resumed => self.resumed(),
+            Event::Aborted(error) => {
+                self.metrics.failed(Transaction::Aborted);
+                let lane = self.lane;
+                warn!(codes::BATCH_REDONE, lane, %error, "nothing committed; the batch is read again");
+            }
+            Event::Reincarnated(why, cause) => self.reincarnated(why, *cause),
+            Event::Rejoined(error) => {
+                self.joined = false;
+                self.assigned(&[]);
+                self.metrics.waits(self.lane, Some(Wait::Broker));
+                self.condition.unmet(format!("joining the group again: {error}"));
+                warn!(codes::PRODUCER_RENEWED, lane = self.lane, %error, "joining the group again");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Millis;
+    use crate::telemetry::Telemetry;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Millis {
+            Millis(43_200_000)
+        }
+
+        fn boot_ms(&self) -> u64 {
+            0
+        }
+    }
+
+    struct Lanes {
+        telemetry: Telemetry,
+        observers: Vec<LaneObserver>,
+    }
+
+    impl Lanes {
+        fn new(count: usize) -> Self {
+            let telemetry = Telemetry::new();
+            let metrics = LaneMetrics::register(&telemetry.registry);
+            let observer = |lane| {
+                let condition = telemetry.readiness.condition(format!("lane {lane}"));
+                LaneObserver::new(lane, metrics.clone(), condition, Arc::new(Noon), None)
+            };
+            let observers = (0..count).map(observer).collect();
+            Self { telemetry, observers }
+        }
+
+        fn note(&mut self, lane: usize, event: &Event<'_>) {
+            self.observers[lane].note(event, &Tally { sealed: 10, ..Tally::default() });
+        }
+
+        fn commits(&mut self, lane: usize, lag: &[(i32, u64)]) {
+            self.note(lane, &Event::Committed { offsets: &[], took: Duration::from_millis(12), lag });
+        }
+
+        /// The series whose lines begin so.
+        fn series(&self, begin: &str) -> Vec<String> {
+            let text = String::from_utf8(self.telemetry.registry.render()).expect("text");
+            text.lines().filter(|line| line.starts_with(begin)).map(str::to_owned).collect()
+        }
+
+        fn lags(&self) -> Vec<String> {
+            self.series("hourseal_input_lag_records{")
+        }
+    }
+
+    #[test]
+    fn two_lanes_add_up_and_wait_each_for_itself() {
+        let mut lanes = Lanes::new(2);
+        lanes.commits(0, &[]);
+        lanes.commits(1, &[]);
+        lanes.note(1, &Event::Waiting(&Waiting::new(Wait::Vault, "the clock of the vault stands still")));
+        assert_eq!(
+            lanes.series("hourseal_events_total{outcome=\"sealed"),
+            ["hourseal_events_total{outcome=\"sealed\"} 20"]
+        );
+        let committed = "hourseal_transactions_total{outcome=\"committed\"}";
+        assert_eq!(lanes.series(committed), [format!("{committed} 2")]);
+        let waits = |lanes: &Lanes| {
+            lanes
+                .series("hourseal_waiting{")
+                .into_iter()
+                .filter(|line| line.ends_with(" 1"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            waits(&lanes),
+            ["hourseal_waiting{lane=\"1\",why=\"vault\"} 1"],
+            "its cause, not its text"
+        );
+        assert_eq!(lanes.series("hourseal_waiting{").len(), 2 * 6);
+        lanes.note(1, &Event::Resumed);
+        assert_eq!(waits(&lanes), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_lag_of_a_partition_that_went_to_another_process_is_gone() {
+        let mut lanes = Lanes::new(1);
+        lanes.note(0, &Event::Assigned(&[3, 4]));
+        lanes.commits(0, &[(3, 7), (4, 8)]);
+        lanes.note(0, &Event::Assigned(&[4]));
+        assert_eq!(lanes.lags(), ["hourseal_input_lag_records{partition=\"4\"} 8"]);
+        let error = crate::stream::StreamError {
+            stage: crate::stream::Stage::Group,
+            class: crate::stream::ErrorClass::Fatal,
+            name: "_FATAL".to_owned(),
+        };
+        lanes.note(0, &Event::Rejoined(&error));
+        assert_eq!(lanes.lags(), Vec::<String>::new(), "who joins again has no partition");
+    }
+
+    #[test]
+    fn the_lag_of_a_partition_that_went_to_another_lane_stays() {
+        for gained_first in [true, false] {
+            let mut lanes = Lanes::new(2);
+            lanes.note(0, &Event::Assigned(&[3]));
+            lanes.commits(0, &[(3, 7)]);
+            if gained_first {
+                lanes.note(1, &Event::Assigned(&[3]));
+                lanes.commits(1, &[(3, 5)]);
+                lanes.note(0, &Event::Assigned(&[]));
+            } else {
+                lanes.note(0, &Event::Assigned(&[]));
+                lanes.note(1, &Event::Assigned(&[3]));
+                lanes.commits(1, &[(3, 5)]);
+            }
+            assert_eq!(lanes.lags(), ["hourseal_input_lag_records{partition=\"3\"} 5"]);
+        }
+    }
+}
