@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::SqliteStore;
-use super::rows::Reads;
+use super::read::kek_of;
 use crate::keys::{DecisionStore, Hold, HoldId, KekRow, KekState, Placed, StoreError, Stored};
 use crate::model::{Digest, Hour, KekId, Retention, Token};
 
@@ -88,7 +88,7 @@ impl DecisionStore for SqliteStore {
             .write(move |tx| {
                 let sql = "UPDATE kek SET state = max(state, ?2) WHERE id = ?1";
                 tx.execute(sql, (id.as_str(), to.number()))?;
-                Reads::new(tx)?.kek(&id)
+                kek_of(tx, &id)
             })
             .await
     }

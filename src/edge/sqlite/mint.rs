@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Statement, Transaction};
 
 use super::SqliteStore;
+use super::read::kek_of;
 use super::rows::{NAME_CUSTOMER, Reads};
 use crate::keys::{Candidate, KekRow, Minted, SealStore, StoreError, refusal};
 use crate::model::{KekId, Millis};
@@ -33,7 +34,7 @@ impl SealStore for SqliteStore {
                     "INSERT INTO kek (id, check_value, state) VALUES (?1, ?2, 1) ON CONFLICT DO NOTHING",
                     (id.as_str(), check),
                 )?;
-                Ok(Reads::new(tx)?.kek(&id)?.expect("it was there or was inserted, in this transaction"))
+                Ok(kek_of(tx, &id)?.expect("it was there or was inserted, in this transaction"))
             })
             .await
     }

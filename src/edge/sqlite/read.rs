@@ -42,7 +42,7 @@ impl ReadStore for SqliteStore {
 
     async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
         let id = id.clone();
-        self.db.read(move |tx| Reads::new(tx)?.kek(&id)).await
+        self.db.read(move |tx| kek_of(tx, &id)).await
     }
 
     async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
@@ -176,6 +176,12 @@ impl ReadStore for SqliteStore {
             })
             .await
     }
+}
+
+pub(super) fn kek_of(tx: &Transaction<'_>, id: &KekId) -> Result<Option<KekRow>, StoreError> {
+    let mut statement = tx.prepare("SELECT id, check_value, state FROM kek WHERE id = ?1")?;
+    let mut rows = statement.query([id.as_str()])?;
+    rows.next()?.map(kek).transpose()
 }
 
 pub(super) fn hours(

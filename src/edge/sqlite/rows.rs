@@ -17,7 +17,6 @@ pub(super) struct Reads<'c> {
     key: Statement<'c>,
     keys: Statement<'c>,
     hold: Statement<'c>,
-    kek: Statement<'c>,
 }
 
 /// token, name: gives a customer its name, whose policy may be there already.
@@ -42,7 +41,6 @@ impl<'c> Reads<'c> {
             hold: connection.prepare(
                 "SELECT id FROM hold WHERE token = ?1 AND from_hour <= ?2 AND to_hour >= ?2 ORDER BY id LIMIT 1",
             )?,
-            kek: connection.prepare("SELECT id, check_value, state FROM kek WHERE id = ?1")?,
         })
     }
 
@@ -54,11 +52,6 @@ impl<'c> Reads<'c> {
             key: self.key(slot)?,
             seen: Seen::nothing(),
         })
-    }
-
-    pub(super) fn kek(&mut self, id: &KekId) -> Result<Option<KekRow>, StoreError> {
-        let mut rows = self.kek.query([id.as_str()])?;
-        rows.next()?.map(kek).transpose()
     }
 
     pub(super) fn customer(&mut self, token: Token) -> Result<Option<Customer>, StoreError> {
