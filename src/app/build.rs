@@ -58,8 +58,8 @@ pub fn open_foundation(config: &Config, opening: Opening<'_>) -> Result<Foundati
     let vault = open_vault(config, opening.create)?;
     let until = Instant::now() + PATIENCE;
     let kind = match &config.store {
-        Store::Sqlite { path } => StoreKind::Sqlite(path),
-        Store::Scylla(scylla) => StoreKind::Scylla(scylla, StoreMetrics::register(opening.registry)),
+        StoreConfig::Sqlite { path } => StoreKind::Sqlite(path),
+        StoreConfig::Scylla(scylla) => StoreKind::Scylla(scylla, StoreMetrics::register(opening.registry)),
     };
     let store = loop {
         match open_store(config, &opening, &kind, vault.id()) {

@@ -20,7 +20,7 @@ use super::watchdog::Watchdog;
 use super::{Failure, Foundation, Opening, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
-use crate::forget::log::{LoggingObserver, NewestCheckpoint};
+use crate::forget::log::NewestCheckpoint;
 use crate::forget::{FollowObserver, Following};
 use crate::keys::{Lease, Meta, Mint, Ring};
 use crate::lane::{Keys, LaneObserver, Observer, Outputs};

@@ -115,7 +115,7 @@ impl LaneObserver {
         self.metrics.waits(self.lane, None);
     }
 
-    fn reincarnated(&mut self, why: &str, cause: Cause) {
+    fn reincarnated(&self, why: &str, cause: Cause) {
         self.metrics.failed(match cause {
             Cause::Explained => Transaction::Unknown,
             Cause::Unexplained => Transaction::Fenced,

@@ -218,8 +218,8 @@ mod tests {
             let class = outputs.class_of(Hour(1_000), Due::of(Hour(1_000), hours(kept)));
             (class, outputs.partitions_of(class))
         };
-        assert_eq!([1, 24].map(of), [(Some(0), 2); 2]);
-        assert_eq!([25, 168].map(of), [(Some(1), 4); 2]);
+        assert_eq!([1, 24].map(of), [(Some(ClassId(0)), 2); 2]);
+        assert_eq!([25, 168].map(of), [(Some(ClassId(1)), 4); 2]);
         assert_eq!([169, 65_535].map(of), [(None, 8); 2]);
         assert_eq!(Outputs { classes: Vec::new(), ..outputs.clone() }.class_of(Hour(1_000), Due(1)), None);
     }

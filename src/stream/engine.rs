@@ -9,13 +9,16 @@ use super::offsets::Offsets;
 use super::txn::{self, Txn};
 use super::{
     Change, Connector, Event, Fate, Fault, Halt, NextOffset, Pulse, Ready, Sink, Source, Stage, Start,
-    StartLog, Step, Stop, StreamError, Take,
+    StartLog, Step, Stop, StreamError, Take, Wait, Waiting,
 };
 
 /// Longest time between two polls while a step waits.
 const WAITING_POLL: Duration = Duration::from_millis(250);
 /// How long a step may try before its partitions are paused.
 const QUICK: Duration = Duration::from_millis(250);
+/// How long a committed offset that this lane did not commit is doubted: a broker that has just become the
+/// coordinator may tell an older one for a moment.
+const DOUBT: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5_000 });
 /// Pause before a failed client is replaced.
 const BACKOFF: Duration = Duration::from_millis(500);
 
@@ -114,7 +117,7 @@ impl<C: Connector> Lane<'_, C> {
             Ok(sink) => sink,
             Err(error) => return self.after_failure(error, Duration::ZERO),
         };
-        self.rewind()?;
+        self.rewind(step)?;
         step.note(Event::Resumed);
         while !self.engine.stop.requested() {
             self.fill(step)?;
@@ -313,14 +316,32 @@ impl<C: Connector> Lane<'_, C> {
     fn redo<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
         self.discard(step);
         self.breathe(step, WAITING_POLL)?;
-        self.rewind()
+        self.rewind(step)
     }
 
-    /// Goes back to what the broker calls committed, if that is what this lane knows of.
-    fn rewind(&mut self) -> Result<(), Fault> {
-        let found = self.calling(|lane| lane.source.committed())?;
-        let positions = self.known.resume(&found)?;
-        Ok(self.calling(|lane| lane.source.seek(&positions))?)
+    /// Goes back to what the broker calls committed, if that is what this lane knows of. A broker that says
+    /// otherwise is asked again for [`DOUBT`], then the lane halts.
+    fn rewind<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
+        let (until, mut doubted) = (Instant::now() + DOUBT, false);
+        loop {
+            let found = self.calling(|lane| lane.source.committed())?;
+            match self.known.resume(&found) {
+                Ok(positions) => {
+                    if doubted {
+                        step.note(Event::Resumed);
+                    }
+                    return Ok(self.calling(|lane| lane.source.seek(&positions))?);
+                }
+                Err(halt) if Instant::now() >= until || self.engine.stop.requested() => {
+                    return Err(halt.into());
+                }
+                Err(halt) => {
+                    doubted = true;
+                    step.note(Event::Waiting(&Waiting::new(Wait::Broker, halt.to_string())));
+                    self.breathe(step, WAITING_POLL)?;
+                }
+            }
+        }
     }
 
     fn discard<S: Step>(&mut self, step: &mut S) {

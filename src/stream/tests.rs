@@ -38,6 +38,8 @@ struct Log {
     late: Option<NextOffset>,
     outage: bool,
     unanswered_inits: u32,
+    /// So many answers, after the first one, tell committed offsets of before.
+    stale: usize,
     /// The stop is requested while a producer is made.
     stop_at_init: bool,
 }
@@ -157,7 +159,11 @@ impl Source for MemorySource {
     }
 
     fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError> {
-        let log = self.0.borrow();
+        let mut log = self.0.borrow_mut();
+        if log.stale > 0 && !log.committed.is_empty() {
+            log.stale -= 1;
+            return Ok(log.position.keys().map(|partition| (*partition, Some(1))).collect());
+        }
         Ok(log.position.keys().map(|partition| (*partition, log.committed.get(partition).copied())).collect())
     }
 
@@ -505,6 +511,15 @@ fn a_committed_offset_that_this_lane_did_not_commit_halts_it() {
             ran.outcome
         );
     }
+}
+
+#[test]
+fn a_committed_offset_that_is_stale_for_a_moment_is_asked_for_again() {
+    check_once(&run(20, 0, |log| {
+        log.stale = 1;
+        log.faults.push_back((Stage::Commit, ErrorClass::Abortable, false));
+        log.faults.push_back((Stage::Commit, ErrorClass::Fenced, true));
+    }));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use scylla::response::query_result::QueryResult;
 
 use super::cells::{Cells, cells};
 use super::fault::was_given_up;
+use super::metrics::StoreOp;
 use super::prepare::statements;
 use super::rows::{SHARDS, due_day, kek_day, token};
 use super::{AT_ONCE, ScyllaStore};

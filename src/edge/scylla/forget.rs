@@ -5,6 +5,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::SerializeRow;
 
 use super::ask::{Attempts, Cas};
+use super::metrics::{Settled, StoreOp};
 use super::overwrite::{By, live};
 use super::prepare::statements;
 use super::rows::{AT_HOUR, FENCED, GATE, GateRow, HourRows, Place, StoredKey};

@@ -5,6 +5,7 @@ use scylla::SerializeRow;
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
 use super::lifetime::KEPT;
+use super::metrics::{Settled, StoreOp};
 use super::prepare::statements;
 use super::rows::{AT_HOUR, GateRow, HourRows, Place, StoredKey};
 use crate::keys::{Hold, HoldId, KeyState, ReadStore as _, StoreError};

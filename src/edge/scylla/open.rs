@@ -18,8 +18,8 @@ use super::settings::{Settings, enter, nothing_here};
 use super::upgrade::{execute, upgrade};
 use super::{ScyllaStore, Statements};
 use crate::envelope::random;
-use crate::keys::{Meta, SchemaMismatch, StoreError, TokenKey};
-use crate::model::{Clock, Retention, StoreId, VaultId};
+use crate::keys::{SchemaMismatch, StoreError, TokenKey};
+use crate::model::{Clock, Retention, VaultId};
 
 /// How a store is created and opened.
 #[derive(Clone)]

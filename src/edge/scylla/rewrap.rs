@@ -7,6 +7,7 @@ use scylla::value::MaybeUnset;
 use super::ScyllaStore;
 use super::ask::Cas;
 use super::lifetime::{KEPT, Ttl};
+use super::metrics::StoreOp;
 use super::prepare::statements;
 use super::rows::{AT_HOUR, GateRow, HourRows, Place};
 use crate::keys::{Rewrap, Rewrapped, StoreError};
