@@ -62,8 +62,8 @@ impl Beside {
     }
 
     /// Everything that was left is there, and the store goes on with it.
-    pub async fn assert_all_there(&self, store: &Arc<dyn KeyStore>, vault: &Arc<FileVault>) {
-        let finder = Finder::new(Arc::clone(store), Arc::clone(vault) as _);
+    pub async fn assert_all_there(&self, store: &Arc<dyn Store>, vault: &Arc<FileVault>) {
+        let finder = Finder::new(Arc::<dyn Store>::clone(store), Arc::clone(vault) as _);
         let stream = StreamName::parse(STREAM).expect("a name");
         for sealed in &self.sealed {
             let envelope = hex::decode(&sealed.envelope).expect("hexadecimal");

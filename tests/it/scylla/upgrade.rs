@@ -59,7 +59,7 @@ impl Left {
         ScyllaOptions { steps, ..self.cql.options(self.vault.vault.id(), DAY) }
     }
 
-    async fn open(&self, steps: &'static [Step]) -> Result<Arc<dyn KeyStore>, StoreError> {
+    async fn open(&self, steps: &'static [Step]) -> Result<Arc<dyn Store>, StoreError> {
         Ok(Arc::new(self.cql.store(self.options(steps)).await?))
     }
 

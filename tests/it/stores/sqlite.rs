@@ -50,7 +50,7 @@ impl Subject {
         OpenOptions { vault, default_retention: DAY, max_lease_ms: 60_000, create: true, steps, clock }
     }
 
-    fn open(&self, steps: &'static [Step]) -> Result<Arc<dyn KeyStore>, StoreError> {
+    fn open(&self, steps: &'static [Step]) -> Result<Arc<dyn Store>, StoreError> {
         Ok(Arc::new(SqliteStore::open(&self.path, self.options(steps))?))
     }
 
