@@ -95,7 +95,8 @@ fn assembled(place: usize, environment: &str, flags: &str, file: &str) -> (Layer
         let list = if is_variable { &mut env } else { &mut flags };
         list.push((name.replace("{}", SECRET), SECRET.to_owned()));
     }
-    let flags = flags.into_iter().map(|(key, value)| ("--set".to_owned(), format!("{key}={value}"))).collect();
+    let flags =
+        flags.into_iter().map(|(key, value)| ("--set".to_owned(), format!("{key}={value}"))).collect();
     let file = Some(PathBuf::from("settings.toml"));
     (Layers { file, env, flags, host: "worker-7".to_owned(), cores: 8 }, text)
 }
