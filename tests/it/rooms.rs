@@ -56,7 +56,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 /// Text that may stand below these paths only.
 const ONLY_IN: [(&str, &[&str]); 28] = [
     ("rdkafka", &["edge/kafka"]),
-    ("scylla::", &["edge/scylla", "app/build.rs", "cli/store.rs"]),
+    ("scylla::", &["edge/scylla", "app/build.rs", "app/metrics.rs", "cli/store.rs"]),
     ("openssl", &["edge/scylla/session.rs"]),
     ("futures_util", &["edge/scylla"]),
     ("rusqlite", &["edge/sqlite"]),
