@@ -8,7 +8,7 @@ use super::lifetime::KEPT;
 use super::metrics::{Settled, StoreOp};
 use super::prepare::statements;
 use super::rows::{AT_HOUR, GateRow, HourRows, Place, StoredKey};
-use crate::keys::{Hold, HoldId, KeyState, ReadStore as _, StoreError};
+use crate::keys::{Hold, HoldId, KeyState, ReadStore as _, StoreError, WRAPPED_LEN};
 use crate::model::{Hour, Token};
 
 statements! {
@@ -77,7 +77,7 @@ struct KeptKey<'a> {
     key_id: [u8; 16],
     commitment: [u8; 32],
     kek: &'a str,
-    wrapped: Option<&'a [u8]>,
+    wrapped: Option<[u8; WRAPPED_LEN]>,
     minted_at: i64,
 }
 
@@ -190,7 +190,7 @@ impl ScyllaStore {
                 key_id: key.key_id.0,
                 commitment: key.commitment,
                 kek: key.kek.as_str(),
-                wrapped: key.wrapped.as_ref().map(|bytes| bytes.as_slice()),
+                wrapped: key.wrapped,
                 minted_at: key.minted_at.0,
             };
             let cas = self.ask.cas(StoreOp::Hold, &self.statements.holds.key, values).await?;
