@@ -145,7 +145,7 @@ impl Process {
             let ended = ended.clone();
             move |outcome: Ended| {
                 if outcome.is_err() {
-                    drop(ended.send(outcome))
+                    drop(ended.send(outcome));
                 }
             }
         };

@@ -29,13 +29,15 @@ pub(super) fn spawn(
     run: impl FnOnce() -> Result<(), Halt> + Send + 'static,
     ended: impl FnOnce(Result<(), Halt>) + Send + 'static,
 ) -> Result<JoinHandle<()>, Failure> {
-    let own = name.to_owned();
-    let guarded = move || {
-        let run = || {
-            #[cfg(feature = "testkit")]
-            crate::testkit::panic_point(&own);
+    #[cfg(feature = "testkit")]
+    let run = {
+        let name = name.to_owned();
+        move || {
+            crate::testkit::panic_point(&name);
             run()
-        };
+        }
+    };
+    let guarded = move || {
         ended(catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Halt::Panicked)));
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(guarded).map_err(|error| {
@@ -202,7 +204,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_panic_of_a_blocking_call_is_one_of_its_caller() {
-        let caller = tokio::spawn(blocking(|| panic!("as the test says")));
-        assert!(caller.await.is_err_and(|error| error.is_panic()));
+        let mut callers = tokio::task::JoinSet::new();
+        callers.spawn(blocking(|| panic!("as the test says")));
+        assert!(callers.join_next().await.is_some_and(|ended| ended.is_err_and(|error| error.is_panic())));
     }
 }
