@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::{Kind, Outcome, Tally};
+use crate::forget::command::kind::Kind;
+use crate::forget::execute::batch::Tally;
+use crate::forget::receipt::deed::Outcome;
 use crate::telemetry::{Counter, Counters, Gauge, Gauges, Histogram, Label, LabelSet, Registry, label};
 
 /// What was decided on a record of the control topic.

@@ -3,57 +3,48 @@
 //! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more than what was
 //! read back from the store; every process applies every receipt, or its cached keys run out.
 //! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches themselves (`keys`).
-//! Start at [`decide()`]; [`Executor`] carries out what it says, a [`Call`] asks for what the clock has made due,
-//! [`Following`] tells every process.
+//!
+//! The sub-rooms stand in the order of a command's way: [`command`] reads it, [`decide()`](decide::rules::decide) decides on
+//! it, [`execute`] stores the verdict and obeys it, [`receipt`] says what was done, [`log`] makes that provable, [`follow`]
+//! tells every process. They import each other by path, one way (`tests/it/rooms.rs`); the list below is for other rooms.
 
-mod assumption;
-mod batch;
-mod call;
 mod command;
-mod current;
 mod decide;
-mod desk;
-mod destroy;
-mod dsse;
-mod ended;
 mod execute;
 mod follow;
-mod follower;
-mod kind;
 pub mod log;
-mod marks;
+mod merkle;
 mod metrics;
 mod receipt;
-mod request;
-mod restore;
-mod retain;
-mod ruling;
-mod signing;
-mod step;
-mod sweep;
 #[cfg(test)]
 mod tests;
-mod trust;
-mod verdict;
 
-pub use assumption::{Assumption, DISKS, STORE_COPIES, VAULT_FILES, assumption};
-pub use batch::Tally;
-pub use call::{Call, Wants};
-pub use command::{Act, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified};
-pub use current::{NotCurrent, ensure_current};
-pub use decide::{Asks, Facts, HoldIs, Window, decide};
-pub use desk::Trouble;
-pub use destroy::Survey;
-pub use dsse::{Signature, pae, to_envelope};
-pub use ended::{EndedKek, KekFate, ended_keks, fate};
-pub use follow::{Cache, FollowObserver, Followed, Following, Prove, Tail, TailError, TailRecord, patiently};
-pub use follower::{Action, Follower, Gap};
-pub use kind::Kind;
+pub use command::act::{Act, Command, Reason, Terms};
+pub use command::call::{Call, Wants};
+pub use command::dsse::{Signature, pae, to_envelope};
+pub use command::error::NotACommand;
+pub use command::kind::Kind;
+pub use command::message::{MAX_COMMAND_BYTES, Message, Unverified};
+pub use command::signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
+pub use command::trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
+pub use decide::facts::{Asks, Facts, HoldIs, Window};
+pub use decide::rules::decide;
+pub use decide::verdict::{Ruling, Verdict, Why};
+pub use execute::batch::Tally;
+pub use execute::context::Trouble;
+pub use execute::erase::Survey;
+pub use execute::kek::{EndedKek, KekFate, ended_keks, fate};
+pub use execute::overdue::{Pending, PendingHour, SWEEP_HOURS, pending};
+pub use execute::retention::SETTLES_IN;
+pub use execute::step::{Executor, ExecutorParts, Observer};
+pub use follow::following::{Cache, FollowObserver, Followed, Following, Prove};
+pub use follow::fresh::{NotCurrent, ensure_current};
+pub use follow::progress::{Action, Follower, Gap};
+pub use follow::tail::{Tail, TailError, TailRecord, patiently};
 pub(crate) use metrics::ForgetMetrics;
-pub use receipt::{ASSUMPTIONS, Deed, ErasedKey, NotAReceipt, Outcome, Receipt, ReceiptBytes, ReceiptRecord};
-pub use retain::SETTLES_IN;
-pub use signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
-pub use step::{Executor, ExecutorParts, Observer};
-pub use sweep::{NotSwept, Pending, PendingHour, SWEEP_HOURS, SWEPT_HEADER, SweptBatch, SweptHour, pending};
-pub use trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
-pub use verdict::{Ruling, Verdict, Why};
+pub use receipt::assumption::{Assumption, DISKS, STORE_COPIES, VAULT_FILES, assumption};
+pub use receipt::content::{ASSUMPTIONS, NotAReceipt, Receipt};
+pub use receipt::deed::{Deed, Outcome};
+pub use receipt::key::ErasedKey;
+pub use receipt::record::{ReceiptBytes, ReceiptRecord};
+pub use receipt::swept::{NotSwept, SWEPT_HEADER, SweptBatch, SweptHour};

@@ -17,11 +17,11 @@ use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
 use self::store::FakeStore;
-use super::desk::{Desk, Trouble};
-use super::execute::{Answer, execute};
-use super::request::{CallRequest, Job, Request};
-use super::restore::{Restored, restore};
-use super::retain::Changes;
+use super::execute::command::{Answer, execute};
+use super::execute::context::Desk;
+use super::execute::request::{CallRequest, Job, Request};
+use super::execute::retention::Changes;
+use super::follow::restore::{Restored, restore};
 use super::*;
 use crate::envelope::Kek;
 use crate::keys::*;

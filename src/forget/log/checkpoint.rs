@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Hash, NotANote, Note, VerifierKey};
-use crate::forget::SigningKey;
+use super::note::{NotANote, Note, VerifierKey};
+use crate::forget::command::signing::SigningKey;
+use crate::forget::merkle::Hash;
 use crate::model::StoreId;
 
 /// Whose log it is: `hourseal/<store id>/<receipts topic>`. It names the signing key, too.

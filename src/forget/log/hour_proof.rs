@@ -4,9 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::checkpoint::{base64_hash, decimal};
-use super::proof::MAX_PATH;
-use super::{Hash, MAX_PROOF_BYTES, NoProof, Proof, VerifierKey, leaf_hash, verify_inclusion};
-use crate::forget::{Deed, Receipt};
+use super::note::VerifierKey;
+use super::proof::{MAX_PATH, MAX_PROOF_BYTES, NoProof, Proof};
+use crate::forget::merkle::{Hash, leaf_hash, verify_inclusion};
+use crate::forget::receipt::content::Receipt;
+use crate::forget::receipt::deed::Deed;
 
 const FIRST_LINE: &str = "hourseal/swept-hour@v1";
 

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Frontier, Hash, Head, NotACheckpoint, leaf_hash};
+use super::checkpoint::{Head, NotACheckpoint};
+use crate::forget::merkle::{Frontier, Hash, leaf_hash};
 
 /// Roots that are remembered: more than the commands of one transaction.
 const REMEMBERED: usize = 2_048;

@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Checkpoint, Head, Keeper, NotANote, Origin, Refusal, VerifierKey};
-use crate::forget::follow::poll;
-use crate::forget::{SigningKey, Tail, TailError, TailRecord};
+use super::checkpoint::{Checkpoint, Head, Origin};
+use super::keeper::{Keeper, Refusal};
+use super::note::{NotANote, VerifierKey};
+use crate::forget::command::signing::SigningKey;
+use crate::forget::follow::tail::{Tail, TailError, TailRecord, poll};
 use crate::model::{Clock, Millis};
 use crate::stream::Stop;
 

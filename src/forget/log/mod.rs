@@ -15,8 +15,10 @@ mod observer;
 mod proof;
 #[cfg(test)]
 mod tests;
-mod tree;
 
+pub use crate::forget::merkle::{
+    Frontier, Hash, NotConsistent, NotIncluded, Tree, leaf_hash, verify_consistency, verify_inclusion,
+};
 pub use checkpoint::{Checkpoint, Head, NotACheckpoint, Origin};
 pub use hour_proof::{AnyProof, HourProof};
 pub use keeper::{Keeper, Refusal};
@@ -26,6 +28,3 @@ pub use metrics::NewestCheckpoint;
 pub use note::{NotAKey, NotANote, Note, VerifierKey};
 pub(crate) use observer::LoggingObserver;
 pub use proof::{MAX_PROOF_BYTES, NoProof, Proof};
-pub use tree::{
-    Frontier, Hash, NotConsistent, NotIncluded, Tree, leaf_hash, verify_consistency, verify_inclusion,
-};

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 
-use crate::forget::{PublicKey, SigningKey};
+use crate::forget::command::signing::{PublicKey, SigningKey};
 
 /// Longest note, in bytes; a note of ours has 300.
 const MAX_BYTES: usize = 64 << 10;

@@ -3,10 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::checkpoint::{base64_hash, decimal};
-use super::{
-    Checkpoint, Hash, NotACheckpoint, NotANote, NotIncluded, VerifierKey, leaf_hash, verify_inclusion,
-};
+use super::checkpoint::{Checkpoint, NotACheckpoint, base64_hash, decimal};
+use super::note::{NotANote, VerifierKey};
+use crate::forget::merkle::{Hash, NotIncluded, leaf_hash, verify_inclusion};
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 /// Longest proof that is read, in bytes: a receipt of a megabyte fits.

@@ -2,8 +2,9 @@
 
 use std::ffi::CStr;
 
-use super::{Deed, Receipt};
-use crate::forget::{SWEPT_HEADER, SweptBatch, SweptHour};
+use super::content::Receipt;
+use super::deed::Deed;
+use super::swept::{SWEPT_HEADER, SweptBatch, SweptHour};
 use crate::model::Millis;
 use crate::stream::{Outgoing, Publish, TopicIndex};
 

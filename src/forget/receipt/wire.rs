@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deed, ErasedKey, NotAReceipt, Outcome, Receipt};
-use crate::forget::log::Hash;
-use crate::forget::{Act, Reason, SweptBatch, Why};
+use super::content::{NotAReceipt, Receipt};
+use super::deed::{Deed, Outcome};
+use super::key::ErasedKey;
+use super::swept::SweptBatch;
+use crate::forget::command::act::{Act, Reason};
+use crate::forget::decide::verdict::Why;
+use crate::forget::merkle::Hash;
 use crate::keys::HoldId;
 use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, unhex};
 use crate::telemetry::Label as _;
@@ -16,21 +20,26 @@ const UNSIGNED: &str = "unsigned";
 /// Who answers for what was due.
 const CLOCK: &str = "clock";
 
-pub(super) fn write(receipt: &Receipt) -> Vec<u8> {
-    serde_json::to_vec(&Wire::from(receipt)).expect("strings and numbers become JSON")
-}
+impl Receipt {
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&Wire::from(self)).expect("strings and numbers become JSON")
+    }
 
-pub(super) fn read(json: &[u8]) -> Result<Receipt, NotAReceipt> {
-    let Version { version } = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
-    match version {
-        0 => Err(NotAReceipt::Malformed),
-        VERSION => {
-            let wire: Wire = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
-            wire.into_receipt().ok_or(NotAReceipt::Malformed)
+    /// # Errors
+    /// [`NotAReceipt`]; unknown fields of this version are left alone.
+    pub fn parse(json: &[u8]) -> Result<Self, NotAReceipt> {
+        let Version { version } = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
+        match version {
+            0 => Err(NotAReceipt::Malformed),
+            VERSION => {
+                let wire: Wire = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
+                wire.into_receipt().ok_or(NotAReceipt::Malformed)
+            }
+            newer => Err(NotAReceipt::Newer(newer)),
         }
-        newer => Err(NotAReceipt::Newer(newer)),
     }
 }
+
 #[derive(Deserialize)]
 struct Version {
     version: u32,

@@ -1,7 +1,7 @@
 //! The clock's sweep: from a call to its receipt, and back from that to a restored store.
 
 use super::*;
-use crate::forget::sweep::Sweep;
+use crate::forget::execute::sweep::Sweep;
 
 impl World {
     fn swept(&self, offset: i64, nonce: u64) -> Option<Sweep> {

@@ -11,7 +11,7 @@ FILES = sorted(CLUSTER.rglob("test_*.py"))
 SUBJECTS = {"seal", "keys", "forget", "receipts", "storage", "start", "tools"}
 LONGEST_NAME = 70
 DOCUMENTS = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"]
-# What a document's path may begin at: `forget/decide.rs` is the crate's, `cluster/seal/test_kills` is a test.
+# What a document's path may begin at: `forget/decide/rules.rs` is the crate's, `cluster/seal/test_kills` is a test.
 ROOTS = [ROOT, ROOT / "src", ROOT / "tests"]
 # Made by those who use it.
 MADE = {"fuzz/corpus"}

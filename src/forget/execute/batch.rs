@@ -1,0 +1,144 @@
+//! The records of one transaction of the control topic, and what they came to.
+
+use std::collections::BTreeMap;
+
+use super::command::Answer;
+use super::request::{CallRequest, Job, Request};
+use crate::forget::command::call::Call;
+use crate::forget::command::error::NotACommand;
+use crate::forget::command::kind::Kind;
+use crate::forget::command::message::Unverified;
+use crate::forget::receipt::content::Receipt;
+use crate::forget::receipt::deed::{Deed, Outcome};
+use crate::stream::Input;
+use crate::telemetry::{codes, info, warn};
+
+/// What a batch came to.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Commands and sweeps that ended with a receipt, by what they are.
+    pub receipts: BTreeMap<(Kind, Outcome), u64>,
+    /// Records that are no command.
+    pub unreadable: u64,
+    /// Commands that nobody who is trusted stands behind.
+    pub unverified: u64,
+    /// Copies of records that have their receipt already.
+    pub copies: u64,
+    /// Hours that sweeps have forgotten.
+    pub swept_hours: u64,
+    /// Calls that found nothing to do, by what they asked for.
+    pub idle: BTreeMap<Kind, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, receipt: &Receipt) {
+        *self.receipts.entry((receipt.deed.kind(), receipt.outcome)).or_default() += 1;
+    }
+}
+
+/// The records of one transaction.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// In the order of the topic.
+    pub jobs: Vec<(i32, Job)>,
+    /// Of the first of them, in the same order.
+    pub answers: Vec<Answer>,
+    unreadable: u64,
+    /// Where the first of those stands, and what is wrong with it.
+    first_unreadable: Option<(i64, NotACommand)>,
+}
+
+impl Batch {
+    /// Takes a record in.
+    pub fn admit(&mut self, input: &Input<'_>) {
+        match job(input) {
+            Ok(job) => self.jobs.push((input.partition, job)),
+            Err(why) => {
+                self.unreadable += 1;
+                self.first_unreadable.get_or_insert((input.offset, why));
+            }
+        }
+    }
+
+    pub fn is_answered(&self) -> bool {
+        self.answers.len() == self.jobs.len()
+    }
+
+    /// Keeps each answer beside its job.
+    pub fn drop_partitions(&mut self, partitions: &[i32]) {
+        let stays: Vec<bool> =
+            self.jobs.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
+        let (mut of_job, mut of_answer) = (stays.iter(), stays.iter());
+        self.jobs.retain(|_| of_job.next() == Some(&true));
+        self.answers.retain(|_| of_answer.next() == Some(&true));
+    }
+
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally { unreadable: self.unreadable, ..Tally::default() };
+        for answer in &self.answers {
+            match answer {
+                Answer::Receipt(receipt) => tally.add(receipt),
+                Answer::Swept(sweep) => {
+                    tally.add(&sweep.receipt);
+                    tally.swept_hours += sweep.hours.len() as u64;
+                }
+                Answer::NothingDue(kind) => *tally.idle.entry(*kind).or_default() += 1,
+                Answer::Copy => tally.copies += 1,
+                Answer::Unverified => tally.unverified += 1,
+            }
+        }
+        tally
+    }
+
+    pub fn log_receipts(&self) {
+        for answer in &self.answers {
+            let (receipt, hours) = match answer {
+                Answer::Receipt(receipt) => (&**receipt, None),
+                Answer::Swept(sweep) => (&sweep.receipt, Some(sweep.hours.len())),
+                Answer::NothingDue(_) | Answer::Copy | Answer::Unverified => continue,
+            };
+            let (outcome, keys) = (receipt.outcome.code(), receipt.key_count);
+            if let Deed::DestroyKek { kek, evidence, held } = &receipt.deed {
+                info!(codes::KEK_DESTROYED, receipt = %receipt.id, %kek, evidence, held, "KEK destroyed, receipt published");
+                continue;
+            }
+            match hours {
+                None => {
+                    let why = receipt.why.map_or("", |why| why.code());
+                    info!(codes::RECEIPT_PUBLISHED, receipt = %receipt.id, outcome, why, keys, "receipt published");
+                }
+                Some(hours) => {
+                    info!(codes::SWEPT, receipt = %receipt.id, hours, keys, "due hours swept, receipt published");
+                }
+            }
+        }
+    }
+
+    /// One line per batch, however many they are: whoever may write here could fill the log.
+    pub fn log_the_rest(&self) {
+        if let Some((offset, why)) = self.first_unreadable {
+            let records = self.unreadable;
+            warn!(codes::COMMAND_UNREADABLE, records, offset, %why, "control records are no commands; the first of them");
+        }
+        let is_unverified = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Unverified);
+        let mut unverified =
+            self.jobs.iter().zip(&self.answers).filter(is_unverified).map(|((_, job), _)| job.offset());
+        if let Some(offset) = unverified.next() {
+            let commands = 1 + unverified.count();
+            warn!(
+                codes::COMMAND_UNVERIFIED,
+                commands, offset, "nobody who is trusted has signed them; the first of them"
+            );
+        }
+    }
+}
+
+/// What a record of the control topic asks for.
+fn job(input: &Input<'_>) -> Result<Job, NotACommand> {
+    let (offset, requested_at) = (input.offset, input.timestamp);
+    if let Some(call) = input.value.and_then(Call::parse) {
+        return Ok(Job::Call(CallRequest { offset, call, requested_at }));
+    }
+    let message = Unverified::new(input.value)?.parse()?;
+    Ok(Job::Command(Box::new(Request { offset, message, requested_at })))
+}

@@ -1,0 +1,269 @@
+//! Every process follows the receipts topic: caches forget, the store is kept up to it, the lease is proven.
+//!
+//! A thread of its own, because a proof that waits behind other work is no proof. Whatever fails here, the lease runs out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::progress::{Action, Follower, Gap};
+use super::restore::{Restored, restore};
+use super::tail::{Tail, TailError, TailRecord, WAIT};
+use crate::forget::execute::context::Trouble;
+use crate::forget::receipt::content::{NotAReceipt, Receipt};
+use crate::forget::receipt::deed::Deed;
+use crate::forget::receipt::swept::SweptHour;
+use crate::keys::{KekVault, Lease, Ring, Store, StoreError};
+use crate::model::{Clock, Hour, KekId, Millis, Token};
+use crate::stream::Stop;
+
+/// Longest wait for the store's mark.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Pause before the topic is read anew.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// What holds copies of keys.
+pub trait Cache: Send + Sync {
+    /// Forgets the customer's keys of the hours `from ..= to`.
+    fn evict(&self, token: Token, from: Hour, to: Hour);
+
+    /// Forgets a KEK.
+    fn forget_kek(&self, kek: &KekId);
+
+    fn evict_all(&self);
+}
+
+impl Cache for Ring {
+    fn evict(&self, token: Token, from: Hour, to: Hour) {
+        Ring::evict(self, token, from, to);
+    }
+
+    fn forget_kek(&self, kek: &KekId) {
+        Ring::forget_kek(self, kek);
+    }
+
+    fn evict_all(&self) {
+        self.clear();
+    }
+}
+
+/// What a proof prolongs.
+pub trait Prove: Send + Sync {
+    /// All receipts that existed at this time of the boot clock have been applied in this process.
+    fn prove(&self, requested_at_boot_ms: u64);
+}
+
+impl Prove for Lease {
+    fn prove(&self, requested_at_boot_ms: u64) {
+        Lease::prove(self, requested_at_boot_ms);
+    }
+}
+
+/// What a process hears of its following; for metrics, logs and readiness.
+#[derive(Clone, Copy, Debug)]
+pub enum Followed<'a> {
+    /// The barrier is open: every receipt of the beginning has been applied.
+    Open,
+    /// A proof was given; there is one about every quarter of a lease.
+    Proven,
+    /// A receipt that came while the process ran, applied `took_ms` after it was done.
+    Applied { offset: i64, done_at: Millis, took_ms: i64 },
+    /// The store lacked the erasure of this receipt; it was applied again, or a hold forbade it.
+    Behind { offset: i64, held: bool },
+    /// All keys were forgotten because of a record that is no receipt.
+    Doubted { offset: i64, why: NotAReceipt },
+    /// No proof for this reason. Told again and again while it lasts.
+    Waiting(&'a str),
+}
+
+/// Hears what happens; called on the follower's own thread.
+pub trait FollowObserver: Send {
+    fn note(&mut self, event: Followed<'_>);
+}
+
+/// Why a reading ended before its time.
+#[derive(Debug, thiserror::Error)]
+enum Setback {
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Gap(#[from] Gap),
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+    #[error("record {offset} of the receipts topic is not applied: {why}")]
+    Unknown { offset: i64, why: NotAReceipt },
+    #[error("the key store was replaced by an older copy: its erasures are applied again")]
+    Replaced,
+}
+
+/// A process's following of the receipts.
+pub struct Following {
+    pub store: Arc<dyn Store>,
+    pub vault: Arc<dyn KekVault>,
+    pub clock: Arc<dyn Clock>,
+    pub runtime: Handle,
+    pub cache: Arc<dyn Cache>,
+    pub lease: Arc<dyn Prove>,
+    /// A quarter of the lease.
+    pub every: Duration,
+    /// Whether this process moves the store's mark; one that may not write it leaves that to those that execute.
+    pub marks: bool,
+    /// Go on where receipts are missing (`--accept-gap`).
+    pub accept_gap: bool,
+    pub observer: Box<dyn FollowObserver>,
+}
+
+impl Following {
+    /// Follows until the stop is requested. `connect` makes a reader, again after each that broke.
+    pub fn run<T: Tail>(mut self, mut connect: impl FnMut() -> Result<T, TailError>, stop: &Stop) {
+        while !stop.requested() {
+            if let Err(setback) = self.read(&mut connect, stop) {
+                // What was missed meanwhile is not known.
+                self.cache.evict_all();
+                self.observer.note(Followed::Waiting(&setback.to_string()));
+                pause(stop);
+            }
+        }
+    }
+
+    /// One reading, from the store's mark on.
+    fn read<T: Tail>(
+        &mut self,
+        connect: &mut impl FnMut() -> Result<T, TailError>,
+        stop: &Stop,
+    ) -> Result<(), Setback> {
+        let every_ms = u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut tail = connect()?;
+        let meta = self.ask(self.store.meta())?;
+        let requested_at = self.clock.boot_ms();
+        let log = tail.log()?;
+        let mut follower = Follower::begin(&meta, log, requested_at, every_ms, self.accept_gap)?;
+        tail.begin(follower.next_offset())?;
+        while !stop.requested() {
+            self.turn(&mut tail, &mut follower)?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, tail: &mut impl Tail, follower: &mut Follower) -> Result<(), Setback> {
+        let requested_at = self.clock.boot_ms();
+        if follower.wants_end(requested_at) {
+            follower.asks(requested_at);
+            if let Some((_, end)) = self.unless_passing(tail.log())? {
+                follower.ends(requested_at, end);
+            }
+        }
+        if let Some(Some(record)) = self.unless_passing(tail.poll(WAIT))? {
+            self.apply(follower, &record)?;
+        }
+        match follower.proof(tail.position()?) {
+            Some(requested_at) => self.prove(follower, requested_at),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&mut self, follower: &mut Follower, record: &TailRecord) -> Result<(), Setback> {
+        let offset = record.offset;
+        match follower.heard(record) {
+            Action::Pass => {}
+            Action::Apply { receipt, swept, restore } => {
+                self.apply_receipt(offset, &receipt, &swept, restore)?;
+            }
+            Action::Doubt { why, stop: true } => return Err(Setback::Unknown { offset, why }),
+            Action::Doubt { why, stop: false } => {
+                self.cache.evict_all();
+                self.observer.note(Followed::Doubted { offset, why });
+            }
+        }
+        follower.applied(offset);
+        Ok(())
+    }
+
+    fn apply_receipt(
+        &mut self,
+        offset: i64,
+        receipt: &Receipt,
+        swept: &[SweptHour],
+        behind: bool,
+    ) -> Result<(), Setback> {
+        let erases = receipt.deed.erases();
+        if let Some(token) = receipt.token.filter(|_| receipt.deed.evicts()) {
+            self.cache.evict(token, receipt.from, receipt.to);
+        }
+        if let Deed::DestroyKek { kek, .. } = &receipt.deed {
+            self.cache.forget_kek(kek);
+        }
+        swept.iter().for_each(|SweptHour { token, hour, .. }| self.cache.evict(*token, *hour, *hour));
+        if behind {
+            match self.runtime.block_on(restore(&self.store, &self.vault, &*self.clock, receipt, swept))? {
+                Restored::Already => {}
+                Restored::Again => self.observer.note(Followed::Behind { offset, held: false }),
+                Restored::Held => self.observer.note(Followed::Behind { offset, held: true }),
+            }
+        } else if erases {
+            let took_ms = self.clock.now().0.saturating_sub(receipt.done_at.0);
+            self.observer.note(Followed::Applied { offset, done_at: receipt.done_at, took_ms });
+        }
+        Ok(())
+    }
+
+    /// Prolongs the lease, if the store still has what it had.
+    fn prove(&mut self, follower: &mut Follower, requested_at: u64) -> Result<(), Setback> {
+        let meta = match self.ask(self.store.meta()) {
+            Ok(meta) => meta,
+            Err(error) => return self.wait(&error.to_string()),
+        };
+        if follower.is_behind(&meta) {
+            return Err(Setback::Replaced);
+        }
+        self.mark(follower);
+        let opened = follower.proven(requested_at);
+        self.lease.prove(requested_at);
+        if opened {
+            self.observer.note(Followed::Open);
+        }
+        self.observer.note(Followed::Proven);
+        Ok(())
+    }
+
+    /// Moves the store's mark. Where that fails, the next proof tries again: an old mark only makes the next start longer.
+    fn mark(&mut self, follower: &mut Follower) {
+        let Some(offset) = follower.to_mark().filter(|_| self.marks) else { return };
+        match self.ask(self.store.applied_receipt(offset)) {
+            Ok(()) => follower.marked(offset),
+            Err(error) => self.observer.note(Followed::Waiting(&error.to_string())),
+        }
+    }
+
+    fn wait(&mut self, why: &str) -> Result<(), Setback> {
+        self.observer.note(Followed::Waiting(why));
+        Ok(())
+    }
+
+    /// Nothing, for what the client mends by itself.
+    fn unless_passing<T>(&mut self, answer: Result<T, TailError>) -> Result<Option<T>, Setback> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error @ TailError::Passing(_)) => self.wait(&error.to_string()).map(|()| None),
+            Err(error @ (TailError::Broken(_) | TailError::Denied(_))) => Err(error.into()),
+        }
+    }
+
+    fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let answer = self.runtime.block_on(async { tokio::time::timeout(ANSWER, call).await });
+        answer.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer".to_owned())))
+    }
+}
+
+/// Waits before the next reading, unless the stop is requested.
+fn pause(stop: &Stop) {
+    let step = Duration::from_millis(100);
+    for _ in 0..BACKOFF.as_millis() / step.as_millis() {
+        if !stop.requested() {
+            std::thread::sleep(step);
+        }
+    }
+}
