@@ -9,7 +9,7 @@ use super::build::client_settings;
 use super::{Failure, Foundation};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, ReceiptTail};
-use crate::forget::ensure_current;
+use crate::forget::ensure_fresh;
 use crate::reader::FindKey;
 
 /// How long a look at the receipts holds for who reads on: a copy may be put back meanwhile.
@@ -60,7 +60,7 @@ impl CurrentKeys {
         let began = Instant::now();
         let Foundation { store, vault, .. } = &self.foundation;
         let mut tail = ReceiptTail::connect(&self.client, &self.receipts)?;
-        ensure_current(&mut tail, &**store, vault, &self.runtime)?;
+        ensure_fresh(&mut tail, &**store, vault, &self.runtime)?;
         self.looked = began;
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::process::Process;
 use crate::edge::kafka::{CheckpointPost, ReceiptTail};
 use crate::edge::keyfile;
 use crate::forget::TailError;
-use crate::forget::log::{Desk, Logging, LoggingObserver, NotPosted, Origin, VerifierKey};
+use crate::forget::log::{Clients, Logging, LoggingObserver, NotPosted, Origin, VerifierKey};
 use crate::telemetry::{codes, info};
 
 /// Returns what the thread that signs does, where the configuration names a key.
@@ -26,16 +26,16 @@ pub(super) fn receipt_log(process: &Process) -> Result<Option<impl FnOnce() + Se
     let clock = Arc::clone(&process.foundation.clock);
     let logging = Logging { origin, key, clock, observer: Box::new(observer) };
     let (client, topics, stop) = (process.client.clone(), config.topics.clone(), process.stop.clone());
-    let desk = move || {
+    let clients = move || {
         let tail = |topic: &str| ReceiptTail::connect(&client, topic);
         let post = CheckpointPost::connect(&client, &topics.checkpoints);
-        Ok(Desk {
+        Ok(Clients {
             receipts: tail(&topics.receipts)?,
             checkpoints: tail(&topics.checkpoints)?,
             post: post.map_err(|NotPosted(why)| TailError::Broken(why))?,
         })
     };
-    Ok(Some(move || logging.run(desk, &stop)))
+    Ok(Some(move || logging.run(clients, &stop)))
 }
 
 fn unusable(error: impl std::error::Error) -> Failure {

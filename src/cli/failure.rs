@@ -8,7 +8,7 @@ use crate::edge::kafka::post::PostError;
 use crate::edge::kafka::sample::SampleError;
 use crate::edge::kafka::scan::ScanError;
 use crate::edge::keyfile::KeyFileError;
-use crate::forget::{NotCurrent, TailError};
+use crate::forget::{NotFresh, TailError};
 
 /// Done, or drained.
 pub const OK: u8 = 0;
@@ -73,18 +73,18 @@ impl From<TailError> for Failure {
     }
 }
 
-impl From<NotCurrent> for Failure {
-    fn from(error: NotCurrent) -> Self {
+impl From<NotFresh> for Failure {
+    fn from(error: NotFresh) -> Self {
         match error {
-            NotCurrent::Tail(error) => error.into(),
-            NotCurrent::Store(error) => error.into(),
-            NotCurrent::Behind { .. } => Self::new(Self::CONFIG, error.to_string())
+            NotFresh::Tail(error) => error.into(),
+            NotFresh::Store(error) => error.into(),
+            NotFresh::Behind { .. } => Self::new(Self::CONFIG, error.to_string())
                 .hint("nothing is opened; `hourseal store replay`, or any worker's start, erases it again"),
-            NotCurrent::Gap(_) | NotCurrent::Unknown { .. } | NotCurrent::Trouble(_) => {
+            NotFresh::Gap(_) | NotFresh::Unknown { .. } | NotFresh::Execute(_) => {
                 Self::new(Self::CONFIG, error.to_string())
                     .hint("nothing is opened before it is known what is erased; see `hourseal receipts ls`")
             }
-            NotCurrent::Endless => Self::new(Self::DEPENDENCY, error.to_string())
+            NotFresh::Endless => Self::new(Self::DEPENDENCY, error.to_string())
                 .hint("check that a worker executes, which ends what was left open"),
         }
     }

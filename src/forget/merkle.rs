@@ -1,10 +1,10 @@
 //! The Merkle tree of RFC 6962 §2.1: leaf = SHA-256(0x00 ‖ value), node = SHA-256(0x01 ‖ left ‖ right).
 //!
-//! A process that only needs roots keeps a [`Frontier`]; who makes proofs keeps a [`Tree`]. Proofs are made by the RFC's
-//! recursion and verified by the loops of RFC 9162 §2.1.3.2 and §2.1.4.2.
+//! A process that only needs roots keeps a [`Frontier`]; who makes proofs keeps a [`Tree`]. Proofs are made
+//! by the RFC's recursion and verified by the loops of RFC 9162 §2.1.3.2 and §2.1.4.2.
 //!
-//! Our own 200 lines: `tlog_tiles` 0.2 stores tiles, which a topic of receipts does not need, reads no `tlog-proof`, and its
-//! `signed_note` brings a second Ed25519 beside `ring`'s.
+//! Our own 200 lines: `tlog_tiles` 0.2 stores tiles, which a topic of receipts does not need, reads no
+//! `tlog-proof`, and its `signed_note` brings a second Ed25519 beside `ring`'s.
 
 use ring::digest::{Context, SHA256, digest};
 
@@ -96,7 +96,8 @@ impl Tree {
         }
     }
 
-    /// `PATH(index, D[size])` of RFC 6962 §2.1.1, from the leaf's sibling upwards; `None` unless `index < size <=` the tree's.
+    /// `PATH(index, D[size])` of RFC 6962 §2.1.1, from the leaf's sibling upwards; `None` unless `index <
+    /// size <=` the tree's.
     pub fn inclusion_path(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
         if index >= size || size > self.size() {
             return None;
@@ -116,7 +117,8 @@ impl Tree {
         Some(path)
     }
 
-    /// `PROOF(old, D[new])` of RFC 6962 §2.1.2; `None` unless `old <= new <=` the tree's size. Empty where `old` is 0 or `new`.
+    /// `PROOF(old, D[new])` of RFC 6962 §2.1.2; `None` unless `old <= new <=` the tree's size. Empty where
+    /// `old` is 0 or `new`.
     pub fn consistency_path(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
         if old > new || new > self.size() {
             return None;

@@ -1,12 +1,14 @@
 //! Forgetting: turning a command into keys that no longer exist, and a receipt that says so.
 //!
-//! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more than what was
-//! read back from the store; every process applies every receipt, or its cached keys run out.
-//! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches themselves (`keys`).
+//! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more
+//! than what was read back from the store; every process applies every receipt, or its cached keys run out.
+//! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches
+//! themselves (`keys`).
 //!
-//! The sub-rooms stand in the order of a command's way: [`command`] reads it, [`decide()`](decide::rules::decide) decides on
-//! it, [`execute`] stores the verdict and obeys it, [`receipt`] says what was done, [`log`] makes that provable, [`follow`]
-//! tells every process. They import each other by path, one way (`tests/it/rooms.rs`); the list below is for other rooms.
+//! The sub-rooms are the way of a command: `command` reads it, `decide` judges it ([`decide()`]), `execute` stores
+//! the decision and obeys it, `receipt` says what was done, [`log`] makes that provable, `follow` tells every process.
+//! `merkle` is the tree that receipts and log share. They import each other by path and one way
+//! (`tests/it/rooms/forget.rs`); the list below is for other rooms.
 
 mod command;
 mod decide;
@@ -27,18 +29,20 @@ pub use command::kind::Kind;
 pub use command::message::{MAX_COMMAND_BYTES, Message, Unverified};
 pub use command::signing::{NotASigningKey, PublicKey, SIGNATURE_LEN, SigningKey};
 pub use command::trust::{Authority, NotATrustStore, Right, Trust, TrustSource};
-pub use decide::facts::{Asks, Facts, HoldIs, Window};
+pub use decide::change::Change;
+pub use decide::facts::{Facts, HoldIs, Window};
 pub use decide::rules::decide;
-pub use decide::verdict::{Ruling, Verdict, Why};
+pub use decide::target::{Asked, Target};
+pub use decide::verdict::{Verdict, Why};
 pub use execute::batch::Tally;
-pub use execute::context::Trouble;
-pub use execute::erase::Survey;
-pub use execute::kek::{EndedKek, KekFate, ended_keks, fate};
+pub use execute::due_kek::{DueKek, KekFate, due_keks, fate};
+pub use execute::error::ExecuteError;
 pub use execute::overdue::{Pending, PendingHour, SWEEP_HOURS, pending};
 pub use execute::retention::SETTLES_IN;
 pub use execute::step::{Executor, ExecutorParts, Observer};
+pub use execute::survey::Survey;
 pub use follow::following::{Cache, FollowObserver, Followed, Following, Prove};
-pub use follow::fresh::{NotCurrent, ensure_current};
+pub use follow::fresh::{NotFresh, ensure_fresh};
 pub use follow::progress::{Action, Follower, Gap};
 pub use follow::tail::{Tail, TailError, TailRecord, patiently};
 pub(crate) use metrics::ForgetMetrics;

@@ -1,4 +1,5 @@
-//! Executing and following, against a mock of the key store. The real stores are held to the same in `tests/it`.
+//! Executing and following, against a mock of the key store. The real stores are held to the same in
+//! `tests/it`.
 
 mod ending;
 mod executing;
@@ -16,11 +17,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
-use self::store::FakeStore;
-use super::execute::command::{Answer, execute};
-use super::execute::context::Desk;
-use super::execute::request::{CallRequest, Job, Request};
-use super::execute::retention::Changes;
+pub(super) use self::store::FakeStore;
+use super::execute::answer::Answer;
+use super::execute::context::Context;
+use super::execute::request::Request;
+use super::execute::run::execute_all;
 use super::follow::restore::{Restored, restore};
 use super::*;
 use crate::envelope::Kek;
@@ -28,11 +29,11 @@ use crate::keys::*;
 use crate::model::*;
 
 const STORE: StoreId = StoreId([0xAA; 16]);
-const HOUR: Hour = Hour(500_000);
+pub(super) const HOUR: Hour = Hour(500_000);
 /// The default retention.
 const RETENTION: u16 = 720;
 /// When [`HOUR`] and the next two are due.
-const NOW: Millis = Hour(HOUR.0 + 3 + RETENTION as u32).start();
+pub(super) const NOW: Millis = Hour(HOUR.0 + 3 + RETENTION as u32).start();
 const LEASE_MS: u64 = 60_000;
 
 pub(super) fn meta(last_receipt: Option<i64>) -> Meta {
@@ -46,32 +47,15 @@ pub(super) fn meta(last_receipt: Option<i64>) -> Meta {
     }
 }
 
-fn acme() -> CustomerId {
+pub(super) fn acme() -> CustomerId {
     CustomerId::parse("acme").expect("a valid id")
 }
 
 pub(super) fn a_receipt(outcome: Outcome) -> Receipt {
-    Receipt {
-        id: Digest([7; 32]),
-        command: "c-1".to_owned(),
-        deed: Deed::Command(Act::Erase(Reason::RetentionEnd)),
-        issuer: None,
-        signers: Vec::new(),
-        outcome,
-        why: None,
-        token: Some(FakeStore::default().token(&acme())),
-        from: HOUR,
-        to: HOUR.plus(1),
-        keys: Vec::new(),
-        key_count: 0,
-        requested_at: None,
-        due: None,
-        done_at: NOW,
-        l3_by: None,
-        unusable_after: None,
-        assumptions: Vec::new(),
-        store: STORE,
-    }
+    let deed = Deed::Command(Act::Erase(Reason::RetentionEnd));
+    let named = (Digest([7; 32]), "c-1".to_owned());
+    let token = Some(FakeStore::default().token(&acme()));
+    Receipt { token, ..Receipt::new(named, deed, outcome, (HOUR, HOUR.plus(1)), NOW, STORE) }
 }
 
 /// The receipt of a sweep over one hour of this many customers, and these hours.
@@ -88,7 +72,7 @@ fn kek_row(id: &KekId, state: KekState) -> KekRow {
 
 /// A mock of a vault: the ids that it has.
 #[derive(Default)]
-struct FakeVault {
+pub(super) struct FakeVault {
     ids: Mutex<BTreeSet<KekId>>,
     away: AtomicBool,
 }
@@ -136,7 +120,7 @@ fn bytes(id: &str, customer: &str, hours: (u32, u32), reason: &str) -> Vec<u8> {
     command.to_string().into_bytes()
 }
 
-fn due_hours(id: &str) -> Vec<u8> {
+pub(super) fn due_hours(id: &str) -> Vec<u8> {
     bytes(id, "acme", (HOUR.0, HOUR.0 + 2), "retention-end")
 }
 
@@ -144,8 +128,8 @@ fn message(bytes: &[u8]) -> Message {
     Unverified::new(Some(bytes)).expect("bytes").parse().expect("well formed")
 }
 
-struct World {
-    runtime: Runtime,
+pub(super) struct World {
+    pub(super) runtime: Runtime,
     store: Arc<FakeStore>,
     vault: Arc<FakeVault>,
     trust: Option<Arc<Trust>>,
@@ -153,7 +137,7 @@ struct World {
 }
 
 impl World {
-    fn of(store: FakeStore) -> Self {
+    pub(super) fn of(store: FakeStore) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         Self {
             runtime: runtime.expect("a runtime"),
@@ -164,27 +148,29 @@ impl World {
         }
     }
 
-    fn try_execute(&self, offset: i64, bytes: &[u8]) -> Result<Answer, Trouble> {
-        let requested_at = Some(Millis(9));
-        let job = match Call::parse(bytes) {
-            Some(call) => Job::Call(CallRequest { offset, call, requested_at }),
-            None => Job::Command(Box::new(Request { offset, message: message(bytes), requested_at })),
-        };
-        let desk = Desk {
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
-            vault: Arc::clone(&self.vault) as Arc<dyn KekVault>,
+    pub(super) fn context(&self) -> Context {
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        let vault = Arc::clone(&self.vault) as Arc<dyn KekVault>;
+        Context {
+            keks: Arc::new(Keks::new(store.clone(), Arc::clone(&vault))),
+            store,
+            vault,
             clock: Arc::new(FakeClock),
             trust: self.trust.clone(),
             signatures_required: self.signatures_required,
             assumptions: vec!["the vault is a file".to_owned()],
             settles_in: Duration::ZERO,
-        };
-        self.runtime.block_on(async {
-            let mut changes = Changes::new(&desk);
-            let answer = execute(&desk, &job, &mut changes).await?;
-            changes.settle().await?;
-            Ok(answer)
-        })
+        }
+    }
+
+    fn try_execute(&self, offset: i64, bytes: &[u8]) -> Result<Answer, ExecuteError> {
+        let request = Request::read(offset, Some(bytes), Some(Millis(9))).expect("well formed");
+        let ctx = self.context();
+        let mut report = self.runtime.block_on(execute_all(&ctx, &[request]));
+        match report.error {
+            None => Ok(report.answers.pop().expect("each request has its answer")),
+            Some(error) => Err(error),
+        }
     }
 
     fn execute(&self, offset: i64, bytes: &[u8]) -> Receipt {
@@ -194,7 +180,7 @@ impl World {
         }
     }
 
-    fn restore(&self, receipt: &Receipt) -> Result<Restored, Trouble> {
+    fn restore(&self, receipt: &Receipt) -> Result<Restored, ExecuteError> {
         let store = Arc::clone(&self.store) as Arc<dyn Store>;
         let vault = Arc::clone(&self.vault) as Arc<dyn KekVault>;
         self.runtime.block_on(restore(&store, &vault, &FakeClock, receipt, &[]))

@@ -6,7 +6,7 @@ use super::{Duty, Who};
 use crate::app::Foundation;
 use crate::app::control_writer::ControlWriter;
 use crate::app::process::Process;
-use crate::forget::{EndedKek, ForgetMetrics, Wants, ended_keks};
+use crate::forget::{DueKek, ForgetMetrics, Wants, due_keks};
 use crate::telemetry::{codes, warn};
 
 /// Time to the next turn after one that has called.
@@ -43,11 +43,11 @@ impl Duty for KekDuty {
 
     async fn turn(&mut self) -> Result<Duration, String> {
         let Foundation { store, clock, .. } = &self.foundation;
-        let ended = ended_keks(&**store, &**clock).await.map_err(|error| error.to_string())?;
-        let (free, kept): (Vec<EndedKek>, Vec<EndedKek>) = ended.into_iter().partition(EndedKek::is_free);
+        let ended = due_keks(&**store, &**clock).await.map_err(|error| error.to_string())?;
+        let (free, kept): (Vec<DueKek>, Vec<DueKek>) = ended.into_iter().partition(DueKek::is_free);
         let needed = kept.iter().filter(|kek| kek.needed > 0).count();
         self.metrics.ended_keks(needed, kept.len() - needed, free.len());
-        for EndedKek { id, .. } in &free {
+        for DueKek { id, .. } in &free {
             self.control.call(Wants::DestroyKek(id.clone())).await?;
         }
         Ok(if free.is_empty() { self.every } else { SOON.min(self.every) })

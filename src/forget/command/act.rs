@@ -23,8 +23,8 @@ pub enum Reason {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Act {
     Erase(Reason),
-    /// Forget a customer as a whole: every hour, and those to come. It never waits for a due, so it is asked for as what goes
-    /// early.
+    /// Forget a customer as a whole: every hour, and those to come. It never waits for a due, so it is asked
+    /// for as what goes early.
     EraseCustomer,
     /// Forbid erasure.
     Hold(HoldId),
@@ -47,7 +47,8 @@ impl Act {
     }
 }
 
-/// A command that is well formed. What it asks for may still be impossible: [`decide()`](crate::forget::decide()) says so, in a receipt.
+/// A command that is well formed. What it asks for may still be impossible:
+/// [`decide()`](crate::forget::decide()) says so, in a receipt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Command {
     /// Chosen by the sender. It is copied into the receipt, and nowhere else.

@@ -1,7 +1,8 @@
-//! Calls: records of the control topic that workers write to themselves, because the clock has made something due.
+//! Calls: records of the control topic that workers write to themselves, because the clock has made something
+//! due.
 //!
-//! They ask for no more than every worker does by itself, so nobody signs them; what they come to is decided when they are
-//! executed.
+//! They ask for no more than every worker does by itself, so nobody signs them; what they come to is decided
+//! when they are executed.
 
 use super::digest::sha_256;
 use super::kind::Kind;
@@ -11,8 +12,8 @@ use crate::telemetry::Label as _;
 /// What a call asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wants {
-    /// Forget what is due. The due is that of the soonest hours that the writer saw, and where to look first: what was due before
-    /// may be thousands of hours that are gone. It binds nobody.
+    /// Forget what is due. The due is that of the soonest hours that the writer saw, and where to look first:
+    /// what was due before may be thousands of hours that are gone. It binds nobody.
     Sweep(Due),
     /// Destroy the KEK of a day that has ended.
     DestroyKek(KekId),
@@ -31,7 +32,8 @@ impl Wants {
 /// A record that asks whoever executes for what is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
-    /// `~sweep/<due>/<nonce>` or `~destroy-kek/<KEK id>/<nonce>`, the nonce 16 hex digits. Ids of commands never begin so.
+    /// `~sweep/<due>/<nonce>` or `~destroy-kek/<KEK id>/<nonce>`, the nonce 16 hex digits. Ids of commands
+    /// never begin so.
     pub id: String,
     pub wants: Wants,
     /// SHA-256 of the record's value.

@@ -19,7 +19,8 @@ pub struct Unverified<'a>(&'a [u8]);
 pub struct Message {
     /// SHA-256 of the command's own bytes, whoever has signed them: its name from here on.
     pub digest: Digest,
-    /// SHA-256 of "hourseal/1 record" ‖ the record's value, signatures included: the name of what was refused for them.
+    /// SHA-256 of "hourseal/1 record" ‖ the record's value, signatures included: the name of what was refused
+    /// for them.
     pub record: Digest,
     pub command: Command,
     /// The command's own bytes.

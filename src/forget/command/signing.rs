@@ -1,7 +1,7 @@
 //! Ed25519 keys (RFC 8032): of people who sign commands, and of the log that signs its checkpoints.
 //!
-//! A signing key is a PKCS#8 file in PEM (RFC 8410), as `openssl genpkey -algorithm ed25519` writes it too; a public key is the
-//! base64 of its 32 bytes.
+//! A signing key is a PKCS#8 file in PEM (RFC 8410), as `openssl genpkey -algorithm ed25519` writes it too; a
+//! public key is the base64 of its 32 bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -41,7 +41,8 @@ impl Right {
         }
     }
 
-    /// How many distinct keys it takes, where the trust store does not say: two where data may go early, or a hold.
+    /// How many distinct keys it takes, where the trust store does not say: two where data may go early, or a
+    /// hold.
     fn usual(self) -> usize {
         match self {
             Self::Erase | Self::Hold | Self::Retention => 1,
@@ -118,7 +119,8 @@ struct RawKey {
     revoked: bool,
 }
 
-/// Where the trust store of now is had from. It is asked before each batch of commands, so that a revoked key counts no more.
+/// Where the trust store of now is had from. It is asked before each batch of commands, so that a revoked key
+/// counts no more.
 pub trait TrustSource: Send + Sync + 'static {
     /// Whose signatures count from here on; nobody's where there is no trust store.
     ///
@@ -138,7 +140,8 @@ impl Trust {
     /// Reads the text of a trust store.
     ///
     /// # Errors
-    /// [`NotATrustStore`]: also for a right that not enough keys have, because it would be found out on the day it is needed.
+    /// [`NotATrustStore`]: also for a right that not enough keys have, because it would be found out on the
+    /// day it is needed.
     pub fn parse(json: &str) -> Result<Self, NotATrustStore> {
         let raw: Raw = serde_json::from_str(json).map_err(|error| NotATrustStore::Malformed {
             line: error.line(),
@@ -175,8 +178,8 @@ impl Trust {
         Ok(self)
     }
 
-    /// Who has signed a command, of those that are trusted at `now`; `None` where nobody has. A key counts once, however often
-    /// it signed.
+    /// Who has signed a command, of those that are trusted at `now`; `None` where nobody has. A key counts
+    /// once, however often it signed.
     pub fn authority(&self, payload: &[u8], signatures: &[Signature], now: Millis) -> Option<Authority> {
         let signed = pae(payload);
         let has_signed = |key: &&Key| {

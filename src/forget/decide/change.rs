@@ -1,15 +1,16 @@
 //! A change of a customer's retention: which terms each hour gets, and which keep what they have. Pure.
 //!
-//! Promise: an hour that was due when the change was decided stays due, and no hour falls due at once: at the soonest with
-//! the full hour that follows the decision. A KEK's day never ends before what it wraps is due; where the retention becomes
-//! shorter, keys stay under the KEK that copies of them are wrapped by, so that what receipts say of these copies holds.
+//! Promise: an hour that was due when the change was decided stays due, and no hour falls due at once: at the
+//! soonest with the full hour that follows the decision. A KEK's day never ends before what it wraps is due;
+//! where the retention becomes shorter, keys stay under the KEK that copies of them are wrapped by, so that
+//! what receipts say of these copies holds.
 
 use crate::keys::{HourRow, Terms};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Retention, Token};
 
 /// A change of a customer's retention that is decided.
-#[derive(Clone, Debug)]
-pub(in crate::forget) struct Change {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
     pub token: Token,
     pub retention: Retention,
     /// What was due then stays as it is.
@@ -36,7 +37,8 @@ impl Change {
         Some(Terms { due, kek, command })
     }
 
-    /// Until when an hour must be known as fenced that was so before its due, if that is later than it is now.
+    /// Until when an hour must be known as fenced that was so before its due, if that is later than it is
+    /// now.
     pub fn fence_until(&self, row: &HourRow) -> Option<Due> {
         let due = Due::of(row.hour, self.retention);
         Some(due).filter(|due| row.gate.fenced && row.gate.due > self.past && *due > row.gate.due)
@@ -48,7 +50,8 @@ impl Change {
         self.retention < before || rows.iter().any(sooner)
     }
 
-    /// The first hour that was not due by the rule `before`, and not behind one that is still kept by terms of its own.
+    /// The first hour that was not due by the rule `before`, and not behind one that is still kept by terms
+    /// of its own.
     pub fn floor(&self, rows: &[HourRow], before: Retention) -> Hour {
         // Due is the end of the hour and the retention.
         let of_rule = Hour(self.past.0.saturating_sub(u32::from(before.as_hours())));

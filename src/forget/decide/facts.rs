@@ -1,8 +1,9 @@
-//! What a decision rests on.
+//! What a decision on a command rests on.
 
 use std::collections::BTreeSet;
 
-use crate::forget::command::act::{Act, Command, Reason, Terms};
+use super::target::Asked;
+use crate::forget::command::act::{Act, Command, Terms};
 use crate::forget::command::trust::Right;
 use crate::keys::{Hold, Meta};
 use crate::model::{Due, Millis, Retention};
@@ -10,14 +11,12 @@ use crate::model::{Due, Millis, Retention};
 /// All that decides on a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
-    pub asks: Asks,
+    pub asked: Asked,
     pub is_signed: bool,
     /// What those who stand behind it may ask for.
     pub granted: BTreeSet<Right>,
     pub is_for_us: bool,
     pub window: Window,
-    pub customer_is_valid: bool,
-    pub range_is_valid: bool,
     /// Another command with this id was decided before.
     pub id_is_reused: bool,
     /// A hold covers an hour of the range, or of the customer.
@@ -29,22 +28,6 @@ pub struct Facts {
     pub shortens: bool,
     /// The customer's retention until then, where it is not the default.
     pub before: Option<Retention>,
-}
-
-/// What is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asks {
-    Erase(Reason),
-    EraseCustomer,
-    Hold,
-    Release,
-    Retention,
-}
-
-impl Asks {
-    pub(super) fn erases(self) -> bool {
-        matches!(self, Self::Erase(_) | Self::EraseCustomer)
-    }
 }
 
 /// Now, beside the times in which a command may be carried out.
@@ -65,29 +48,22 @@ pub enum HoldIs {
 }
 
 impl Facts {
-    /// What a command says by itself. What the store says of it is asked later, of those only that may be carried out.
+    /// What a command says by itself. What the store says of it is added later, for those only that may be
+    /// carried out.
     pub(in crate::forget) fn of(
         command: &Command,
+        asked: Asked,
         signers: &[String],
         granted: BTreeSet<Right>,
-        meta: &Meta,
-        now: Millis,
+        (meta, now): (&Meta, Millis),
     ) -> Self {
         let Terms { deployment, .. } = &command.terms;
         Self {
-            asks: match command.act {
-                Act::Erase(reason) => Asks::Erase(reason),
-                Act::EraseCustomer => Asks::EraseCustomer,
-                Act::Hold(_) => Asks::Hold,
-                Act::Release(_) => Asks::Release,
-                Act::Retention(_) => Asks::Retention,
-            },
+            asked,
             is_signed: !signers.is_empty(),
             granted,
             is_for_us: deployment.is_none_or(|deployment| deployment == meta.store),
             window: Window::of(&command.terms, now),
-            customer_is_valid: command.customer.is_ok(),
-            range_is_valid: command.range_is_valid(),
             id_is_reused: false,
             held: false,
             due: None,
@@ -111,11 +87,11 @@ impl Window {
 
 impl HoldIs {
     /// What is there under the id, beside what is asked for; a release asks for no hours.
-    pub(in crate::forget) fn of(there: Option<&Hold>, asked: &Hold, asks: Asks) -> Self {
+    pub(in crate::forget) fn of(there: Option<&Hold>, asked: &Hold, act: &Act) -> Self {
         match there {
             None => Self::Unknown,
             Some(there) if there == asked => Self::Same,
-            Some(there) if asks == Asks::Release && there.token == asked.token => Self::Same,
+            Some(there) if matches!(act, Act::Release(_)) && there.token == asked.token => Self::Same,
             Some(_) => Self::Other,
         }
     }

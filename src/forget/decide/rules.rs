@@ -1,81 +1,121 @@
-//! The decision on a command: facts and now in, verdict with its reason out.
+//! The decision on a command: facts and now in, verdict with its reason and its target out.
 
 use super::change::Change;
-use super::facts::{Asks, Facts, HoldIs, Window};
+use super::facts::{Facts, HoldIs, Window};
 use super::verdict::{Verdict, Why};
-use crate::forget::command::act::Reason;
+use crate::forget::command::act::{Act, Reason};
 use crate::forget::command::trust::Right;
 use crate::model::Millis;
 
-/// Decides on a command. Whether the customer is known is no fact: an unknown one is fenced, or held, all the same.
+/// Decides on a command. Whether the customer is known is no fact: an unknown one is fenced, or held, all the
+/// same.
 ///
 /// `now` is the [`earliest`](crate::model::earliest) of the clocks, so that no clock destroys data alone.
 pub fn decide(facts: &Facts, now: Millis) -> Verdict {
+    let asked = &facts.asked;
     let is_due = facts.due.is_some_and(|due| due.reached(now));
-    let right = match facts.asks {
-        Asks::Erase(Reason::Request) if !is_due => Right::EraseEarly,
-        Asks::Erase(_) => Right::Erase,
-        Asks::EraseCustomer => Right::EraseEarly,
-        Asks::Hold => Right::Hold,
-        Asks::Release => Right::Release,
-        Asks::Retention if facts.shortens => Right::Shorten,
-        Asks::Retention => Right::Retention,
-    };
-    let needs_signature = facts.asks != Asks::Erase(Reason::RetentionEnd);
-    match (facts.asks, facts.due) {
-        _ if !facts.is_for_us => Verdict::refused(Why::OtherDeployment),
-        _ if needs_signature && !facts.is_signed => Verdict::refused(Why::SignatureRequired),
-        _ if !facts.granted.contains(&right) => Verdict::refused(Why::NotAuthorized),
-        _ if !facts.customer_is_valid => Verdict::refused(Why::InvalidCustomer),
-        _ if !facts.range_is_valid => Verdict::refused(Why::InvalidRange),
-        _ if facts.id_is_reused => Verdict::refused(Why::IdReuse),
-        _ if facts.window == Window::Before => Verdict::refused(Why::NotYet),
-        _ if facts.window == Window::After => Verdict::refused(Why::Expired),
-        (asks, _) if asks.erases() && facts.held => Verdict::refused(Why::Held),
-        (Asks::Erase(Reason::RetentionEnd), due) if !is_due => Verdict::Refused { why: Why::NotDue, due },
-        (Asks::Erase(_), None) => Verdict::refused(Why::NotDue),
-        (Asks::Erase(_), Some(due)) => Verdict::Erase { due },
-        (Asks::EraseCustomer, _) => Verdict::EraseCustomer,
-        (Asks::Hold, _) if facts.hold == HoldIs::Other => Verdict::refused(Why::HoldIdReuse),
-        (Asks::Hold, _) => Verdict::Hold,
-        (Asks::Release, _) if facts.hold != HoldIs::Same => Verdict::refused(Why::UnknownHold),
-        (Asks::Release, _) => Verdict::Release,
-        (Asks::Retention, _) => Verdict::Retention { past: Change::past(now), before: facts.before },
+    if let Some(why) = refuses_the_senders(facts, is_due) {
+        return Verdict::refused(why);
     }
+    let Some(token) = asked.token else { return Verdict::refused(Why::InvalidCustomer) };
+    if let Some(why) = refuses_the_command(facts) {
+        return Verdict::refused(why);
+    }
+    match (&asked.act, facts.due) {
+        (Act::Erase(Reason::RetentionEnd), due) if !is_due => Verdict::Refused { why: Why::NotDue, due },
+        (Act::Erase(_), None) => Verdict::refused(Why::NotDue),
+        (Act::Erase(_), Some(due)) => Verdict::Erase { target: asked.target(token), due },
+        (Act::EraseCustomer, _) => Verdict::EraseCustomer(token),
+        (Act::Hold(_), _) if facts.hold == HoldIs::Other => Verdict::refused(Why::HoldIdReuse),
+        (Act::Hold(id), _) => Verdict::Hold(asked.hold(token, id)),
+        (Act::Release(_), _) if facts.hold != HoldIs::Same => Verdict::refused(Why::UnknownHold),
+        (Act::Release(id), _) => Verdict::Release(id.clone()),
+        (Act::Retention(retention), _) => {
+            Verdict::Retention(asked.change(token, *retention, Change::past(now), facts.before))
+        }
+    }
+}
+
+/// Whether those who sent the command may not ask for it here.
+fn refuses_the_senders(facts: &Facts, is_due: bool) -> Option<Why> {
+    let act = &facts.asked.act;
+    let right = match act {
+        Act::Erase(Reason::Request) if !is_due => Right::EraseEarly,
+        Act::Erase(_) => Right::Erase,
+        Act::EraseCustomer => Right::EraseEarly,
+        Act::Hold(_) => Right::Hold,
+        Act::Release(_) => Right::Release,
+        Act::Retention(_) if facts.shortens => Right::Shorten,
+        Act::Retention(_) => Right::Retention,
+    };
+    let needs_signature = *act != Act::Erase(Reason::RetentionEnd);
+    first_broken([
+        (!facts.is_for_us, Why::OtherDeployment),
+        (needs_signature && !facts.is_signed, Why::SignatureRequired),
+        (!facts.granted.contains(&right), Why::NotAuthorized),
+    ])
+}
+
+/// Whether a command of a valid customer is refused whatever it asks for, or for a hold.
+fn refuses_the_command(facts: &Facts) -> Option<Why> {
+    let erases = matches!(facts.asked.act, Act::Erase(_) | Act::EraseCustomer);
+    first_broken([
+        (!facts.asked.range_is_valid, Why::InvalidRange),
+        (facts.id_is_reused, Why::IdReuse),
+        (facts.window == Window::Before, Why::NotYet),
+        (facts.window == Window::After, Why::Expired),
+        (erases && facts.held, Why::Held),
+    ])
+}
+
+/// The reason of the first rule that is broken.
+fn first_broken<const N: usize>(rules: [(bool, Why); N]) -> Option<Why> {
+    rules.into_iter().find_map(|(is_broken, why)| is_broken.then_some(why))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Due;
+    use crate::forget::decide::target::Asked;
+    use crate::keys::HoldId;
+    use crate::model::{Digest, Due, Hour, Retention, Token};
 
     const DUE: Due = Due(500_000);
 
-    const ASKS: [Asks; 6] = [
-        Asks::Erase(Reason::RetentionEnd),
-        Asks::Erase(Reason::Request),
-        Asks::EraseCustomer,
-        Asks::Hold,
-        Asks::Release,
-        Asks::Retention,
-    ];
+    const TOKEN: Token = Token([1; 16]);
 
-    /// Every combination: what is asked, seven yes-or-nos, three windows, three holds, three dues, each set of rights.
+    fn acts() -> [Act; 6] {
+        let id = HoldId(b"case".to_vec());
+        let retention = Retention::hours(48).expect("not zero");
+        [
+            Act::Erase(Reason::RetentionEnd),
+            Act::Erase(Reason::Request),
+            Act::EraseCustomer,
+            Act::Hold(id.clone()),
+            Act::Release(id),
+            Act::Retention(retention),
+        ]
+    }
+
+    fn asked(act: Act, token: Option<Token>, range_is_valid: bool) -> Asked {
+        Asked { act, token, from: Hour(7), to: Hour(9), range_is_valid, command: Digest([2; 32]) }
+    }
+
+    /// Every combination: what is asked, seven yes-or-nos, three windows, three holds, three dues, each set
+    /// of rights.
     fn every(mut check: impl FnMut(&Facts, Millis)) {
         for bits in 0..128_u32 {
             for rights in 0..64_usize {
-                for (asks, window, hold, due) in choices() {
+                for (act, window, hold, due) in choices() {
                     let bit = |at: u32| bits >> at & 1 == 1;
                     let has = |at: &usize| rights >> at & 1 == 1;
                     let facts = Facts {
-                        asks,
+                        asked: asked(act, bit(2).then_some(TOKEN), bit(3)),
                         window,
                         hold,
                         due: due.map(|(due, _)| due),
                         is_signed: bit(0),
                         is_for_us: bit(1),
-                        customer_is_valid: bit(2),
-                        range_is_valid: bit(3),
                         id_is_reused: bit(4),
                         held: bit(5),
                         shortens: bit(6),
@@ -88,13 +128,14 @@ mod tests {
         }
     }
 
-    fn choices() -> impl Iterator<Item = (Asks, Window, HoldIs, Option<(Due, Millis)>)> {
+    fn choices() -> impl Iterator<Item = (Act, Window, HoldIs, Option<(Due, Millis)>)> {
         let dues = [None, Some((DUE, DUE.at())), Some((DUE, DUE.at().plus(-1)))];
-        ASKS.into_iter().flat_map(move |asks| {
+        acts().into_iter().flat_map(move |act| {
             [Window::Before, Window::Within, Window::After].into_iter().flat_map(move |window| {
+                let act = act.clone();
                 [HoldIs::Unknown, HoldIs::Same, HoldIs::Other]
                     .into_iter()
-                    .flat_map(move |hold| dues.map(|due| (asks, window, hold, due)))
+                    .flat_map(move |hold| dues.map(|due| (act.clone(), window, hold, due)))
             })
         })
     }
@@ -102,13 +143,14 @@ mod tests {
     /// The first rule that is broken names the reason; the order is the design's.
     fn expected(facts: &Facts, now: Millis) -> Verdict {
         let due = facts.due.is_some_and(|due| now >= due.at());
-        let erases_hours = matches!(facts.asks, Asks::Erase(_));
-        let erases = erases_hours || facts.asks == Asks::EraseCustomer;
-        let retention_end = facts.asks == Asks::Erase(Reason::RetentionEnd);
-        let right = match facts.asks {
-            Asks::Hold => Right::Hold,
-            Asks::Release => Right::Release,
-            Asks::Retention => [Right::Retention, Right::Shorten][usize::from(facts.shortens)],
+        let erases_hours = matches!(facts.asked.act, Act::Erase(_));
+        let erases = erases_hours || facts.asked.act == Act::EraseCustomer;
+        let retention_end = facts.asked.act == Act::Erase(Reason::RetentionEnd);
+        let asked = &facts.asked;
+        let right = match asked.act {
+            Act::Hold(_) => Right::Hold,
+            Act::Release(_) => Right::Release,
+            Act::Retention(_) => [Right::Retention, Right::Shorten][usize::from(facts.shortens)],
             _ if retention_end || (due && erases_hours) => Right::Erase,
             _ => Right::EraseEarly,
         };
@@ -116,26 +158,27 @@ mod tests {
             (!facts.is_for_us, Why::OtherDeployment),
             (!facts.is_signed && !retention_end, Why::SignatureRequired),
             (!facts.granted.contains(&right), Why::NotAuthorized),
-            (!facts.customer_is_valid, Why::InvalidCustomer),
-            (!facts.range_is_valid, Why::InvalidRange),
+            (facts.asked.token.is_none(), Why::InvalidCustomer),
+            (!facts.asked.range_is_valid, Why::InvalidRange),
             (facts.id_is_reused, Why::IdReuse),
             (facts.window == Window::Before, Why::NotYet),
             (facts.window == Window::After, Why::Expired),
             (erases && facts.held, Why::Held),
             (retention_end && !due, Why::NotDue),
             (erases_hours && facts.due.is_none(), Why::NotDue),
-            (facts.asks == Asks::Hold && facts.hold == HoldIs::Other, Why::HoldIdReuse),
-            (facts.asks == Asks::Release && facts.hold != HoldIs::Same, Why::UnknownHold),
+            (matches!(asked.act, Act::Hold(_)) && facts.hold == HoldIs::Other, Why::HoldIdReuse),
+            (matches!(asked.act, Act::Release(_)) && facts.hold != HoldIs::Same, Why::UnknownHold),
         ];
         match rules.iter().find(|(broken, _)| *broken) {
             Some((_, why)) => Verdict::Refused { why: *why, due: facts.due.filter(|_| *why == Why::NotDue) },
-            None => match facts.asks {
-                Asks::Erase(_) => Verdict::Erase { due: DUE },
-                Asks::EraseCustomer => Verdict::EraseCustomer,
-                Asks::Hold => Verdict::Hold,
-                Asks::Release => Verdict::Release,
-                Asks::Retention => {
-                    Verdict::Retention { past: Due(now.0.div_euclid(3_600_000) as u32), before: None }
+            None => match &asked.act {
+                Act::Erase(_) => Verdict::Erase { target: asked.target(TOKEN), due: DUE },
+                Act::EraseCustomer => Verdict::EraseCustomer(TOKEN),
+                Act::Hold(id) => Verdict::Hold(asked.hold(TOKEN, id)),
+                Act::Release(id) => Verdict::Release(id.clone()),
+                Act::Retention(retention) => {
+                    let past = Due(now.0.div_euclid(3_600_000) as u32);
+                    Verdict::Retention(asked.change(TOKEN, *retention, past, None))
                 }
             },
         }
@@ -154,14 +197,14 @@ mod tests {
     #[test]
     fn nothing_is_destroyed_that_is_held_or_neither_due_nor_allowed_to_go_early() {
         every(|facts, now| {
-            if let Verdict::Erase { due } = decide(facts, now) {
-                let early = facts.asks == Asks::Erase(Reason::Request)
+            if let Verdict::Erase { due, .. } = decide(facts, now) {
+                let early = facts.asked.act == Act::Erase(Reason::Request)
                     && facts.is_signed
                     && facts.granted.contains(&Right::EraseEarly);
                 assert!(!facts.held && (due.reached(now) || early), "{facts:?} at {now}");
                 assert!(facts.is_for_us && facts.window == Window::Within && !facts.id_is_reused);
             }
-            if decide(facts, now) == Verdict::EraseCustomer {
+            if let Verdict::EraseCustomer(_) = decide(facts, now) {
                 assert!(
                     !facts.held && facts.is_signed && facts.granted.contains(&Right::EraseEarly),
                     "{facts:?}"

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::command::Answer;
-use super::request::{CallRequest, Job, Request};
-use crate::forget::command::call::Call;
+use super::answer::Answer;
+use super::request::Request;
 use crate::forget::command::error::NotACommand;
 use crate::forget::command::kind::Kind;
-use crate::forget::command::message::Unverified;
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::deed::{Deed, Outcome};
 use crate::stream::Input;
@@ -40,7 +38,7 @@ impl Tally {
 #[derive(Default)]
 pub(super) struct Batch {
     /// In the order of the topic.
-    pub jobs: Vec<(i32, Job)>,
+    pub requests: Vec<(i32, Request)>,
     /// Of the first of them, in the same order.
     pub answers: Vec<Answer>,
     unreadable: u64,
@@ -51,8 +49,8 @@ pub(super) struct Batch {
 impl Batch {
     /// Takes a record in.
     pub fn admit(&mut self, input: &Input<'_>) {
-        match job(input) {
-            Ok(job) => self.jobs.push((input.partition, job)),
+        match Request::read(input.offset, input.value, input.timestamp) {
+            Ok(request) => self.requests.push((input.partition, request)),
             Err(why) => {
                 self.unreadable += 1;
                 self.first_unreadable.get_or_insert((input.offset, why));
@@ -61,15 +59,15 @@ impl Batch {
     }
 
     pub fn is_answered(&self) -> bool {
-        self.answers.len() == self.jobs.len()
+        self.answers.len() == self.requests.len()
     }
 
-    /// Keeps each answer beside its job.
+    /// Keeps each answer beside its request.
     pub fn drop_partitions(&mut self, partitions: &[i32]) {
         let stays: Vec<bool> =
-            self.jobs.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
-        let (mut of_job, mut of_answer) = (stays.iter(), stays.iter());
-        self.jobs.retain(|_| of_job.next() == Some(&true));
+            self.requests.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
+        let (mut of_request, mut of_answer) = (stays.iter(), stays.iter());
+        self.requests.retain(|_| of_request.next() == Some(&true));
         self.answers.retain(|_| of_answer.next() == Some(&true));
     }
 
@@ -121,8 +119,12 @@ impl Batch {
             warn!(codes::COMMAND_UNREADABLE, records, offset, %why, "control records are no commands; the first of them");
         }
         let is_unverified = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Unverified);
-        let mut unverified =
-            self.jobs.iter().zip(&self.answers).filter(is_unverified).map(|((_, job), _)| job.offset());
+        let mut unverified = self
+            .requests
+            .iter()
+            .zip(&self.answers)
+            .filter(is_unverified)
+            .map(|((_, request), _)| request.offset);
         if let Some(offset) = unverified.next() {
             let commands = 1 + unverified.count();
             warn!(
@@ -131,14 +133,4 @@ impl Batch {
             );
         }
     }
-}
-
-/// What a record of the control topic asks for.
-fn job(input: &Input<'_>) -> Result<Job, NotACommand> {
-    let (offset, requested_at) = (input.offset, input.timestamp);
-    if let Some(call) = input.value.and_then(Call::parse) {
-        return Ok(Job::Call(CallRequest { offset, call, requested_at }));
-    }
-    let message = Unverified::new(input.value)?.parse()?;
-    Ok(Job::Command(Box::new(Request { offset, message, requested_at })))
 }

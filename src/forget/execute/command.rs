@@ -1,154 +1,160 @@
 //! From a command to its receipt: who has signed it, verdict, what it asks for, receipt.
 //!
-//! Every part may be done again from the beginning, by this process or by the one that follows it: the verdict is durable
-//! before anything else, and all that follows from it can be done twice.
+//! Every part may be done again from the beginning, by this process or by the one that follows it: the
+//! verdict is durable before anything else, and all that follows from it can be done twice.
 
-use super::context::{Desk, Trouble, promises, time};
-use super::decision::ruling;
-use super::erase::{Destroyed, Target, destroy};
-use super::kek::{Destroyed as KekDestroyed, destroy_kek};
+use super::answer::{Answer, Executed};
+use super::context::Context;
+use super::decision::{New, Offer, Turn, decide_once, stored};
+use super::erase::{Destroyed, destroy, whole};
+use super::error::ExecuteError;
+use super::facts::{add_what_the_store_says, authority};
 use super::once;
-use super::request::{CallRequest, Job, Request};
-use super::retention::Changes;
-use super::sweep::{Sweep, Swept, sweep};
-use crate::forget::command::call::Wants;
-use crate::forget::command::kind::Kind;
+use super::request::Request;
+use super::retention;
 use crate::forget::command::message::Message;
-use crate::forget::decide::verdict::{Ruling, Verdict, Why};
+use crate::forget::command::trust::Authority;
+use crate::forget::decide::change::Change;
+use crate::forget::decide::decision::Judgement;
+use crate::forget::decide::facts::Facts;
+use crate::forget::decide::rules::decide;
+use crate::forget::decide::target::{Asked, Target};
+use crate::forget::decide::verdict::{Verdict, Why};
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::deed::{Deed, Outcome};
-use crate::keys::{Meta, Placed};
-use crate::model::Millis;
+use crate::keys::{Hold, Meta, Placed};
+use crate::model::{Due, Millis, Token};
 
-/// What a job comes to.
-#[derive(Clone, Debug)]
-pub(in crate::forget) enum Answer {
-    Receipt(Box<Receipt>),
-    Swept(Box<Sweep>),
-    /// A call found nothing to do.
-    NothingDue(Kind),
-    /// The same bytes stand further up in the topic, with their receipt.
-    Copy,
-    /// Nobody who is trusted stands behind it: it is counted, and nothing is kept of it.
-    Unverified,
-}
-
-/// Decides on a job, or takes the verdict that is stored, and carries it out. Changes of a retention are to be settled before
-/// their receipts are used.
+/// Decides on a command, or takes the verdict that is stored, and carries it out.
 ///
 /// # Errors
-/// [`Trouble`]: ask again later.
-pub(in crate::forget) async fn execute(
-    desk: &Desk,
-    job: &Job,
-    changes: &mut Changes<'_>,
-) -> Result<Answer, Trouble> {
-    match job {
-        Job::Command(request) => command(desk, request, changes).await,
-        Job::Call(request) => answer_call(desk, request).await,
-    }
+/// [`ExecuteError`]: ask again later.
+pub(super) async fn command(
+    ctx: &Context,
+    request: &Request,
+    message: &Message,
+) -> Result<Executed, ExecuteError> {
+    let meta = ctx.store.meta().await?;
+    let now = ctx.now().await?;
+    let asked = Asked::of(message, |customer| ctx.store.token(customer));
+    let judged = judge(ctx, request, message, &asked, (&meta, now));
+    let Judgement { verdict, signers } = match decide_once(ctx, request, &asked, judged).await? {
+        Turn::Obey(judgement) => judgement,
+        Turn::Copy => return Ok(Answer::Copy.into()),
+        Turn::Nothing => return Ok(Answer::Unverified.into()),
+    };
+    let deed = Deed::Command(asked.act.clone());
+    let refused = request.receipt(deed, Outcome::Refused, (asked.from, asked.to), &meta, now);
+    let issuer = message.command.terms.issuer.clone();
+    let receipt = Receipt { issuer, signers, token: asked.token, ..refused };
+    obey(ctx, verdict, receipt, &meta, now).await
 }
 
-async fn answer_call(desk: &Desk, request: &CallRequest) -> Result<Answer, Trouble> {
-    let CallRequest { offset, call, requested_at } = request;
-    let nothing = Answer::NothingDue(call.wants.kind());
-    Ok(match &call.wants {
-        Wants::Sweep(from) => match sweep(desk, call, *from, *offset, *requested_at).await? {
-            Swept::Done(sweep) => Answer::Swept(sweep),
-            Swept::Nothing => nothing,
-            Swept::Copy => Answer::Copy,
-        },
-        Wants::DestroyKek(kek) => match destroy_kek(desk, call, kek, *offset, *requested_at).await? {
-            KekDestroyed::Done(receipt) => Answer::Receipt(receipt),
-            KekDestroyed::Nothing => nothing,
-            KekDestroyed::Copy => Answer::Copy,
-        },
-    })
+/// Judges a command that was not judged yet. Nothing for one that nobody stands behind.
+async fn judge(
+    ctx: &Context,
+    request: &Request,
+    message: &Message,
+    asked: &Asked,
+    (meta, now): (&Meta, Millis),
+) -> Result<Offer<Judgement>, ExecuteError> {
+    let Some(authority) = authority(ctx, message, now) else { return Ok(Offer::Nothing) };
+    // A refusal for want of signatures is stored by the record: the same command may come again with more of
+    // them.
+    if let Some(before) = stored(ctx, message.record, asked).await? {
+        return Ok(Offer::Before(before));
+    }
+    let Authority { signers, granted } = authority;
+    let mut facts = Facts::of(&message.command, asked.clone(), &signers, granted, (meta, now));
+    add_what_the_store_says(ctx, &mut facts, meta, now).await?;
+    let verdict = decide(&facts, now);
+    let (digest, id) = if verdict.takes_the_id() {
+        (request.digest, request.id.clone())
+    } else {
+        (message.record, format!("~{}", message.record))
+    };
+    facts.id_is_reused = true;
+    let reused = Judgement { verdict: decide(&facts, now), signers: signers.clone() };
+    Ok(Offer::New(New { digest, id, made: Judgement { verdict, signers }, if_id_is_taken: Some(reused) }))
 }
 
-async fn command(desk: &Desk, request: &Request, changes: &mut Changes<'_>) -> Result<Answer, Trouble> {
-    let meta = desk.store.meta().await?;
-    let now = time(&*desk.store, &*desk.clock).await?;
-    let Some(ruling) = ruling(desk, request, &meta, now).await? else { return Ok(Answer::Unverified) };
-    if ruling.offset < request.offset {
-        return Ok(Answer::Copy);
-    }
-    let receipt = blank(desk, request, &ruling, &meta, now);
-    let receipt = match ruling.verdict {
-        Verdict::Erase { due } => {
-            let target = request.target(desk).ok_or(Trouble::Verdict(request.message.digest))?;
-            let done = destroy(&*desk.store, &target, &meta, now).await?;
-            let now = time(&*desk.store, &*desk.clock).await?;
-            completed(Receipt { due: Some(due), done_at: now, ..receipt }, desk, &meta, done)
-        }
-        Verdict::EraseCustomer => {
-            let token = receipt.token.ok_or(Trouble::Verdict(request.message.digest))?;
-            desk.store.close_customer(token).await?;
-            // After it is closed, so that what was minted until then is found.
-            let target = Target::whole(&*desk.store, token, receipt.id, &meta, now).await?;
-            let done = destroy(&*desk.store, &target, &meta, now).await?;
-            let now = time(&*desk.store, &*desk.clock).await?;
-            let receipt = Receipt { from: target.from, to: target.to, done_at: now, ..receipt };
-            completed(receipt, desk, &meta, done)
-        }
-        Verdict::Hold => {
-            let hold = request.hold(desk).ok_or(Trouble::Verdict(request.message.digest))?;
-            let placed = once::place(&*desk.store, &hold).await?;
-            failpoint!("held");
-            match placed {
-                Placed::InForce => Receipt { outcome: Outcome::HoldPlaced, ..receipt },
-                // Another one took the id since this was decided.
-                Placed::IdReuse => Receipt { why: Some(Why::HoldIdReuse), ..receipt },
-            }
-        }
-        Verdict::Release => {
-            let hold = request.hold(desk).ok_or(Trouble::Verdict(request.message.digest))?;
-            once::lift(&*desk.store, &hold.id).await?;
+/// Carries out a verdict. `receipt` says that nothing was done.
+async fn obey(
+    ctx: &Context,
+    verdict: Verdict,
+    receipt: Receipt,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Executed, ExecuteError> {
+    let receipt = match verdict {
+        Verdict::Erase { target, due } => erase(ctx, &target, due, receipt, meta, now).await?,
+        Verdict::EraseCustomer(token) => erase_customer(ctx, token, receipt, meta, now).await?,
+        Verdict::Hold(hold) => place(ctx, &hold, receipt).await?,
+        Verdict::Release(id) => {
+            once::lift(&*ctx.store, &id).await?;
             failpoint!("released");
             Receipt { outcome: Outcome::HoldReleased, ..receipt }
         }
-        Verdict::Retention { past, before } => {
-            let change =
-                request.change(desk, past, before).ok_or(Trouble::Verdict(request.message.digest))?;
-            let (outcome, why) = match changes.make(change).await? {
-                true => (Outcome::RetentionSet, None),
-                false => (Outcome::Incomplete, Some(Why::NotConfirmed)),
-            };
-            Receipt { outcome, why, due: Some(past), ..receipt }
-        }
+        Verdict::Retention(change) => return change_retention(ctx, change, receipt).await,
         Verdict::Refused { why, due } => Receipt { why: Some(why), due, ..receipt },
     };
-    Ok(Answer::Receipt(Box::new(receipt)))
+    Ok(Answer::Receipt(Box::new(receipt)).into())
 }
 
-/// A receipt that says that nothing was done.
-fn blank(desk: &Desk, request: &Request, ruling: &Ruling, meta: &Meta, now: Millis) -> Receipt {
-    let Message { digest, command, .. } = &request.message;
-    Receipt {
-        id: *digest,
-        command: command.id.clone(),
-        deed: Deed::Command(command.act.clone()),
-        issuer: command.terms.issuer.clone(),
-        signers: ruling.signers.clone(),
-        outcome: Outcome::Refused,
-        why: None,
-        token: command.customer.as_ref().ok().map(|customer| desk.store.token(customer)),
-        from: command.from,
-        to: command.to,
-        keys: Vec::new(),
-        key_count: 0,
-        requested_at: request.requested_at,
-        due: None,
-        done_at: now,
-        l3_by: None,
-        unusable_after: None,
-        assumptions: Vec::new(),
-        store: meta.store,
+async fn erase(
+    ctx: &Context,
+    target: &Target,
+    due: Due,
+    receipt: Receipt,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Receipt, ExecuteError> {
+    let done = destroy(&*ctx.store, target, meta, now).await?;
+    let receipt = Receipt { due: Some(due), done_at: ctx.now().await?, ..receipt };
+    Ok(completed(ctx, receipt, meta, &done))
+}
+
+async fn erase_customer(
+    ctx: &Context,
+    token: Token,
+    receipt: Receipt,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Receipt, ExecuteError> {
+    ctx.store.close_customer(token).await?;
+    // After it is closed, so that what was minted until then is found.
+    let target = whole(&*ctx.store, token, receipt.id, meta, now).await?;
+    let done = destroy(&*ctx.store, &target, meta, now).await?;
+    let receipt = Receipt { from: target.from, to: target.to, done_at: ctx.now().await?, ..receipt };
+    Ok(completed(ctx, receipt, meta, &done))
+}
+
+async fn place(ctx: &Context, hold: &Hold, receipt: Receipt) -> Result<Receipt, ExecuteError> {
+    let placed = once::place(&*ctx.store, hold).await?;
+    failpoint!("held");
+    Ok(match placed {
+        Placed::InForce => Receipt { outcome: Outcome::HoldPlaced, ..receipt },
+        // Another one took the id since this was decided.
+        Placed::IdReuse => Receipt { why: Some(Why::HoldIdReuse), ..receipt },
+    })
+}
+
+async fn change_retention(ctx: &Context, change: Change, receipt: Receipt) -> Result<Executed, ExecuteError> {
+    let due = Some(change.past);
+    if once::is_made(&*ctx.store, change.command).await? {
+        let receipt = Receipt { outcome: Outcome::RetentionSet, due, ..receipt };
+        return Ok(Answer::Receipt(Box::new(receipt)).into());
     }
+    let (outcome, why) = match retention::make(&*ctx.store, &ctx.keks, &change, ctx.now().await?).await? {
+        true => (Outcome::RetentionSet, None),
+        false => (Outcome::Incomplete, Some(Why::NotConfirmed)),
+    };
+    let receipt = Receipt { outcome, why, due, ..receipt };
+    Ok(Executed { answer: Answer::Receipt(Box::new(receipt)), unsettled: Some(change) })
 }
 
 /// What was read back decides the outcome, not what the calls answered.
-fn completed(receipt: Receipt, desk: &Desk, meta: &Meta, done: Destroyed) -> Receipt {
+fn completed(ctx: &Context, receipt: Receipt, meta: &Meta, done: &Destroyed) -> Receipt {
     let keys = done.keys();
     let (outcome, why) = match (done.confirmed(), done.held) {
         (true, _) if keys.is_empty() => (Outcome::NothingToErase, None),
@@ -156,6 +162,6 @@ fn completed(receipt: Receipt, desk: &Desk, meta: &Meta, done: Destroyed) -> Rec
         (false, true) => (Outcome::Incomplete, Some(Why::Held)),
         (false, false) => (Outcome::Incomplete, Some(Why::NotConfirmed)),
     };
-    let receipt = promises(receipt, desk, meta, keys.iter().map(|key| &key.kek));
+    let receipt = ctx.with_deadlines(receipt, meta, keys.iter().map(|key| &key.kek));
     Receipt { outcome, why, key_count: keys.len() as u64, keys, ..receipt }
 }

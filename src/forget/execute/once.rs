@@ -1,53 +1,69 @@
-//! What is done once and for ever, and must be known to a process that was away while it was done: kept among the verdicts.
+//! What is done once and never again: a change of a retention, the lifting of a hold.
 //!
-//! A process that is stopped in the midst of a command and goes on after another took over does again what was undone since.
-//! It looks here after what it did, or on the condition of what it saw.
+//! A process that is stopped in the middle of a command and resumes after another one took over would repeat
+//! what was undone since. It looks here: after what it did, or before what it must not repeat.
+//!
+//! The key store has no table for such facts. They stand in its table of verdicts, each under a digest and an
+//! id that no command has, with `{}` for a body. They are not verdicts, nobody obeys them, and nothing but
+//! this file reads or writes them.
 
 use crate::forget::command::digest::sha_256;
 use crate::keys::{DecisionStore, Hold, HoldId, Placed, StoreError};
 use crate::model::Digest;
 
-/// SHA-256(label ‖ bytes), and an id that no command has.
-struct Mark {
+/// A fact's name: SHA-256("hourseal/1 " ‖ kind ‖ " " ‖ what it is about), and the id `~KIND/HEX` of that
+/// digest.
+struct Fact {
     digest: Digest,
     id: String,
 }
 
-impl Mark {
-    fn of(kind: &str, bytes: &[u8]) -> Self {
-        let digest = sha_256(&[b"hourseal/1 ", kind.as_bytes(), b" ", bytes].concat());
+impl Fact {
+    /// The change that this command asked for is made.
+    fn made(command: Digest) -> Self {
+        Self::of("made", &command.0)
+    }
+
+    /// The hold of this id was lifted.
+    fn lifted(id: &HoldId) -> Self {
+        Self::of("lifted", &id.0)
+    }
+
+    fn of(kind: &str, about: &[u8]) -> Self {
+        let digest = sha_256(&[b"hourseal/1 ", kind.as_bytes(), b" ", about].concat());
         Self { digest, id: format!("~{kind}/{digest}") }
     }
 
-    async fn set(&self, store: &dyn DecisionStore) -> Result<(), StoreError> {
+    async fn remember(&self, store: &dyn DecisionStore) -> Result<(), StoreError> {
         store.store_verdict(self.digest, &self.id, b"{}").await.map(drop)
     }
 
-    async fn is_set(&self, store: &dyn DecisionStore) -> Result<bool, StoreError> {
+    async fn is_known(&self, store: &dyn DecisionStore) -> Result<bool, StoreError> {
         Ok(!is_off!("late-marks") && store.verdict(self.digest).await?.is_some())
     }
 }
 
-/// A change of a retention is made: it is never made again.
-pub(in crate::forget) async fn made(store: &dyn DecisionStore, command: Digest) -> Result<(), StoreError> {
-    Mark::of("made", &command.0).set(store).await
+/// Remembers that the change that a command asked for is made: it is never made again.
+pub(super) async fn made(store: &dyn DecisionStore, command: Digest) -> Result<(), StoreError> {
+    Fact::made(command).remember(store).await
 }
 
+/// Whether the change that a command asked for is made.
 pub(in crate::forget) async fn is_made(
     store: &dyn DecisionStore,
     command: Digest,
 ) -> Result<bool, StoreError> {
-    Mark::of("made", &command.0).is_set(store).await
+    Fact::made(command).is_known(store).await
 }
 
 /// Whether a hold of this id was lifted: the id means that one for ever.
 pub(in crate::forget) async fn is_lifted(store: &dyn DecisionStore, id: &HoldId) -> Result<bool, StoreError> {
-    Mark::of("lifted", &id.0).is_set(store).await
+    Fact::lifted(id).is_known(store).await
 }
 
-/// Lifts a hold. Marked first, so that whoever places it late sees that.
+/// Lifts a hold. That is remembered first, so that a process that places it late sees that.
 pub(in crate::forget) async fn lift(store: &dyn DecisionStore, id: &HoldId) -> Result<(), StoreError> {
-    Mark::of("lifted", &id.0).set(store).await?;
+    Fact::lifted(id).remember(store).await?;
     failpoint!("marked-lifted");
     store.release_hold(id).await
 }
@@ -59,4 +75,19 @@ pub(in crate::forget) async fn place(store: &dyn DecisionStore, hold: &Hold) -> 
         store.release_hold(&hold.id).await?;
     }
     Ok(placed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_version_remembered_is_found_by_the_same_name() {
+        let made = Fact::made(Digest([7; 32]));
+        let hex = "d9c8dfec1284703c6776f79c18848b8e2e1a210d440180d3ddaa70f62388544c";
+        assert_eq!((made.digest.to_string().as_str(), made.id), (hex, format!("~made/{hex}")));
+        let lifted = Fact::lifted(&HoldId(b"case-17".to_vec()));
+        let hex = "326d7a4c22b3ce33eed5ed303c9d5b6329d9b4ede20fdbf1cc4877a1f006954b";
+        assert_eq!((lifted.digest.to_string().as_str(), lifted.id), (hex, format!("~lifted/{hex}")));
+    }
 }

@@ -1,13 +1,15 @@
 //! What the clock has made due and nobody has forgotten: for the sweep, its metrics and its dry run.
 
-use super::context::{Trouble, time};
+use super::context::time;
+use super::error::ExecuteError;
 use crate::keys::{DueHour, Hold, ReadStore};
 use crate::model::{Clock, Due, Hour, Millis};
 
 /// Most hours of one sweep.
 pub const SWEEP_HOURS: usize = 1_000;
 
-/// Hours of one look at the store: one more than a sweep takes, so that one look tells whether there are more.
+/// Hours of one look at the store: one more than a sweep takes, so that one look tells whether there are
+/// more.
 const PAGE: usize = SWEEP_HOURS + 1;
 
 /// An open hour that is due.
@@ -41,17 +43,17 @@ impl Pending {
     }
 }
 
-/// The hours that are due now by the earliest of the worker's and the store's clock, and not before `from`, until there are
-/// `most` of them that no hold keeps.
+/// The hours that are due now by the earliest of the worker's and the store's clock, and not before `from`,
+/// until there are `most` of them that no hold keeps.
 ///
 /// # Errors
-/// [`Trouble`]: ask again later.
+/// [`ExecuteError`]: ask again later.
 pub async fn pending(
     store: &dyn ReadStore,
     clock: &dyn Clock,
     from: Due,
     most: usize,
-) -> Result<Pending, Trouble> {
+) -> Result<Pending, ExecuteError> {
     let now = time(store, clock).await?;
     let holds = store.holds().await?;
     let mut pending = Pending { now, hours: Vec::new(), more: false };

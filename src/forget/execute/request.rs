@@ -1,67 +1,83 @@
-//! What a record of the control topic asks for.
+//! A record of the control topic that asks for something, and its name: in the store, and in its receipt.
 
-use super::context::Desk;
-use super::erase::Target;
+use super::context::Context;
 use crate::forget::command::act::Act;
-use crate::forget::command::call::Call;
-use crate::forget::command::message::Message;
-use crate::forget::decide::change::Change;
-use crate::keys::Hold;
-use crate::model::{Due, Millis, Retention};
+use crate::forget::command::call::{Call, Wants};
+use crate::forget::command::error::NotACommand;
+use crate::forget::command::message::{Message, Unverified};
+use crate::forget::decide::target::Asked;
+use crate::forget::receipt::content::Receipt;
+use crate::forget::receipt::deed::{Deed, Outcome};
+use crate::keys::Meta;
+use crate::model::{Digest, Hour, Millis};
 
-/// A command and the record that it stood in.
+/// What is asked for, and where.
 #[derive(Clone)]
 pub(in crate::forget) struct Request {
     pub offset: i64,
-    pub message: Message,
+    /// The record's timestamp.
     pub requested_at: Option<Millis>,
+    /// The digest of the command, or of the call.
+    pub digest: Digest,
+    /// The id of the command, or of the call.
+    pub id: String,
+    pub asks: Asks,
 }
 
-/// A record of the control topic that asks for something.
+/// What a record asks for.
 #[derive(Clone)]
-pub(in crate::forget) enum Job {
-    Command(Box<Request>),
-    Call(CallRequest),
-}
-
-/// A call and the record that it stood in.
-#[derive(Clone)]
-pub(in crate::forget) struct CallRequest {
-    pub offset: i64,
-    pub call: Call,
-    pub requested_at: Option<Millis>,
-}
-
-impl Job {
-    pub fn offset(&self) -> i64 {
-        match self {
-            Self::Command(request) => request.offset,
-            Self::Call(request) => request.offset,
-        }
-    }
+pub(in crate::forget) enum Asks {
+    /// What people want.
+    Command(Box<Message>),
+    /// What the clock has made due.
+    Call(Wants),
 }
 
 impl Request {
-    /// The hours that are to be erased.
-    pub fn target(&self, desk: &Desk) -> Option<Target> {
-        let Message { digest, command, .. } = &self.message;
-        let token = desk.store.token(command.customer.as_ref().ok()?);
-        Some(Target { token, from: command.from, to: command.to, command: *digest })
+    /// Reads a record's value.
+    ///
+    /// # Errors
+    /// [`NotACommand`], where it is not a call either.
+    pub fn read(
+        offset: i64,
+        value: Option<&[u8]>,
+        requested_at: Option<Millis>,
+    ) -> Result<Self, NotACommand> {
+        if let Some(Call { id, wants, digest }) = value.and_then(Call::parse) {
+            return Ok(Self { offset, requested_at, digest, id, asks: Asks::Call(wants) });
+        }
+        let message = Unverified::new(value)?.parse()?;
+        let (digest, id) = (message.digest, message.command.id.clone());
+        Ok(Self { offset, requested_at, digest, id, asks: Asks::Command(Box::new(message)) })
     }
 
-    /// The retention that is asked for.
-    pub fn change(&self, desk: &Desk, past: Due, before: Option<Retention>) -> Option<Change> {
-        let Message { digest, command, .. } = &self.message;
-        let Act::Retention(retention) = command.act else { return None };
-        let token = desk.store.token(command.customer.as_ref().ok()?);
-        Some(Change { token, retention, past, before, command: *digest })
+    /// A receipt on it, done at `done_at`.
+    pub fn receipt(
+        &self,
+        deed: Deed,
+        outcome: Outcome,
+        hours: (Hour, Hour),
+        meta: &Meta,
+        done_at: Millis,
+    ) -> Receipt {
+        let receipt = Receipt::new((self.digest, self.id.clone()), deed, outcome, hours, done_at, meta.store);
+        Receipt { requested_at: self.requested_at, ..receipt }
+    }
+}
+
+impl Asks {
+    /// What a change of a retention asks for.
+    pub fn retention(&self, ctx: &Context) -> Option<Asked> {
+        let Self::Command(message) = self else { return None };
+        let is_change = matches!(message.command.act, Act::Retention(_));
+        is_change.then(|| Asked::of(message, |customer| ctx.store.token(customer)))
     }
 
-    /// The hold that is asked for or about; a release's has all hours.
-    pub fn hold(&self, desk: &Desk) -> Option<Hold> {
-        let command = &self.message.command;
-        let (Act::Hold(id) | Act::Release(id)) = &command.act else { return None };
-        let token = desk.store.token(command.customer.as_ref().ok()?);
-        Some(Hold { id: id.clone(), token, from: command.from, to: command.to })
+    /// Whether it may erase what is due.
+    pub fn erases_what_is_due(&self) -> bool {
+        match self {
+            Self::Command(message) => matches!(message.command.act, Act::Erase(_)),
+            Self::Call(wants) => matches!(wants, Wants::Sweep(_)),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The executor: a [`Step`] over the control topic that carries out its commands, in their order.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use super::answer::Answer;
 use super::batch::{Batch, Tally};
-use super::command::{Answer, execute};
-use super::context::{Desk, Trouble};
-use super::request::{CallRequest, Job};
-use super::retention::Changes;
-use crate::forget::command::call::{Call, Wants};
+use super::context::Context;
+use super::error::ExecuteError;
+use super::request::Request;
+use super::run::{Report, execute_all};
 use crate::forget::command::trust::TrustSource;
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::record::{ReceiptBytes, ReceiptRecord};
-use crate::keys::{KekVault, Store};
+use crate::keys::{KekVault, Keks, Store};
 use crate::model::Clock;
 use crate::stream::{
     ErrorClass, Event, Filling, Halt, Input, NextOffset, Ready, Sink, Stage, Step, StreamError, Take, Txn,
@@ -25,9 +25,9 @@ use crate::stream::{
 };
 use crate::telemetry::{codes, info, warn};
 
-/// Most jobs of one transaction.
+/// Most requests of one transaction.
 const MOST: usize = 1_000;
-/// Pause before a batch that met a trouble goes on.
+/// Pause before a batch that met an error goes on.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// What an executor is made of.
@@ -42,7 +42,8 @@ pub struct ExecutorParts {
     pub signatures_required: bool,
     /// Longest receipt, in bytes: the receipts topic's `max.message.bytes` less what a record needs.
     pub receipt_bytes: usize,
-    /// What receipts rest on besides [`ASSUMPTIONS`](crate::forget::ASSUMPTIONS), as the promise of the KEK vault.
+    /// What receipts rest on besides [`ASSUMPTIONS`](crate::forget::ASSUMPTIONS), as the promise of the KEK
+    /// vault.
     pub assumptions: Vec<String>,
     /// [`SETTLES_IN`](crate::forget::SETTLES_IN), but for tests of what time has no part in.
     pub settles_in: Duration,
@@ -54,70 +55,75 @@ pub trait Observer: Send {
     fn note(&mut self, event: &Event<'_>, tally: &Tally);
 }
 
-/// Executes commands and sweeps. One process of a deployment does it: the owner of the control topic's partition.
+/// Executes commands and sweeps. One process of a deployment does it: the owner of the control topic's
+/// partition.
 pub struct Executor {
-    desk: Desk,
+    ctx: Context,
     trust: Arc<dyn TrustSource>,
     runtime: Handle,
     receipt_bytes: usize,
     observer: Box<dyn Observer>,
     batch: Batch,
-    run: Option<Run>,
+    run: Option<Running>,
     /// Why the batch is not finished, while it is not.
-    trouble: Option<Waiting>,
-    /// Offsets of commands whose receipt was refused by the broker as it was.
+    waits_for: Option<Waiting>,
+    /// Offsets of commands whose receipt the broker rejected as too large.
     refused: HashSet<i64>,
     waiting: bool,
     retry: Duration,
 }
 
-/// A task that executes the batch's open jobs. Dropping it abandons it: a redo obeys what it stored.
-struct Run {
+/// A task that executes the batch's open requests. Dropping it abandons it: a redo obeys what it stored.
+struct Running {
     task: AbortHandle,
     report: Receiver<Report>,
-}
-
-/// How far a task came, and why no further.
-struct Report {
-    answers: Vec<Answer>,
-    trouble: Option<Trouble>,
 }
 
 impl Executor {
     pub fn new(parts: ExecutorParts) -> Self {
         let ExecutorParts { store, vault, clock, trust, signatures_required, assumptions, .. } = parts;
         let settles_in = parts.settles_in;
+        let keks = Arc::new(Keks::new(store.clone(), Arc::clone(&vault)));
         Self {
-            desk: Desk { store, vault, clock, trust: None, signatures_required, assumptions, settles_in },
+            ctx: Context {
+                store,
+                vault,
+                clock,
+                keks,
+                trust: None,
+                signatures_required,
+                assumptions,
+                settles_in,
+            },
             trust,
             runtime: parts.runtime,
             receipt_bytes: parts.receipt_bytes,
             observer: parts.observer,
             batch: Batch::default(),
             run: None,
-            trouble: None,
+            waits_for: None,
             refused: HashSet::new(),
             waiting: false,
             retry: RETRY,
         }
     }
 
-    /// Starts the open jobs; after a trouble with a pause.
-    fn start(&self) -> Run {
-        let pause = if self.trouble.is_some() { self.retry } else { Duration::ZERO };
-        let open = self.batch.jobs[self.batch.answers.len()..].iter();
-        let jobs: Vec<Job> = open.map(|(_, job)| job.clone()).collect();
-        let (desk, source) = (self.desk.clone(), Arc::clone(&self.trust));
+    /// Starts the open requests; after an error with a pause.
+    fn start(&self) -> Running {
+        let pause = if self.waits_for.is_some() { self.retry } else { Duration::ZERO };
+        let open = self.batch.requests[self.batch.answers.len()..].iter();
+        let requests: Vec<Request> = open.map(|(_, request)| request.clone()).collect();
+        let (ctx, source) = (self.ctx.clone(), Arc::clone(&self.trust));
         let (tell, report) = mpsc::sync_channel(1);
         let task = self.runtime.spawn(async move {
             tokio::time::sleep(pause).await;
             // Nobody listens any more when the batch was dropped.
             let _ = tell.send(match source.trust() {
-                Ok(trust) => execute_all(&Desk { trust, ..desk }, &jobs).await,
-                Err(why) => Report { answers: Vec::new(), trouble: Some(Trouble::Trust(why)) },
+                Ok(trust) => execute_all(&ctx.for_run(trust), &requests).await,
+                Err(why) => Report { answers: Vec::new(), error: Some(ExecuteError::Trust(why)) },
             });
         });
-        Run { task: task.abort_handle(), report }
+        Running { task: task.abort_handle(), report }
     }
 
     fn log(&mut self, event: &Event<'_>) {
@@ -163,42 +169,10 @@ impl Executor {
     }
 }
 
-async fn execute_all(desk: &Desk, jobs: &[Job]) -> Report {
-    let mut answers = Vec::with_capacity(jobs.len());
-    let mut keks = BTreeSet::new();
-    let mut changes = Changes::new(desk);
-    // What comes after a change that is not settled may have to be done again.
-    let mut settled = 0;
-    for job in jobs {
-        if let Job::Call(CallRequest { call: Call { wants: wants @ Wants::DestroyKek(kek), .. }, .. }) = job
-            && !keks.insert(kek)
-        {
-            // Each look at a KEK scans all keys, and the first one in the batch has looked.
-            answers.push(Answer::NothingDue(wants.kind()));
-            continue;
-        }
-        match execute(desk, job, &mut changes).await {
-            Ok(answer) => answers.push(answer),
-            Err(trouble) => {
-                answers.truncate(settled);
-                return Report { answers, trouble: Some(trouble) };
-            }
-        }
-        if changes.are_settled() {
-            settled = answers.len();
-        }
-    }
-    let trouble = changes.settle().await.err();
-    if trouble.is_some() {
-        answers.truncate(settled);
-    }
-    Report { answers, trouble }
-}
-
 impl Step for Executor {
     fn admit(&mut self, input: &Input<'_>) -> Take {
         self.batch.admit(input);
-        if self.batch.jobs.len() < MOST { Take::More } else { Take::Enough }
+        if self.batch.requests.len() < MOST { Take::More } else { Take::Enough }
     }
 
     fn prepare(&mut self, deadline: Instant) -> Ready {
@@ -209,27 +183,27 @@ impl Step for Executor {
         let report = match run.report.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(report) => report,
             Err(RecvTimeoutError::Disconnected) => {
-                Report { answers: Vec::new(), trouble: Some(Trouble::Ended) }
+                Report { answers: Vec::new(), error: Some(ExecuteError::TaskEnded) }
             }
             Err(RecvTimeoutError::Timeout) => {
                 self.run = Some(run);
                 let busy = || Waiting::new(Wait::Pending, "commands are being executed");
-                return Ready::Wait(self.trouble.clone().unwrap_or_else(busy));
+                return Ready::Wait(self.waits_for.clone().unwrap_or_else(busy));
             }
         };
         self.batch.answers.extend(report.answers);
-        self.trouble = report.trouble.map(|trouble| trouble.waiting());
-        self.trouble.clone().map_or(Ready::Yes, Ready::Wait)
+        self.waits_for = report.error.map(|error| error.waiting());
+        self.waits_for.clone().map_or(Ready::Yes, Ready::Wait)
     }
 
     fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
         if !self.batch.is_answered() {
-            let name = "a job has no answer yet".to_owned();
+            let name = "a request has no answer yet".to_owned();
             return Err(StreamError { stage: Stage::Send, class: ErrorClass::Abortable, name });
         }
-        let now = self.desk.clock.now();
-        for ((_, job), answer) in self.batch.jobs.iter().zip(&self.batch.answers) {
-            let limit = if self.refused.contains(&job.offset()) { 0 } else { self.receipt_bytes };
+        let now = self.ctx.clock.now();
+        for ((_, request), answer) in self.batch.requests.iter().zip(&self.batch.answers) {
+            let limit = if self.refused.contains(&request.offset) { 0 } else { self.receipt_bytes };
             let bytes = match answer {
                 Answer::Receipt(receipt) => ReceiptBytes::new(Receipt::clone(receipt).stamped(now), limit),
                 Answer::Swept(sweep) => {
@@ -251,7 +225,7 @@ impl Step for Executor {
     fn clear(&mut self) {
         self.batch = Batch::default();
         self.run = None;
-        self.trouble = None;
+        self.waits_for = None;
     }
 
     fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
@@ -271,7 +245,7 @@ impl Step for Executor {
     }
 }
 
-impl Drop for Run {
+impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -1,6 +1,7 @@
 //! Every process follows the receipts topic: caches forget, the store is kept up to it, the lease is proven.
 //!
-//! A thread of its own, because a proof that waits behind other work is no proof. Whatever fails here, the lease runs out.
+//! A thread of its own, because a proof that waits behind other work is no proof. Whatever fails here, the
+//! lease runs out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::runtime::Handle;
 use super::progress::{Action, Follower, Gap};
 use super::restore::{Restored, restore};
 use super::tail::{Tail, TailError, TailRecord, WAIT};
-use crate::forget::execute::context::Trouble;
+use crate::forget::execute::error::ExecuteError;
 use crate::forget::receipt::content::{NotAReceipt, Receipt};
 use crate::forget::receipt::deed::Deed;
 use crate::forget::receipt::swept::SweptHour;
@@ -84,7 +85,7 @@ pub trait FollowObserver: Send {
 
 /// Why a reading ended before its time.
 #[derive(Debug, thiserror::Error)]
-enum Setback {
+enum FollowError {
     #[error(transparent)]
     Tail(#[from] TailError),
     #[error(transparent)]
@@ -92,7 +93,7 @@ enum Setback {
     #[error(transparent)]
     Gap(#[from] Gap),
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    Execute(#[from] ExecuteError),
     #[error("record {offset} of the receipts topic is not applied: {why}")]
     Unknown { offset: i64, why: NotAReceipt },
     #[error("the key store was replaced by an older copy: its erasures are applied again")]
@@ -109,7 +110,8 @@ pub struct Following {
     pub lease: Arc<dyn Prove>,
     /// A quarter of the lease.
     pub every: Duration,
-    /// Whether this process moves the store's mark; one that may not write it leaves that to those that execute.
+    /// Whether this process moves the store's mark; one that may not write it leaves that to those that
+    /// execute.
     pub marks: bool,
     /// Go on where receipts are missing (`--accept-gap`).
     pub accept_gap: bool,
@@ -120,10 +122,10 @@ impl Following {
     /// Follows until the stop is requested. `connect` makes a reader, again after each that broke.
     pub fn run<T: Tail>(mut self, mut connect: impl FnMut() -> Result<T, TailError>, stop: &Stop) {
         while !stop.requested() {
-            if let Err(setback) = self.read(&mut connect, stop) {
+            if let Err(error) = self.read(&mut connect, stop) {
                 // What was missed meanwhile is not known.
                 self.cache.evict_all();
-                self.observer.note(Followed::Waiting(&setback.to_string()));
+                self.observer.note(Followed::Waiting(&error.to_string()));
                 pause(stop);
             }
         }
@@ -134,7 +136,7 @@ impl Following {
         &mut self,
         connect: &mut impl FnMut() -> Result<T, TailError>,
         stop: &Stop,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), FollowError> {
         let every_ms = u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut tail = connect()?;
         let meta = self.ask(self.store.meta())?;
@@ -148,7 +150,7 @@ impl Following {
         Ok(())
     }
 
-    fn turn(&mut self, tail: &mut impl Tail, follower: &mut Follower) -> Result<(), Setback> {
+    fn turn(&mut self, tail: &mut impl Tail, follower: &mut Follower) -> Result<(), FollowError> {
         let requested_at = self.clock.boot_ms();
         if follower.wants_end(requested_at) {
             follower.asks(requested_at);
@@ -165,14 +167,14 @@ impl Following {
         }
     }
 
-    fn apply(&mut self, follower: &mut Follower, record: &TailRecord) -> Result<(), Setback> {
+    fn apply(&mut self, follower: &mut Follower, record: &TailRecord) -> Result<(), FollowError> {
         let offset = record.offset;
         match follower.heard(record) {
             Action::Pass => {}
             Action::Apply { receipt, swept, restore } => {
                 self.apply_receipt(offset, &receipt, &swept, restore)?;
             }
-            Action::Doubt { why, stop: true } => return Err(Setback::Unknown { offset, why }),
+            Action::Doubt { why, stop: true } => return Err(FollowError::Unknown { offset, why }),
             Action::Doubt { why, stop: false } => {
                 self.cache.evict_all();
                 self.observer.note(Followed::Doubted { offset, why });
@@ -188,7 +190,7 @@ impl Following {
         receipt: &Receipt,
         swept: &[SweptHour],
         behind: bool,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), FollowError> {
         let erases = receipt.deed.erases();
         if let Some(token) = receipt.token.filter(|_| receipt.deed.evicts()) {
             self.cache.evict(token, receipt.from, receipt.to);
@@ -211,13 +213,13 @@ impl Following {
     }
 
     /// Prolongs the lease, if the store still has what it had.
-    fn prove(&mut self, follower: &mut Follower, requested_at: u64) -> Result<(), Setback> {
+    fn prove(&mut self, follower: &mut Follower, requested_at: u64) -> Result<(), FollowError> {
         let meta = match self.ask(self.store.meta()) {
             Ok(meta) => meta,
             Err(error) => return self.wait(&error.to_string()),
         };
         if follower.is_behind(&meta) {
-            return Err(Setback::Replaced);
+            return Err(FollowError::Replaced);
         }
         self.mark(follower);
         let opened = follower.proven(requested_at);
@@ -229,7 +231,8 @@ impl Following {
         Ok(())
     }
 
-    /// Moves the store's mark. Where that fails, the next proof tries again: an old mark only makes the next start longer.
+    /// Moves the store's mark. Where that fails, the next proof tries again: an old mark only makes the next
+    /// start longer.
     fn mark(&mut self, follower: &mut Follower) {
         let Some(offset) = follower.to_mark().filter(|_| self.marks) else { return };
         match self.ask(self.store.applied_receipt(offset)) {
@@ -238,13 +241,13 @@ impl Following {
         }
     }
 
-    fn wait(&mut self, why: &str) -> Result<(), Setback> {
+    fn wait(&mut self, why: &str) -> Result<(), FollowError> {
         self.observer.note(Followed::Waiting(why));
         Ok(())
     }
 
     /// Nothing, for what the client mends by itself.
-    fn unless_passing<T>(&mut self, answer: Result<T, TailError>) -> Result<Option<T>, Setback> {
+    fn unless_passing<T>(&mut self, answer: Result<T, TailError>) -> Result<Option<T>, FollowError> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(error @ TailError::Passing(_)) => self.wait(&error.to_string()).map(|()| None),

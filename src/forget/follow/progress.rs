@@ -1,9 +1,10 @@
 //! How a process follows the receipts topic: what it hears goes in, what to do about it comes out.
 //!
-//! Three positions matter. The *end* is the broker's high watermark, records of open transactions included. What is *read*
-//! is what the client has handed over, commit markers included. A proof asked for at t0 with end E holds once everything
-//! before E is read: then every receipt that was in the log at t0 has been applied here. An open transaction keeps the
-//! client before E, and thereby delays the proof; it never makes one false.
+//! Three positions matter. The *end* is the broker's high watermark, records of open transactions included.
+//! What is *read* is what the client has handed over, commit markers included. A proof asked for at t0 with
+//! end E holds once everything before E is read: then every receipt that was in the log at t0 has been
+//! applied here. An open transaction keeps the client before E, and thereby delays the proof; it never makes
+//! one false.
 
 use std::collections::VecDeque;
 
@@ -20,13 +21,13 @@ const PROOFS: usize = 8;
 /// What a record of the receipts topic asks of a process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Forget the cached keys of the receipt's hours, which are those of `swept` where it tells of a sweep. `restore`: the
-    /// store may not have the erasure; make sure first.
+    /// Forget the cached keys of the receipt's hours, which are those of `swept` where it tells of a sweep.
+    /// `restore`: the store may not have the erasure; make sure first.
     Apply { receipt: Box<Receipt>, swept: Vec<SweptHour>, restore: bool },
     /// Nothing was erased, or in another key store.
     Pass,
-    /// It cannot be read, so it may concern any key: forget all that is cached. `stop`: the store may lack what it says,
-    /// and nobody here knows what that is.
+    /// It cannot be read, so it may concern any key: forget all that is cached. `stop`: the store may lack
+    /// what it says, and nobody here knows what that is.
     Doubt { why: NotAReceipt, stop: bool },
 }
 
@@ -66,8 +67,9 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Begins after the store's mark: what is before it, the store answers for. The log's `start` and `end` were asked for
-    /// at `requested_at`, by the boot clock, and after `meta` was read. A proof is wanted every `every_ms`.
+    /// Begins after the store's mark: what is before it, the store answers for. The log's `start` and `end`
+    /// were asked for at `requested_at`, by the boot clock, and after `meta` was read. A proof is wanted
+    /// every `every_ms`.
     ///
     /// # Errors
     /// [`Gap`], unless it is accepted: then what is there is read.

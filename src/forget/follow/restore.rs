@@ -1,17 +1,21 @@
 //! A store that is behind its receipts: what was erased before is erased again, what was held is held again.
 //!
-//! A backup brings erased keys back, and forgets holds. Receipts newer than the store's own mark are therefore carried out once more before
-//! any key is used. In everyday life that finds nothing to do: a process ended before it could move the mark.
+//! A backup brings erased keys back, and forgets holds. Receipts newer than the store's own mark are
+//! therefore carried out once more before any key is used. In everyday life that finds nothing to do: a
+//! process ended before it could move the mark.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::forget::command::act::{Act, Reason};
 use crate::forget::decide::change::Change;
-use crate::forget::execute::context::{Trouble, time};
-use crate::forget::execute::erase::{Target, destroy, survey};
+use crate::forget::decide::target::Target;
+use crate::forget::execute::context::time;
+use crate::forget::execute::erase::destroy;
+use crate::forget::execute::error::ExecuteError;
 use crate::forget::execute::once;
 use crate::forget::execute::retention::restore_change;
+use crate::forget::execute::survey::survey;
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::deed::{Deed, Outcome};
 use crate::forget::receipt::swept::SweptHour;
@@ -34,15 +38,15 @@ pub(in crate::forget) enum Restored {
 /// Makes sure that the store has what the receipt says, and what the hours of a sweep do.
 ///
 /// # Errors
-/// [`Trouble::Premature`] for hours that are not due and that nobody has signed to go before: either the receipt is not ours or
-/// the store is not, and neither is decided here. All other troubles: ask again.
+/// [`ExecuteError::Premature`] for hours that are not due and that nobody has signed to go before: either the
+/// receipt is not ours or the store is not, and neither is decided here. All other errors: ask again.
 pub(in crate::forget) async fn restore(
     store: &Arc<dyn Store>,
     vault: &Arc<dyn KekVault>,
     clock: &dyn Clock,
     receipt: &Receipt,
     swept: &[SweptHour],
-) -> Result<Restored, Trouble> {
+) -> Result<Restored, ExecuteError> {
     let (shared, store) = (store, &**store);
     if receipt.outcome == Outcome::Refused {
         return Ok(Restored::Already);
@@ -74,11 +78,11 @@ pub(in crate::forget) async fn restore(
             }
             match once::place(store, &hold).await? {
                 Placed::InForce => Ok(Restored::Already),
-                Placed::IdReuse => Err(Trouble::NotRestored(receipt.id)),
+                Placed::IdReuse => Err(ExecuteError::NotRestored(receipt.id)),
             }
         }
         Act::Retention(retention) => {
-            let past = receipt.due.ok_or(Trouble::NotRestored(receipt.id))?;
+            let past = receipt.due.ok_or(ExecuteError::NotRestored(receipt.id))?;
             let before = store.customer(token).await?.and_then(|customer| customer.retention);
             let change = Change { token, retention: *retention, past, before, command: receipt.id };
             let now = time(store, clock).await?;
@@ -92,13 +96,13 @@ pub(in crate::forget) async fn restore(
 /// Whether the store has something that the receipt says is gone; nothing is changed.
 ///
 /// # Errors
-/// When store or vault do not answer; [`Trouble::KekIsBack`] for a KEK that the vault has again.
+/// When store or vault do not answer; [`ExecuteError::KekIsBack`] for a KEK that the vault has again.
 pub(super) async fn still_has(
     store: &dyn ReadStore,
     vault: &dyn KekVault,
     receipt: &Receipt,
     swept: &[SweptHour],
-) -> Result<bool, Trouble> {
+) -> Result<bool, ExecuteError> {
     match (&receipt.deed, receipt.token) {
         (Deed::Sweep(_), _) => {
             for SweptHour { token, hour, .. } in swept {
@@ -123,15 +127,15 @@ async fn live_keys(
     token: Token,
     from: Hour,
     to: Hour,
-) -> Result<impl Iterator<Item = KeyRow>, Trouble> {
+) -> Result<impl Iterator<Item = KeyRow>, ExecuteError> {
     let rows = store.hours(token, from, to).await?;
     Ok(rows.into_iter().flat_map(|row| row.keys).filter(|key| key.state == KeyState::Live))
 }
 
 /// Makes sure that the vault has not what a receipt says is destroyed.
-async fn is_destroyed(vault: &dyn KekVault, receipt: &Receipt, kek: &KekId) -> Result<(), Trouble> {
+async fn is_destroyed(vault: &dyn KekVault, receipt: &Receipt, kek: &KekId) -> Result<(), ExecuteError> {
     match vault.find(kek).await? {
-        Some(_) => Err(Trouble::KekIsBack(receipt.id, kek.clone())),
+        Some(_) => Err(ExecuteError::KekIsBack(receipt.id, kek.clone())),
         None => Ok(()),
     }
 }
@@ -151,7 +155,7 @@ async fn restore_kek(
     vault: &dyn KekVault,
     receipt: &Receipt,
     kek: &KekId,
-) -> Result<Restored, Trouble> {
+) -> Result<Restored, ExecuteError> {
     let state = store.kek(kek).await?.map(|row| row.state);
     if matches!(state, None | Some(KekState::Destroyed)) {
         return Ok(Restored::Already);
@@ -167,7 +171,7 @@ async fn restore_all(
     receipt: &Receipt,
     hours: impl Iterator<Item = (Token, Hour, Hour)>,
     early: bool,
-) -> Result<Restored, Trouble> {
+) -> Result<Restored, ExecuteError> {
     let meta = store.meta().await?;
     let mut restored = Restored::Already;
     for (token, from, to) in hours {
@@ -183,19 +187,19 @@ async fn restore_range(
     target: &Target,
     meta: &Meta,
     early: bool,
-) -> Result<Restored, Trouble> {
+) -> Result<Restored, ExecuteError> {
     let found = survey(store, target, meta).await?;
     if found.is_forgotten() {
         return Ok(Restored::Already);
     }
     let now = time(store, clock).await?;
     if !early && !found.latest_due().is_some_and(|due| due.reached(now)) {
-        return Err(Trouble::Premature(target.command));
+        return Err(ExecuteError::Premature(target.command));
     }
     let done = destroy(store, target, meta, now).await?;
     match (done.confirmed(), done.held) {
         (true, _) => Ok(Restored::Again),
         (false, true) => Ok(Restored::Held),
-        (false, false) => Err(Trouble::NotRestored(target.command)),
+        (false, false) => Err(ExecuteError::NotRestored(target.command)),
     }
 }

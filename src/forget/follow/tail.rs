@@ -19,7 +19,8 @@ pub struct TailRecord {
 
 /// A reader of the receipts topic's only partition, as `read_committed` shows it.
 pub trait Tail {
-    /// The log's start and its high watermark, asked of the broker. Records of open transactions lie before the watermark.
+    /// The log's start and its high watermark, asked of the broker. Records of open transactions lie before
+    /// the watermark.
     fn log(&mut self) -> Result<(i64, i64), TailError>;
 
     /// Reads from this offset on.
@@ -28,7 +29,8 @@ pub trait Tail {
     /// The next record, or nothing after `wait`.
     fn poll(&mut self, wait: Duration) -> Result<Option<TailRecord>, TailError>;
 
-    /// Everything before it has been handed over by [`Tail::poll`], or is no record (a marker, an aborted transaction).
+    /// Everything before it has been handed over by [`Tail::poll`], or is no record (a marker, an aborted
+    /// transaction).
     fn position(&self) -> Result<i64, TailError>;
 }
 
@@ -46,7 +48,8 @@ pub enum TailError {
     Broken(String),
 }
 
-/// Asks again while the client mends by itself, for so long: one that was just made needs a moment to find the broker.
+/// Asks again while the client mends by itself, for so long: one that was just made needs a moment to find
+/// the broker.
 ///
 /// # Errors
 /// The last one.
@@ -60,7 +63,8 @@ pub fn patiently<T>(time: Duration, mut ask: impl FnMut() -> Result<T, TailError
     }
 }
 
-/// The next record; nothing, after a while, for what the client mends by itself: a question for the end tells when it does not.
+/// The next record; nothing, after a while, for what the client mends by itself: a question for the end tells
+/// when it does not.
 pub(in crate::forget) fn poll(tail: &mut impl Tail) -> Result<Option<TailRecord>, TailError> {
     match tail.poll(WAIT) {
         Err(TailError::Passing(_)) => {

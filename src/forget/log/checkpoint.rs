@@ -13,7 +13,8 @@ use crate::model::StoreId;
 pub struct Origin(String);
 
 impl Origin {
-    /// The log of the receipts that this store's processes publish to this topic (Kafka's legal names hold no space or plus).
+    /// The log of the receipts that this store's processes publish to this topic (Kafka's legal names hold no
+    /// space or plus).
     pub fn new(store: StoreId, topic: &str) -> Self {
         Self(format!("hourseal/{store}/{topic}"))
     }

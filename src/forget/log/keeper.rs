@@ -1,7 +1,8 @@
 //! What may be signed: values and published heads go in, the next head comes out, or why there is none.
 //!
-//! A tree only grows, so a published head agrees with it when the tree had that root at that size. Each published head is
-//! compared when the tree gets there; the last roots are remembered for those that come late, from another process.
+//! A tree only grows, so a published head agrees with it when the tree had that root at that size. Each
+//! published head is compared when the tree gets there; the last roots are remembered for those that come
+//! late, from another process.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -63,7 +64,8 @@ impl Keeper {
     /// A head that somebody has published.
     ///
     /// # Errors
-    /// [`Refusal::OtherRoot`] at once where the root of this size is known, [`Refusal::Late`] where it is known no more.
+    /// [`Refusal::OtherRoot`] at once where the root of this size is known, [`Refusal::Late`] where it is
+    /// known no more.
     pub fn published(&mut self, head: Head) -> Result<(), Refusal> {
         let known = match head.size.checked_sub(self.frontier.size()) {
             Some(0) => Some(self.frontier.root()),

@@ -1,8 +1,9 @@
 //! A process that has the log's key reads the receipts from the first one on, and signs what it has read.
 //!
-//! A reading of its own, on a thread of its own: the process's follower begins where the store's mark is, and its proofs must
-//! not wait for a signature. And a tree rebuilt from the topic itself notices what a saved one would hide: a topic that was
-//! cut or replaced. A round: hear what is published, ask for the end, read to it, sign if nothing contradicts.
+//! A reading of its own, on a thread of its own: the process's follower begins where the store's mark is, and
+//! its proofs must not wait for a signature. And a tree rebuilt from the topic itself notices what a saved
+//! one would hide: a topic that was cut or replaced. A round: hear what is published, ask for the end, read
+//! to it, sign if nothing contradicts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,8 +41,9 @@ pub trait Post {
 #[error("a checkpoint is not published: {0}")]
 pub struct NotPosted(pub String);
 
-/// What one reading of the log needs: readers of the receipts and of the checkpoints topic, and a writer of the latter.
-pub struct Desk<T, P> {
+/// What one reading of the log needs: readers of the receipts and of the checkpoints topic, and a writer of
+/// the latter.
+pub struct Clients<T, P> {
     pub receipts: T,
     pub checkpoints: T,
     pub post: P,
@@ -99,7 +101,7 @@ impl Logging {
     /// Keeps the log until the stop is requested. `connect` makes clients, again after those that broke.
     pub fn run<T: Tail, P: Post>(
         mut self,
-        mut connect: impl FnMut() -> Result<Desk<T, P>, TailError>,
+        mut connect: impl FnMut() -> Result<Clients<T, P>, TailError>,
         stop: &Stop,
     ) {
         while !stop.requested() {
@@ -123,20 +125,20 @@ impl Logging {
 
     fn read<T: Tail, P: Post>(
         &mut self,
-        connect: &mut impl FnMut() -> Result<Desk<T, P>, TailError>,
+        connect: &mut impl FnMut() -> Result<Clients<T, P>, TailError>,
         stop: &Stop,
     ) -> Result<(), Setback> {
-        let mut desk = connect()?;
+        let mut clients = connect()?;
         let mut reading = Reading::default();
-        let (start, _) = desk.checkpoints.log().map_err(of_checkpoints)?;
-        desk.checkpoints.begin(start).map_err(of_checkpoints)?;
-        desk.receipts.begin(0)?;
+        let (start, _) = clients.checkpoints.log().map_err(of_checkpoints)?;
+        clients.checkpoints.begin(start).map_err(of_checkpoints)?;
+        clients.receipts.begin(0)?;
         while !stop.requested() {
             let since = Instant::now();
-            self.round(&mut desk, &mut reading, stop)?;
+            self.round(&mut clients, &mut reading, stop)?;
             let mut grew = false;
             while !(stop.requested() || since.elapsed() >= IDLE || (grew && since.elapsed() >= PACE)) {
-                if let Some(record) = poll(&mut desk.receipts)? {
+                if let Some(record) = poll(&mut clients.receipts)? {
                     append(&mut reading.keeper, &record)?;
                     grew = true;
                 }
@@ -147,20 +149,20 @@ impl Logging {
 
     fn round<T: Tail, P: Post>(
         &mut self,
-        desk: &mut Desk<T, P>,
+        clients: &mut Clients<T, P>,
         reading: &mut Reading,
         stop: &Stop,
     ) -> Result<(), Setback> {
-        self.hear(&mut desk.checkpoints, reading, stop)?;
-        let (start, end) = desk.receipts.log()?;
+        self.hear(&mut clients.checkpoints, reading, stop)?;
+        let (start, end) = clients.receipts.log()?;
         if start != 0 {
             return Err(Refusal::NoStart(start).into());
         }
-        let read = desk.receipts.position()?;
+        let read = clients.receipts.position()?;
         if read > end {
             return Err(Refusal::Replaced { read, end }.into());
         }
-        read_to(&mut desk.receipts, end, stop, |record| append(&mut reading.keeper, &record))?;
+        read_to(&mut clients.receipts, end, stop, |record| append(&mut reading.keeper, &record))?;
         if stop.requested() {
             return Ok(());
         }
@@ -172,7 +174,7 @@ impl Logging {
         }
         if head.size > reading.signed {
             let checkpoint = Checkpoint::sign(&self.origin, head, &self.key);
-            desk.post.post(&checkpoint)?;
+            clients.post.post(&checkpoint)?;
             reading.signed = head.size;
             self.observer.note(Logged::Published { checkpoint: &checkpoint, at: self.clock.now() });
         }
@@ -190,7 +192,8 @@ impl Logging {
         )
     }
 
-    /// A checkpoint of this log is compared whoever has signed it, because a key may have changed; it counts if ours has.
+    /// A checkpoint of this log is compared whoever has signed it, because a key may have changed; it counts
+    /// if ours has.
     fn judge(&self, record: &TailRecord, reading: &mut Reading) -> Result<(), Refusal> {
         let Some(value) = &record.value else { return Ok(()) };
         let unreadable = |why| Refusal::Unreadable { offset: record.offset, why };

@@ -1,9 +1,11 @@
-//! The receipts as a transparency log: a Merkle tree over the committed values, its signed heads, and proofs against them.
+//! The receipts as a transparency log: a Merkle tree over the committed values, its signed heads, and proofs
+//! against them.
 //!
-//! Promise: a head is signed only for what was read as committed, and never beside one that it contradicts; what verifies here
-//! is of one form only, so that no bit of a proof is free; no input of others costs more than its length.
-//! Not here: Kafka (`edge::kafka`), files (`cli::receipts`). The forms stand in `schemas/receipt-log.md`.
-//! Start at [`Frontier`]; [`Keeper`] decides what may be signed, [`Logging`] acts, [`Proof`] is what leaves the house.
+//! Promise: a head is signed only for what was read as committed, and never beside one that it contradicts;
+//! what verifies here is of one form only, so that no bit of a proof is free; no input of others costs more
+//! than its length. Not here: Kafka (`edge::kafka`), files (`cli::receipts`). The forms stand in
+//! `schemas/receipt-log.md`. Start at [`Frontier`]; [`Keeper`] decides what may be signed, [`Logging`] acts,
+//! [`Proof`] is what leaves the house.
 
 mod checkpoint;
 mod hour_proof;
@@ -22,7 +24,7 @@ pub use crate::forget::merkle::{
 pub use checkpoint::{Checkpoint, Head, NotACheckpoint, Origin};
 pub use hour_proof::{AnyProof, HourProof};
 pub use keeper::{Keeper, Refusal};
-pub use logging::{Desk, LogObserver, Logged, Logging, NotPosted, Post};
+pub use logging::{Clients, LogObserver, Logged, Logging, NotPosted, Post};
 pub(crate) use metrics::LogMetrics;
 pub use metrics::NewestCheckpoint;
 pub use note::{NotAKey, NotANote, Note, VerifierKey};

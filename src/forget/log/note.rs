@@ -1,6 +1,8 @@
-//! Signed notes of C2SP `signed-note@v1`: a text, an empty line, and lines `— name base64(key id ‖ signature)`.
+//! Signed notes of C2SP `signed-note@v1`: a text, an empty line, and lines `— name base64(key id ‖
+//! signature)`.
 //!
-//! Only Ed25519 (type 0x01) is made and verified. What is read here is canonical: writing it again gives the same bytes.
+//! Only Ed25519 (type 0x01) is made and verified. What is read here is canonical: writing it again gives the
+//! same bytes.
 
 use std::collections::HashSet;
 
@@ -18,7 +20,8 @@ const ED25519: u8 = 0x01;
 /// An em dash and a space.
 const MARK: &str = "\u{2014} ";
 
-/// The key that a note must be signed with: `name+hex(key id)+base64(0x01 ‖ public key)`, as Go's `sumdb/note` prints it.
+/// The key that a note must be signed with: `name+hex(key id)+base64(0x01 ‖ public key)`, as Go's
+/// `sumdb/note` prints it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifierKey {
     name: String,

@@ -1,4 +1,5 @@
-//! What shows, without Kafka and without us, that a receipt is in the log: C2SP `tlog-proof@v1`, the receipt in `extra`.
+//! What shows, without Kafka and without us, that a receipt is in the log: C2SP `tlog-proof@v1`, the receipt
+//! in `extra`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,8 +40,8 @@ pub enum NoProof {
 }
 
 impl NoProof {
-    /// The step that it fails at, in the order of the steps: `form`, `key`, `signature`, `origin`, `inclusion`, and of an hour
-    /// of a sweep `swept`.
+    /// The step that it fails at, in the order of the steps: `form`, `key`, `signature`, `origin`,
+    /// `inclusion`, and of an hour of a sweep `swept`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Form(_) | Self::Checkpoint(NotACheckpoint::Form | NotACheckpoint::Note(NotANote::Form)) => {

@@ -1,4 +1,5 @@
-//! The log against the RFC's numbers, against a model that only follows its recursion, and against topics in a script.
+//! The log against the RFC's numbers, against a model that only follows its recursion, and against topics in
+//! a script.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -12,7 +13,8 @@ use crate::forget::{Outcome, SigningKey, Tail, TailError, TailRecord};
 use crate::model::{Clock, Millis, StoreId};
 use crate::stream::Stop;
 
-/// The leaves and roots that the RFC's authors and Go's `tlog` test with (certificate-transparency, `merkle_tree_test`).
+/// The leaves and roots that the RFC's authors and Go's `tlog` test with (certificate-transparency,
+/// `merkle_tree_test`).
 const LEAVES: [&str; 8] =
     ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
 const ROOTS: [&str; 9] = [
@@ -475,11 +477,11 @@ fn keep(receipts: &Topic, checkpoints: &Topic, events: usize) -> Vec<String> {
     let (stop, lines) = (Stop::default(), Arc::default());
     let observer = Box::new(Diary(Arc::clone(&lines), events, stop.clone()));
     let logging = Logging { origin: origin(), key: key(), clock: Arc::new(FakeClock), observer };
-    let desk = || {
+    let clients = || {
         let (receipts, topic) = (Reader(receipts.clone(), 0), checkpoints.clone());
-        Ok(Desk { receipts, checkpoints: Reader(topic.clone(), 0), post: topic })
+        Ok(Clients { receipts, checkpoints: Reader(topic.clone(), 0), post: topic })
     };
-    logging.run(desk, &stop);
+    logging.run(clients, &stop);
     let lines = lines.lock().expect("not poisoned");
     lines.iter().cloned().collect()
 }

@@ -30,12 +30,14 @@ pub struct Receipt {
     /// Of a KEK, the hours of its day: the first and last due of what it wrapped.
     pub from: Hour,
     pub to: Hour,
-    /// The keys erased, or none of them where the list would be too long for a record. A sweep's are in its header.
+    /// The keys erased, or none of them where the list would be too long for a record. A sweep's are in its
+    /// header.
     pub keys: Vec<ErasedKey>,
     pub key_count: u64,
     /// The control record's timestamp.
     pub requested_at: Option<Millis>,
-    /// The hour number from which the last hour of the range is due. Of a retention: what was due then keeps its terms.
+    /// The hour number from which the last hour of the range is due. Of a retention: what was due then keeps
+    /// its terms.
     pub due: Option<Due>,
     pub done_at: Millis,
     /// When what wrapped the last of the keys is due to be destroyed.
@@ -47,6 +49,39 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// What was done on the record of this digest and id, and how it ended; all that most receipts do not say
+    /// is empty.
+    pub fn new(
+        (id, command): (Digest, String),
+        deed: Deed,
+        outcome: Outcome,
+        (from, to): (Hour, Hour),
+        done_at: Millis,
+        store: StoreId,
+    ) -> Self {
+        Self {
+            id,
+            command,
+            deed,
+            issuer: None,
+            signers: Vec::new(),
+            outcome,
+            why: None,
+            token: None,
+            from,
+            to,
+            keys: Vec::new(),
+            key_count: 0,
+            requested_at: None,
+            due: None,
+            done_at,
+            l3_by: None,
+            unusable_after: None,
+            assumptions: Vec::new(),
+            store,
+        }
+    }
+
     /// The same, done at `now`: the leases that it must outlive are counted from when it is published.
     pub fn stamped(mut self, now: Millis) -> Self {
         let later = now.0.saturating_sub(self.done_at.0).max(0);

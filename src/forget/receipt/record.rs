@@ -28,7 +28,8 @@ impl ReceiptBytes {
         Self { key, value, swept: None, at }
     }
 
-    /// The receipt of a sweep with its hours. Where they make the record longer than `limit`, none of them lists its keys.
+    /// The receipt of a sweep with its hours. Where they make the record longer than `limit`, none of them
+    /// lists its keys.
     pub fn of_sweep(receipt: Receipt, hours: Vec<SweptHour>, limit: usize) -> Self {
         let (value, swept) = (receipt.to_json(), SweptBatch::header(&hours));
         let is_short = value.len() + swept.len() <= limit;

@@ -15,8 +15,9 @@ const MOST_LISTED: usize = 1_000;
 
 /// An hour that a sweep has forgotten.
 ///
-/// A leaf is token (16 bytes) ‖ hour (4) ‖ number of keys (4) ‖ the keys, each generation (2) ‖ key id (16) ‖ length of the
-/// KEK's id (1) ‖ that id. Numbers are big-endian. The keys are all there, or none of them where they would be too many.
+/// A leaf is token (16 bytes) ‖ hour (4) ‖ number of keys (4) ‖ the keys, each generation (2) ‖ key id (16) ‖
+/// length of the KEK's id (1) ‖ that id. Numbers are big-endian. The keys are all there, or none of them
+/// where they would be too many.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SweptHour {
     pub token: Token,
@@ -41,8 +42,8 @@ pub struct SweptBatch {
 pub struct NotSwept;
 
 impl SweptHour {
-    /// Of an hour as it was read back after `sweep`; `None` where that did not forget it: keys are live, or it went on
-    /// another command.
+    /// Of an hour as it was read back after `sweep`; `None` where that did not forget it: keys are live, or
+    /// it went on another command.
     pub(in crate::forget) fn of(row: &HourRow, sweep: Digest) -> Option<Self> {
         let ours = |command: Option<Digest>| command == Some(sweep);
         let fenced_by_us = ours(row.gate.command);
@@ -114,7 +115,8 @@ impl SweptBatch {
         Self { hours: u32::try_from(tree.size()).unwrap_or(u32::MAX), root: tree.root() }
     }
 
-    /// From the sibling of the leaf at `index` up to the child of the root; `None` where there is no such leaf.
+    /// From the sibling of the leaf at `index` up to the child of the root; `None` where there is no such
+    /// leaf.
     pub fn path(hours: &[SweptHour], index: usize) -> Option<Vec<Hash>> {
         let mut tree = Tree::default();
         hours.iter().for_each(|hour| tree.append(leaf_hash(&hour.leaf())));

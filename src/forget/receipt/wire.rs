@@ -265,7 +265,8 @@ impl WireKey {
     }
 }
 
-/// RFC 3339, or nothing where no calendar reaches: a control record's timestamp is the sender's and may be anything.
+/// RFC 3339, or nothing where no calendar reaches: a control record's timestamp is the sender's and may be
+/// anything.
 fn calendar(time: Millis) -> Option<String> {
     jiff::Timestamp::from_millisecond(time.0).ok().map(|_| time.to_string())
 }

@@ -63,8 +63,8 @@ fn a_kek_that_wraps_a_live_key_stays_whoever_calls() {
     assert!(world.destroyed(0, &ended(), 1).is_none());
     assert_eq!(world.state_of(&ended()), (Some(KekState::Live), true));
     assert!(world.store.state().verdicts.is_empty(), "it leaves no trace");
-    let found = world.runtime.block_on(ended_keks(&*world.store, &FakeClock)).expect("no trouble");
-    assert_eq!(found, [EndedKek { id: ended(), needed: 1, held: 0 }]);
+    let found = world.runtime.block_on(due_keks(&*world.store, &FakeClock)).expect("no trouble");
+    assert_eq!(found, [DueKek { id: ended(), needed: 1, held: 0 }]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn neither_a_young_kek_nor_an_unknown_one_goes() {
     assert!(world.destroyed(0, &young, 1).is_none());
     assert!(world.destroyed(1, &ended(), 2).is_none(), "the store has never heard of it");
     assert_eq!(world.state_of(&young), (Some(KekState::Live), true));
-    assert_eq!(world.runtime.block_on(ended_keks(&*world.store, &FakeClock)).expect("no trouble"), []);
+    assert_eq!(world.runtime.block_on(due_keks(&*world.store, &FakeClock)).expect("no trouble"), []);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_restored_store_learns_that_a_kek_is_gone_and_takes_no_receipts_word_for_it(
     assert_eq!(restored.state_of(&ended()), (Some(KekState::Destroyed), false));
     assert_eq!(restored.restore(&receipt).expect("no trouble"), Restored::Already);
     let vault_too = World::of(FakeStore::default()).with_kek(&ended());
-    assert!(matches!(vault_too.restore(&receipt), Err(Trouble::KekIsBack(..))), "a person has to look");
+    assert!(matches!(vault_too.restore(&receipt), Err(ExecuteError::KekIsBack(..))), "a person has to look");
     assert_eq!(vault_too.state_of(&ended()), (Some(KekState::Live), true));
     let older = World::of(FakeStore::default());
     assert_eq!(older.restore(&receipt).expect("no trouble"), Restored::Already, "it never had it");

@@ -102,9 +102,12 @@ fn a_redo_obeys_the_first_verdict_and_writes_the_same_receipt() {
     world.store.hold(HOUR);
     assert_eq!(world.execute(5, &due_hours("c-1")), first);
     let refused = bytes("c-2", "acme", (HOUR.0, HOUR.0 + 3), "retention-end");
-    let verdict = Ruling { offset: 6, verdict: Verdict::Erase { due: Due(1) }, signers: Vec::new() };
     let digest = message(&refused).digest;
-    world.store.state().verdicts.insert(digest, verdict.to_json());
+    world
+        .store
+        .state()
+        .verdicts
+        .insert(digest, br#"{"version":1,"offset":6,"verdict":"erase","due":1}"#.to_vec());
     assert_ne!(world.execute(6, &refused).outcome, Outcome::Refused, "stored is stored");
 }
 
@@ -147,11 +150,11 @@ fn the_same_id_with_another_body_is_refused_each_time_it_is_done() {
 #[test]
 fn clocks_that_disagree_and_verdicts_of_another_version_wait() {
     let world = World::of(FakeStore { skew_ms: 30_001, ..FakeStore::default() }.with_keys(HOUR, 1));
-    assert!(matches!(world.try_execute(0, &due_hours("c-1")), Err(Trouble::Clocks(_))));
+    assert!(matches!(world.try_execute(0, &due_hours("c-1")), Err(ExecuteError::Clocks(_))));
     let world = World::of(FakeStore::default().with_keys(HOUR, 1));
     let digest = message(&due_hours("c-1")).digest;
     world.store.state().verdicts.insert(digest, br#"{"version":2}"#.to_vec());
-    assert!(matches!(world.try_execute(0, &due_hours("c-1")), Err(Trouble::Verdict(_))));
+    assert!(matches!(world.try_execute(0, &due_hours("c-1")), Err(ExecuteError::Verdict(_))));
     assert_eq!(world.store.live_keys(), 1);
 }
 
@@ -175,7 +178,7 @@ fn a_restored_store_erases_again_what_its_receipts_say() {
 fn nothing_is_erased_again_before_it_is_due_or_against_a_hold() {
     let world = World::of(FakeStore::default().with_keys(HOUR.plus(9), 1));
     let receipt = Receipt { to: HOUR.plus(9), ..a_receipt(Outcome::Erased) };
-    assert!(matches!(world.restore(&receipt), Err(Trouble::Premature(_))));
+    assert!(matches!(world.restore(&receipt), Err(ExecuteError::Premature(_))));
     assert_eq!((world.store.live_keys(), world.store.fenced_hours()), (1, 0));
     let world = World::of(FakeStore::default().with_keys(HOUR, 1));
     world.store.hold(HOUR);

@@ -212,13 +212,13 @@ fn what_is_not_due_in_the_store_keeps_the_barrier_closed() {
 }
 
 /// Who only reads looks at the records of this script, of a topic that ends behind them.
-fn look(world: &World, values: Vec<Vec<u8>>) -> Result<(), NotCurrent> {
+fn look(world: &World, values: Vec<Vec<u8>>) -> Result<(), NotFresh> {
     let end = i64::try_from(values.len()).expect("few");
     let polls = (0..).zip(values).map(|(offset, value)| Poll::Record(offset, value)).collect();
     let (ends, stop) = (VecDeque::from([Ok(end)]), Stop::default());
     let mut tail = FakeTail { start: 0, ends, polls, position: 0, stop };
     let (store, vault) = (Arc::clone(&world.store), Arc::clone(&world.vault));
-    ensure_current(&mut tail, &*store, &(vault as Arc<dyn KekVault>), world.runtime.handle())
+    ensure_fresh(&mut tail, &*store, &(vault as Arc<dyn KekVault>), world.runtime.handle())
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn who_only_reads_is_refused_a_store_that_has_what_a_receipt_says_is_gone_and_ch
     let (receipt, erased) = (a_receipt(Outcome::Refused).to_json(), a_receipt(Outcome::Erased).to_json());
     let world = World::of(FakeStore::default().with_keys(HOUR, 1));
     let looked = look(&world, vec![receipt.clone(), erased.clone()]);
-    assert!(matches!(looked, Err(NotCurrent::Behind { offset: 1 })), "{looked:?}");
+    assert!(matches!(looked, Err(NotFresh::Behind { offset: 1 })), "{looked:?}");
     assert_eq!((world.store.live_keys(), world.store.state().mark), (1, None));
     assert!(look(&world, vec![receipt]).is_ok(), "what was refused is not gone");
     let elsewhere = World::of(FakeStore::default().with_keys(HOUR.plus(9), 1));
@@ -237,13 +237,13 @@ fn who_only_reads_is_refused_a_store_that_has_what_a_receipt_says_is_gone_and_ch
 fn who_only_reads_is_refused_what_nobody_understands_and_a_topic_that_is_not_the_stores() {
     let world = World::of(FakeStore::default());
     let newer = look(&world, vec![br#"{"version":2}"#.to_vec()]);
-    assert!(matches!(newer, Err(NotCurrent::Unknown { offset: 0, .. })), "{newer:?}");
+    assert!(matches!(newer, Err(NotFresh::Unknown { offset: 0, .. })), "{newer:?}");
     assert!(look(&world, vec![b"x".to_vec()]).is_ok(), "anybody can write what is no receipt");
     world.store.state().mark = Some(7);
-    assert!(matches!(look(&world, Vec::new()), Err(NotCurrent::Gap(_))));
+    assert!(matches!(look(&world, Vec::new()), Err(NotFresh::Gap(_))));
     let away = World::of(FakeStore::default());
     away.store.state().answers = Some(0);
-    assert!(matches!(look(&away, Vec::new()), Err(NotCurrent::Store(_))));
+    assert!(matches!(look(&away, Vec::new()), Err(NotFresh::Store(_))));
 }
 
 #[test]
@@ -255,6 +255,6 @@ fn what_an_incomplete_erasure_did_not_reach_is_not_missed() {
         let partial = Receipt { keys: vec![reached], ..a_receipt(Outcome::Incomplete) };
         look(&world, vec![partial.to_json()])
     };
-    assert!(matches!(looked(KeyId([0; 16])), Err(NotCurrent::Behind { .. })), "it reached this one");
+    assert!(matches!(looked(KeyId([0; 16])), Err(NotFresh::Behind { .. })), "it reached this one");
     assert!(looked(KeyId([0xEE; 16])).is_ok(), "and this one not");
 }

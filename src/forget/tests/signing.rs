@@ -250,7 +250,7 @@ fn a_restored_store_gets_its_holds_and_its_early_erasures_again() {
     assert!(restored.store.state().holds.is_empty());
     let forged = Receipt { signers: Vec::new(), ..erased };
     let again = World::of(FakeStore::default().with_keys(LATER, 1));
-    assert!(matches!(again.restore(&forged), Err(Trouble::Premature(_))));
+    assert!(matches!(again.restore(&forged), Err(ExecuteError::Premature(_))));
 }
 
 /// A customer as a whole.

@@ -10,7 +10,7 @@ use super::{NOW, acme, kek_row, meta};
 use crate::keys::*;
 use crate::model::*;
 
-pub(super) struct FakeStore {
+pub(in crate::forget) struct FakeStore {
     pub(super) state: Mutex<FakeState>,
     pub(super) token_key: Arc<TokenKey>,
     pub(super) skew_ms: i64,

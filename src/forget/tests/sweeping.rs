@@ -1,7 +1,7 @@
 //! The clock's sweep: from a call to its receipt, and back from that to a restored store.
 
 use super::*;
-use crate::forget::execute::sweep::Sweep;
+use crate::forget::execute::answer::Sweep;
 
 impl World {
     fn swept(&self, offset: i64, nonce: u64) -> Option<Sweep> {
@@ -12,7 +12,7 @@ impl World {
         }
     }
 
-    fn restore_sweep(&self, Sweep { receipt, hours }: &Sweep) -> Result<Restored, Trouble> {
+    fn restore_sweep(&self, Sweep { receipt, hours }: &Sweep) -> Result<Restored, ExecuteError> {
         let store = Arc::clone(&self.store) as Arc<dyn Store>;
         let vault = Arc::clone(&self.vault) as Arc<dyn KekVault>;
         self.runtime.block_on(restore(&store, &vault, &FakeClock, receipt, hours))
@@ -178,6 +178,6 @@ fn a_receipt_of_a_sweep_makes_nothing_go_early() {
     let mut sweep = three_hours().swept(0, 1).expect("due");
     sweep.hours[0].hour = HOUR.plus(3);
     let restored = three_hours();
-    assert!(matches!(restored.restore_sweep(&sweep), Err(Trouble::Premature(_))));
+    assert!(matches!(restored.restore_sweep(&sweep), Err(ExecuteError::Premature(_))));
     assert_eq!(restored.store.live_keys(), 4);
 }

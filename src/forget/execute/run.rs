@@ -1,0 +1,153 @@
+//! The jobs of a batch, one after the other, and what is settled before their receipts are used.
+
+use std::collections::BTreeSet;
+
+use super::answer::{Answer, Executed};
+use super::command::command;
+use super::context::Context;
+use super::error::ExecuteError;
+use super::kek::destroy_kek;
+use super::request::{Asks, Request};
+use super::retention::settle_all;
+use super::sweep::sweep;
+use crate::forget::command::call::Wants;
+use crate::forget::decide::change::Change;
+use crate::model::{Due, KekId};
+
+/// How far a run came, and why no further.
+pub(in crate::forget) struct Report {
+    pub answers: Vec<Answer>,
+    pub error: Option<ExecuteError>,
+}
+
+/// Longest time between looking at the clock and an erasure's own look, in milliseconds.
+const MARGIN_MS: i64 = 60_000;
+
+/// Executes requests in their order.
+pub(in crate::forget) async fn execute_all(ctx: &Context, requests: &[Request]) -> Report {
+    let mut run = Run::new(ctx);
+    let error = run.all(requests).await.err();
+    // What comes after a change that is not settled may have to be done again.
+    run.answers.truncate(run.settled);
+    Report { answers: run.answers, error }
+}
+
+/// Decides on a request, or takes the decision that is stored, and carries it out.
+async fn execute(ctx: &Context, request: &Request) -> Result<Executed, ExecuteError> {
+    match &request.asks {
+        Asks::Command(message) => command(ctx, request, message).await,
+        Asks::Call(Wants::Sweep(from)) => Ok(sweep(ctx, request, *from).await?.into()),
+        Asks::Call(Wants::DestroyKek(kek)) => Ok(destroy_kek(ctx, request, kek).await?.into()),
+    }
+}
+
+struct Run<'a> {
+    ctx: &'a Context,
+    answers: Vec<Answer>,
+    /// So many answers may be used.
+    settled: usize,
+    /// Changes of retentions that are made and not settled. They are settled together.
+    unsettled: Vec<Change>,
+    keks: BTreeSet<&'a KekId>,
+}
+
+impl<'a> Run<'a> {
+    fn new(ctx: &'a Context) -> Self {
+        Self { ctx, answers: Vec::new(), settled: 0, unsettled: Vec::new(), keks: BTreeSet::new() }
+    }
+
+    async fn all(&mut self, requests: &'a [Request]) -> Result<(), ExecuteError> {
+        for request in requests {
+            if self.settles_before(request).await? {
+                self.settle().await?;
+            }
+            let Executed { answer, unsettled } = self.one(request).await?;
+            self.answers.push(answer);
+            self.unsettled.extend(unsettled);
+            if self.unsettled.is_empty() {
+                self.settled = self.answers.len();
+            }
+        }
+        self.settle().await
+    }
+
+    async fn one(&mut self, request: &'a Request) -> Result<Executed, ExecuteError> {
+        if let Asks::Call(wants @ Wants::DestroyKek(kek)) = &request.asks
+            && !self.keks.insert(kek)
+        {
+            // Each look at a KEK scans all keys, and the first one in the batch has looked.
+            return Ok(Answer::NothingDue(wants.kind()).into());
+        }
+        execute(self.ctx, request).await
+    }
+
+    /// Two changes of one customer are made one after the other. And an hour that was minted by the rule
+    /// before a change must not go by that rule, although it is due by it meanwhile.
+    async fn settles_before(&self, request: &Request) -> Result<bool, ExecuteError> {
+        if self.unsettled.is_empty() {
+            return Ok(false);
+        }
+        if let Some(asked) = request.asks.retention(self.ctx) {
+            return Ok(self.unsettled.iter().any(|change| Some(change.token) == asked.token));
+        }
+        if !request.asks.erases_what_is_due() {
+            return Ok(false);
+        }
+        let soon = self.ctx.now().await?.plus(MARGIN_MS);
+        let next = |change: &Change| Due(change.past.0.saturating_add(1));
+        Ok(self.unsettled.iter().any(|change| next(change).reached(soon)))
+    }
+
+    async fn settle(&mut self) -> Result<(), ExecuteError> {
+        if !self.unsettled.is_empty() {
+            settle_all(self.ctx, std::mem::take(&mut self.unsettled)).await?;
+        }
+        self.settled = self.answers.len();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forget::command::call::Call;
+    use crate::forget::tests::{FakeStore, HOUR, NOW, World, acme, due_hours};
+    use crate::model::{Digest, Hour, Retention};
+
+    fn retention_of(customer: &str) -> Vec<u8> {
+        let command = serde_json::json!({"id": "c-9", "type": "retention", "customer": customer, "retention_hours": 48});
+        command.to_string().into_bytes()
+    }
+
+    /// Whether a change of acme's retention, decided in the hour of `past`, is settled before this request.
+    fn settles_before(past: Hour, value: &[u8]) -> bool {
+        let world = World::of(FakeStore::default());
+        let ctx = world.context();
+        let request = Request::read(0, Some(value), None).expect("well formed");
+        let (token, retention) = (ctx.store.token(&acme()), Retention::hours(48).expect("not zero"));
+        let (past, command) = (Due(past.0), Digest([1; 32]));
+        let change = Change { token, retention, past, before: None, command };
+        let run = Run { unsettled: vec![change], ..Run::new(&ctx) };
+        world.runtime.block_on(run.settles_before(&request)).expect("the store answers")
+    }
+
+    #[test]
+    fn two_changes_of_one_customer_are_made_one_after_the_other() {
+        let now = Hour::containing(NOW).expect("an hour");
+        assert!(settles_before(now, &retention_of("acme")));
+        assert!(!settles_before(now, &retention_of("other")), "changes of many settle together");
+        assert!(!settles_before(now, &retention_of("~nobody")));
+    }
+
+    #[test]
+    fn what_may_have_fallen_due_by_the_rule_before_a_change_goes_when_that_is_settled() {
+        let now = Hour::containing(NOW).expect("an hour");
+        let sweep = Call::record(&Wants::Sweep(Due(HOUR.0)), 1);
+        let kek = Call::record(&Wants::DestroyKek(KekId::of_due(Due(HOUR.0))), 1);
+        for value in [due_hours("c-1"), sweep] {
+            assert!(settles_before(Hour(now.0 - 1), &value), "an hour has begun since");
+            assert!(!settles_before(now, &value), "nothing fell due since");
+        }
+        assert!(!settles_before(Hour(now.0 - 1), &kek), "a KEK stays while an open hour needs it");
+    }
+}
