@@ -30,8 +30,9 @@ fn sub_room(source: &Source) -> Option<&str> {
 /// The sub-rooms that a file names outside its tests, each with its place. `None` for the facade.
 fn named(source: &Source) -> Vec<(usize, Option<String>)> {
     let code = &source.code[..source.tests_begin()];
-    let paths =
-        crate_paths(code).into_iter().filter(|(_, path)| path.first().is_some_and(|it| it == "forget"));
+    // `pub(in crate::forget)` says who may see a thing, and imports nothing.
+    let paths = crate_paths(code).into_iter().filter(|(at, _)| !code[..*at].ends_with("(in "));
+    let paths = paths.filter(|(_, path)| path.first().is_some_and(|name| name == "forget"));
     let mut found: Vec<_> = paths.map(|(at, path)| (at, path.get(1).cloned())).collect();
     // From a file of a sub-room `super` is that sub-room; from its head, or if it is one file, it is `forget`.
     let is_head = source.path.ends_with("/mod.rs") || source.path.matches('/').count() == 1;
@@ -91,6 +92,7 @@ fn a_planted_way_back_is_caught() {
         ("forget/elsewhere.rs", "use crate::model::Hour;", 1),
         ("forget/execute/once.rs", "use crate::forget::command::digest::sha_256;", 0),
         ("forget/execute/step.rs", "use super::batch::Batch;", 0),
+        ("forget/execute/once.rs", "pub(in crate::forget) fn is_made() {}", 0),
         ("forget/decide/rules.rs", "#[cfg(test)]\nmod tests { use crate::forget::tests::meta; }", 0),
         ("app/run.rs", "use crate::forget::Verdict;", 0),
     ] {
