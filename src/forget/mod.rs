@@ -45,6 +45,7 @@ pub use follow::following::{Cache, FollowObserver, Followed, Following, Prove};
 pub use follow::fresh::{NotFresh, ensure_fresh};
 pub use follow::progress::{Action, Follower, Gap};
 pub use follow::tail::{Tail, TailError, TailRecord, patiently};
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::ForgetMetrics;
 pub use receipt::assumption::{Assumption, DISKS, STORE_COPIES, VAULT_FILES, assumption};
 pub use receipt::content::{ASSUMPTIONS, NotAReceipt, Receipt};

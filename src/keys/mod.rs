@@ -34,6 +34,7 @@ pub use keks::{Keks, check_value};
 pub use lease::Lease;
 pub use lookup::{Finder, Lookup};
 pub use markers::{MARKER_MS, expire_markers};
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::KeyMetrics;
 pub use mint::{HourKey, Mint, MintStats, Obtained};
 pub use outcomes::*;

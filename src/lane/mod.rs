@@ -25,7 +25,9 @@ mod time;
 pub use admit::Decision;
 pub use admit::{Admit, Limits};
 pub use keys::Keys;
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::LaneMetrics;
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use observer::LaneObserver;
 pub use quarantine::Reason;
 pub use redrive::{Left, Quarantined, Redrive, RedriveObserver, RedriveParts};

@@ -25,8 +25,10 @@ pub use checkpoint::{Checkpoint, Head, NotACheckpoint, Origin};
 pub use hour_proof::{AnyProof, HourProof};
 pub use keeper::{Keeper, Refusal};
 pub use logging::{Clients, LogObserver, Logged, Logging, NotPosted, Post};
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::LogMetrics;
 pub use metrics::NewestCheckpoint;
 pub use note::{NotAKey, NotANote, Note, VerifierKey};
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use observer::LoggingObserver;
 pub use proof::{MAX_PROOF_BYTES, NoProof, Proof};
