@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Whether this process executes, and how often it has swept. Clones share it.
+/// Tells duties whether this process executes commands, and how often it has swept. Clones share it.
 #[derive(Clone)]
 pub(super) struct Leadership(Arc<watch::Sender<Held>>);
 
-/// How it stood at one moment.
+/// The state at one moment.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Held {
     held: bool,

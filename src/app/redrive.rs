@@ -1,9 +1,7 @@
 //! `hourseal quarantine redrive`: what was quarantined and has kept its content goes through the lane of `run` once more.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -11,14 +9,14 @@ use tokio::runtime::Runtime;
 use super::lanes::{LaneThread, sealing_lane};
 use super::process::Process;
 use super::run::RunOptions;
-use super::threads;
+use super::threads::{Settled, Threads};
 use super::{Failure, build};
 use crate::config::Config;
 use crate::edge::kafka::LaneIdentity;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
 use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
 use crate::reader::{Opener, WaitingOpener};
-use crate::stream::{Event, Pace, Pulse, StartLog, Stop};
+use crate::stream::{Event, Halt, Pace, Pulse, StartLog, Stop};
 
 /// How often it is told how far it has come.
 const TELL: Duration = Duration::from_millis(200);
@@ -109,54 +107,39 @@ pub fn redrive(
     let options = RunOptions { accept_gap: true };
     let process = Process::for_run(config, options, runtime, false)?;
     let progress = Progress::new(survey.ends.clone(), process.stop.clone());
-    let (tell, ended) = mpsc::channel();
-    let (lane, following) = process.start_redrive(runtime, survey, progress.clone(), tell)?;
-    let outcome = loop {
-        match ended.recv_timeout(TELL) {
-            Ok(outcome) => break outcome,
-            Err(RecvTimeoutError::Timeout) => told(&progress.seen(&process)),
-            Err(RecvTimeoutError::Disconnected) => unreachable!("a lane's thread says how it ended"),
+    let mut threads = Threads::default();
+    process.start_redrive(&mut threads, runtime, survey, progress.clone())?;
+    let fault = loop {
+        // A lane reports how it ended before its thread has ended.
+        let is_over = threads.lanes_have_ended();
+        let fault = threads.fault_now();
+        if is_over || fault.is_some() {
+            break fault;
         }
+        told(&progress.seen(&process));
+        std::thread::sleep(TELL);
     };
     process.stop.request();
-    let joined = [lane, following].into_iter().all(|thread| thread.join().is_ok());
-    outcome?;
-    if !joined {
-        return Err(Failure::new(Failure::BUG, "a thread or task panicked: this is a bug"));
+    let settled = threads.settle();
+    match fault {
+        Some((_, halt)) => return Err(halt.into()),
+        None if settled == Settled::Panicked => return Err(Halt::Panicked.into()),
+        None => {}
     }
     Ok(progress.lock().redriven.clone())
 }
-
-type Ended = Result<(), crate::stream::Halt>;
 
 impl Process {
     /// The lane of the quarantine, and who follows the receipts for it.
     fn start_redrive(
         &self,
+        threads: &mut Threads,
         runtime: &Runtime,
         survey: Survey,
         progress: Progress,
-        ended: mpsc::Sender<Ended>,
-    ) -> Result<(JoinHandle<()>, JoinHandle<()>), Failure> {
+    ) -> Result<(), Failure> {
         let (keys, lease) = self.keys(runtime);
-        let following = self.following(runtime, &keys.ring, lease, self.following_observer());
-        // It ends by itself only at the stop; a panic is told as the lane's end is.
-        let panicked = {
-            let ended = ended.clone();
-            move |outcome: Ended| {
-                if outcome.is_err() {
-                    drop(ended.send(outcome));
-                }
-            }
-        };
-        let following = threads::spawn(
-            "receipts",
-            || {
-                following();
-                Ok(())
-            },
-            panicked,
-        )?;
+        threads.start("receipts", self.following(runtime, &keys.ring, lease, self.following_observer()))?;
         let (config, foundation) = (&self.config, &self.foundation);
         let opener = Opener::new(foundation.finder(), config.seal.stream.quarantine());
         let clock = Arc::clone(&foundation.clock);
@@ -174,17 +157,18 @@ impl Process {
             instance: INSTANCE.to_owned(),
             ..self.sealing_identity(&group, "0".to_owned(), &config.topics.quarantine)
         };
+        let (name, pulse) = ("redrive", Pulse::default());
         let lane = LaneThread {
             identity,
             starts: Arc::new(FromTheStart),
             pace: Pace { batch_time: config.lane.batch_time, batch_events: config.lane.batch_events },
             stop: self.stop.clone(),
-            pulse: Pulse::default(),
+            pulse: pulse.clone(),
             barrier: self.barrier.clone(),
         };
-        // The receiver is gone only when the process ends anyway.
-        let lane = lane.spawn(step, move |outcome| drop(ended.send(outcome)))?;
-        Ok((lane, following))
+        let lane = lane.spawn(step, threads.ended_of(name))?;
+        threads.add_lane(name.to_owned(), pulse, lane);
+        Ok(())
     }
 }
 

@@ -19,8 +19,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 /// The name of a thread or duty and how it ended.
 pub(super) type Ended = (String, Result<(), Halt>);
 
-/// Starts a thread. `ended` is called with how it ended, also when it panicked: whoever is gone without a word would
-/// leave its work undone in a process that looks healthy.
+/// Starts a thread. `ended` is called with how it ended, also when it panicked: a thread that ends
+/// unnoticed leaves its work undone in a process that looks healthy.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -148,8 +148,18 @@ impl Threads {
 
     /// The first thread or duty that has halted or panicked by now.
     pub(super) fn fault_now(&mut self) -> Option<(String, Halt)> {
+        self.faults().next()
+    }
+
+    /// Those that have halted or panicked by now and were not told of before.
+    fn faults(&mut self) -> impl Iterator<Item = (String, Halt)> {
         std::iter::from_fn(|| self.endings.try_recv().ok())
-            .find_map(|(name, outcome)| Some((name, outcome.err()?)))
+            .filter_map(|(name, outcome)| Some((name, outcome.err()?)))
+    }
+
+    /// Whether every lane has ended.
+    pub(super) fn lanes_have_ended(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.thread.is_finished())
     }
 
     /// Waits for the threads to end after the stop, within [`SHUTDOWN_LIMIT`].
@@ -165,14 +175,14 @@ impl Threads {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        match self.fault_now() {
-            Some((_, Halt::Panicked)) => Settled::Panicked,
-            _ => Settled::All,
+        match self.faults().any(|(_, halt)| halt == Halt::Panicked) {
+            true => Settled::Panicked,
+            false => Settled::All,
         }
     }
 
     fn have_ended(&self) -> bool {
-        self.lanes.iter().map(|lane| &lane.thread).chain(&self.others).all(JoinHandle::is_finished)
+        self.lanes_have_ended() && self.others.iter().all(JoinHandle::is_finished)
     }
 }
 

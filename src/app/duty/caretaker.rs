@@ -23,7 +23,7 @@ pub(super) struct Caretaker {
     clocks: Looked,
     /// The ring's figures as published last.
     last: RingStats,
-    /// Whether it was said that keys are in unlocked memory.
+    /// The log has said that keys are in unlocked memory.
     warned: bool,
     /// When the keys were counted last.
     counted: Option<Instant>,

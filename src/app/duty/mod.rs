@@ -1,4 +1,4 @@
-//! Duties: what a process does now and then, beside its lanes.
+//! Duties: the tasks that a process repeats beside its lanes.
 //!
 //! Promise: a duty that fails logs the first failure of several and tries again; one that panics ends the process.
 //! Not here: what is decided (`keys`, `forget`). A duty looks, reports, and calls.
@@ -35,9 +35,9 @@ pub(super) enum Who {
     Leader,
 }
 
-/// What a process does now and then.
+/// A task that a process repeats.
 pub(super) trait Duty: Send + 'static {
-    /// For the log line that ends the process.
+    /// Stands in the log line that ends the process.
     const NAME: &'static str;
     const WHO: Who;
     /// Begins only when the store has every erasure of its receipts.
@@ -55,7 +55,7 @@ pub(super) trait Duty: Send + 'static {
     fn log_failure(&self, why: &str);
 }
 
-/// What every duty's runner needs.
+/// The context that the runner of a duty needs.
 #[derive(Clone)]
 struct Surroundings {
     leadership: Leadership,
