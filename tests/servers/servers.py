@@ -187,7 +187,8 @@ class Kafka(_Servers):
             "group.min.session.timeout.ms": 1000,
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
             "broker.heartbeat.interval.ms": 500,
-            "broker.session.timeout.ms": 2000,
+            # A lone broker has no successor: fenced after a stall, it answers nobody until its next heartbeat.
+            "broker.session.timeout.ms": 2000 if replicas > 1 else 9000,
             "log.retention.check.interval.ms": 1000,
             "log.initial.task.delay.ms": 500,
             "log.segment.delete.delay.ms": 1000,
@@ -283,6 +284,12 @@ class Cassandra(_Servers):
     def clear(self):
         while self._disks:
             unmount(self._disks.pop())
+
+    def holds_dead(self, node: int, other: int) -> bool:
+        """Whether `node` sends nothing to `other` by now."""
+        name = f"{self.addresses[other]}:{self._storage_port} is now"
+        log = self.log(node)
+        return log.rfind(f"{name} DOWN") > log.rfind(f"{name} UP")
 
     def _sees_its_peers(self, node: int) -> bool:
         others = [address for other, address in self.addresses.items() if other != node]

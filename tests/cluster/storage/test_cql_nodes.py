@@ -126,6 +126,9 @@ def deaf(cassandra, node):
     for what in ("disablebinary", "disablegossip"):
         cassandra.tool(what, node=node)
     try:
+        # Till then they send it each change of the schema.
+        for other in set(cassandra.nodes) - {node}:
+            wait_until(lambda other=other: cassandra.holds_dead(other, node), 30, f"node {other} misses node {node}")
         yield lambda: cassandra.tool("enablebinary", node=node)
     finally:
         for what in ("enablebinary", "enablegossip"):
