@@ -1,101 +1,119 @@
-//! The canary: a customer of our own, kept for an hour. Each hour an event of it goes the way of all events; this process opens it
-//! from the output, and shows when it is due that it opens no more and that its key seals no more. Its own thread, because it waits.
+//! `hourseal canary`: a process that tests the whole path from outside. Each hour it sends an event of a
+//! customer of its own, opens it from the output, and verifies after its retention that it can no longer be
+//! opened.
+//!
+//! Promise: it needs the rights of a producer and of a reader, and no command key. Workers seal and forget its
+//! events as all others; `hourseal retention set` sets how long they are kept.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Runtime};
 
-use super::barrier::Barrier;
 use super::metrics::{CanaryMetrics, CanaryOutcome};
-use super::process::Process;
+use super::service::Service;
 use super::threads::Threads;
-use super::{Failure, Foundation};
+use super::{CurrentKeys, Failure, Foundation, Opening, build};
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::random;
-use crate::keys::{KeysError, Obtained, Ring};
 use crate::lane::Specimen;
-use crate::model::{CustomerId, Hour, Millis, Retention, Slot};
+use crate::model::{CustomerId, Hour, Millis, Slot};
 use crate::reader::{Opener, Outcome, Reading};
 use crate::stream::Stop;
-use crate::telemetry::{codes, info, warn};
+use crate::telemetry::{Condition, Telemetry, codes, info, warn};
 
 /// Time from one look to the next.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long an event may be under way to the output.
+/// Time that an event may take to the output.
 const UNDER_WAY: Duration = Duration::from_secs(120);
-/// How long after its due an event may still open, in milliseconds: until the sweep has come by, and its receipt.
+/// Time after its due at which an event may still be opened, in milliseconds: the sweep and its receipt take time.
 const MARGIN_MS: i64 = 15 * 60_000;
-/// Most events that are looked at again: those of two days, should they not go.
-const LOOKED_AT: usize = 48;
-/// How long it is kept.
-const KEPT: Retention = Retention::hours(1).expect("not zero");
+/// Longest retention that a canary accepts, in hours. It proves nothing sooner, and keeps an event of each hour.
+const LONGEST_HOURS: u16 = 48;
 
-pub(super) struct Canary {
-    pub(super) config: Config,
-    pub(super) customer: CustomerId,
-    pub(super) foundation: Foundation,
-    pub(super) client: ClientSettings,
-    pub(super) ring: Arc<Ring>,
-    pub(super) runtime: Handle,
-    pub(super) metrics: CanaryMetrics,
-    pub(super) barrier: Barrier,
+/// Sends and verifies events until a signal or a fault.
+///
+/// # Errors
+/// 78 when the settings have no place for its events, when their retention is longer than 48 hours, or when the
+/// key store is behind its receipts. 69 when a dependency is away.
+pub fn canary(config: &Config) -> Result<(), Failure> {
+    info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
+    let (runtime, telemetry, stop) = (build::runtime()?, Telemetry::new(), Stop::default());
+    let canary = Canary::new(config, &runtime, &telemetry)?;
+    let service =
+        Service { listen: config.admin.listen, telemetry, newest: Default::default(), stop: stop.clone() };
+    service.run(runtime, |_| {
+        let mut threads = Threads::default();
+        threads.start("canary", move || canary.run(&stop))?;
+        Ok(threads)
+    })
 }
 
-impl Process {
-    /// Starts one where the settings ask for it.
-    pub(super) fn start_canary(
-        &self,
-        threads: &mut Threads,
-        runtime: &Runtime,
-        ring: &Arc<Ring>,
-    ) -> Result<(), Failure> {
-        let Some(customer) = self.config.canary.customer.as_deref().and_then(|id| CustomerId::parse(id).ok())
-        else {
-            return Ok(());
-        };
-        let canary = Canary {
-            config: self.config.clone(),
-            customer,
-            foundation: self.foundation.clone(),
-            client: self.client.clone(),
-            ring: Arc::clone(ring),
-            runtime: runtime.handle().clone(),
-            metrics: self.metrics.canary.clone(),
-            barrier: self.barrier.clone(),
-        };
-        let stop = self.stop.clone();
-        threads.start("canary", move || canary.run(&stop))
-    }
+struct Canary {
+    config: Config,
+    customer: CustomerId,
+    foundation: Foundation,
+    keys: CurrentKeys,
+    client: ClientSettings,
+    runtime: Handle,
+    metrics: CanaryMetrics,
+    condition: Condition,
 }
 
 /// An event that was opened.
 struct Caught {
     record: Scanned,
     slot: Slot,
-    /// Whether it was told that it opens for too long.
-    told: bool,
+    /// The log has said that it can be opened for too long.
+    reported: bool,
 }
 
 impl Canary {
-    /// Looks until the stop.
-    pub(super) fn run(self, stop: &Stop) {
-        if !self.barrier.wait(stop) {
-            return;
+    fn new(config: &Config, runtime: &Runtime, telemetry: &Telemetry) -> Result<Self, Failure> {
+        let customer = CustomerId::parse(&config.canary.customer)
+            .map_err(|why| Failure::new(Failure::CONFIG, format!("canary.customer: {why}")))?;
+        if Specimen::new((&config.event.customer, &config.event.time), &customer, Millis(0), "").is_none() {
+            let message = "event.customer and event.time exclude each other in one event";
+            return Err(Failure::new(Failure::CONFIG, message).hint("the canary's event must hold both"));
         }
-        self.metrics.proven_at(self.now());
+        let (clock, registry) = (build::system_clock(), &telemetry.registry);
+        let opening = Opening { clock, create: false, runtime: runtime.handle(), registry };
+        let foundation = build::open_foundation(config, opening)?;
+        check_retention(&foundation, &customer, runtime)?;
+        Ok(Self {
+            config: config.clone(),
+            customer,
+            keys: CurrentKeys::open(foundation.clone(), config, runtime.handle())?,
+            client: build::client_settings(config),
+            runtime: runtime.handle().clone(),
+            metrics: CanaryMetrics::register(registry, foundation.clock.now()),
+            condition: telemetry.readiness.condition("canary"),
+            foundation,
+        })
+    }
+
+    /// Looks until the stop.
+    fn run(mut self, stop: &Stop) {
         let mut caught: Vec<Caught> = Vec::new();
         let (mut sealed, mut waits) = (None, false);
         while !stop.requested() {
             match self.turn(&mut caught, &mut sealed, stop) {
-                Ok(()) => waits = false,
-                Err(why) if !stop.requested() && !std::mem::replace(&mut waits, true) => {
-                    warn!(codes::CANARY_FAILED, why, "the canary could not be sealed, opened or looked at");
+                Ok(()) => {
+                    waits = false;
+                    self.condition.met();
                 }
-                Err(_) => {}
+                Err(_) if stop.requested() => {}
+                Err(why) => {
+                    self.condition.unmet(&*why);
+                    if !std::mem::replace(&mut waits, true) {
+                        warn!(
+                            codes::CANARY_FAILED,
+                            why, "could not send or verify an event of the canary; retrying"
+                        );
+                    }
+                }
             }
             let next = Instant::now() + LOOK;
             while !stop.requested() && Instant::now() < next {
@@ -105,40 +123,45 @@ impl Canary {
     }
 
     /// `sealed` is the last hour that has an event of this process.
-    fn turn(&self, caught: &mut Vec<Caught>, sealed: &mut Option<Hour>, stop: &Stop) -> Result<(), String> {
+    fn turn(
+        &mut self,
+        caught: &mut Vec<Caught>,
+        sealed: &mut Option<Hour>,
+        stop: &Stop,
+    ) -> Result<(), String> {
+        self.keys.ensure().map_err(|failure| failure.to_string())?;
         let hour = Hour::containing(self.now());
         if *sealed != hour {
             caught.push(self.catch(stop)?);
             self.metrics.came_to(CanaryOutcome::Opened);
             *sealed = hour;
         }
-        // What opens for so long has been told of.
-        caught.drain(..caught.len().saturating_sub(LOOKED_AT));
+        // An event that is not forgotten for so long was reported when it was due.
+        caught.drain(..caught.len().saturating_sub(usize::from(LONGEST_HOURS) + 2));
         for at in (0..caught.len()).rev() {
             if self.is_forgotten(&mut caught[at])? {
-                let Caught { slot, .. } = caught.remove(at);
+                let hour = caught.remove(at).slot.hour.0;
                 self.metrics.came_to(CanaryOutcome::Forgotten);
                 self.metrics.proven_at(self.now());
                 info!(
                     codes::CANARY_FORGOTTEN,
-                    hour = slot.hour.0,
-                    "the canary's event of this hour opens no more"
+                    hour, "the canary's event of this hour can no longer be opened"
                 );
             }
         }
         Ok(())
     }
 
-    /// Sends an event and waits for it in the output, where it must open.
+    /// Sends an event, waits for it in the output, and opens it.
     fn catch(&self, stop: &Stop) -> Result<Caught, String> {
-        self.keep_for_an_hour()?;
         let mut note = [0; 16];
         random(&mut note);
         let note = hex::encode(note);
         let event = &self.config.event;
         let specimen = Specimen::new((&event.customer, &event.time), &self.customer, self.now(), &note)
             .ok_or("its places exclude each other")?;
-        let mut scan = self.output()?;
+        let mut scan = Scans::begin(&self.client, &self.config.topics.outputs(), Range::New)
+            .map_err(|error| error.to_string())?;
         let posted = Posted {
             key: specimen.key.as_deref(),
             headers: &specimen.headers,
@@ -148,13 +171,10 @@ impl Canary {
         post(&self.client, &self.config.topics.input, &posted).map_err(|error| error.to_string())?;
         let until = Instant::now() + UNDER_WAY;
         while Instant::now() < until && !stop.requested() {
-            let Next::Record(record) =
-                scan.next(Duration::from_millis(500)).map_err(|error| error.to_string())?
-            else {
-                continue;
-            };
+            let next = scan.next(Duration::from_millis(500)).map_err(|error| error.to_string())?;
+            let Next::Record(record) = next else { continue };
             if let Some(slot) = self.noted(&record, &note) {
-                return Ok(Caught { record, slot, told: false });
+                return Ok(Caught { record, slot, reported: false });
             }
         }
         if !stop.requested() {
@@ -163,13 +183,7 @@ impl Canary {
         Err(format!("its event was not found in the output within {} s", UNDER_WAY.as_secs()))
     }
 
-    /// From here on.
-    fn output(&self) -> Result<Scans, String> {
-        Scans::begin(&self.client, &self.config.topics.outputs(), Range::New)
-            .map_err(|error| error.to_string())
-    }
-
-    /// The slot of a record that opens to the event with this note.
+    /// Returns the slot of a record that opens to the event with this note.
     fn noted(&self, record: &Scanned, note: &str) -> Option<Slot> {
         if record.record(&record.event_headers()).customer()? != self.customer {
             return None;
@@ -180,63 +194,58 @@ impl Canary {
         Some(Slot { customer: self.customer.clone(), hour: header.hour, generation: header.generation })
     }
 
-    /// Whether it is due and gone: from the store, by a reader that has cached nothing, and from this process's own cache.
+    /// Whether it is due, and a reader without a cache can no longer open it.
     fn is_forgotten(&self, caught: &mut Caught) -> Result<bool, String> {
-        let slot = &caught.slot;
-        let (store, token) = (&self.foundation.store, self.foundation.store.token(&self.customer));
-        let rows = self.runtime.block_on(store.hours(token, slot.hour, slot.hour));
+        let (hour, store) = (caught.slot.hour, &self.foundation.store);
+        let rows = self.runtime.block_on(store.hours(store.token(&self.customer), hour, hour));
         let due = rows.map_err(|error| error.to_string())?.pop().map(|row| row.gate.due);
         if due.is_some_and(|due| !due.reached(self.now())) {
             return Ok(false);
         }
         let gone = match self.open(&caught.record).outcome {
-            Outcome::Erased { .. } | Outcome::ErasedByTtl | Outcome::Gone => !self.seals(slot)?,
+            Outcome::Erased { .. } | Outcome::ErasedByTtl | Outcome::Gone => true,
             Outcome::Opened(_) => false,
             outcome => return Err(format!("its event is `{}` now", outcome.name())),
         };
         let is_late = due.is_none_or(|due| due.reached(self.now().plus(-MARGIN_MS)));
-        if !gone && is_late && !std::mem::replace(&mut caught.told, true) {
+        if !gone && is_late && !std::mem::replace(&mut caught.reported, true) {
             self.metrics.came_to(CanaryOutcome::StillOpens);
-            let hour = caught.slot.hour.0;
             warn!(
                 codes::CANARY_OPENS,
-                hour, "the canary's event of this hour is due for long, and still opens"
+                hour = hour.0,
+                "the canary's event of this hour is long due and can still be opened"
             );
         }
         Ok(gone)
     }
 
-    /// Whether this process would still use the key.
-    fn seals(&self, slot: &Slot) -> Result<bool, String> {
-        let obtained = self.ring.obtain(std::slice::from_ref(slot), Instant::now() + Duration::from_secs(5));
-        let obtained = obtained.map_err(|waiting| waiting.to_string())?;
-        Ok(obtained.iter().any(|obtained| matches!(obtained, Obtained::Key(_))))
-    }
-
-    /// With no key of before.
+    /// Opens a record with no cached key.
     fn open(&self, record: &Scanned) -> Reading {
-        let opener = Opener::new(self.foundation.finder(), self.config.seal.stream.clone());
+        let opener = Opener::new(self.keys.finder(), self.config.seal.stream.clone());
         self.runtime.block_on(opener.open(record.record(&record.event_headers())))
-    }
-
-    /// Its own policy, and nobody else's: who executes may write it.
-    fn keep_for_an_hour(&self) -> Result<(), String> {
-        if !self.config.control.execute {
-            return Ok(());
-        }
-        let store = &self.foundation.store;
-        let token = store.token(&self.customer);
-        let kept = async {
-            let known = store.customer(token).await?.and_then(|customer| customer.retention);
-            if known != Some(KEPT) {
-                store.set_retention(token, known, Some(KEPT)).await?;
-            }
-            Ok::<_, KeysError>(())
-        };
-        self.runtime.block_on(kept).map_err(|error| error.to_string())
     }
 
     fn now(&self) -> Millis {
         self.foundation.clock.now()
     }
+}
+
+/// # Errors
+/// 78 when events of the canary are kept for longer than it can wait.
+fn check_retention(foundation: &Foundation, customer: &CustomerId, runtime: &Runtime) -> Result<(), Failure> {
+    let store = &foundation.store;
+    let own = runtime.block_on(store.customer(store.token(customer)))?.and_then(|known| known.retention);
+    let retention = match own {
+        Some(retention) => retention,
+        None => runtime.block_on(store.meta())?.default_retention,
+    };
+    if retention.as_hours() <= LONGEST_HOURS {
+        return Ok(());
+    }
+    let message = format!(
+        "events of the canary are kept for {} h: it proves nothing for so long ({LONGEST_HOURS} h at most)",
+        retention.as_hours()
+    );
+    let hint = "shorten it: `hourseal retention set --customer ID --keep 1h`; ID is `canary.customer`";
+    Err(Failure::new(Failure::CONFIG, message).hint(hint))
 }

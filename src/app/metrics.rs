@@ -1,4 +1,4 @@
-//! Every room's metrics, registered once per process, and those of this room: process, topics, canary.
+//! The metrics of a worker, registered once per process, and those of this room: process, topics, canary.
 
 use std::time::Duration;
 
@@ -16,7 +16,6 @@ pub(super) struct Metrics {
     pub(super) forget: ForgetMetrics,
     pub(super) log: LogMetrics,
     pub(super) topics: TopicMetrics,
-    pub(super) canary: CanaryMetrics,
 }
 
 impl Metrics {
@@ -30,7 +29,6 @@ impl Metrics {
             forget: ForgetMetrics::register(registry),
             log: LogMetrics::register(registry),
             topics: TopicMetrics::register(registry),
-            canary: CanaryMetrics::register(registry),
         }
     }
 }
@@ -77,20 +75,20 @@ impl TopicMetrics {
 }
 
 label! {
-    /// What became of a canary's event.
+    /// The outcome of a canary's event.
     pub(super) enum CanaryOutcome: "outcome" {
-        /// It was sealed, and opened to what was put in.
+        /// It was sealed, and its content is what was sent.
         Opened = "opened",
-        /// It opens no more, and its key seals no more in this process.
+        /// It can no longer be opened.
         Forgotten = "forgotten",
         /// It was not found in the output.
         NotSealed = "not-sealed",
-        /// It is due, and still opens.
+        /// It is due, and can still be opened.
         StillOpens = "still-opens",
     }
 }
 
-/// The metrics of the canary.
+/// The metrics of `hourseal canary`.
 #[derive(Clone)]
 pub(super) struct CanaryMetrics {
     events: Counters<CanaryOutcome>,
@@ -98,15 +96,18 @@ pub(super) struct CanaryMetrics {
 }
 
 impl CanaryMetrics {
-    fn register(registry: &Registry) -> Self {
-        Self {
-            events: registry.counters("canary_events_total", "Events of the canary, by what became of them"),
+    /// For a canary that starts `now`.
+    pub(super) fn register(registry: &Registry, now: Millis) -> Self {
+        let metrics = Self {
+            events: registry.counters("canary_events_total", "Events of the canary, by outcome"),
             last_proof: registry.gauge(
                 "canary_last_proof_timestamp_seconds",
-                "Unix time of the canary's last proof that a forgotten event does not open; at first, of its \
-                 start; 0 without a canary",
+                "Unix time at which the canary last verified that a forgotten event cannot be opened; before \
+                 the first one, the time of its start",
             ),
-        }
+        };
+        metrics.proven_at(now);
+        metrics
     }
 
     pub(super) fn came_to(&self, outcome: CanaryOutcome) {
@@ -129,6 +130,7 @@ mod tests {
         let Telemetry { registry, .. } = Telemetry::new();
         StoreMetrics::register(&registry);
         Metrics::register(&registry, Millis(1_795_500_000_000));
+        CanaryMetrics::register(&registry, Millis(0));
         let text = String::from_utf8(registry.render()).expect("text");
         let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert!(series.len() > 200, "{text}");

@@ -21,6 +21,7 @@ mod reclaim;
 mod redrive;
 mod replay;
 mod run;
+mod service;
 mod starts;
 mod threads;
 mod topics;
@@ -30,6 +31,7 @@ mod watchdog;
 pub use build::{
     Foundation, Opening, client_settings, open_foundation, open_vault, scylla_options, sqlite_options,
 };
+pub use canary::canary;
 pub use current::CurrentKeys;
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;

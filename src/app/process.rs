@@ -130,7 +130,6 @@ impl Process {
         if let Some(log) = receipt_log(self)? {
             threads.start("receipt log", log)?;
         }
-        self.start_canary(&mut threads, runtime, &keys.ring)?;
         threads.watch(Duties::of(self, runtime.handle(), &keys.ring, &leadership));
         Ok(threads)
     }

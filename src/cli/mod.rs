@@ -3,6 +3,7 @@
 //! Promise: exit codes 0, 64 usage, 65 refused, 69 dependency, 70 bug, 78 configuration; an error is one line and its hint another.
 //! Start at [`Cli`]; each command has a `run`.
 
+mod canary;
 mod command;
 mod completions;
 mod config;
@@ -60,6 +61,8 @@ enum Command {
     Demo(demo::Demo),
     /// Seal the input topic until told to stop
     Run(run::Run),
+    /// Test the whole path continuously, from outside
+    Canary(canary::Canary),
     /// Produce sample job events to the input topic
     ProduceSample(produce_sample::ProduceSample),
     /// Open sealed records and print one JSON line each
@@ -118,6 +121,7 @@ impl Cli {
         let done = match self.command {
             Command::Demo(demo) => demo::run(demo),
             Command::Run(run) => run::run(run),
+            Command::Canary(canary) => canary::run(&canary),
             Command::ProduceSample(sample) => produce_sample::run(sample),
             Command::Open(open) => open::run(open),
             Command::Erase(erase) => erase::run(erase),

@@ -1,16 +1,12 @@
 //! Rules between settings; those on one setting stand with its kind. A [`Config`] that exists has passed them
 //! all.
 
-use crate::lane::Specimen;
-use crate::model::{CustomerId, Millis};
-
 use super::reader::Reader;
-use super::{Canary, Config, Event, Lane, Store, Topics};
+use super::{Config, Lane, Store, Topics};
 
 pub(super) fn all(config: &Config, reader: &mut Reader<'_>) {
     topics(&config.topics, reader);
     lane(&config.lane, config.event.max_bytes, reader);
-    canary(&config.canary, &config.event, reader);
     fleet(config, reader);
 }
 
@@ -49,17 +45,5 @@ fn lane(lane: &Lane, max_bytes: u64, reader: &mut Reader<'_>) {
         let why = format!("lane.batch_bytes {} is less than event.max_bytes {max_bytes}", lane.batch_bytes);
         let hint = "a batch must hold at least one event of the largest size";
         reader.contradiction(&["event.max_bytes", "lane.batch_bytes"], why, hint);
-    }
-}
-
-fn canary(canary: &Canary, event: &Event, reader: &mut Reader<'_>) {
-    let customer = canary.customer.as_ref().and_then(|name| CustomerId::parse(name).ok());
-    let Some(customer) = customer else { return };
-    if Specimen::new((&event.customer, &event.time), &customer, Millis(0), "").is_none() {
-        reader.contradiction(
-            &["canary.customer", "event.time", "event.customer"],
-            "event.customer and event.time stand in each other's way: no canary can say both",
-            "without canary.customer there is none",
-        );
     }
 }

@@ -192,8 +192,8 @@ section! {
     /// `[canary]`
     #[derive(Clone, Debug)]
     pub struct Canary in "canary." {
-        /// Whose events it sends; without it there is none.
-        pub customer: Option<String> = Optional(CANARY),
+        /// The customer of its events.
+        pub customer: String = CANARY,
     }
 }
 

@@ -52,7 +52,7 @@ AT_ONCE = {"kafka": {"client": {"fetch.wait.max.ms": "10"}}}
 
 
 class Worker(Child):
-    """A `hourseal run` process."""
+    """A `hourseal run` or `hourseal canary` process."""
 
     def __init__(self, world: "World", instance: str, admin_port: int, command: list, **how):
         self.instance = instance
@@ -183,10 +183,17 @@ class World:
         **how,
     ) -> Worker:
         """Starts a worker, or starts one again under its old name; `settings` are its own, over the world's."""
-        command = [self.binary, "run", "--config", self.config(instance, lanes, settings), *arguments]
-        worker = Worker(self, instance, self._admin_ports[instance], command, **how)
-        self._workers.append(worker)
+        worker = self._serve("run", instance, self.config(instance, lanes, settings), *arguments, **how)
         return worker.await_ready() if ready else worker
+
+    def canary(self, settings: dict | None = None) -> Worker:
+        """Starts `hourseal canary`, beside the workers."""
+        return self._serve("canary", "canary", self.config("canary", settings=settings))
+
+    def _serve(self, command: str, instance: str, config: Path, *arguments: str, **how) -> Worker:
+        line = [self.binary, command, "--config", config, *arguments]
+        self._workers.append(Worker(self, instance, self._admin_ports[instance], line, **how))
+        return self._workers[-1]
 
     def cli(
         self, *arguments: str, code: int = 0, errors: bool = False, bare: bool = False, settings: dict | None = None

@@ -125,11 +125,6 @@ fn values_that_contradict_each_other_are_refused_at_the_one_set_last() {
             "file:4: control.execute: lane.count is 0 and control.execute is false: nothing is left to do",
         ),
         (
-            "[canary]\ncustomer = 'hourseal-canary'\n[event]\ncustomer = 'json:/a'\ntime = 'json:/a/b'",
-            "file:5: event.time: event.customer and event.time stand in each other's way: no canary can say \
-             both",
-        ),
-        (
             "[store]\nkind = 'scylla'\nuser = 'a'\n[kek]\nshared = true",
             "file:3: store.user: set without store.password_file",
         ),

@@ -1,62 +1,70 @@
-"""The canary: sealed, opened, forgotten and shown unopenable by every process; where it still opens, that is said."""
+"""`hourseal canary`: an event is sealed, opened, forgotten, and verified to be unreadable; if it still opens, that is reported."""
 
 from children import wait_until
-from office import Office, ask
+from office import SETTLED, Office, ask
 from oracle.events import HOUR_MS, now_ms
 from world import TESTKIT, World
 
 CANARY = "hourseal-canary-1"
-SETTINGS = {"retention": {"default": "24h", "sweep": "1s"}, "canary": {"customer": CANARY}}
+SETTINGS = {"retention": {"default": "72h", "sweep": "1s"}, "canary": {"customer": CANARY}}
 
 
-def events(worker, outcome: str) -> int:
-    return int(worker.figures().sum("canary_events_total", outcome=outcome))
+def events(canary, outcome: str) -> int:
+    return int(canary.figures().sum("canary_events_total", outcome=outcome))
 
 
 def start(kafka, make_world, tmp_path, store=None, classed: bool = False) -> World:
+    """A worker, and a canary whose retention a signed command has set."""
     world = make_world(kafka, store=store, partitions=4, binary=TESTKIT, settings=SETTINGS)
+    world.env |= SETTLED
     world.office = Office(tmp_path / "office", world.binary)
+    world.both = ("--sign-with", world.office.key("dpo"), "--sign-with", world.office.key("legal"))
     if classed:
         world.output = f"{world.name}.hour"
         world.office.settings = {**world.office.settings, "topics": {"output": f"{world.name}.sealed", "class": {"1h": world.output}}}
-    # In the midst of an hour: what is sealed in it is opened in it.
+    # In the middle of an hour: an event that is sealed in it is opened in it.
     world.set_hour(now_ms() // HOUR_MS + 0.5)
-    world.workers = [world.worker(name, settings=world.office.settings) for name in ("w0", "w1")]
-    for worker in world.workers:
-        wait_until(lambda: events(worker, "opened") == 1, 60, "its event is sealed, and opens")  # noqa: B023
+    world.worker(settings=world.office.settings)
+    assert ask(world, "retention", "set", "--customer", CANARY, "--keep", "1h", *world.both)["outcome"] == "applied"
+    world.canary_process = world.canary(world.office.settings).await_ready(60)
+    assert events(world.canary_process, "opened") == 1
     return world
 
 
-def test_each_process_shows_that_what_it_opened_opens_no_more(kafka, store, make_world, tmp_path):
+def test_an_event_that_was_opened_can_no_longer_be_opened_when_it_is_due(kafka, store, make_world, tmp_path):
     world = start(kafka, make_world, tmp_path, store)
-    proofs = [worker.figures().sum("canary_last_proof_timestamp_seconds") for worker in world.workers]
-    assert {line["outcome"] for line in world.opened()} == {"opened"}
-    assert [row["retention_hours"] for row in world.cli_json("retention", "show", "--json") if row["customer"] == CANARY] == [1]
+    canary = world.canary_process
+    proven = canary.figures().sum("canary_last_proof_timestamp_seconds")
+    assert [line["outcome"] for line in world.opened()] == ["opened"]
 
     world.set_hour(now_ms() // HOUR_MS + 3.5)
-    for worker, before in zip(world.workers, proofs):
-        wait_until(lambda: events(worker, "forgotten") == 1, 60, "it opens no more")  # noqa: B023
-        assert worker.figures().sum("canary_last_proof_timestamp_seconds") > before + 2 * 3_600
-        wait_until(lambda: events(worker, "opened") == 2, 60, "and the next one is sealed")  # noqa: B023
-        assert events(worker, "still-opens") == events(worker, "not-sealed") == 0
-        assert "HS1418" in (world.folder / f"{worker.instance}.log").read_text()
-    assert sorted(line["outcome"] for line in world.opened()) == ["erased"] * 2 + ["opened"] * 2
-    for worker in world.workers:
-        worker.stop()
+    wait_until(lambda: events(canary, "forgotten") == 1, 60, "it can no longer be opened")
+    assert canary.figures().sum("canary_last_proof_timestamp_seconds") > proven + 2 * 3_600
+    wait_until(lambda: events(canary, "opened") == 2, 60, "the next one is sealed")
+    assert events(canary, "still-opens") == events(canary, "not-sealed") == 0
+    assert "HS1418" in (world.folder / "canary.log").read_text()
+    assert sorted(line["outcome"] for line in world.opened()) == ["erased", "opened"]
+    canary.stop()
 
 
-def test_where_it_is_due_and_still_opens_no_process_calls_it_proven(kafka, make_world, tmp_path):
-    """The control: a hold keeps it. It is found in its retention class's topic."""
+def test_if_it_is_due_and_still_opens_nothing_is_called_proven(kafka, make_world, tmp_path):
+    """The control: a hold keeps it. It is found in the topic of its retention class."""
     world = start(kafka, make_world, tmp_path, classed=True)
+    canary = world.canary_process
     hour = world.opened()[0]["hour"]
     about = ("--customer", CANARY, "--hold", "case-1")
     ask(world, "hold", "place", *about, "--from", str(hour), "--to", str(hour), "--sign-with", world.office.key("legal"))
     world.set_hour(hour + 3.5)
-    for worker in world.workers:
-        wait_until(lambda: events(worker, "still-opens") == 1, 60, "it is said")  # noqa: B023
-        assert events(worker, "forgotten") == 0
-    both = ("--sign-with", world.office.key("dpo"), "--sign-with", world.office.key("legal"))
-    ask(world, "hold", "release", *about, *both)
-    for worker in world.workers:
-        wait_until(lambda: events(worker, "forgotten") == 1, 60, "after the release it goes")  # noqa: B023
-        worker.stop()
+    wait_until(lambda: events(canary, "still-opens") == 1, 60, "it is reported")
+    assert events(canary, "forgotten") == 0
+    ask(world, "hold", "release", *about, *world.both)
+    wait_until(lambda: events(canary, "forgotten") == 1, 60, "after the release it is erased")
+    canary.stop()
+
+
+def test_a_canary_that_could_prove_nothing_for_days_does_not_start(kafka, make_world):
+    world = make_world(kafka, settings=SETTINGS)
+    world.worker().stop()
+    canary = world.canary()
+    assert canary.wait(30) == 78
+    assert "kept for 72 h" in canary.tail() and "retention set" in canary.tail(), canary.tail()

@@ -29,7 +29,6 @@ SETTINGS = {
     "kek": {"destroy": "1s"},
     "reclaim": {"every": "1s"},
     "ring": {"premint": "55m"},
-    "canary": {"customer": "hourseal-canary-1"},
 }
 PLANTED = "# HELP hourseal_planted_total Planted\n# TYPE hourseal_planted_total {}\nhourseal_planted_total 0\n"
 
@@ -182,7 +181,9 @@ def forget(world: World, workers: list):
     wait_until(lambda: count("erasures_total", kind="destroy-kek"), 60, "a KEK is destroyed")
     wait_until(lambda: count("ended_keks", state="held"), 30, "what is held has a KEK of its own")
     ask(world, "hold", "release", "--customer", "bravo", "--hold", "case-1", *both)
-    wait_until(lambda: count("canary_events_total", outcome="opened"), 30, "an event of the canary was opened")
+    workers.append(world.canary(world.office.settings))
+    workers[-1].await_ready()
+    assert count("canary_events_total", outcome="opened") == 1
     wait_until(lambda: count("reclaimed_bytes_total") and count("reclaimed_records_total"), 30, "records are reclaimed")
 
 

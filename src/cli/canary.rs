@@ -1,0 +1,31 @@
+//! `hourseal canary`
+
+use clap::Args;
+
+use super::Settings;
+use super::shield::shield_and_log;
+use crate::{app, telemetry};
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Canary {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const HELP: &str = "\
+Each hour it sends an event to the input, opens it from the output, and verifies after its retention
+that it can no longer be opened. It needs the rights of a producer and of a reader, and no key that
+signs commands. Set once how long its events are kept, as for every customer. Its metrics and
+readiness are on a port of its own (admin.listen).
+
+Examples:
+  hourseal retention set --customer hourseal-canary --keep 1h --sign-with dpo.key --sign-with legal.key
+  hourseal canary --config hourseal.toml --set admin.listen=127.0.0.1:9465";
+
+pub fn run(canary: &Canary) -> anyhow::Result<()> {
+    let config = canary.settings.read()?;
+    telemetry::start_logging(config.log.format, config.log.level);
+    shield_and_log(&config.process);
+    Ok(app::canary(&config)?)
+}
