@@ -1,4 +1,4 @@
-//! What becomes of a record: whose it is, when it happened, or why it is quarantined. Pure.
+//! Decides about a record: its customer and time, or the reason for its quarantine. Pure.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,17 @@ use crate::envelope::OVERHEAD;
 use crate::model::{CustomerId, Generation, Hour, Millis};
 use crate::stream::{Headers, Input};
 
-/// 2000-01-01T00:00Z: what happened before it is a mistake.
+/// 2000-01-01T00:00Z. An earlier event time is a mistake.
 const YEAR_2000: Millis = Millis(946_684_800_000);
-/// What Kafka adds to one record, at most: batch header 61, record fields and varints.
+/// Most bytes that Kafka adds to one record: 61 for the batch header, 40 for record fields and varints.
 const RECORD_OVERHEAD: usize = 61 + 40;
 
 /// Bounds of an event.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How far ahead of now an event may be, in milliseconds.
+    /// Longest time that an event may be ahead of now, in milliseconds.
     pub max_future_ms: i64,
-    /// How long after its hour an event is on time, in milliseconds.
+    /// Time after the end of its hour during which an event is still on time, in milliseconds.
     pub grace_ms: i64,
     /// Largest key + headers + payload, in bytes.
     pub max_event_bytes: usize,
@@ -38,13 +38,13 @@ pub struct Admit {
     pub limits: Limits,
 }
 
-/// What is known of a record after admission.
+/// A record after admission.
 pub(super) struct Admitted<'v> {
-    /// Whose it is, where that is known and valid.
+    /// Its customer, if known and valid.
     pub(super) customer: Option<Cow<'v, str>>,
-    /// When it happened, where that is known and may be sealed.
+    /// Its hour and time, if known and within the limits.
     pub(super) when: Option<(Hour, Millis)>,
-    /// Why it is quarantined; `None` = it is sealed as asked.
+    /// Reason for its quarantine; `None` = it is sealed as asked.
     pub(super) reason: Option<Reason>,
     /// Bytes of key + headers + payload.
     pub(super) size: usize,
@@ -52,7 +52,7 @@ pub(super) struct Admitted<'v> {
     pub(super) fits_quarantine: bool,
 }
 
-/// What [`Admit`] decided about a record, for the fuzzer.
+/// The decision of [`Admit`] about a record, for the fuzzer.
 #[cfg(feature = "testkit")]
 pub struct Decision<'v> {
     pub customer: Option<Cow<'v, str>>,
@@ -97,7 +97,7 @@ impl Admit {
         large.then_some(Reason::TooLarge)
     }
 
-    /// What a quarantine record has besides its content.
+    /// Bytes of a quarantine record besides its content.
     fn room(&self, customer: usize) -> usize {
         /// Reason, origin with a topic name of up to 249 bytes, size, digest, timestamp.
         const LABEL: usize = 600;
@@ -145,7 +145,7 @@ impl Admit {
         (customer, time)
     }
 
-    /// The customer where it stands beside the value.
+    /// The customer from the record's key or a header.
     fn customer_beside<'v>(&self, input: &Input<'v>) -> Result<Cow<'v, str>, Reason> {
         match &self.customer {
             CustomerFrom::Json(_) => Err(Reason::NoCustomer),
@@ -173,7 +173,7 @@ impl Admit {
     }
 }
 
-/// Bytes of key + headers + payload, and of what is at most copied in the clear (the key).
+/// Bytes of key + headers + payload, plus 6 per header; and bytes of the key, which may also go in the clear.
 fn measure(input: &Input<'_>) -> (usize, usize) {
     let key = input.key.map_or(0, <[u8]>::len);
     let mut size = key + input.value.map_or(0, <[u8]>::len);
@@ -202,7 +202,7 @@ fn parsed(time: &str) -> Result<Millis, Reason> {
     rfc3339(time).ok_or(Reason::BadTime)
 }
 
-/// The value of the one header of this name; a null value counts as absent.
+/// The value of the only header of this name. A null value counts as absent.
 fn header(headers: &dyn Headers, name: &str, absent: Reason) -> Result<Vec<u8>, Reason> {
     let mut matching =
         (0..headers.count()).map(|index| headers.at(index)).filter(|(n, _)| *n == name.as_bytes());

@@ -1,4 +1,4 @@
-//! A batch: plaintext frames in one arena, sealed where they lie, grouped by customer and hour.
+//! A batch: plaintext frames in one arena, sealed in place, grouped by customer and hour.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use crate::keys::HourKey;
 use crate::model::{ClassId, CustomerId, Generation, Hour, Millis, Slot};
 use crate::stream::{Headers, Input};
 
-/// Customers kept from batch to batch; beyond it they are forgotten and looked up anew.
+/// Number of customers kept from batch to batch. If there are more, the lane forgets all and adds them again.
 const MAX_CUSTOMERS: usize = 50_000;
 
 /// A customer as a lane uses it.
@@ -28,7 +28,7 @@ pub(super) struct Owner {
 pub(super) struct Group {
     pub(super) owner: usize,
     pub(super) hour: Hour,
-    /// Set when the batch is prepared, anew on each attempt.
+    /// Set on each attempt to prepare the batch.
     pub(super) generation: Generation,
     pub(super) key: Grant,
     /// Its retention class; `None` = the output topic.
@@ -37,7 +37,7 @@ pub(super) struct Group {
     pub(super) partition: Option<i32>,
 }
 
-/// What the keys' room said of a group.
+/// The answer of the keys' room about a group.
 #[derive(Default)]
 pub(super) enum Grant {
     #[default]
@@ -53,18 +53,18 @@ pub(super) struct Entry {
     pub(super) group: Option<usize>,
     pub(super) partition: i32,
     pub(super) offset: i64,
-    /// Event time; where it is quarantined, time of arrival.
+    /// Event time. If customer or time are unknown, or admission keeps no content: time of the batch.
     pub(super) time: Millis,
-    /// The input record's own, which the frame does not hold.
+    /// The input record's timestamp, which the frame does not hold.
     pub(super) timestamp: Option<Millis>,
     /// The envelope's place in the arena: room for its header, the frame, room for the tag.
     pub(super) record: Range<usize>,
     pub(super) reason: Option<Reason>,
     pub(super) size: usize,
     pub(super) digest: Option<[u8; 16]>,
-    /// The input key in `clear`, where the settings want it.
+    /// The input key in `clear`, if the settings ask for it.
     pub(super) clear_key: Option<Range<usize>>,
-    /// Header values in `clear`, with the place of their names in the allow-list.
+    /// Header values in `clear`, each with the index of its name in the allow-list.
     pub(super) clear_headers: Range<usize>,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Batch {
     arena: Vec<u8>,
     /// Set while the arena may hold plaintext.
     exposed: bool,
-    /// Set when entries were dropped, whose plaintext stays until the batch is cleared.
+    /// Set when entries were dropped: their plaintext stays until the batch is cleared.
     dropped: bool,
     pub(super) clear: Vec<u8>,
     pub(super) clear_headers: Vec<(usize, Range<usize>)>,
@@ -143,10 +143,10 @@ impl Batch {
         }
     }
 
-    /// Writes the frame of an input record of `size` bytes (as admission has measured it), with room around it.
+    /// Writes the frame of an input record of `size` bytes (as measured by admission), with room around it.
     ///
     /// # Errors
-    /// When its headers do not fit a frame.
+    /// If its headers do not fit a frame.
     pub(super) fn write(
         &mut self,
         input: &Input<'_>,
@@ -166,7 +166,7 @@ impl Batch {
         Ok(start..self.arena.len())
     }
 
-    /// Makes room for a record; an arena that moves leaves no plaintext behind.
+    /// Makes room for a record. If the arena moves, its old memory is wiped.
     fn reserve(&mut self, size: usize) {
         let needed = self.arena.len() + size + HEADER_LEN + TAG_LEN + 16;
         if needed > self.arena.capacity() {
@@ -186,7 +186,7 @@ impl Batch {
         self.groups.iter().map(slot).collect()
     }
 
-    /// Parts that emitting needs at once: groups, owners, entries, clear copies, and the arena for writing.
+    /// Lends what emitting needs: groups, owners, entries, clear copies, and the arena for writing.
     pub(super) fn split(&mut self) -> (Parts<'_>, &mut [u8]) {
         let parts = Parts {
             groups: &self.groups,
@@ -198,12 +198,12 @@ impl Batch {
         (parts, &mut self.arena)
     }
 
-    /// Every entry was sealed in its place: no plaintext is left in the arena but that of dropped ones.
+    /// Every entry was sealed in place: the arena holds no plaintext except that of dropped entries.
     pub(super) fn all_sealed(&mut self) {
         self.exposed = self.dropped;
     }
 
-    /// Records of these partitions are not ours any more.
+    /// Drops the records of these partitions, which the lane has lost.
     pub(super) fn drop_partitions(&mut self, partitions: &[i32]) {
         let before = self.entries.len();
         self.entries.retain(|entry| !partitions.contains(&entry.partition));
@@ -236,7 +236,7 @@ impl Drop for Batch {
     }
 }
 
-/// What [`Batch::split`] lends beside the arena.
+/// The parts that [`Batch::split`] lends besides the arena.
 pub(super) struct Parts<'b> {
     pub(super) groups: &'b [Group],
     pub(super) owners: &'b [Owner],
@@ -249,7 +249,7 @@ pub(super) struct Parts<'b> {
 pub(super) enum CustomerRef<'a> {
     /// Checked by admission.
     Known(&'a str),
-    /// Nobody known: the reserved customer.
+    /// The customer is unknown: the reserved one is used.
     Quarantine,
 }
 
@@ -269,7 +269,7 @@ impl CustomerRef<'_> {
     }
 }
 
-/// The headers one after the other.
+/// Iterates over the headers.
 pub(super) fn each(headers: &dyn Headers) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     (0..headers.count()).map(|index| headers.at(index))
 }

@@ -1,4 +1,4 @@
-//! Sealing and sending a batch whose keys are at hand.
+//! Seals and sends a batch whose keys were obtained.
 
 use std::ffi::CStr;
 
@@ -24,7 +24,7 @@ pub(super) struct Emitter<'b> {
 }
 
 impl<'b> Emitter<'b> {
-    /// Sends every entry; false when the content of some stays in the arena unsealed.
+    /// Sends every entry. Returns false if the content of some stays in the arena unsealed.
     pub(super) fn send_all<S: Sink>(
         mut self,
         arena: &mut [u8],
@@ -37,7 +37,7 @@ impl<'b> Emitter<'b> {
         Ok(all_sealed)
     }
 
-    /// False when the entry's content stays in the arena unsealed.
+    /// Sends one entry. Returns false if its content stays in the arena unsealed.
     fn send<S: Sink>(
         &mut self,
         entry: &'b Entry,

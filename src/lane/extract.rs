@@ -1,24 +1,24 @@
-//! Customer and time out of a JSON value, in one pass, without a tree: what is not asked for is skipped.
+//! Reads customer and time from a JSON value, in one pass and without a tree. Everything else is skipped.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// What stands at a pointer.
+/// The value at a pointer.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(super) enum Found<'v> {
     /// Nothing.
     #[default]
     Absent,
-    /// A key on the pointer's path stands there twice.
+    /// An object on the pointer's path has the same key twice.
     Ambiguous,
-    /// Something that is no string.
+    /// A value that is not a string.
     NotText,
     Text(Cow<'v, str>),
 }
 
-/// The value is no JSON text.
+/// The value is not a JSON text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct NotJson;
 
@@ -38,7 +38,7 @@ pub(super) fn two<'v>(
     Ok(found)
 }
 
-/// A place in the text, `depth` tokens below the root; `live` tells whose path leads here.
+/// A place in the text, `depth` tokens below the root; `live` tells which of the two paths lead here.
 struct Node<'a, 'v> {
     depth: usize,
     live: [bool; 2],
@@ -59,7 +59,7 @@ impl<'a, 'v> Node<'a, 'v> {
         }
     }
 
-    /// Whose path goes on with this token.
+    /// The paths that continue with this token.
     fn follows(&self, token: &str) -> [bool; 2] {
         [0, 1].map(|which| {
             self.live[which]
@@ -160,7 +160,7 @@ impl<'v> Visitor<'v> for Node<'_, 'v> {
     }
 }
 
-/// An object's key, compared while it is read: whose path goes on through it.
+/// An object's key, compared while it is read. Yields the paths that continue through it.
 struct Key<'k, 'a, 'v>(&'k Node<'a, 'v>);
 
 impl<'v> DeserializeSeed<'v> for Key<'_, '_, '_> {
@@ -172,7 +172,7 @@ impl<'v> DeserializeSeed<'v> for Key<'_, '_, '_> {
     }
 }
 
-/// A key, borrowed where it has no escapes.
+/// A key, borrowed if it has no escapes.
 struct CowKey<'v>(Cow<'v, str>);
 
 impl<'v> Deserialize<'v> for CowKey<'v> {

@@ -1,4 +1,4 @@
-//! What a lane asks of the keys' room.
+//! The requests of a lane to the keys' room.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::keys::{Obtained, Ring, TokenKey, Waiting};
 use crate::model::Slot;
 
-/// The ring, and the key of digests.
+/// The ring, and the key for digests.
 #[derive(Clone)]
 pub struct Keys {
     pub ring: Arc<Ring>,

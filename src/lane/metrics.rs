@@ -1,4 +1,4 @@
-//! What the lanes of a process measure. Each method is called once per batch, or more rarely.
+//! The metrics of a process's lanes. No method is called per record.
 
 #![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
 
@@ -11,20 +11,20 @@ use crate::stream::Wait;
 use crate::telemetry::{Counters, Histogram, Label, NumberedGauges, Registry, label};
 
 label! {
-    /// How a transaction ended.
+    /// Outcome of a transaction.
     pub(crate) enum Transaction: "outcome" {
-        /// Nothing was committed, and the producer goes on.
+        /// Nothing was committed; the producer stays in use.
         Aborted = "aborted",
         Committed = "committed",
-        /// The producer was fenced and nothing explains it.
+        /// The producer was fenced, or failed, and nothing explains it.
         Fenced = "fenced",
-        /// The producer was replaced; the broker knows whether it was committed.
+        /// The producer was replaced; only the broker knows whether the transaction was committed.
         Unknown = "unknown",
     }
 }
 
 label! {
-    /// What became of an event.
+    /// Outcome of an event.
     enum Fate: "outcome" {
         Sealed = "sealed",
         Quarantined = "quarantined",
@@ -47,7 +47,7 @@ impl Label for Reason {
     }
 }
 
-/// Without [`Wait::Trust`]: only the executor waits for that.
+/// All except [`Wait::Trust`]: only the executor waits for that.
 impl Label for Wait {
     const NAME: &'static str = "why";
     const ALL: &'static [Self] =
@@ -70,19 +70,19 @@ pub(crate) struct LaneMetrics {
     oldest: NumberedGauges<()>,
     quarantined: Counters<Reason>,
     waiting: NumberedGauges<Wait>,
-    /// Which lane has each partition.
+    /// The lane that has each partition.
     owners: Arc<Mutex<BTreeMap<i32, usize>>>,
 }
 
 impl LaneMetrics {
     pub(crate) fn register(registry: &Registry) -> Self {
         Self {
-            events: registry.counters("events_total", "Events in committed batches, by what became of them"),
+            events: registry.counters("events_total", "Events in committed batches, by outcome"),
             bytes: registry.counters("event_bytes_total", "Bytes of events read, and of envelopes sent"),
-            transactions: registry.counters("transactions_total", "Kafka transactions, by how they ended"),
+            transactions: registry.counters("transactions_total", "Kafka transactions, by outcome"),
             transaction_time: registry.histogram(
                 "transaction_duration_seconds",
-                "Time from the beginning of a transaction to the end of its commit",
+                "Time from the start of a transaction to the end of its commit",
                 &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
             ),
             seal_time: registry.histogram(
@@ -92,7 +92,7 @@ impl LaneMetrics {
             ),
             lag: registry.numbered(
                 "input_lag_records",
-                "Records of an input partition of this process that are not committed, at its last commit",
+                "Uncommitted records of an input partition of this process, at its last commit",
                 "partition",
             ),
             oldest: registry.numbered(
@@ -130,7 +130,7 @@ impl LaneMetrics {
         self.quarantined.add(reason, records);
     }
 
-    /// The lane has this partition.
+    /// Remembers that the lane has this partition.
     pub(super) fn owns(&self, lane: usize, partition: i32) {
         self.owners().insert(partition, lane);
     }
@@ -148,12 +148,12 @@ impl LaneMetrics {
         self.lag.set(number(partition), (), records as f64);
     }
 
-    /// The age of the oldest event in the batch just committed.
+    /// Sets the age of the oldest event in the batch just committed.
     pub(super) fn oldest(&self, lane: usize, age: Duration) {
         self.oldest.set(lane, (), age.as_secs_f64());
     }
 
-    /// The lane waits for this and for nothing else; `None`: it does not wait.
+    /// The lane waits only for this; `None`: it does not wait.
     pub(super) fn waits(&self, lane: usize, why: Option<Wait>) {
         for wait in Wait::ALL {
             self.waiting.set(lane, *wait, f64::from(u8::from(why == Some(*wait))));

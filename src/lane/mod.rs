@@ -1,9 +1,9 @@
 //! The sealing engine: admit, group by slot, obtain keys, seal, quarantine what cannot be sealed.
 //!
-//! Promise: nothing but [`Sealed`] leaves; a record that cannot be sealed as asked is quarantined in the same
-//! transaction, and its content is forgotten with its customer; no event is sealed outside its key's activity.
-//! Not here: transactions and the group (`stream`), where keys come from (`keys`).
-//! Start at [`SealingLane`]; [`Admit`] decides what becomes of a record, [`Redrive`] gives the lane what was quarantined.
+//! Promise: only [`Sealed`] leaves. A record that cannot be sealed as asked is quarantined in the same
+//! transaction. Its content is forgotten with its customer. No event is sealed outside its key's activity.
+//! Not here: transactions and the group (`stream`), the source of keys (`keys`).
+//! Start at [`SealingLane`]. [`Admit`] decides about a record. [`Redrive`] feeds it quarantined records.
 
 mod admit;
 mod batch;

@@ -1,4 +1,4 @@
-//! What a lane does, told to metrics, readiness and the log.
+//! Reports a lane's events to metrics, readiness and the log.
 
 #![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
 
@@ -16,24 +16,24 @@ use crate::telemetry::{Condition, codes, info, warn};
 /// Shortest time between two log lines about quarantined records.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// A lane's voice.
+/// Observes one lane.
 pub(crate) struct LaneObserver {
     lane: usize,
     metrics: LaneMetrics,
     condition: Condition,
     clock: Arc<dyn Clock>,
-    /// Another listener, which hears everything too.
+    /// Another listener, which is also notified of every event.
     listener: Option<Box<dyn Observer>>,
     joined: bool,
     waiting: bool,
     partitions: Vec<i32>,
-    /// Quarantined records that no log line has told of yet.
+    /// Quarantined records that are not logged yet.
     untold: BTreeMap<Reason, u64>,
     told_at: Option<Instant>,
 }
 
 impl LaneObserver {
-    /// For the lane of this number, which waits for nothing yet.
+    /// Observes the lane with this number, which does not wait yet.
     pub(crate) fn new(
         lane: usize,
         metrics: LaneMetrics,
@@ -73,7 +73,7 @@ impl LaneObserver {
         }
     }
 
-    /// A line per reason, once a minute: a producer gone wrong must not fill the log.
+    /// Logs a line per reason, at most once a minute: a faulty producer must not fill the log.
     fn tell_quarantined(&mut self) {
         if self.untold.is_empty() || self.told_at.is_some_and(|at| at.elapsed() < TELL_EVERY) {
             return;
@@ -98,7 +98,7 @@ impl LaneObserver {
     fn waits(&mut self, Waiting { cause, reason }: &Waiting) {
         if !std::mem::replace(&mut self.waiting, true) {
             let (lane, cause) = (self.lane, cause.code());
-            warn!(codes::LANE_WAITS, lane, cause, why = reason, "the lane waits; it keeps its group");
+            warn!(codes::LANE_WAITS, lane, cause, why = reason, "the lane waits; it stays in its group");
         }
         self.condition.unmet(reason);
         self.metrics.waits(self.lane, Some(*cause));
@@ -150,7 +150,7 @@ impl Observer for LaneObserver {
             Event::Aborted(error) => {
                 self.metrics.failed(Transaction::Aborted);
                 let lane = self.lane;
-                warn!(codes::BATCH_REDONE, lane, %error, "nothing committed; the batch is read again");
+                warn!(codes::BATCH_REDONE, lane, %error, "nothing committed; the lane reads the batch again");
             }
             Event::Reincarnated(why, cause) => self.reincarnated(why, *cause),
             Event::Rejoined(error) => {
@@ -158,7 +158,7 @@ impl Observer for LaneObserver {
                 self.assigned(&[]);
                 self.metrics.waits(self.lane, Some(Wait::Broker));
                 self.condition.unmet(format!("joining the group again: {error}"));
-                warn!(codes::PRODUCER_RENEWED, lane = self.lane, %error, "joining the group again");
+                warn!(codes::PRODUCER_RENEWED, lane = self.lane, %error, "the lane joins its group again");
             }
         }
     }
@@ -207,7 +207,7 @@ mod tests {
             self.note(lane, &Event::Committed { offsets: &[], took: Duration::from_millis(12), lag });
         }
 
-        /// The series whose lines begin so.
+        /// The lines of the metrics that begin with this text.
         fn series(&self, begin: &str) -> Vec<String> {
             let text = String::from_utf8(self.telemetry.registry.render()).expect("text");
             text.lines().filter(|line| line.starts_with(begin)).map(str::to_owned).collect()
@@ -223,7 +223,7 @@ mod tests {
         let mut lanes = Lanes::new(2);
         lanes.commits(0, &[]);
         lanes.commits(1, &[]);
-        lanes.note(1, &Event::Waiting(&Waiting::new(Wait::Vault, "the clock of the vault stands still")));
+        lanes.note(1, &Event::Waiting(&Waiting::new(Wait::Vault, "the clock of the vault has stopped")));
         assert_eq!(
             lanes.series("hourseal_events_total{outcome=\"sealed"),
             ["hourseal_events_total{outcome=\"sealed\"} 20"]
@@ -260,7 +260,7 @@ mod tests {
             name: "_FATAL".to_owned(),
         };
         lanes.note(0, &Event::Rejoined(&error));
-        assert_eq!(lanes.lags(), Vec::<String>::new(), "who joins again has no partition");
+        assert_eq!(lanes.lags(), Vec::<String>::new(), "a lane that joins again has no partition");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Which output partition a slot's records go to: part of the contract, so that order and reclaiming can rely on it.
+//! Chooses the output partition of a slot's records. The choice is part of the contract: order and reclaiming
+//! rely on it.
 
 use super::settings::Partitioner;
 use crate::model::{CustomerId, Hour};
 
-/// The output partition of a customer's hour, 0 ≤ it < `count`; `customer-hour` hashes customer ‖ 0x00 ‖ u32 hour.
-/// `None` = the input's own number.
+/// The output partition of a customer's hour, from 0 to `count` - 1. `customer-hour` hashes
+/// customer ‖ 0x00 ‖ u32 hour. `None` = the number of the input partition.
 pub(super) fn output_partition(
     by: Partitioner,
     customer: &CustomerId,
@@ -24,7 +25,7 @@ pub(super) fn output_partition(
     }
 }
 
-/// As Kafka's default partitioner: the hash without its sign, modulo the count.
+/// Like Kafka's default partitioner: the hash without its sign, modulo the count.
 fn bucket(hash: u32, count: i32) -> i32 {
     (hash & 0x7fff_ffff) as i32 % count.max(1)
 }

@@ -1,22 +1,22 @@
-//! Why a record is quarantined, and what is told of it in the clear.
+//! Reasons for a quarantine, and the clear labels of a quarantined record.
 
 use std::ffi::CStr;
 use std::fmt;
 
 use super::batch::Entry;
 
-/// Why a record cannot be sealed as asked. The codes are part of the contract (`schemas/envelope.md`).
+/// Reason why a record cannot be sealed as asked. The codes are part of the contract (`schemas/envelope.md`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Reason {
-    /// A key on a pointer's path, or a header that is asked for, stands there twice.
+    /// The value has a key on a pointer's path twice, or the record has a needed header twice.
     Ambiguous,
-    /// The customer id breaks a rule of `CustomerId`, or is no string.
+    /// The customer id breaks a rule of `CustomerId`, or is not a string.
     BadCustomer,
-    /// The time is no RFC 3339 date-time.
+    /// The time is not an RFC 3339 date-time.
     BadTime,
-    /// The hour is fenced, or lies below the customer's floor. No content is kept.
+    /// The hour is fenced, or is below the customer's floor. No content is kept.
     Erased,
-    /// The hour is due to be forgotten already. No content is kept.
+    /// The hour is already due to be forgotten. No content is kept.
     Expired,
     /// More than `event.max_future` ahead of now.
     Future,
@@ -24,13 +24,13 @@ pub enum Reason {
     Implausible,
     NoCustomer,
     NoTime,
-    /// A null value, though customer or time come from it.
+    /// The value is null, although customer or time come from it.
     NoValue,
-    /// The value is no JSON text in UTF-8, though customer or time come from it.
+    /// The value is not a JSON text in UTF-8, although customer or time come from it.
     NotJson,
-    /// The broker refuses the sealed record.
+    /// The broker refused the sealed record.
     Refused,
-    /// Larger than `event.max_bytes`, or than the output topic takes.
+    /// Larger than `event.max_bytes`, or than the output topic accepts.
     TooLarge,
     /// More headers, or longer names, than the envelope can count.
     TooManyHeaders,
@@ -73,12 +73,12 @@ impl Reason {
         }
     }
 
-    /// The reason of this code.
+    /// The reason with this code.
     pub fn of(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    /// Whether the content is to be forgotten, or already is: then nothing of it is kept, not even a digest.
+    /// Whether the content must be forgotten, or already is. Then nothing of it is kept, not even a digest.
     pub(super) const fn forgets(self) -> bool {
         matches!(self, Self::Erased | Self::Expired)
     }
@@ -97,7 +97,7 @@ pub(super) const HEADER_SIZE: &CStr = c"hourseal-size";
 pub(super) const HEADER_DIGEST: &CStr = c"hourseal-digest";
 pub(super) const HEADER_TIMESTAMP: &CStr = c"hourseal-timestamp";
 
-/// Where a quarantined record came from and how large it was, as header values.
+/// Header values of a quarantined record: reason, origin, size, digest and timestamp.
 pub(super) struct Label {
     reason: &'static str,
     origin: String,
@@ -107,7 +107,7 @@ pub(super) struct Label {
 }
 
 impl Label {
-    /// Of an entry that came from `topic`; `kept`: with its content.
+    /// Labels an entry that came from `topic`; `kept`: with its content.
     pub(super) fn new(reason: Reason, topic: &str, entry: &Entry, kept: bool) -> Self {
         let digest = entry.digest.filter(|_| !reason.forgets());
         Self {
@@ -132,12 +132,12 @@ impl Label {
     }
 }
 
-/// A record's place, as a header says it.
+/// A record's place, as in the header.
 pub(super) fn origin(topic: &str, partition: i32, offset: i64) -> String {
     format!("{topic}/{partition}/{offset}")
 }
 
-/// Partition and offset of a place within `topic`; `None` where it is none, or of another topic.
+/// Partition and offset of a place within `topic`. `None` if the text is not a place, or is in another topic.
 pub(super) fn place_in(topic: &str, origin: &str) -> Option<(i32, i64)> {
     let (partition, offset) = origin.strip_prefix(topic)?.strip_prefix('/')?.split_once('/')?;
     Some((partition.parse().ok()?, offset.parse().ok()?))

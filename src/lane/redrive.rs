@@ -1,5 +1,5 @@
-//! Quarantined records, given to the lane once more: opened, admitted as when they came from the input, and sealed or
-//! quarantined anew, in one transaction with a mark of how far that has come.
+//! Gives quarantined records to the lane again. They are opened, and admitted as if they came from the input.
+//! Then they are sealed or quarantined again, in one transaction with a mark of the progress.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -16,24 +16,24 @@ use crate::stream::{
     Event, Filling, Halt, Headers, Input, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting,
 };
 
-/// Reason of a record that says how far the quarantine has been redriven.
+/// Reason of a mark: a record that tells how far the quarantine has been redriven.
 const REDRIVEN: &str = "redriven";
 
-/// What a record of the quarantine topic is.
+/// Kind of a record in the quarantine topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Quarantined {
-    /// It keeps its content, and came from that place of the input.
+    /// It has its content, and came from this place of the input.
     Kept { reason: Reason, partition: i32, offset: i64 },
-    /// It has no content: nothing of it can be sealed.
+    /// It has no content: there is nothing to seal.
     Bare,
     /// Every record of this partition of the quarantine before this offset has been redriven.
     Mark { partition: i32, before: i64 },
-    /// None of ours, or from another input.
+    /// Not written by Hourseal, or from another input.
     Foreign,
 }
 
 impl Quarantined {
-    /// By the labels of a record of the topic `quarantine`, whose content came from the topic `input`.
+    /// Reads the kind from the labels of a record in the topic `quarantine`; its content came from `input`.
     pub fn read(input: &str, quarantine: &str, has_content: bool, headers: &dyn Headers) -> Self {
         let (Some(reason), Some(place)) = (label(headers, HEADER_REASON), label(headers, HEADER_ORIGIN))
         else {
@@ -54,7 +54,7 @@ impl Quarantined {
     }
 }
 
-/// The text of a label that stands there once.
+/// The text of a label. `None` if it is missing, is repeated, or is not UTF-8.
 fn label<'h>(headers: &'h dyn Headers, name: &CStr) -> Option<&'h str> {
     let mut named = super::batch::each(headers).filter(|(found, _)| *found == name.to_bytes());
     match (named.next(), named.next()) {
@@ -63,35 +63,35 @@ fn label<'h>(headers: &'h dyn Headers, name: &CStr) -> Option<&'h str> {
     }
 }
 
-/// What was left as it is.
+/// Number of records that were left as they are.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Left {
-    /// Redriven before.
+    /// Already redriven.
     pub before: u64,
-    /// Forgotten meanwhile, with their customers' hours.
+    /// Forgotten in the meantime, with their customers' hours.
     pub forgotten: u64,
     /// They have no content.
     pub bare: u64,
-    /// They do not open, or are none of ours.
+    /// They do not open, or are foreign.
     pub unreadable: u64,
 }
 
-/// Hears what a redrive does, once per batch.
+/// Receives the events of a redrive, with the counts of the batch.
 pub trait RedriveObserver: Send {
     fn note(&mut self, event: &Event<'_>, tally: &Tally, left: &Left);
 }
 
-/// What a redrive is made of.
+/// Dependencies of a redrive.
 pub struct RedriveParts {
-    /// Seals what comes from the input; its observer hears the same as it does there.
+    /// Seals the opened records. Its observer receives the same events as for the input, but without offsets.
     pub lane: SealingLane,
     /// Opens records of the quarantine.
     pub opener: WaitingOpener,
     /// Name of the quarantine topic.
     pub quarantine: String,
-    /// By partition, the offset before which all was redriven.
+    /// By partition, the offset before which every record was redriven.
     pub done: BTreeMap<i32, i64>,
-    /// A batch is closed when it has read this many bytes.
+    /// A batch is closed when the sealed contents in it reach this many bytes.
     pub batch_bytes: usize,
     pub observer: Box<dyn RedriveObserver>,
 }
@@ -101,7 +101,7 @@ pub struct Redrive {
     parts: RedriveParts,
     batch: Vec<Taken>,
     bytes: usize,
-    /// Whether the lane has what was opened.
+    /// Whether the lane has the opened records.
     given: bool,
 }
 
@@ -123,7 +123,7 @@ enum Fate {
     Unreadable,
 }
 
-/// Where a record of the input stood, and when it was put there.
+/// A record's place in the input, and its timestamp there.
 #[derive(Clone, Copy)]
 struct Origin {
     partition: i32,
@@ -162,7 +162,7 @@ impl Redrive {
         }
     }
 
-    /// Opens what is closed; what the key store did not answer for stays so.
+    /// Opens the closed records. A record stays closed if the key store did not answer for it.
     fn open(&mut self) -> Result<(), Waiting> {
         let records: Vec<Record<'_>> = self.batch.iter().filter_map(Taken::closed).collect();
         if records.is_empty() {
@@ -188,7 +188,7 @@ impl Redrive {
         if unanswered { Err(away()) } else { Ok(()) }
     }
 
-    /// Gives the lane what was opened, as if it came from the input.
+    /// Gives the opened records to the lane, as if they came from the input.
     fn give(&mut self) {
         if std::mem::replace(&mut self.given, true) {
             return;
@@ -197,7 +197,7 @@ impl Redrive {
             let Fate::Opened(origin, opened) = &taken.fate else { continue };
             let frame = opened.frame();
             let headers = FrameHeaders(frame.headers().collect());
-            // What was quarantined before its own time was kept has that of its frame.
+            // The label may be missing: older versions did not write it. Then the time of the frame is used.
             let timestamp = origin.timestamp.unwrap_or_else(|| opened.event_time());
             self.parts.lane.admit(&Input {
                 partition: origin.partition,
@@ -210,7 +210,7 @@ impl Redrive {
         }
     }
 
-    /// By partition, the last offset of the batch.
+    /// By partition, the last offset of the batch, without records that were already redriven.
     fn lasts(&self) -> BTreeMap<i32, i64> {
         let mut lasts = BTreeMap::new();
         for Taken { partition, offset, .. } in self.batch.iter().filter(|it| !matches!(it.fate, Fate::Before))
@@ -287,7 +287,7 @@ impl Step for Redrive {
 
     fn drop_partitions(&mut self, partitions: &[i32]) {
         self.batch.retain(|taken| !partitions.contains(&taken.partition));
-        // The lane knows its records by their places in the input.
+        // The lane knows records by their places in the input: it gets those that remain again.
         self.parts.lane.clear();
         self.given = false;
     }
@@ -309,7 +309,7 @@ impl Step for Redrive {
 
     fn note(&mut self, event: Event<'_>) {
         self.parts.observer.note(&event, self.parts.lane.tally(), &self.left());
-        // These offsets are the quarantine's: the lane would take them for its input's.
+        // These offsets belong to the quarantine. The lane would take them for offsets of its input.
         self.parts.lane.note(match event {
             Event::Committed { took, lag, .. } => Event::Committed { offsets: &[], took, lag },
             other => other,

@@ -1,18 +1,19 @@
-//! The only thing of a lane that may leave.
+//! The only output of a lane.
 
 use std::ffi::CStr;
 
 use crate::model::{ClassId, Millis};
 use crate::stream::{Outgoing, Publish, TopicIndex};
 
-/// The output topic's place in the lane's connector.
+/// Index of the output topic in the lane's connector.
 pub(super) const OUTPUT: TopicIndex = TopicIndex(0);
-/// The quarantine topic's place.
+/// Index of the quarantine topic.
 pub(super) const QUARANTINE: TopicIndex = TopicIndex(1);
-/// The place of the first retention class's topic; the others follow in their order.
+/// Index of the topic of the first retention class. The others follow in their order.
 const FIRST_CLASS: usize = 2;
 
-/// An envelope, or a quarantine record without content: nothing of an event is in the clear but what the settings say.
+/// An envelope, or a quarantine record without content. In the clear are only the customer id, the timestamp,
+/// the key and headers that the settings allow, and the labels of a quarantine record.
 /// Made by [`super::SealingLane`] and [`super::Redrive`] only.
 pub struct Sealed<'a> {
     topic: TopicIndex,
@@ -24,7 +25,7 @@ pub struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    /// A sealed event on its way to the output topic, or to its retention class's.
+    /// A sealed event for the output topic, or for the topic of its retention class.
     pub(super) fn event(
         (class, partition): (Option<ClassId>, i32),
         timestamp: Millis,
@@ -37,7 +38,7 @@ impl<'a> Sealed<'a> {
         Self { topic, partition: Some(partition), timestamp, key, envelope, headers }
     }
 
-    /// A record on its way to the quarantine topic; its timestamp is the worker's.
+    /// A record for the quarantine topic. Its timestamp is the worker's time.
     pub(super) fn quarantined(
         now: Millis,
         key: Option<&'a [u8]>,
@@ -47,8 +48,8 @@ impl<'a> Sealed<'a> {
         Self { topic: QUARANTINE, partition: None, timestamp: now, key, envelope, headers }
     }
 
-    /// How far a partition of the quarantine has been redriven: a record without content, behind all of which it speaks, so that
-    /// no retention takes it sooner than these.
+    /// A mark of how far a partition of the quarantine has been redriven, without content. It is sent to that
+    /// partition, after the records that it covers, so no retention deletes it before them.
     pub(super) fn redriven(partition: i32, now: Millis, headers: &'a [(&'a CStr, &'a [u8])]) -> Self {
         Self { partition: Some(partition), ..Self::quarantined(now, None, None, headers) }
     }

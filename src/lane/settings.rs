@@ -1,4 +1,5 @@
-//! How events are read and where sealed records go: the settings that a lane obeys, as values that cannot be wrong.
+//! Settings of a lane: the sources of customer and time, and the destination of sealed records. Invalid
+//! values cannot be constructed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +35,7 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// `~1` is `/`, `~0` is `~`; any other use of `~` is no pointer.
+/// `~1` is `/`, `~0` is `~`; any other use of `~` is not allowed in a pointer.
 fn unescape(token: &str) -> Option<String> {
     let mut plain = String::with_capacity(token.len());
     let mut chars = token.chars();
@@ -51,7 +52,7 @@ fn unescape(token: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Where an event says whose it is.
+/// Source of an event's customer id.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CustomerFrom {
     /// A header's value.
@@ -62,7 +63,7 @@ pub enum CustomerFrom {
     Key,
 }
 
-/// Where an event says when it happened.
+/// Source of an event's time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TimeFrom {
     /// A header's value: RFC 3339.
@@ -73,25 +74,25 @@ pub enum TimeFrom {
     Timestamp,
 }
 
-/// What the sealed record has as its key, in the clear.
+/// Key of the sealed record, in the clear.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OutputKey {
     /// The customer's id.
     Customer,
     /// The input record's key.
     Input,
-    /// Nothing; the customer travels in the header `hourseal-customer`.
+    /// No key. The customer id is in the header `hourseal-customer`.
     None,
 }
 
-/// Which output partition a sealed record goes to.
+/// Rule for the output partition of a sealed record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Partitioner {
     /// By customer: murmur2 of the customer's id.
     Customer,
-    /// By customer and hour: one key's ciphertext lies in one partition while their number is unchanged.
+    /// By customer and hour: one key's ciphertext is in one partition as long as their number is unchanged.
     CustomerHour,
-    /// The number of the input's partition.
+    /// The number of the input partition.
     Input,
 }
 
@@ -115,22 +116,22 @@ impl Outputs {
     }
 }
 
-/// Why a text is no setting.
+/// Reason why a text is not a valid setting.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SettingError {
-    #[error("`{0}` is no place of a customer id: say json:/pointer, header:name or key")]
+    #[error("`{0}` is not a source of customer ids: write json:/pointer, header:name or key")]
     Customer(String),
-    #[error("`{0}` is no output key: say customer, none or input")]
+    #[error("`{0}` is not an output key: write customer, none or input")]
     OutputKey(String),
-    #[error("`{0}` is no partitioner: say customer-hour, customer or input")]
+    #[error("`{0}` is not a partitioner: write customer-hour, customer or input")]
     Partitioner(String),
-    #[error("`{0}` is no JSON pointer of RFC 6901: it starts with / and escapes ~ as ~0 and / as ~1")]
+    #[error("`{0}` is not a JSON pointer (RFC 6901): it must start with /, and escape ~ as ~0 and / as ~1")]
     Pointer(String),
-    #[error("`{0}` is no place of an event time: say json:/pointer, header:name or timestamp")]
+    #[error("`{0}` is not a source of event times: write json:/pointer, header:name or timestamp")]
     Time(String),
 }
 
-/// The two places that customer and time have in common.
+/// The two sources that customer and time have in common.
 enum Place {
     Header(String),
     Json(Pointer),

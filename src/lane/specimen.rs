@@ -1,11 +1,11 @@
-//! An event of our own, in the form in which the settings expect events. Pure.
+//! A synthetic event of the worker, in the form that the settings expect. Pure.
 
 use serde_json::{Map, Value};
 
 use super::settings::{CustomerFrom, Pointer, TimeFrom};
 use crate::model::{CustomerId, Millis};
 
-/// Where the note stands in the value.
+/// Key of the note in the value.
 const NOTE: &str = "hourseal_canary";
 
 /// A record for the input topic.
@@ -19,8 +19,8 @@ pub struct Specimen {
 }
 
 impl Specimen {
-    /// An event of `customer` at `time`, with a note by which it is known again. `None` where the two places of the settings
-    /// exclude each other, or the note.
+    /// An event of `customer` at `time`, with a note to recognize it. `None` if the two places in the
+    /// settings exclude each other or the note.
     pub fn new(
         (whose, when): (&CustomerFrom, &TimeFrom),
         customer: &CustomerId,
@@ -37,7 +37,7 @@ impl Specimen {
         }
         match when {
             TimeFrom::Timestamp => {}
-            // Twice the same header would be ambiguous.
+            // The same header twice would be ambiguous.
             TimeFrom::Header(name) if headers.iter().any(|(there, _)| there == name) => return None,
             TimeFrom::Header(name) => headers.push((name.clone(), time.to_string().into_bytes())),
             TimeFrom::Json(pointer) => put(&mut value, pointer, &time.to_string())?,
@@ -45,14 +45,14 @@ impl Specimen {
         Some(Self { key, headers, value: Value::Object(value).to_string().into_bytes(), timestamp: time })
     }
 
-    /// Whether the payload of a record is that of the event with this note.
+    /// Whether a record's payload has this note.
     pub fn has_note(payload: &[u8], note: &str) -> bool {
         let value: Option<Value> = serde_json::from_slice(payload).ok();
         value.as_ref().and_then(|value| value.get(NOTE)).and_then(Value::as_str) == Some(note)
     }
 }
 
-/// `None` where something else stands there, or on the way.
+/// Puts a text at a pointer. `None` if there is already a value, or one on the way that is not an object.
 fn put(value: &mut Map<String, Value>, pointer: &Pointer, text: &str) -> Option<()> {
     let (last, way) = pointer.tokens().split_last()?;
     let object = way.iter().try_fold(value, |object, token| {

@@ -18,7 +18,7 @@ use crate::keys::{self, Obtained};
 use crate::model::{Clock, Generation, Hour, Millis};
 use crate::stream::{Event, Filling, Halt, Input, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting};
 
-/// What a lane is made of.
+/// Dependencies and settings of a lane.
 pub struct LaneParts {
     pub admit: Admit,
     pub keys: Keys,
@@ -36,12 +36,12 @@ pub struct LaneParts {
     pub observer: Box<dyn Observer>,
 }
 
-/// Hears what a lane does, once per batch.
+/// Receives the events of a lane, with the counts of the batch.
 pub trait Observer: Send {
     fn note(&mut self, event: &Event<'_>, tally: &Tally);
 }
 
-/// What a batch came to.
+/// Counts of a batch.
 #[derive(Clone, Default, Debug)]
 pub struct Tally {
     pub sealed: u64,
@@ -52,16 +52,16 @@ pub struct Tally {
     pub bytes_out: u64,
     /// Event time of the oldest event sealed.
     pub oldest: Option<Millis>,
-    /// Sealing and handing over, in sum.
+    /// Total time to seal the records and to hand them to the producer.
     pub seal_time: Duration,
 }
 
-/// How often the broker has refused a record.
+/// Number of times that the broker has refused a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Refused {
-    /// As sealed for the output: its content goes to quarantine.
+    /// Once: its content goes to quarantine.
     Sealed,
-    /// Even there: its origin is all that is kept.
+    /// Twice: only its reason, origin, size and digest are kept.
     Quarantined,
 }
 
@@ -70,7 +70,7 @@ pub struct SealingLane {
     parts: LaneParts,
     batch: Batch,
     nonces: Nonces,
-    /// Time of the batch: of its first record at admission, anew when it is prepared.
+    /// Time of the batch: set when its first record is admitted, and again on each attempt to prepare it.
     now: Millis,
     condemned: HashMap<(i32, i64), Refused>,
     tally: Tally,
@@ -89,17 +89,17 @@ impl SealingLane {
         }
     }
 
-    /// What the batch at hand has come to so far.
+    /// Counts of the current batch so far.
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// Now, as the lane sees it.
+    /// The time of the lane's clock.
     pub(super) fn clock_now(&self) -> Millis {
         self.parts.clock.now()
     }
 
-    /// Name of the topic whose records it seals.
+    /// Name of the input topic.
     pub(super) fn input(&self) -> &str {
         &self.parts.input
     }
@@ -129,7 +129,7 @@ impl SealingLane {
         }
     }
 
-    /// A record of which only origin, size and digest are kept.
+    /// Adds a record of which only reason, origin, size and digest are kept.
     fn push_bare(&mut self, input: &Input<'_>, reason: Reason, size: usize) {
         self.push(input, None, self.now, 0..0, Some(reason), size);
         let digest = self.parts.keys.digest(input.value.unwrap_or_default());
@@ -166,7 +166,7 @@ impl SealingLane {
         });
     }
 
-    /// Copies the allowed headers; those that begin with `hourseal-` never.
+    /// Copies the allowed headers, but never those that begin with `hourseal-`.
     fn copy_headers(&mut self, input: &Input<'_>) -> Range<usize> {
         let start = self.batch.clear_headers.len();
         if !self.parts.clear_headers.is_empty() {
@@ -182,7 +182,7 @@ impl SealingLane {
     }
 }
 
-/// What the keys' room waits for, as the engine hears it.
+/// Translates the wait of the keys' room for the engine.
 fn waits(keys: &keys::Waiting) -> Waiting {
     let cause = match keys.cause() {
         keys::Cause::Store => Wait::Store,
@@ -217,12 +217,12 @@ impl Step for SealingLane {
         if self.batch.bytes() >= self.parts.batch_bytes { Take::Enough } else { Take::More }
     }
 
-    /// Generations are taken now, keys are obtained now, anew on each attempt.
+    /// Sets the generations and obtains the keys, again on each attempt.
     fn prepare(&mut self, deadline: Instant) -> Ready {
         self.now = self.parts.clock.now();
         let grace_ms = self.parts.admit.limits.grace_ms;
         for group in &mut self.batch.groups {
-            // What is too old for a generation is past every retention: the keys' room will call it expired.
+            // An hour too old for a generation is past every retention: the keys' room reports it as expired.
             let generation = Generation::at(group.hour, self.now, grace_ms);
             group.generation = generation.unwrap_or(Generation(u16::MAX));
         }
@@ -258,7 +258,7 @@ impl Step for SealingLane {
             tally: &mut self.tally,
             headers: Vec::new(),
         };
-        // Each record has a subkey: the last ones would stay on the stack of a lane that has nothing more to do.
+        // Each record has a subkey. Without wiping, the last ones would stay on the stack of an idle lane.
         if tidily(|| emitter.send_all(arena, txn))? {
             self.batch.all_sealed();
         }

@@ -1,15 +1,15 @@
-//! Event times: RFC 3339, and nothing that merely looks like it.
+//! Parses event times: RFC 3339 only, no similar formats.
 
 use crate::model::Millis;
 
 static PARSER: jiff::fmt::temporal::DateTimeParser = jiff::fmt::temporal::DateTimeParser::new();
 
-/// Where the digits of a fraction begin.
+/// Index of the first digit of a fraction.
 const FRACTION: usize = 20;
-/// Digits of a fraction that the parser takes. RFC 3339 has no limit.
+/// Most digits of a fraction that the parser accepts. RFC 3339 has no limit.
 const NANOSECONDS: usize = 9;
 
-/// Parses an RFC 3339 date-time to the millisecond below it; a leap second counts as the second before it.
+/// Parses an RFC 3339 date-time, rounded down to a millisecond. A leap second counts as the second before it.
 pub(super) fn rfc3339(text: &str) -> Option<Millis> {
     let zone = zone(text.as_bytes())?;
     let time = if zone <= FRACTION + NANOSECONDS {
@@ -20,8 +20,8 @@ pub(super) fn rfc3339(text: &str) -> Option<Millis> {
     Some(Millis(time.ok()?.as_nanosecond().div_euclid(1_000_000) as i64))
 }
 
-/// Where the zone begins in `YYYY-MM-DDThh:mm:ss[.digits](Z|±hh:mm)`; `None` where the text has another form: the parser knows
-/// more of them than RFC 3339 §5.6 allows.
+/// Index of the zone in `YYYY-MM-DDThh:mm:ss[.digits](Z|±hh:mm)`. `None` if the text has another form:
+/// the parser accepts more forms than RFC 3339 §5.6 allows.
 fn zone(text: &[u8]) -> Option<usize> {
     let digits = |range: std::ops::Range<usize>| text[range].iter().all(u8::is_ascii_digit);
     if text.len() < 20 || !(digits(0..4) && digits(5..7) && digits(8..10) && digits(11..13) && digits(14..16))
@@ -92,7 +92,7 @@ mod tests {
             "2026-11-24T09:40:00,5Z",
             "2026-11-24T09:40:00.Z",
             "2026-11-24T09:40:00+0200",
-            "2026-11-24T09:40:00+24:00", // found by the fuzzer: the parser goes to 25:59
+            "2026-11-24T09:40:00+24:00", // found by the fuzzer: the parser accepts up to 25:59
             "2026-11-24T09:40:00-25:59",
             "2026-11-24T09:40:00+23:60",
             "2026-11-24T09:40:00Z[UTC]",

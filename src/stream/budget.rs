@@ -1,4 +1,4 @@
-//! How often a lane may fail without an explanation.
+//! Limits the unexplained failures of a lane.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use super::Halt;
 const RESTARTS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(600);
 
-/// At most five unexplained re-creations in ten minutes.
+/// Allows five unexplained replacements of the producer in ten minutes.
 #[derive(Default)]
 pub(super) struct Budget(VecDeque<Instant>);
 
 impl Budget {
     /// # Errors
-    /// [`Halt::TooManyRestarts`] when it is spent.
+    /// [`Halt::TooManyRestarts`] if the budget is spent.
     pub(super) fn take(&mut self, now: Instant, name: &str) -> Result<(), Halt> {
         while self.0.front().is_some_and(|first| now.duration_since(*first) > WINDOW) {
             self.0.pop_front();

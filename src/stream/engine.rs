@@ -1,4 +1,4 @@
-//! The loop: fill a batch, get ready, settle it in one transaction.
+//! The loop: fill a batch, prepare it, settle it in one transaction.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,15 +14,15 @@ use super::{
 
 /// Longest time between two polls while a step waits.
 const WAITING_POLL: Duration = Duration::from_millis(250);
-/// How long a step may try before its partitions are paused.
+/// Time that a step has to prepare a batch before the partitions are paused.
 const QUICK: Duration = Duration::from_millis(250);
-/// How long a committed offset that this lane did not commit is doubted: a broker that has just become the
-/// coordinator may tell an older one for a moment.
+/// Time during which the lane doubts a committed offset that it did not commit. A broker that has just become
+/// the coordinator may report an older offset for a moment.
 const DOUBT: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5_000 });
 /// Pause before a failed client is replaced.
 const BACKOFF: Duration = Duration::from_millis(500);
 
-/// When a batch is closed, whichever comes first; the step may close it earlier.
+/// Limits that close a batch, whichever comes first. The step may close it earlier.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     pub batch_time: Duration,
@@ -39,10 +39,10 @@ pub struct Engine<'a, C: Connector> {
 }
 
 impl<C: Connector> Engine<'_, C> {
-    /// Runs until the stop is requested, the batch at hand settled.
+    /// Runs until the stop is requested. The current batch is settled first.
     ///
     /// # Errors
-    /// [`Halt`] when going on would be wrong.
+    /// [`Halt`] if it would be wrong to continue.
     pub fn run<S: Step>(&self, step: &mut S) -> Result<(), Halt> {
         let mut failures = Failures::default();
         while !self.stop.requested() {
@@ -83,18 +83,18 @@ struct Lane<'a, C: Connector> {
     offsets: Offsets,
     known: Known,
     assigned: Vec<i32>,
-    /// Whether the step knows that the group was joined; a member may have no partition.
+    /// Whether the step was notified that the lane joined the group. A member may have no partition.
     joined: bool,
-    /// Started partitions that the start log does not know of yet.
+    /// Started partitions that are not in the start log yet.
     unmarked: Vec<i32>,
-    /// Records of the batch at hand.
+    /// Number of records in the current batch.
     filled: usize,
-    /// Records per batch: halved while a refused record is searched for.
+    /// Most records per batch: halved while the engine searches for a refused record.
     limit: usize,
 }
 
 impl<C: Connector> Lane<'_, C> {
-    /// Until the stop.
+    /// Runs until the stop is requested.
     fn run<S: Step>(&mut self, step: &mut S) -> Result<Option<StreamError>, Fault> {
         while !self.engine.stop.requested() {
             match self.incarnation(step)? {
@@ -109,7 +109,7 @@ impl<C: Connector> Lane<'_, C> {
         Ok(None)
     }
 
-    /// One producer, from `init_transactions` to its end.
+    /// Runs one producer, from `init_transactions` to its end.
     fn incarnation<S: Step>(&mut self, step: &mut S) -> Result<End, Fault> {
         self.discard(step);
         let created = self.calling(|lane| lane.engine.connector.sink(&lane.engine.stop));
@@ -128,7 +128,8 @@ impl<C: Connector> Lane<'_, C> {
         Ok(End::Stopped)
     }
 
-    /// Polls until the batch is full, its time is over, or the stop is requested.
+    /// Polls until the batch is full, its time is over, or the stop is requested. Also returns if there are
+    /// no records, but starts to commit.
     fn fill<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
         self.filled = 0;
         let mut closes = None;
@@ -207,18 +208,18 @@ impl<C: Connector> Lane<'_, C> {
         tainted.then(tainted_end)
     }
 
-    /// Remembers what was started, so that a loss of the committed offsets never looks like a first run.
+    /// Records the started partitions, so that a loss of the committed offsets never looks like a first run.
     fn mark_started(&mut self) {
         if self.unmarked.is_empty() {
             return;
         }
-        // The start log tells why; the next commit tries again.
+        // The start log reports the error. The next commit retries.
         if self.engine.starts.mark_started(&self.unmarked).is_ok() {
             self.unmarked.clear();
         }
     }
 
-    /// Decides about a failed call, and about the producer that failed, `age` after its transaction began.
+    /// Decides about a call that failed `age` after its transaction began, and about its producer.
     fn after_failure(&mut self, error: StreamError, age: Duration) -> Result<End, Fault> {
         let fate = self.failures.fate(self.engine.connector, &error, age);
         end_by(self.engine.connector, fate, error)
@@ -233,7 +234,7 @@ impl<C: Connector> Lane<'_, C> {
         offsets: &[NextOffset],
     ) -> Result<Option<End>, Fault> {
         let fate = self.failures.fate(self.engine.connector, &error, age);
-        // With a request on its way not even an abort is sent: the next producer ends the transaction.
+        // While a request has no answer, not even an abort is sent: the next producer ends the transaction.
         if !matches!(fate, Fate::Redo | Fate::Bisect) || sink.tainted() {
             if error.stage == Stage::Commit {
                 self.known.attempted(offsets);
@@ -254,7 +255,7 @@ impl<C: Connector> Lane<'_, C> {
         Ok(None)
     }
 
-    /// Halves the batch; a record that is refused alone is condemned.
+    /// Halves the batch. A record that is refused alone is condemned.
     fn narrow<S: Step>(
         &mut self,
         step: &mut S,
@@ -270,7 +271,7 @@ impl<C: Connector> Lane<'_, C> {
         }
     }
 
-    /// Whether the step is ready; while it waits, the group is served and no record flows. False: read the batch again.
+    /// Waits until the step is ready. The group is polled, and no record flows. False: read the batch again.
     fn ready<S: Step>(&mut self, step: &mut S) -> Result<bool, Fault> {
         if step.prepare(Instant::now() + QUICK) == Ready::Yes {
             return Ok(true);
@@ -282,7 +283,7 @@ impl<C: Connector> Lane<'_, C> {
         Ok(ready)
     }
 
-    /// False when the stop was requested, or a record slipped past the pause and would be missed.
+    /// False if the stop was requested, or if a record slipped past the pause and would be missed.
     fn wait_until_ready<S: Step>(&mut self, step: &mut S) -> Result<bool, Fault> {
         while let Ready::Wait(waiting) = step.prepare(Instant::now() + WAITING_POLL) {
             step.note(Event::Waiting(&waiting));
@@ -301,7 +302,7 @@ impl<C: Connector> Lane<'_, C> {
         Ok(true)
     }
 
-    /// Serves the group for a while without taking records.
+    /// Polls the group for a while without taking records.
     fn breathe<S: Step>(&mut self, step: &mut S, time: Duration) -> Result<(), Fault> {
         let until = Instant::now() + time;
         self.source.hold(true)?;
@@ -319,8 +320,8 @@ impl<C: Connector> Lane<'_, C> {
         self.rewind(step)
     }
 
-    /// Goes back to what the broker calls committed, if that is what this lane knows of. A broker that says
-    /// otherwise is asked again for [`DOUBT`], then the lane halts.
+    /// Rewinds to the committed offsets, if the broker reports those that this lane expects. If not, the lane
+    /// asks again for [`DOUBT`], or until the stop is requested, and then halts.
     fn rewind<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
         let (until, mut doubted) = (Instant::now() + DOUBT, false);
         loop {
@@ -387,7 +388,7 @@ impl<C: Connector> Lane<'_, C> {
         }
     }
 
-    /// Marks a call that may hang for the watchdog.
+    /// Marks a call that may hang, for the watchdog.
     fn calling<T>(&mut self, call: impl FnOnce(&mut Self) -> T) -> T {
         let pulse = self.engine.pulse.clone();
         let _call = pulse.enter();

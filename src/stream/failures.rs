@@ -1,5 +1,5 @@
-//! What a lane remembers of its failures, from one producer and one membership to the next, and what it decides about
-//! the next failure.
+//! Remembers a lane's failures, from one producer and one membership to the next, and decides about the next
+//! failure.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,18 @@ use super::budget::Budget;
 use super::fences::Fences;
 use super::{Cause, Connector, ErrorClass, Fate, Fault, Fence, Halt, Seen, StreamError, fate};
 
-/// How an incarnation of the producer ended.
+/// The end of a producer's incarnation.
 pub(super) enum End {
     Stopped,
     Again(String, Cause),
 }
 
-/// A late request could act on the producer's next transaction (KAFKA-17754): there must be none.
+/// A late request could act on the producer's next transaction (KAFKA-17754): it must not begin another one.
 pub(super) fn tainted_end() -> End {
     End::Again("a request without an answer may still reach the broker".to_owned(), Cause::Explained)
 }
 
-/// Ends the incarnation as `fate` says.
+/// Ends the incarnation according to `fate`.
 pub(super) fn end_by(connector: &impl Connector, fate: Fate, error: StreamError) -> Result<End, Fault> {
     match fate {
         Fate::Duel => Err(duel(connector, &error).into()),
@@ -40,7 +40,7 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// Decides about an error, `age` after its transaction began. To be asked once for each: a fence is remembered.
+    /// Decides about an error, `age` after its transaction began. Call it once per error: it stores a fence.
     pub(super) fn fate(&mut self, connector: &impl Connector, error: &StreamError, age: Duration) -> Fate {
         let timeout = connector.transaction_timeout();
         let fence = match error.class {
@@ -55,7 +55,7 @@ impl Failures {
     /// Counts a restart that nothing explains.
     ///
     /// # Errors
-    /// [`Halt`] when there were too many.
+    /// [`Halt`] if there were too many.
     pub(super) fn restarted(&mut self, name: &str, cause: Cause) -> Result<(), Halt> {
         match cause {
             Cause::Unexplained => self.budget.take(Instant::now(), name),
@@ -63,7 +63,10 @@ impl Failures {
         }
     }
 
-    /// Whether the group is joined again after a fault, and why.
+    /// Returns the error because of which the lane joins the group again.
+    ///
+    /// # Errors
+    /// [`Halt`] if it must not join again.
     pub(super) fn may_join_again(
         &mut self,
         connector: &impl Connector,

@@ -1,29 +1,29 @@
-//! What to do about a failure: decided here, once, for every class of error.
+//! Decides what to do about a failure: here only, for every class of error.
 
 use std::time::Duration;
 
-/// What a client says of an error, in the order in which it must be looked at.
+/// The class of a client's error. The order is the order in which classes must be checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ErrorClass {
     /// Another process uses our transactional id, or the broker ended a transaction that took too long.
     Fenced,
     /// Another process uses our group instance id.
     FencedInstance,
-    /// The broker will not take one of the batch's records as it is.
+    /// The broker does not accept one of the batch's records as it is.
     RecordRefused,
-    /// The member's generation is over: somebody else may own the partitions.
+    /// The member's generation is over: another member may own the partitions.
     Generation,
     /// The transaction must be aborted; the producer stays usable.
     Abortable,
     /// The same call may be made again, with the same arguments.
     Retriable,
-    /// The client says that it is finished.
+    /// The client can no longer be used.
     Fatal,
-    /// The client says nothing: nothing may be assumed.
+    /// The client gives no flag: nothing may be assumed.
     Unflagged,
 }
 
-/// Which call failed.
+/// The call that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     Init,
@@ -32,21 +32,21 @@ pub enum Stage {
     Offsets,
     Commit,
     Abort,
-    /// Asking the group coordinator for committed offsets, seeking to them, joining.
+    /// Getting committed offsets from the group coordinator, seeking to them, joining.
     Group,
 }
 
-/// A failure of the client, with its name as librdkafka gives it and nothing of any record.
+/// A failure of the client, with its name in librdkafka. It holds nothing of any record.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{stage:?} failed: {name}")]
 pub struct StreamError {
     pub stage: Stage,
     pub class: ErrorClass,
-    /// The error's name, as `_TIMED_OUT` or `ILLEGAL_GENERATION`.
+    /// The error's name, such as `_TIMED_OUT` or `ILLEGAL_GENERATION`.
     pub name: String,
 }
 
-/// A failure that ends a turn: for good, or until [`fate()`] has been asked.
+/// A failure that ends the current call: permanently, or until [`fate()`] has decided.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Fault {
     #[error(transparent)]
@@ -55,53 +55,53 @@ pub enum Fault {
     Stream(#[from] StreamError),
 }
 
-/// Why a producer is replaced.
+/// Reason for the replacement of a producer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// Explained by what we saw: an unknown outcome, an outage, a time-out. Does not count against the budget.
+    /// Explained by an unknown outcome, an outage or a timeout. Does not count against the budget.
     Explained,
-    /// Not explained: counts.
+    /// Not explained. Counts against the budget.
     Unexplained,
 }
 
-/// What was seen around a failure.
+/// The circumstances of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seen {
-    /// How long the transaction has been open.
+    /// Time that the transaction has been open.
     pub age: Duration,
-    /// After this time the broker ends a transaction by itself.
+    /// Time after which the broker ends a transaction by itself.
     pub timeout: Duration,
     /// Whether a broker left a request of this lane without an answer within the last minute.
     pub outage: bool,
-    /// What a fence means if it meets a young transaction.
+    /// The meaning of a fence on a young transaction.
     pub fence: Fence,
 }
 
-/// What a fence on a young transaction means.
+/// The meaning of a fence on a transaction that is younger than the broker's timeout.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fence {
-    /// An `InitProducerId` of ours had no answer: it may have reached the broker late and fenced us.
+    /// An `InitProducerId` of this lane had no answer. It may have arrived late and fenced the lane.
     OurOwn,
     /// The first one within a minute: an unexplained restart.
     First,
-    /// Another one within a minute, and no request of ours explains it: another process uses the identity.
+    /// Another one within a minute, unexplained by a request of this lane: another process uses the identity.
     Repeated,
 }
 
-/// What happens next.
+/// The decision about a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
-    /// The same call again.
+    /// Retry the same call.
     Retry,
-    /// Abort, forget the batch, rewind to the committed offsets, go on with the same producer.
+    /// Abort, forget the batch, rewind to the committed offsets, continue with the same producer.
     Redo,
-    /// As `Redo`, with half the batch, until the refused record stands alone.
+    /// As `Redo`, with half the batch, until the refused record is alone in it.
     Bisect,
-    /// Drop the producer without aborting, make a new one, rewind: the broker is the truth.
+    /// Drop the producer without an abort, create a new one, rewind: the broker's committed offsets count.
     Reincarnate(Cause),
     /// Replace the consumer: join the group again.
     Rejoin,
-    /// Two processes claim one identity: give up.
+    /// Two processes use one identity: halt.
     Duel,
 }
 
@@ -110,10 +110,10 @@ pub fn fate(class: ErrorClass, stage: Stage, seen: Seen) -> Fate {
     use Cause::{Explained, Unexplained};
     let ended_by_broker = seen.age >= seen.timeout;
     match (class, stage) {
-        // A JoinGroup without an answer is sent again; the broker serves both, and the second fences the first.
+        // A JoinGroup without an answer is sent again. The broker serves both: the second fences the first.
         (ErrorClass::FencedInstance, _) if seen.outage => Fate::Rejoin,
         (ErrorClass::FencedInstance, _) => Fate::Duel,
-        // librdkafka reports a transaction that the broker timed out in the same words as a real fence.
+        // librdkafka reports a transaction that the broker timed out with the same error as a real fence.
         (ErrorClass::Fenced, _) if ended_by_broker => Fate::Reincarnate(Explained),
         (ErrorClass::Fenced, _) => match seen.fence {
             Fence::OurOwn => Fate::Reincarnate(Explained),
@@ -121,9 +121,9 @@ pub fn fate(class: ErrorClass, stage: Stage, seen: Seen) -> Fate {
             Fence::Repeated => Fate::Duel,
         },
         (ErrorClass::Retriable, Stage::Commit | Stage::Abort | Stage::Init | Stage::Offsets) => Fate::Retry,
-        // An abort that fails leaves nothing to abort with.
+        // After a failed abort, this producer cannot abort.
         (_, Stage::Abort) => Fate::Reincarnate(Explained),
-        // After a commit only "abortable" tells that nothing was committed.
+        // After a failed commit, only an "abortable" error proves that nothing was committed.
         (ErrorClass::Abortable | ErrorClass::Generation, Stage::Commit | Stage::Send | Stage::Offsets) => {
             Fate::Redo
         }
@@ -142,29 +142,29 @@ pub fn fate(class: ErrorClass, stage: Stage, seen: Seen) -> Fate {
     }
 }
 
-/// Why a lane stops for good. The process exits with [`Halt::exit_code`].
+/// Reason for which a lane stops permanently. The process exits with [`Halt::exit_code`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Halt {
     #[error(
-        "input-gap: partition {partition} cannot go on at {} (its log holds {log_start} to {log_end}); \
+        "input-gap: partition {partition} cannot continue at {} (log start {log_start}, log end {log_end}); \
          records may be missing",
-        wanted.map_or("its committed offset, which is gone".to_owned(), |o| format!("offset {o}"))
+        wanted.map_or("its committed offset, which is missing".to_owned(), |o| format!("offset {o}"))
     )]
     InputGap { partition: i32, wanted: Option<i64>, log_start: i64, log_end: i64 },
     #[error(
-        "offset-moved: the broker says that partition {partition} is committed at {}, this lane knows of {}; \
-         going on could lose or double records",
+        "offset-moved: the broker reports {} as committed for partition {partition}, this lane expects {}; \
+         continuing could lose or duplicate records",
         place(*found), place(*known)
     )]
     OffsetMoved { partition: i32, known: Option<i64>, found: Option<i64> },
-    #[error("partition {partition} was committed by another key store ({theirs}, ours is {ours})")]
+    #[error("partition {partition} was committed with another key store ({theirs}, this process: {ours})")]
     OtherStore { partition: i32, ours: String, theirs: String },
     #[error("duel: another live process uses the identity {identity} ({name})")]
     Duel { identity: String, name: String },
     #[error("{restarts} producers failed within {minutes} minutes, the last with {name}")]
     TooManyRestarts { restarts: usize, minutes: u64, name: String },
     #[error(
-        "the broker refuses even the least record that partition {partition} offset {offset} can become: {name}"
+        "the broker refuses even the smallest record made of partition {partition} offset {offset}: {name}"
     )]
     RecordRefused { partition: i32, offset: i64, name: String },
     #[error("a thread or task panicked: this is a bug")]
@@ -178,7 +178,7 @@ fn place(offset: Option<i64>) -> String {
 }
 
 impl Halt {
-    /// 78 where settings are wrong, 70 for a bug, else 69.
+    /// 78 for wrong settings, 70 for a bug, 69 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::OtherStore { .. } | Self::Setup(_) => 78,

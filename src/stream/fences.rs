@@ -1,24 +1,24 @@
-//! Fences of a lane, from one producer to the next: which of them tell of another process.
+//! The fences of a lane, from one producer to the next. Tells which of them come from another process.
 
 use std::time::{Duration, Instant};
 
 use super::fate::Fence;
 
-/// A second fence within this time is no accident.
+/// Within this time, a second fence is not an accident.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// When a young transaction was last fenced without an explanation.
+/// The time of the last unexplained fence on a young transaction.
 ///
-/// A process that uses our transactional id fences us again and again. A fence that stands alone may come from a late
-/// request of our own: no broker refuses a late `InitProducerId`.
+/// Another process with this lane's transactional id fences the lane again and again. A single fence may come
+/// from a late request of the lane itself: no broker refuses a late `InitProducerId`.
 #[derive(Default)]
 pub(super) struct Fences {
     last: Option<Instant>,
 }
 
 impl Fences {
-    /// What a fence at `now` means, and remembers it if nothing explains it. `ours`: an unanswered `InitProducerId` of
-    /// this lane explains it.
+    /// Judges a fence at `now`, and remembers it if nothing explains it. `ours`: an unanswered
+    /// `InitProducerId` of this lane explains it.
     pub(super) fn judge(&mut self, now: Instant, ours: bool) -> Fence {
         if ours {
             return Fence::OurOwn;

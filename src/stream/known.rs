@@ -1,22 +1,22 @@
-//! The committed offsets that a lane knows of: the second line of defence of exactly-once.
+//! The committed offsets that a lane expects: the second line of defence of exactly-once.
 //!
-//! The first line is that no request without an answer can end a later transaction ([`super::Sink::tainted`]). If that
-//! fails, or the broker loses an offset, the broker's committed offset is not the one that this lane committed last. Only
-//! this lane commits its partitions while it has them, so it must not go on.
+//! The first line: no request without an answer can end a later transaction ([`super::Sink::tainted`]). If
+//! that fails, or the broker loses an offset, the broker's committed offset is not the one that this lane
+//! committed last. Only this lane commits its partitions while it has them, so it must not continue.
 
 use std::collections::BTreeMap;
 
 use super::{Halt, NextOffset, Start};
 
-/// What is known of each assigned partition.
+/// The offsets of each assigned partition.
 #[derive(Default)]
 pub(super) struct Known(BTreeMap<i32, Partition>);
 
 struct Partition {
-    /// Where to go on while the broker holds `committed`.
+    /// Offset at which to continue while the broker holds `committed`.
     position: i64,
     committed: Option<i64>,
-    /// What a commit of unknown outcome would have committed.
+    /// The offset of a commit whose outcome is unknown.
     attempted: Option<i64>,
 }
 
@@ -30,7 +30,7 @@ impl Known {
         self.0.remove(&partition);
     }
 
-    /// The broker has answered that these offsets are committed.
+    /// The broker has confirmed that these offsets are committed.
     pub(super) fn committed(&mut self, offsets: &[NextOffset]) {
         for next in offsets {
             if let Some(known) = self.0.get_mut(&next.partition) {
@@ -39,7 +39,7 @@ impl Known {
         }
     }
 
-    /// The broker has not answered whether these offsets are committed.
+    /// The broker has not confirmed whether these offsets are committed.
     pub(super) fn attempted(&mut self, offsets: &[NextOffset]) {
         for next in offsets {
             if let Some(known) = self.0.get_mut(&next.partition) {
@@ -48,10 +48,10 @@ impl Known {
         }
     }
 
-    /// Where each partition goes on, given what the broker holds.
+    /// Returns the offset at which each partition continues. `found` are the offsets that the broker holds.
     ///
     /// # Errors
-    /// [`Halt::OffsetMoved`]: a partition's offset went back, vanished, or is one that this lane has not committed.
+    /// [`Halt::OffsetMoved`] if a partition's offset went back, vanished, or was not committed by this lane.
     pub(super) fn resume(&mut self, found: &[(i32, Option<i64>)]) -> Result<Vec<NextOffset>, Halt> {
         let mut positions = Vec::with_capacity(found.len());
         for &(partition, found) in found {

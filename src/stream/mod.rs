@@ -1,9 +1,9 @@
-//! Exactly once: consume, transform, produce, knowing nothing of keys.
+//! Exactly once: consume, transform, produce. Nothing here knows of keys.
 //!
-//! Promise: what a [`Step`] makes of a record becomes visible together with that record's offset, or not at all; the
-//! group is polled while the step waits; nothing is polled while a transaction is open.
-//! Not here: what becomes of a record (`lane`, `forget`), how Kafka is spoken to (`edge::kafka`).
-//! Start at [`Engine::run`]; [`fate()`] decides about every failure.
+//! Promise: the output of a [`Step`] for a record becomes visible together with that record's offset, or not
+//! at all. The group is polled while the step waits. Nothing is polled while a transaction is open.
+//! Not here: the work on a record (`lane`, `forget`), the Kafka client (`edge::kafka`).
+//! Start at [`Engine::run`]. [`fate()`] decides about every failure.
 
 mod budget;
 mod engine;

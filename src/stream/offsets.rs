@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{NextOffset, Start};
 
-/// Next offsets of the batch, and starts that were never committed.
+/// Next offsets of the batch, and starts that are not committed yet.
 #[derive(Default)]
 pub(super) struct Offsets {
-    /// Partitions that started without a committed offset; kept until one is.
+    /// Partitions that started without a usable committed offset. Each is kept until its offset is committed.
     fresh: BTreeMap<i32, i64>,
-    /// Few entries, looked through from the front; `last` is where the previous record went.
+    /// Few entries, searched from the front. `last` is the index of the previous record's entry.
     taken: Vec<NextOffset>,
     last: usize,
 }
@@ -39,20 +39,20 @@ impl Offsets {
         self.taken[self.last].offset = offset + 1;
     }
 
-    /// Forgets the batch, not the starts.
+    /// Forgets the batch, but not the starts.
     pub(super) fn discard(&mut self) {
         self.taken.clear();
         self.last = 0;
     }
 
-    /// What to commit: the batch's next offsets, and the starts of partitions that gave no record.
+    /// The offsets to commit: those of the batch, and the starts of partitions without a record in it.
     pub(super) fn to_commit(&self) -> Vec<NextOffset> {
         let silent = self.fresh.iter().filter(|(p, _)| self.taken.iter().all(|next| next.partition != **p));
         let starts = silent.map(|(&partition, &offset)| NextOffset { partition, offset });
         self.taken.iter().copied().chain(starts).collect()
     }
 
-    /// Closes the batch after its commit; answers the partitions whose first offset that was.
+    /// Closes the batch after its commit. Returns the partitions whose first offset was committed.
     pub(super) fn committed(&mut self) -> Vec<i32> {
         self.discard();
         std::mem::take(&mut self.fresh).into_keys().collect()

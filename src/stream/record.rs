@@ -1,10 +1,10 @@
-//! Records on their way in and out: borrowed, never printed.
+//! Input and output records: borrowed, never printed.
 
 use std::ffi::CStr;
 
 use crate::model::Millis;
 
-/// The headers of a record, in their order, repeats kept.
+/// The headers of a record, in order and with repeats.
 pub trait Headers {
     fn count(&self) -> usize;
 
@@ -21,7 +21,7 @@ impl Headers for NoHeaders {
     }
 
     fn at(&self, _index: usize) -> (&[u8], Option<&[u8]>) {
-        unreachable!("there is no header to ask for")
+        unreachable!("it has no headers")
     }
 }
 
@@ -40,29 +40,29 @@ impl Headers for &[(Vec<u8>, Option<Vec<u8>>)] {
 pub struct Input<'a> {
     pub partition: i32,
     pub offset: i64,
-    /// The record's own timestamp, where it has one.
+    /// The record's own timestamp, if it has one.
     pub timestamp: Option<Millis>,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     pub headers: &'a dyn Headers,
 }
 
-/// What a step answers to a record that it has taken.
+/// The answer of a step to a record that it has taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Take {
     More,
-    /// The batch is full; the record was taken all the same.
+    /// The batch is full. The record was still taken.
     Enough,
 }
 
-/// A topic that a sink writes to, by its place in the connector's list.
+/// A topic that a sink writes to: its index in the connector's list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TopicIndex(pub usize);
 
-/// A record on its way out.
+/// A record to send.
 pub struct Outgoing<'a> {
     pub topic: TopicIndex,
-    /// `None` = the client's partitioner decides by key.
+    /// `None` = the client's partitioner chooses by key.
     pub partition: Option<i32>,
     pub timestamp: Millis,
     pub key: Option<&'a [u8]>,
@@ -70,8 +70,8 @@ pub struct Outgoing<'a> {
     pub headers: &'a [(&'a CStr, &'a [u8])],
 }
 
-/// What may be handed to a producer. Implemented by `lane::Sealed` and by `forget`'s receipt, and by nothing else
-/// (`tests/it/rooms.rs`): plaintext has no way out.
+/// A record that may be handed to a producer. Only `lane::Sealed` and `forget`'s receipt implement it
+/// (`tests/it/rooms.rs`): plaintext cannot leave.
 pub trait Publish {
     fn outgoing(&self) -> Outgoing<'_>;
 }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use super::{Fault, Halt, Input, Outgoing, Start, Stop, StreamError, Take};
 
-/// The offset after the last record taken of a partition: what is committed.
+/// The offset to commit: the one after the last record taken from a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NextOffset {
     pub partition: i32,
     pub offset: i64,
 }
 
-/// A change of the assignment, seen in [`Source::poll`].
+/// A change of the assignment during [`Source::poll`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     Assigned(Vec<(i32, Start)>),
-    /// Revoked or lost: its records must not be used any more.
+    /// Revoked or lost: their records must not be used any more.
     Revoked(Vec<i32>),
 }
 
@@ -24,32 +24,32 @@ pub trait Source {
     /// Proof of membership at one moment: member id and generation (KIP-447).
     type Membership;
 
-    /// Serves the group, waits at most `wait` for a record, and hands over what is there until `take` has enough.
-    /// Every record handed over counts as taken.
+    /// Polls the group, waits at most `wait` for a record, and hands over available records until `take` has
+    /// enough. Every record handed over counts as taken.
     ///
     /// It returns right after a change of the assignment, before it hands over another record.
     ///
     /// # Errors
-    /// [`Fault`] where the group or the input needs more than another poll.
+    /// [`Fault`] if another poll cannot fix the group or the input.
     fn poll(&mut self, wait: Duration, take: &mut dyn FnMut(Input<'_>) -> Take) -> Result<(), Fault>;
 
-    /// Takes the changes of the assignment since the last call, in their order.
+    /// Takes the changes of the assignment since the last call, in order.
     fn changes(&mut self) -> Vec<Change>;
 
-    /// Stops (or resumes) the flow of records of all partitions, those assigned later too.
+    /// Stops (or resumes) the flow of records of all partitions, including those assigned later.
     fn hold(&mut self, held: bool) -> Result<(), StreamError>;
 
-    /// Membership as of now; to be taken after the last poll that fed a batch and never anew for that batch.
+    /// The membership now. Take it after the last poll for a batch, and only once for that batch.
     /// `None` while not a member (generation < 0).
     fn membership(&mut self) -> Option<Self::Membership>;
 
-    /// What the broker calls committed, for every assigned partition; `None` where it holds no offset.
+    /// The broker's committed offset of every assigned partition; `None` = the broker holds none.
     fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError>;
 
-    /// Goes on at these offsets.
+    /// Continues at these offsets.
     fn seek(&mut self, to: &[NextOffset]) -> Result<(), StreamError>;
 
-    /// Records between a next offset and the end of its partition, as far as the client knows without asking.
+    /// Records between a next offset and the end of its partition, if the client knows without a request.
     fn lag(&self, next: NextOffset) -> Option<u64>;
 }
 
@@ -59,7 +59,7 @@ pub trait Sink {
 
     fn begin(&mut self) -> Result<(), StreamError>;
 
-    /// Copies the record into the producer's queue; waits while it is full.
+    /// Copies the record into the producer's queue. Waits while the queue is full.
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError>;
 
     fn send_offsets(&mut self, offsets: &[NextOffset], member: &Self::Membership) -> Result<(), StreamError>;
@@ -68,12 +68,12 @@ pub trait Sink {
 
     fn abort(&mut self) -> Result<(), StreamError>;
 
-    /// Whether a request of this incarnation ended without an answer. It may still be on its way to the broker, where it
-    /// could act on a later transaction (KAFKA-17754): this incarnation must not begin another one.
+    /// Whether a request of this incarnation ended without an answer. It may still reach the broker and act
+    /// on a later transaction (KAFKA-17754): this incarnation must not begin another one.
     fn tainted(&self) -> bool;
 }
 
-/// Makes sources and sinks of one lane, with its identities.
+/// Creates the sources and sinks of one lane, with its identities.
 pub trait Connector {
     type Membership;
     type Source: Source<Membership = Self::Membership>;
@@ -82,20 +82,20 @@ pub trait Connector {
     /// Joins the group.
     fn source(&self) -> Result<Self::Source, Halt>;
 
-    /// A new producer with the lane's transactional id, initialised: older incarnations are fenced, their open
-    /// transaction is ended. It gives up soon after the stop.
+    /// Creates and initialises a producer with the lane's transactional id. Older incarnations are fenced,
+    /// and their open transaction is ended. The call gives up soon after the stop.
     fn sink(&self, stop: &Stop) -> Result<Self::Sink, StreamError>;
 
     /// The lane's identity in words, for a message to people.
     fn identity(&self) -> String;
 
-    /// After this time the broker ends a transaction by itself.
+    /// Time after which the broker ends a transaction by itself.
     fn transaction_timeout(&self) -> Duration;
 
     /// Whether a broker left a request of this lane without an answer within the last minute.
     fn outage(&self) -> bool;
 
-    /// Whether an `InitProducerId` of this lane ended without an answer within the last minute. Each explains one fence:
-    /// the call takes it away.
+    /// Whether an `InitProducerId` of this lane ended without an answer within the last minute. Each explains
+    /// one fence: the call removes it.
     fn take_unanswered_init(&self) -> bool;
 }

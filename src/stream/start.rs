@@ -1,31 +1,31 @@
-//! Where a partition starts.
+//! Decides at which offset a partition starts.
 
 use super::Halt;
 
-/// What was started before, remembered outside of Kafka.
+/// A list of the started partitions, stored outside of Kafka.
 pub trait StartLog: Send + Sync {
     /// Whether this partition of the input was ever started by this group.
     ///
     /// # Errors
-    /// A reason, when it is not known.
+    /// The reason, if it is not known.
     fn started(&self, partition: i32) -> Result<bool, String>;
 
     fn mark_started(&self, partitions: &[i32]) -> Result<(), String>;
 }
 
-/// A committed offset and what stands beside it.
+/// A committed offset and its metadata.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Committed {
     pub offset: i64,
     pub metadata: String,
 }
 
-/// Where to start, and whether that must be committed first.
+/// Offset at which to start, and whether it must be committed first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
     Committed(i64),
-    /// Log start: a first run, a new partition, or a gap that the operator accepted; then `committed` is the offset
-    /// that the broker holds and that cannot be used.
+    /// Log start: a first run, a new partition, or a gap that the operator accepted. After a gap, `committed`
+    /// is the unusable offset that the broker holds, if any.
     Fresh {
         at: i64,
         committed: Option<i64>,
@@ -39,7 +39,7 @@ impl Start {
         }
     }
 
-    /// What the broker holds for the partition.
+    /// The committed offset that the broker holds for the partition.
     pub fn committed(self) -> Option<i64> {
         match self {
             Self::Committed(offset) => Some(offset),
@@ -48,8 +48,9 @@ impl Start {
     }
 }
 
-/// No committed offset means log start on a first run or for a new partition only; else records may be missing, and
-/// the operator has to say so (`--accept-gap`). An offset committed by another store is refused.
+/// Without a committed offset, a first run or a new partition starts at the log start. In any other partition
+/// without one, or with one outside the log, records may be missing: the operator must accept the gap
+/// (`--accept-gap`). An offset whose metadata names another store is refused.
 ///
 /// # Errors
 /// [`Halt::InputGap`], [`Halt::OtherStore`].

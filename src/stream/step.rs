@@ -1,16 +1,16 @@
-//! What runs on the engine: the contract of `lane` and `forget`.
+//! The contract between the engine and the steps that run on it: `lane` and `forget`.
 
 use std::time::{Duration, Instant};
 
 use super::txn::{Filling, Txn};
 use super::{Cause, Halt, Input, NextOffset, Sink, StreamError, Take};
 
-/// What the engine does to records, batch by batch.
+/// Work on records, batch by batch.
 pub trait Step {
     /// Takes a record into the batch. The borrowed bytes end with the call.
     fn admit(&mut self, input: &Input<'_>) -> Take;
 
-    /// Gets what emitting needs, until `deadline`. No transaction is open; called again until it is ready.
+    /// Gets what emitting needs, until `deadline`. No transaction is open. Called again until it is ready.
     fn prepare(&mut self, deadline: Instant) -> Ready;
 
     /// Hands every record to the transaction.
@@ -25,13 +25,13 @@ pub trait Step {
     /// Forgets the batch: it was committed, or will be read again.
     fn clear(&mut self);
 
-    /// The broker refuses this record as the step made it: the step must make something else of it.
+    /// The broker refuses this record as the step made it. The step must make a different one of it.
     ///
     /// # Errors
-    /// When nothing else is left to make.
+    /// If no other form is left.
     fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt>;
 
-    /// Hears what happened; for metrics, logs and readiness.
+    /// Receives an event, for metrics, logs and readiness.
     fn note(&mut self, event: Event<'_>);
 }
 
@@ -43,7 +43,7 @@ pub enum Ready {
     Wait(Waiting),
 }
 
-/// What a lane waits for while it keeps its group.
+/// Cause of a wait, during which the lane stays in its group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wait {
     /// The broker, or the group.
@@ -52,7 +52,7 @@ pub enum Wait {
     Clocks,
     /// Key store and vault to agree on a KEK or a key.
     Kek,
-    /// An answer to what was asked a moment ago.
+    /// The answer to a recent request.
     Pending,
     /// The key store.
     Store,
@@ -77,11 +77,11 @@ impl Wait {
     }
 }
 
-/// Why a step cannot emit its batch yet.
+/// Reason why a step cannot emit its batch yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Waiting {
     pub cause: Wait,
-    /// For people; it holds nothing of any record.
+    /// A text for people. It holds nothing of any record.
     pub reason: String,
 }
 
@@ -91,7 +91,7 @@ impl Waiting {
     }
 }
 
-/// What happened, told to the step.
+/// An event of the lane, reported to the step.
 pub enum Event<'a> {
     /// The partitions that the lane now has.
     Assigned(&'a [i32]),
@@ -104,7 +104,7 @@ pub enum Event<'a> {
     },
     /// Nothing was committed; the batch will be read again.
     Aborted(&'a StreamError),
-    /// The producer is replaced; the broker's committed offsets decide where the lane goes on.
+    /// The producer is replaced. The lane continues at the broker's committed offsets.
     Reincarnated(&'a str, Cause),
     /// The consumer is replaced.
     Rejoined(&'a StreamError),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Asked for once, seen by all. Cheap to look at in a loop.
+/// Requested once, seen by all. Cheap to check in a loop.
 #[derive(Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! The engine against a log in memory (a mock: it keeps the promises that `tests/cluster` checks on Kafka).
+//! Tests the engine on an in-memory log. It is a mock with the promises that `tests/cluster` checks on Kafka.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,11 +20,11 @@ struct Log {
     output: Vec<(i32, i64)>,
     open: Option<Vec<(i32, i64)>>,
     staged: Vec<NextOffset>,
-    /// The partitions that the step was told of, each time.
+    /// The partitions in each event of an assignment.
     told: Vec<Vec<i32>>,
-    /// Calls in their order.
+    /// Calls, in order.
     calls: Vec<&'static str>,
-    /// What the next call of a stage answers, and whether a commit took effect all the same.
+    /// The error of a stage's next call, and whether a commit took effect in spite of it.
     faults: VecDeque<(Stage, ErrorClass, bool)>,
     changes: Vec<Change>,
     /// Partitions that the next poll revokes.
@@ -38,9 +38,9 @@ struct Log {
     late: Option<NextOffset>,
     outage: bool,
     unanswered_inits: u32,
-    /// So many answers, after the first one, tell committed offsets of before.
+    /// Number of answers, after the first commit, that report an old committed offset.
     stale: usize,
-    /// The stop is requested while a producer is made.
+    /// The stop is requested while a producer is created.
     stop_at_init: bool,
 }
 
@@ -245,7 +245,8 @@ impl Sink for MemorySink {
     }
 }
 
-/// Copies, and stops when so many offsets are committed. A condemned record becomes its negative.
+/// Copies records, and stops when the committed offsets add up to `wanted`. A condemned record becomes its
+/// negative.
 struct Copy {
     batch: Vec<(i32, i64)>,
     condemned: Vec<(i32, i64)>,
@@ -332,14 +333,14 @@ impl StartLog for Forgetful {
     }
 }
 
-/// What a run came to.
+/// Result of a run.
 struct Ran {
     outcome: Result<(), Halt>,
     log: Log,
     condemned: Vec<(i32, i64)>,
 }
 
-/// Runs the engine over two partitions of ten records until `wanted` offsets are committed.
+/// Runs the engine over two partitions of ten records until the committed offsets add up to `wanted`.
 fn run(wanted: i64, waits: u32, script: impl FnOnce(&mut Log)) -> Ran {
     let log = Shared::default();
     log.borrow_mut().input = BTreeMap::from([(0, 10), (1, 10)]);
@@ -454,7 +455,7 @@ fn records_of_a_revoked_partition_are_dropped_with_their_offsets() {
     assert_eq!(ran.outcome, Ok(()));
     assert!(ran.log.output.iter().all(|(partition, _)| *partition == 1), "{:?}", ran.log.output);
     assert_eq!(ran.log.committed, BTreeMap::from([(1, 3)]));
-    assert_eq!(ran.log.told, [[1]], "the step hears which partition is left");
+    assert_eq!(ran.log.told, [[1]], "the step is notified which partition is left");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{ErrorClass, NextOffset, Publish, Sink, StreamError};
 /// Records are being sent.
 pub struct Filling;
 
-/// The offsets stand in the transaction; only the commit is left.
+/// The offsets are in the transaction. Only the commit is left.
 pub struct Staged;
 
 /// An open transaction. Dropping it neither commits nor aborts: the engine decides by [`super::fate()`].
@@ -20,13 +20,13 @@ pub struct Txn<'s, S: Sink, State> {
 
 impl<'s, S: Sink> Txn<'s, S, Filling> {
     /// # Errors
-    /// The transaction is not open.
+    /// The transaction did not open.
     pub fn begin(sink: &'s mut S) -> Result<Self, StreamError> {
         sink.begin()?;
         Ok(Self { sink, began: Instant::now(), state: std::marker::PhantomData })
     }
 
-    /// Sends what may be published.
+    /// Sends a record.
     pub fn send<P: Publish>(&mut self, record: &P) -> Result<(), StreamError> {
         self.sink.send(&record.outgoing())
     }
@@ -43,18 +43,18 @@ impl<'s, S: Sink> Txn<'s, S, Filling> {
 }
 
 impl<S: Sink> Txn<'_, S, Staged> {
-    /// Commits, and says how long the transaction was open.
+    /// Commits. Returns the time that the transaction was open.
     ///
     /// # Errors
-    /// Unless the class is abortable, the outcome is unknown.
+    /// The outcome is unknown, unless the class is one after which the engine aborts (see [`super::fate()`]).
     pub fn commit(self) -> Result<Duration, StreamError> {
         persist(|| self.sink.commit())?;
         Ok(self.began.elapsed())
     }
 }
 
-/// Makes the same call again while the client says that it may be; commit, abort and init are resumable. What is
-/// still not done after some seconds counts as failed: the outcome is unknown then.
+/// Repeats the call while the client reports a retriable error. The client can resume a commit, an abort and
+/// an init. After 5 seconds the last error is returned: the outcome is unknown then.
 pub(super) fn persist(mut call: impl FnMut() -> Result<(), StreamError>) -> Result<(), StreamError> {
     let until = Instant::now() + Duration::from_secs(5);
     loop {

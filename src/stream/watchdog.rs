@@ -1,14 +1,14 @@
-//! Calls that may hang: who is in one, and since when (librdkafka #5456, #5511).
+//! Marks calls that may hang: whether a lane is in one, and since when (librdkafka #5456, #5511).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A lane's sign of life. The lane marks each call that can block; the watchdog of `app` looks at it from outside.
+/// A lane's sign of life. The lane marks each call that can block. The watchdog of `app` checks it.
 #[derive(Clone)]
 pub struct Pulse {
     origin: Instant,
-    /// Milliseconds since `origin`, plus one, at which the call began; 0 = in no call.
+    /// Milliseconds since `origin`, plus one, at which the call began; 0 = not in a call.
     since: Arc<AtomicU64>,
     committing: Arc<AtomicBool>,
 }
@@ -27,7 +27,7 @@ impl Pulse {
         Call(self)
     }
 
-    /// Marks a commit until the guard is dropped: if the process ends meanwhile, its outcome is unknown.
+    /// Marks a commit until the guard is dropped. If the process ends before that, the outcome is unknown.
     pub fn commit(&self) -> Commit<'_> {
         self.committing.store(true, Ordering::Release);
         Commit(self)
@@ -37,7 +37,7 @@ impl Pulse {
         self.committing.load(Ordering::Acquire)
     }
 
-    /// How long the present call has lasted; `None` outside of calls.
+    /// Duration of the current call so far; `None` outside of calls.
     pub fn stuck_for(&self) -> Option<Duration> {
         let since = self.since.load(Ordering::Relaxed);
         let now = self.origin.elapsed().as_millis() as u64 + 1;
@@ -45,7 +45,7 @@ impl Pulse {
     }
 }
 
-/// A call under way.
+/// A call in progress.
 pub struct Call<'a>(&'a Pulse);
 
 impl Drop for Call<'_> {
@@ -54,7 +54,7 @@ impl Drop for Call<'_> {
     }
 }
 
-/// A commit under way.
+/// A commit in progress.
 pub struct Commit<'a>(&'a Pulse);
 
 impl Drop for Commit<'_> {

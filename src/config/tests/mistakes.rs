@@ -85,7 +85,7 @@ fn a_refusal_names_the_line_the_key_and_the_rule() {
     }
     let pointer = refusal("[event]\ncustomer = 'json:customer_id'");
     assert!(
-        pointer.contains("`customer_id` is no JSON pointer")
+        pointer.contains("`customer_id` is not a JSON pointer")
             && pointer.starts_with("file:2: event.customer: ")
     );
     let listen = refusal("[admin]\nlisten = '::1'");
