@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes tests/vectors/envelope/*.json from schemas/envelope.md, sharing no code with the Rust crate.
+"""Writes tests/vectors/envelope/*.json as schemas/envelope.md says. Shares no code with the Rust crate.
 
-libsodium (through PyNaCl) does XChaCha20-Poly1305, the standard library HMAC-SHA256, and the lines below the rest.
+libsodium (through PyNaCl) computes XChaCha20-Poly1305, the standard library HMAC-SHA256, and the lines below the rest.
 Deterministic: nonces and keys are hashes of names.
 
     python3 tests/vectors/make_envelope_vectors.py            writes the files
-    python3 tests/vectors/make_envelope_vectors.py --check    exit 1 unless the files are what it would write
+    python3 tests/vectors/make_envelope_vectors.py --check    exits 1 unless the files are what it would write
 """
 
 import hashlib
@@ -96,7 +96,7 @@ class Record:
         return frame(self.milliseconds, self.key, self.headers, self.payload)
 
     def envelope(self, plaintext=None, **other):
-        """The envelope, with any of: header, tail, plaintext, seal_key in the place of its own."""
+        """Seals the envelope. header, tail, plaintext and seal_key replace its own."""
         header = other.get("header", head(self.commitment[:16], self.nonce, self.hour, self.generation))
         tail = other.get("tail", sized(self.customer) + sized(self.stream.encode()))
         return seal(other.get("seal_key", self.seal_key), header, tail, self.frame() if plaintext is None else plaintext)
@@ -134,14 +134,14 @@ def valid(name, comment, **parts):
 
 
 def faulty(name, expect, comment, make, **parts):
-    """`make` takes the record and answers the envelope; it may change what the reader is given."""
+    """`make` takes the record and returns the envelope; it may change what the reader is given."""
     record = Record(name, **parts)
     envelope = make(record)
     emit(name, inputs(record, comment, expect, envelope))
 
 
 def authentic(name, plaintext, comment):
-    """A plaintext that its own key authenticates and that is no canonical frame."""
+    """A plaintext that its own key authenticates, but that is not a canonical frame."""
     faulty(name, "tampered", comment, lambda r: r.envelope(plaintext=plaintext))
 
 
@@ -152,7 +152,7 @@ def flipped(data, at):
 
 
 def consumed(name, expect, comment, key=b"acme", headers=(), event=None, change=lambda value: value, **parts):
-    """A whole record as it was consumed, whose reader has to find out the customer. Key and headers are the record's,
+    """A whole record as it was consumed: the reader must find out the customer. Key and headers are the record's,
     `event` holds the sealed ones; `change` alters the value."""
     name = "record_" + name
     record = Record(name, **parts, **(event or {}))
