@@ -1,18 +1,19 @@
--- The embedded key store (SQLite): step 1 of its schema, which the binary executes on a new store, and the
--- reference for outside readers. Later steps are files of their own, keystore.2.sql and on; a released step
--- never changes. Each is one transaction together with the setting schema_version, which says which step was
--- the last. A program uses one version and refuses every other, also while it runs. Hours are hours since
--- 1970-01-01T00:00Z; times are milliseconds since the epoch; ids are raw bytes.
+-- The embedded key store (SQLite): step 1 of its schema. The binary executes it on a new store; it is also
+-- the reference for outside readers. Later steps are separate files: keystore.2.sql, and so on. A released
+-- step never changes. Each step is one transaction, which also writes the setting schema_version: the number
+-- of the last step. A program uses one version and refuses every other version, also while it runs. Hours
+-- are hours since 1970-01-01T00:00Z; times are milliseconds since the epoch; ids are raw bytes.
 -- Wrapped keys and KEKs: envelope.md and kek-file.md.
 
 -- One row per setting of the store: store_id (16 bytes), vault_id (16), schema_version, token_key (32),
--- max_lease_ms, default_retention_hours, last_receipt (offset of the last receipt applied, -1 = none). Integers as decimal text.
+-- max_lease_ms, default_retention_hours, last_receipt (offset of the last applied receipt, -1 = none).
+-- Integers are stored as decimal text.
 CREATE TABLE meta (
   name  TEXT PRIMARY KEY,
   value BLOB NOT NULL
 ) WITHOUT ROWID, STRICT;
 
--- token = HMAC-SHA256(token_key, "hourseal/1 token" ‖ customer)[0..16]: what stands for the customer everywhere else.
+-- token = HMAC-SHA256(token_key, "hourseal/1 token" ‖ customer)[0..16]. All other tables name the customer by it.
 CREATE TABLE customer (
   token     BLOB PRIMARY KEY,
   name      BLOB NOT NULL,                 -- empty while only its token is known, from a receipt
@@ -21,8 +22,8 @@ CREATE TABLE customer (
   status    INTEGER NOT NULL DEFAULT 0     -- 0 = active, 1 = being forgotten: nothing is minted
 ) WITHOUT ROWID, STRICT;
 
--- One row per (customer, hour): every mint, hold and fence goes through it. The first mint writes due and kek; later
--- generations adopt them.
+-- One row per (customer, hour). Every mint, hold and fence goes through it. The first mint writes due and kek;
+-- later generations adopt them.
 CREATE TABLE gate (
   token   BLOB    NOT NULL,
   hour    INTEGER NOT NULL,
@@ -35,8 +36,8 @@ CREATE TABLE gate (
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX gate_due ON gate (due) WHERE state = 1;
 
--- One DEK per (customer, hour, generation). Erasing overwrites `wrapped` with an empty value; the row stays as a marker, until 97
--- days after due; from then on the floor says the same.
+-- One DEK per (customer, hour, generation). Erasing overwrites `wrapped` with an empty value. The row stays as
+-- a marker until 97 days after due; after that the floor blocks minting.
 CREATE TABLE key (
   token      BLOB    NOT NULL,
   hour       INTEGER NOT NULL,
@@ -52,7 +53,7 @@ CREATE TABLE key (
   PRIMARY KEY (token, hour, generation)
 ) WITHOUT ROWID, STRICT;
 
--- Legal holds; the gates of the held hours carry the id.
+-- Legal holds. The gates of the held hours carry the hold's id.
 CREATE TABLE hold (
   id        BLOB PRIMARY KEY,
   token     BLOB    NOT NULL,
@@ -67,14 +68,15 @@ CREATE TABLE kek (
   state INTEGER NOT NULL                   -- 1 = live, 2 = closing, 3 = destroyed
 ) WITHOUT ROWID, STRICT;
 
--- What was decided on a command, before anything was done. digest = SHA-256 of the command's bytes.
+-- The decision on a command, stored before anything is done. digest = SHA-256 of the command's bytes.
 CREATE TABLE verdict (
   digest  BLOB PRIMARY KEY,
   id      TEXT NOT NULL UNIQUE,            -- the command's own id
   body    BLOB NOT NULL                    -- JSON
 ) WITHOUT ROWID, STRICT;
 
--- Partitions of an input that a group has once started to read: one without a committed offset is then a gap, not a first run.
+-- Partitions of an input that a group has once started to read. If such a partition has no committed offset,
+-- that is a gap, not a first run.
 CREATE TABLE started (
   input     TEXT    NOT NULL,              -- '<group>/<topic>'
   partition INTEGER NOT NULL,

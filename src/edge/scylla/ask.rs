@@ -1,4 +1,4 @@
-//! Speaking to the server: reads, plain writes, conditional statements, and what is known after each.
+//! Sends reads, plain writes and conditional statements to the server, and classifies their outcomes.
 
 use std::time::{Duration, Instant};
 
@@ -15,18 +15,18 @@ use super::metrics::{Outcome, Settled, StoreMetrics, StoreOp};
 use crate::envelope::random;
 use crate::keys::StoreError;
 
-/// A session whose every statement is counted and timed.
+/// A session that counts and times every statement.
 pub(super) struct Ask {
     pub(super) session: Session,
     pub(super) metrics: StoreMetrics,
 }
 
-/// What became of a conditional statement.
+/// The outcome of a conditional statement.
 pub(super) enum Cas {
     Applied,
-    /// Its condition did not hold: the rows that it met, as far as the server tells them.
+    /// Its condition did not hold. Carries the rows that it met, as far as the server returns them.
     Refused(Vec<Cells>),
-    /// It may have been applied, or may be yet: only a SERIAL read tells.
+    /// It may have been applied, or may still be: only a SERIAL read can find out.
     Unknown,
 }
 
@@ -40,7 +40,7 @@ impl Ask {
         cells(self.answer(op, statement, values).await?)
     }
 
-    /// The same, for who has something else to ask where the driver's error is a certain one.
+    /// As [`Ask::rows`], but returns the driver's error, for a caller that handles some errors itself.
     pub(super) async fn answer(
         &self,
         op: StoreOp,
@@ -72,7 +72,7 @@ impl Ask {
         self.rows(op, statement, values).await.map(drop)
     }
 
-    /// The same of many rows of one partition, at once.
+    /// As [`Ask::write`], for many rows of one partition in one batch.
     pub(super) async fn write_all<V: SerializeRow>(
         &self,
         op: StoreOp,
@@ -89,7 +89,7 @@ impl Ask {
     }
 
     /// # Errors
-    /// Only for what was surely not applied; all else is [`Cas::Unknown`].
+    /// Only if the statement was certainly not applied. Every other failure is [`Cas::Unknown`].
     pub(super) async fn cas(
         &self,
         op: StoreOp,
@@ -111,16 +111,16 @@ impl Ask {
     }
 }
 
-/// Reads `[applied]` by its name. ScyllaDB answers one row for each condition, all with the same word.
+/// Reads `[applied]` by its name. ScyllaDB returns one row for each condition, all with the same value.
 fn applied(rows: Vec<Cells>) -> Result<Cas, StoreError> {
     match rows.first() {
-        None => Err(StoreError::Unusable("a conditional statement was answered without a row".to_owned())),
+        None => Err(StoreError::Unusable("a conditional statement returned no row".to_owned())),
         Some(row) if row.flag("[applied]")? => Ok(Cas::Applied),
         Some(_) => Ok(Cas::Refused(rows)),
     }
 }
 
-/// Counts the attempts of one decision: read, decide, write on condition, again.
+/// Counts the attempts of one decision: read, decide, write on condition, repeat.
 pub(super) struct Attempts<'a> {
     metrics: &'a StoreMetrics,
     made: u32,
@@ -136,17 +136,18 @@ impl<'a> Attempts<'a> {
         Self { metrics: &ask.metrics, made: 0, until: Instant::now() + Self::LONGEST, unsettled: false }
     }
 
-    /// After a write that was not applied, or whose outcome is unknown: waits a little and a random time more, so that
-    /// contenders spread.
+    /// Call it after a write that was not applied, or whose outcome is unknown. It waits for a random time,
+    /// so that contenders spread out; after the first refusal it does not wait.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it has gone on for too long. Nothing of it may be assumed; beginning anew is safe.
+    /// [`StoreError::Unavailable`] after 40 attempts or 20 s. The caller must not assume any outcome. A retry
+    /// is safe.
     pub(super) async fn again(&mut self, cas: &Cas) -> Result<(), StoreError> {
         self.unsettled |= matches!(cas, Cas::Unknown);
         self.made += 1;
         if self.made >= Self::MOST || Instant::now() >= self.until {
             return Err(StoreError::Unavailable(
-                "its rows are contended, or it does not answer clearly".to_owned(),
+                "no decision in time: its rows are contended, or outcomes stay unknown".to_owned(),
             ));
         }
         if self.made > 1 || self.unsettled {
@@ -155,14 +156,14 @@ impl<'a> Attempts<'a> {
         Ok(())
     }
 
-    /// What the read after an unknown outcome has shown.
+    /// Records the result of the read after an unknown outcome.
     pub(super) fn settle(&mut self, how: Settled) {
         if std::mem::take(&mut self.unsettled) {
             self.metrics.settled(how);
         }
     }
 
-    /// 0 to 5 ms at first, 0 to 320 ms in the end.
+    /// A random pause that grows: up to 10 ms after the first attempt, up to 320 ms from the sixth on.
     fn pause(&self) -> Duration {
         let mut bytes = [0; 4];
         random(&mut bytes);

@@ -1,5 +1,5 @@
-//! A row by its columns' names: the same for what a SELECT answers and for the replies of conditional
-//! statements, which differ between servers in columns and order.
+//! A row by its columns' names. It is the same for the answer to a SELECT and for the reply to a conditional
+//! statement; servers differ in the columns of these replies and in their order.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Cells {
         self.values.get(at)?.as_ref()
     }
 
-    /// Of a tinyint, int, bigint or timestamp.
+    /// Value of a tinyint, int, bigint or timestamp.
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, StoreError> {
         self.get(name)
             .map(|value| match value {
@@ -43,13 +43,13 @@ impl Cells {
             .transpose()
     }
 
-    /// As [`Cells::number`], within another type's bounds, and there.
+    /// As [`Cells::number`], but null, or a value outside the bounds of `T`, is an error.
     pub(super) fn need<T: TryFrom<i64>>(&self, name: &str) -> Result<T, StoreError> {
         let number = self.number(name)?.ok_or_else(|| malformed(name))?;
         T::try_from(number).map_err(|_| malformed(name))
     }
 
-    /// An empty blob is there; null is not.
+    /// An empty blob is `Some`; null is `None`.
     pub(super) fn blob(&self, name: &str) -> Result<Option<&[u8]>, StoreError> {
         self.get(name)
             .map(|value| match value {
@@ -83,13 +83,13 @@ impl Cells {
     }
 }
 
-/// The rows of an answer; none where it has no rows.
+/// The rows of an answer; empty if the answer is not of the kind that has rows.
 pub(super) fn cells(answer: QueryResult) -> Result<Vec<Cells>, StoreError> {
     if !answer.is_rows() {
         return Ok(Vec::new());
     }
     let unreadable =
-        |error: &dyn std::fmt::Display| StoreError::Unusable(format!("an answer cannot be read: {error}"));
+        |error: &dyn std::fmt::Display| StoreError::Unusable(format!("cannot decode an answer: {error}"));
     let answer = answer.into_rows_result().map_err(|error| unreadable(&error))?;
     let names: Arc<[String]> = answer.column_specs().iter().map(|column| column.name().to_owned()).collect();
     let rows = answer.rows::<Row>().map_err(|error| unreadable(&error))?;

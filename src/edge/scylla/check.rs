@@ -1,4 +1,4 @@
-//! What a user runs first on the real thing: what of it does not fit.
+//! Checks a real cluster before its first use, and reports every point that does not fit.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,10 +18,10 @@ use crate::edge::finding::{Finding, Grade};
 use crate::keys::StoreError;
 use crate::model::{CLOCKS_APART_MS, Millis};
 
-/// Looks at everything that can be looked at without changing anything but the `probe` table.
+/// Checks everything that can be checked without changing any table but `probe`.
 ///
 /// # Errors
-/// [`StoreError`] only where not even a connection comes about; all else is a finding.
+/// [`StoreError`] if the cluster does not answer the first statements. Every other problem is a finding.
 pub async fn check(options: &ScyllaOptions) -> Result<Vec<Finding>, StoreError> {
     let (session, profiles) = options.session.connect(&options.keyspace).await?;
     let server = Server::ask(&session).await?;
@@ -60,11 +60,11 @@ fn data_centre(options: &ScyllaOptions, server: &Server) -> Finding {
     let known = server.datacenters.join(", ");
     match &options.session.datacenter {
         Some(dc) if !server.datacenters.contains(dc) => {
-            let text = format!("`store.datacenter` is {dc}, the cluster has {known}");
+            let text = format!("`store.datacenter` is {dc}, but the cluster has {known}");
             Finding::new("data centre", Grade::Wrong, text)
         }
         None if server.datacenters.len() > 1 => {
-            let text = format!("{known}: `store.datacenter` should say which one is near");
+            let text = format!("{known}: set `store.datacenter` to the nearest one");
             Finding::new("data centre", Grade::Note, text)
         }
         Some(_) | None => Finding::new("data centre", Grade::Ok, known),
@@ -75,11 +75,11 @@ fn schema(agreed: bool) -> Finding {
     if agreed {
         return Finding::new("schema", Grade::Ok, "the nodes agree on it");
     }
-    let text = "the nodes do not agree on it: they are being upgraded, or one has not heard of a change";
+    let text = "the nodes do not agree on it: they are being upgraded, or a node has not received a change";
     Finding::new("schema", Grade::Note, text)
 }
 
-/// Replicas per data centre, as the schema says.
+/// Replicas in each data centre, according to the schema.
 fn keyspace(session: &Session, options: &ScyllaOptions) -> Option<Finding> {
     let state = session.get_cluster_state();
     let keyspace = state.get_keyspace(&options.keyspace)?;
@@ -95,38 +95,38 @@ fn replication(keyspace: &str, strategy: &Strategy) -> Finding {
             let by_name: BTreeMap<_, _> = replicas.iter().collect();
             let each: Vec<String> =
                 by_name.iter().map(|(dc, replicas)| format!("{replicas} in {dc}")).collect();
-            // A data centre with none has no part in this keyspace.
+            // A data centre without replicas does not take part in this keyspace.
             let fewest = replicas.values().copied().filter(|replicas| *replicas > 0).min().unwrap_or(0);
             (fewest, format!("replicas: {}", each.join(", ")))
         }
         Strategy::LocalStrategy => (1, "each node has its own data (LocalStrategy)".to_owned()),
         Strategy::Other { name, .. } => {
-            (0, format!("replicas are placed by {name}, which is not known here"))
+            (0, format!("replicas are placed by {name}, which is an unknown strategy"))
         }
-        _ => (0, "replicas are placed in a way that is not known here".to_owned()),
+        _ => (0, "replicas are placed by an unknown strategy".to_owned()),
     };
     if fewest >= 3 {
         return Finding::new("keyspace", Grade::Ok, format!("{keyspace}: {text}"));
     }
-    let risk = "below 3 replicas a lost disk loses keys, and a lost node stops the lanes";
+    let risk = "below 3 replicas, a lost disk loses keys and a lost node stops the lanes";
     Finding::new("keyspace", Grade::Note, format!("{keyspace}: {text}: {risk}"))
 }
 
-/// Whether the schema says that the keyspace is on tablets; false on Cassandra.
+/// Whether the keyspace uses tablets, according to the schema; false on Cassandra.
 fn has_tablets(session: &Session, keyspace: &str) -> bool {
     session.get_cluster_state().get_keyspace(keyspace).is_some_and(|keyspace| keyspace.tablet_based)
 }
 
-/// Adds what is known of transactions on tablets to a transaction that failed on them.
+/// Adds an explanation to the finding if a transaction failed on tablets.
 fn on_tablets(tablets: bool, mut finding: Finding) -> Finding {
     if tablets && finding.grade == Grade::Wrong {
-        finding.text += ": this keyspace is on tablets, where ScyllaDB before 2025.4 refuses transactions; \
-                         `store init` creates one without";
+        finding.text += ": this keyspace uses tablets, and ScyllaDB before 2025.4 refuses transactions on \
+                         them; `store init` creates a keyspace without tablets";
     }
     finding
 }
 
-/// Of every node against this host's.
+/// Compares every node's clock with this host's clock.
 async fn clocks(session: &Session, options: &ScyllaOptions) -> Finding {
     let mut worst = 0;
     let state = session.get_cluster_state();
@@ -142,12 +142,12 @@ async fn clocks(session: &Session, options: &ScyllaOptions) -> Finding {
                 return Finding::new(
                     "clocks",
                     Grade::Wrong,
-                    format!("node {} does not tell its time: {error}", node.address),
+                    format!("node {} did not report its time: {error}", node.address),
                 );
             }
         }
     }
-    let text = format!("{worst} ms apart at most, of {} node(s)", state.get_nodes_info().len());
+    let text = format!("at most {worst} ms from this host's clock; nodes: {}", state.get_nodes_info().len());
     let grade = match worst {
         0..=5_000 => Grade::Ok,
         _ if worst <= CLOCKS_APART_MS => Grade::Note,
@@ -156,7 +156,7 @@ async fn clocks(session: &Session, options: &ScyllaOptions) -> Finding {
     Finding::new("clocks", grade, text)
 }
 
-/// Whether a key of the longest retention could be written today.
+/// Checks that the server accepts a key of the longest retention today.
 async fn lifetimes(session: &Session, options: &ScyllaOptions) -> Finding {
     let longest = crate::model::Due::of(
         crate::model::Hour::containing(options.clock.now()).unwrap_or(crate::model::Hour(0)),
@@ -171,12 +171,13 @@ async fn lifetimes(session: &Session, options: &ScyllaOptions) -> Finding {
         Ok(_) => Finding::new(
             "lifetimes",
             Grade::Ok,
-            format!("cells may live the {years} years that the longest retention needs"),
+            format!("the server accepts TTLs of {years} years, which the longest retention needs"),
         ),
         Err(error) => {
             let text = format!(
-                "cells may not live {years} years: keys of the longest retentions will not be minted (on Cassandra 5 \
-                 `storage_compatibility_mode: NONE` lifts the limit of 2038): {error}"
+                "the server did not accept a TTL of {years} years: keys of the longest retentions will not \
+                 be minted (on Cassandra 5, `storage_compatibility_mode: NONE` lifts the limit of 2038): \
+                 {error}"
             );
             Finding::new("lifetimes", Grade::Note, text)
         }
@@ -197,11 +198,12 @@ async fn transaction(session: &Session, profiles: &Profiles) -> Finding {
             format!("a lightweight transaction took {} ms", took.as_millis()),
         ),
         (Err(error), _) | (_, Err(error)) => Finding::new("transaction", Grade::Wrong, error.to_string()),
-        _ => Finding::new("transaction", Grade::Wrong, "IF NOT EXISTS does not mean what it says here"),
+        _ => Finding::new("transaction", Grade::Wrong, "the server applies IF NOT EXISTS wrongly"),
     }
 }
 
-/// The shape that a mint has: a row unless there is one, another cell with another TTL, and a condition on a third row.
+/// Executes a batch in the shape of a mint: a row unless it exists, another cell with another TTL, and a
+/// condition on a third row.
 async fn conditional_batch(session: &Session, profiles: &Profiles) -> Finding {
     let id = probe_id();
     let batch = format!(
@@ -220,7 +222,7 @@ async fn conditional_batch(session: &Session, profiles: &Profiles) -> Finding {
         (Err(error), _) | (_, Err(error)) => {
             Finding::new("conditional batch", Grade::Wrong, error.to_string())
         }
-        _ => Finding::new("conditional batch", Grade::Wrong, "its conditions do not mean what they say here"),
+        _ => Finding::new("conditional batch", Grade::Wrong, "the server applies its conditions wrongly"),
     }
 }
 
@@ -237,7 +239,7 @@ async fn conditional(session: &Session, profiles: &Profiles, text: &str) -> Resu
     rows.first().map_or(Ok(false), |row| row.flag("[applied]"))
 }
 
-/// The schema version found, beside the one that this program knows.
+/// Compares the store's schema version with the one that this program knows.
 fn version(options: &ScyllaOptions, found: Option<&Settings>) -> Finding {
     let wrong = |error: StoreError| Finding::new("schema version", Grade::Wrong, error.to_string());
     match found.map(Settings::schema_version) {
@@ -247,7 +249,7 @@ fn version(options: &ScyllaOptions, found: Option<&Settings>) -> Finding {
     }
 }
 
-/// Identity, vault and rights.
+/// Checks identity, vault and rights.
 async fn store(
     session: Session,
     profiles: &Profiles,

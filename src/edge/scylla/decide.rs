@@ -1,4 +1,4 @@
-//! Decisions: holds, policies, verdicts, the receipts' position, the life of a KEK.
+//! Decisions: holds, policies, verdicts, the receipts' position, the states of a KEK.
 
 use async_trait::async_trait;
 use scylla::SerializeRow;
@@ -33,7 +33,7 @@ statements! {
     advance_kek: cas("UPDATE kek SET state = :new WHERE id = :id IF state = :old"),
 }
 
-/// A value of a customer's policy; null is one, also in the condition.
+/// A value of a customer's policy. Null is a value, also in the condition.
 #[derive(SerializeRow)]
 struct NewPolicy<T: SerializeValue> {
     token: [u8; 16],
@@ -68,7 +68,7 @@ struct NewKekState<'a> {
 
 #[async_trait]
 impl DecisionStore for ScyllaStore {
-    /// It is in force when this answers; what an attempt before left half done is finished.
+    /// The hold is in force when this returns. It also finishes an earlier attempt that was interrupted.
     async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError> {
         if !self.claim_hold(hold).await? {
             return Ok(Placed::IdReuse);
@@ -138,7 +138,7 @@ impl DecisionStore for ScyllaStore {
         Ok(())
     }
 
-    /// The id is claimed first, so that two commands with one id cannot both have a verdict.
+    /// Claims the id first, so that two commands with the same id cannot both have a verdict.
     async fn store_verdict(&self, digest: Digest, id: &str, body: &[u8]) -> Result<Stored, StoreError> {
         if let Some(before) = self.verdict(digest).await? {
             return Ok(Stored::Before(before));
@@ -173,7 +173,7 @@ impl DecisionStore for ScyllaStore {
         row.map(|row| Ok(row.blob("body")?.ok_or_else(|| malformed("verdict"))?.to_vec())).transpose()
     }
 
-    /// It is asked about once a proof, so the position of another process is met now and then.
+    /// Called once for each proof, so another process may have moved the position in between.
     async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError> {
         let statements = &self.statements.decide;
         let mut attempts = Attempts::new(&self.ask);
@@ -219,7 +219,7 @@ impl DecisionStore for ScyllaStore {
 }
 
 impl ScyllaStore {
-    /// False when another command has the id.
+    /// Returns false when another command has the id.
     async fn claim_command(&self, digest: Digest, id: &str) -> Result<bool, StoreError> {
         let statements = &self.statements.decide;
         let mut attempts = Attempts::new(&self.ask);

@@ -1,4 +1,4 @@
-//! Reading the list of due hours, a partition for each day and shard.
+//! Reads the list of due hours; it has one partition for each day and shard.
 
 use std::collections::BTreeSet;
 
@@ -41,8 +41,8 @@ struct PageOf<'a> {
 }
 
 impl ScyllaStore {
-    /// The next rows of the `due` table in their order: at most `limit`, at least one where there are any. A
-    /// shard is asked for twice its share, so that one round of questions does, as a rule.
+    /// The next rows of the `due` table in order: at most `limit`, and at least one if any exist. It asks
+    /// each shard for twice its share, so that one round of reads is usually enough.
     pub(super) async fn due_rows(
         &self,
         until: Due,
@@ -66,10 +66,10 @@ impl ScyllaStore {
         Ok(hours)
     }
 
-    /// The days on which something may fall due, in order: those that have a KEK, which is registered before
-    /// the first mint and destroyed when no hour of its day is open. Asking the table for its partitions
-    /// would read the tombstone of every hour that was ever taken out, until a server refuses
-    /// (`READ_TOO_MANY_TOMBSTONES`).
+    /// The days on which hours may fall due, in order: the days of all KEKs that are not destroyed. A KEK is
+    /// registered before the first mint of its day, and destroyed when no hour of its day is open. Listing
+    /// the partitions of the table would read the tombstone of every row that was ever deleted, until a
+    /// server refuses (`READ_TOO_MANY_TOMBSTONES`).
     async fn due_days(&self, until: Due, after: Option<&DueHour>) -> Result<Vec<i32>, StoreError> {
         let first = after.map_or(i32::MIN, |after| due_day(after.due));
         let keks = self.keks().await?;
@@ -78,7 +78,8 @@ impl ScyllaStore {
         Ok(days.collect::<BTreeSet<i32>>().into_iter().collect())
     }
 
-    /// At once, or in smaller and smaller parts where more was taken out of one than the server reads past.
+    /// Reads the page in one read, or in smaller and smaller parts if a part has more deleted rows than the
+    /// server reads past.
     async fn due_page(
         &self,
         partition: DuePartition,
@@ -106,7 +107,7 @@ impl ScyllaStore {
         Part { after, to }: &Part,
         limit: usize,
     ) -> Result<QueryResult, ExecutionError> {
-        // No place stands before an empty token at due -1.
+        // Due -1 with an empty token precedes every row.
         let (after_due, after_token, after_hour) = match after {
             Some(after) => (after.due.0.into(), after.token.0.as_slice(), after.hour.0.into()),
             None => (-1, [].as_slice(), -1),
@@ -126,8 +127,9 @@ impl ScyllaStore {
     }
 }
 
-/// The beginnings of some sorted lists as the beginning of one, and whether it is all of it. One of `most`
-/// may go on, with what comes before another's last.
+/// Merges the beginnings of sorted lists into the beginning of one list, and says whether that list is
+/// complete. A list with `most` entries may continue, and its next entry may precede the last entry of
+/// another list.
 fn merged(beginnings: Vec<Vec<DueHour>>, most: usize) -> (Vec<DueHour>, bool) {
     let may_go_on = beginnings.iter().filter(|hours| hours.len() >= most);
     let known_to = may_go_on.filter_map(|hours| hours.last().cloned()).min();
@@ -144,7 +146,7 @@ fn due_hours(rows: QueryResult) -> Result<Vec<DueHour>, StoreError> {
     cells(rows)?.iter().map(hour).collect()
 }
 
-/// A part of a partition of the `due` table: behind one place, up to and with another.
+/// A part of a partition of the `due` table: after one place (exclusive), up to another (inclusive).
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Part {
     after: Option<DueHour>,
@@ -152,15 +154,15 @@ struct Part {
 }
 
 impl Part {
-    /// A day as far as `until`, behind `after`.
+    /// A day up to `until`, after `after`.
     fn of_day(day: i32, until: Due, after: Option<&DueHour>) -> Self {
         let first = u32::try_from(day).unwrap_or(0) * 24;
         let last = Due(until.0.min(first.saturating_add(23)));
         Self { after: after.cloned().max(DueHour::before(Due(first))), to: DueHour::last(last) }
     }
 
-    /// Its dues, or sixteenths of the tokens of one, in order: a server takes its time to give up, so not by
-    /// halves. `None` where it has too few of them.
+    /// Splits the part by its dues, or splits the tokens of a single due into sixteenths, in order. It does
+    /// not split into halves, because a server takes long to give up. `None` if the part is too small.
     fn split(&self) -> Option<Vec<Self>> {
         let number = |token: Token| u128::from_be_bytes(token.0);
         let Self { after, to } = self;

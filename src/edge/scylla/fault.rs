@@ -1,4 +1,4 @@
-//! What the driver's errors mean to callers: wait, let a person look, or find out what happened.
+//! Classifies the driver's errors: the caller waits, a person must act, or the outcome must be found out.
 
 use scylla::errors::{
     ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
@@ -7,16 +7,16 @@ use scylla::errors::{
 
 use crate::keys::StoreError;
 
-/// What is known of a statement that was not answered as it should.
+/// The fate of a statement that did not get a proper answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
-    /// It was not executed and will not be: refused before it began.
+    /// It was not executed and will not be: it was refused before it began.
     NotDone,
-    /// It may have been executed, or may be yet.
+    /// It may have been executed, or may still be.
     Unknown,
 }
 
-/// Whether the server may have executed it. Only what says so for sure is [`Fate::NotDone`].
+/// Whether the server may have executed the statement. Only an error that excludes it is [`Fate::NotDone`].
 pub(super) fn fate(error: &ExecutionError) -> Fate {
     match error {
         ExecutionError::BadQuery(_) | ExecutionError::EmptyPlan | ExecutionError::PrepareError(_) => {
@@ -44,13 +44,13 @@ fn db_fate(error: &DbError) -> Fate {
         | DbError::IsBootstrapping
         | DbError::Unprepared { .. }
         | DbError::ProtocolError => Fate::NotDone,
-        // `Unavailable` too: with a transaction it can come from the learn phase, after the decision.
+        // Also `Unavailable`: in a transaction it can come from the learn phase, after the decision.
         _ => Fate::Unknown,
     }
 }
 
-/// Whether a replica began to read and gave up, as it does where it meets too many rows that were taken out
-/// (`READ_TOO_MANY_TOMBSTONES`). The protocol tells no cause.
+/// Whether a replica began to read and gave up, for example because it met too many deleted rows
+/// (`READ_TOO_MANY_TOMBSTONES`). The protocol does not report the cause.
 pub(super) fn was_given_up(error: &ExecutionError) -> bool {
     let failed = |error: &DbError| matches!(error, DbError::ReadFailure { .. });
     matches!(error, ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) if failed(error))
@@ -106,7 +106,7 @@ impl From<NewSessionError> for StoreError {
     }
 }
 
-/// Whether the last node that the driver tried did not accept this user, or was not told of one.
+/// Whether the last node that the driver tried refused this user, or requires a user and got none.
 fn are_credentials_wrong(error: &NewSessionError) -> bool {
     let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
         last_connection_error: ConnectionError::ConnectionSetupRequestError(setup),
@@ -129,7 +129,7 @@ fn is_about_credentials(kind: &ConnectionSetupRequestErrorKind) -> bool {
     )
 }
 
-/// Waiting does not help.
+/// Whether a person must act: waiting does not help.
 fn needs_a_person(error: &DbError) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! Erasing: fence, overwrite, and the jobs that do at once what TTLs do in the end.
+//! Erasing: fence, overwrite, and the jobs that do immediately what TTLs do later.
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -21,7 +21,7 @@ statements! {
     )),
 }
 
-/// A row of an hour in a state.
+/// A row of an hour that must be in this state.
 #[derive(SerializeRow)]
 struct RowIn {
     #[scylla(flatten)]
@@ -32,8 +32,8 @@ struct RowIn {
 
 #[async_trait]
 impl EraseStore for ScyllaStore {
-    /// The hold is looked up by customer too: an hour without a gate carries none, and a sealer could change
-    /// the gate's.
+    /// Looks up the hold by customer, too: an hour without a gate carries no hold, and a sealer could change
+    /// the gate's hold.
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         let now = self.clock.now();
@@ -61,7 +61,7 @@ impl EraseStore for ScyllaStore {
         }
     }
 
-    /// All cells of the gate are written anew, with the life that the later due asks for.
+    /// Writes the gate's state, due, KEK, command and `kept` again, with the TTL of the later due.
     async fn keep_fence(&self, token: Token, hour: Hour, due: Due, now: Millis) -> Result<(), StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         loop {
@@ -84,7 +84,7 @@ impl EraseStore for ScyllaStore {
         }
     }
 
-    /// Lists at SERIAL before and after, so that what it answers is what is there.
+    /// Reads the hour at SERIAL before and after each write, so that its answer is the state of the rows.
     async fn erase(
         &self,
         token: Token,
@@ -106,7 +106,7 @@ impl EraseStore for ScyllaStore {
                 return Ok(Erasure::Erased(seen.into_keys()));
             };
             attempts.settle(Settled::None);
-            // After the gate was seen: a hold that comes later finds the gate, and is met by the condition.
+            // Read after the gate was seen: a later hold reaches the gate, and the condition meets it.
             if let Some(hold) = self.read_policy_serial(token).await?.hold_over(hour) {
                 return Ok(Erasure::Held(hold.clone()));
             }
@@ -142,7 +142,7 @@ impl EraseStore for ScyllaStore {
         Ok(after.into_hour(*token, *hour))
     }
 
-    /// Also deletes what its TTL would take later: fenced hours below the floor without a hold and without a
+    /// Deletes early what a TTL would delete later: fenced hours below the floor without a hold and without a
     /// live key.
     async fn expire_markers(&self, until: Due) -> Result<u64, StoreError> {
         let (mut count, mut after) = (0, None);
@@ -188,20 +188,20 @@ impl ScyllaStore {
         Ok(count)
     }
 
-    /// The gate last, so that nothing is minted meanwhile.
+    /// Deletes the gate last, so that nothing is minted meanwhile.
     async fn delete_hour(&self, token: Token, hour: Hour, seen: &HourRows) -> Result<(), StoreError> {
         let place = Place::of(token, hour);
         let keys = seen.keys.iter().map(StoredKey::row);
         for (generation, state) in keys.chain([(GATE, FENCED)]) {
             let row = RowIn { place, generation, state };
-            // Whatever the outcome: a row that stays is deleted by the next run, or by its TTL.
+            // The outcome does not matter: the next run or its TTL deletes a row that stays.
             self.ask.cas(StoreOp::Erase, &self.statements.forget.delete_row, row).await?;
         }
         Ok(())
     }
 }
 
-/// Nothing of it is left to be found by the list of what is due.
+/// The hour needs no row in the due list: it is fenced, has no hold and has no live key.
 fn is_gone(row: &HourRow) -> bool {
     row.gate.fenced && row.gate.hold.is_none() && row.keys.iter().all(|key| key.state != KeyState::Live)
 }

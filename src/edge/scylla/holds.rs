@@ -1,4 +1,4 @@
-//! Legal holds: on the customer first, then on every gate, then every secret without its TTL.
+//! Legal holds. A hold is put on the customer first, then on every gate; then every secret loses its TTL.
 
 use scylla::SerializeRow;
 
@@ -55,7 +55,7 @@ impl<'a> HoldRow<'a> {
     }
 }
 
-/// A gate as it stands, with another hold; null is a value here, also in the condition.
+/// The current values of a gate, with another hold. Null is a value here, also in the condition.
 #[derive(SerializeRow)]
 struct GateHold<'a> {
     #[scylla(flatten)]
@@ -68,7 +68,7 @@ struct GateHold<'a> {
     new_hold: Option<&'a [u8]>,
 }
 
-/// A live key as it stands.
+/// The current values of a live key.
 #[derive(SerializeRow)]
 struct KeptKey<'a> {
     #[scylla(flatten)]
@@ -81,18 +81,18 @@ struct KeptKey<'a> {
     minted_at: i64,
 }
 
-/// What one step of placing or releasing is to come to.
+/// The goal of one step of placing or releasing a hold.
 #[derive(Clone, Copy)]
 enum Goal<'a> {
     /// The customer's policy lists the hold.
     Listed(&'a Hold),
     Unlisted(&'a Hold),
-    /// The id means no hold.
+    /// The id is free.
     Forgotten(&'a HoldId),
 }
 
 impl ScyllaStore {
-    /// False when the id means another hold.
+    /// Returns false when the id belongs to another hold.
     pub(super) async fn claim_hold(&self, hold: &Hold) -> Result<bool, StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         loop {
@@ -108,7 +108,7 @@ impl ScyllaStore {
         }
     }
 
-    /// On the customer, and on all that there is of its hours.
+    /// Puts the hold on the customer, and on every existing hour that it covers.
     pub(super) async fn put_hold(&self, hold: &Hold) -> Result<(), StoreError> {
         let Hold { id, token, from, to } = hold;
         self.until(Goal::Listed(hold)).await?;
@@ -119,7 +119,7 @@ impl ScyllaStore {
         Ok(())
     }
 
-    /// The id goes last, so that a release that was cut short can be finished.
+    /// Deletes the id last, so that an interrupted release can be finished.
     pub(super) async fn take_hold(&self, hold: &Hold) -> Result<(), StoreError> {
         let Hold { id, token, from, to } = hold;
         self.until(Goal::Unlisted(hold)).await?;
@@ -173,7 +173,7 @@ impl ScyllaStore {
         self.ask.cas(StoreOp::Hold, &self.statements.holds.gate, values).await
     }
 
-    /// Takes the TTLs from what there is of an hour whose gate says `kept`: what is minted later has none.
+    /// Removes the TTLs of an hour's live keys. Its gate has `kept`, so later mints get no TTL.
     async fn keep_hour(&self, token: Token, hour: Hour) -> Result<(), StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         loop {
@@ -200,14 +200,14 @@ impl ScyllaStore {
         }
     }
 
-    /// The hour must be found by the sweep after the release, however late that is.
+    /// Lists the hour without TTL: the sweep must find it after the release, however late that is.
     async fn keep_listed(&self, token: Token, hour: Hour, seen: &HourRows) -> Result<(), StoreError> {
         let Some(GateRow { gate, .. }) = &seen.gate else { return Ok(()) };
         self.list_day(token, hour, KEPT).await?;
         if gate.fenced { Ok(()) } else { self.list_due(token, hour, gate.due, KEPT).await }
     }
 
-    /// Writes on condition until the goal is reached, which it may be from the beginning.
+    /// Writes on condition until the goal is reached. Writes nothing if it already is.
     async fn until(&self, goal: Goal<'_>) -> Result<(), StoreError> {
         let mut attempts = Attempts::new(&self.ask);
         while !self.is_reached(goal).await? {

@@ -1,25 +1,25 @@
-//! How long cells live: pure arithmetic on due and now (`schemas/keystore.cql`).
+//! Lifetimes of cells: pure arithmetic on due and now (`schemas/keystore.cql`).
 
 use crate::keys::FAILSAFE_MS;
 use crate::model::{Due, Hour, KekId, Millis};
 
 const DAY: i64 = 86_400;
-/// Longest TTL that either server takes: 20 years of 365 days, in seconds.
+/// Longest TTL that either server accepts: 20 years of 365 days, in seconds.
 const LONGEST: i64 = 20 * 365 * DAY;
-/// A TTL of 0 would mean for ever, and a negative one is refused.
+/// A TTL of 0 would mean no expiry, and servers refuse a negative one.
 const SHORTEST: i64 = 1;
 
-/// What is added to an hour's due, in seconds.
+/// Seconds that are added to an hour's due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lifetimes {
-    /// How long a secret outlives its due when nobody sweeps: the fail-safe.
+    /// A secret expires this long after its due if no sweep erases it: the fail-safe.
     pub failsafe_s: u32,
-    /// How long its marker outlives the secret.
+    /// Its marker expires this long after the secret.
     pub marker_s: u32,
 }
 
 impl Default for Lifetimes {
-    /// 7 days, and 90 days more.
+    /// 7 days for the secret, and 90 more days for the marker.
     fn default() -> Self {
         Self { failsafe_s: (FAILSAFE_MS / 1_000) as u32, marker_s: 90 * DAY as u32 }
     }
@@ -28,29 +28,31 @@ impl Default for Lifetimes {
 /// A TTL in seconds, as CQL takes it; 0 = none.
 pub(super) type Ttl = i32;
 
-/// For what is kept because of a hold.
+/// TTL of cells that are kept because of a hold.
 pub(super) const KEPT: Ttl = 0;
 
 impl Lifetimes {
-    /// Of the cell with the wrapped DEK.
+    /// TTL of the cell with the wrapped DEK.
     pub(super) fn secret(self, due: Due, now: Millis) -> Ttl {
         bounded(seconds_until(due, now) + i64::from(self.failsafe_s))
     }
 
-    /// Of everything else. It outlives every secret that was written before, also of an hour that was due long ago.
+    /// TTL of all other cells. They outlive every secret that was written before, even in an hour that was
+    /// due long ago.
     pub(super) fn marker(self, due: Due, now: Millis) -> Ttl {
         bounded(seconds_until(due, now).max(0) + i64::from(self.failsafe_s) + i64::from(self.marker_s))
     }
 
-    /// As [`Lifetimes::marker`], for an hour that may have had a later due once. Its KEK is of that day then, and nothing that
-    /// is written over what was written for that due may live shorter, or that could come back.
+    /// As [`Lifetimes::marker`], for an hour that may once have had a later due. Its KEK is then of that
+    /// later day. A cell that overwrites a cell written for the later due must not expire sooner, or the old
+    /// cell could come back.
     pub(super) fn marker_under(self, due: Due, kek: Option<&KekId>, now: Millis) -> Ttl {
         let of_another_day = |kek: &&KekId| kek.day() != KekId::of_due(due).day();
         let end = kek.filter(of_another_day).and_then(|kek| Hour::containing(kek.ends()));
         self.marker(end.map_or(due, |end| due.max(Due(end.0))), now)
     }
 
-    /// As [`Lifetimes::marker_under`], and for ever where a hold was once placed on the hour.
+    /// As [`Lifetimes::marker_under`], but without a TTL if a hold was once placed on the hour.
     pub(super) fn marker_of(self, kept: bool, due: Due, kek: Option<&KekId>, now: Millis) -> Ttl {
         if kept { KEPT } else { self.marker_under(due, kek, now) }
     }

@@ -1,5 +1,5 @@
-//! The lists by which every key is found: a customer's days, and the hours by due. A row is written before
-//! what it lists, so that no key is ever unlisted; one that lists nothing any more is passed over.
+//! The lists that lead to every key: a customer's days, and the hours by due. A row is written before the
+//! key that it lists, so that no key is ever unlisted. Readers skip a row that lists nothing any more.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::rows::{day, due_day, shard};
 use crate::keys::StoreError;
 use crate::model::{CustomerId, Due, Hour, Token};
 
-/// Rows of the due list taken out by one statement, all of one partition.
+/// Most rows of the due list that one batch deletes, all of one partition.
 const UNLISTED_AT_ONCE: usize = 100;
 
 const DAY: &str = r#"INSERT INTO customer ("token", day) VALUES (:"token", :day) USING TTL :marker"#;
@@ -72,7 +72,7 @@ struct ListedDue {
 }
 
 impl ScyllaStore {
-    /// The customer's name, and the day of an hour.
+    /// Lists the customer's name and the day of an hour.
     pub(super) async fn list_customer(
         &self,
         token: Token,
@@ -87,7 +87,7 @@ impl ScyllaStore {
         Ok(())
     }
 
-    /// The day of an hour.
+    /// Lists the day of an hour.
     pub(super) async fn list_day(&self, token: Token, hour: Hour, marker: Ttl) -> Result<(), StoreError> {
         let day = ListedDay { token: token.0, day: day(hour), marker };
         self.ask.write(StoreOp::Upsert, &self.statements.lists.day, day).await
@@ -109,7 +109,7 @@ impl ScyllaStore {
         self.ask.write(StoreOp::Upsert, &self.statements.lists.unlist_due, row).await
     }
 
-    /// In as few writes as the list has partitions, as a rule.
+    /// Usually takes one write for each partition of the list.
     pub(super) async fn unlist_all(
         &self,
         hours: impl Iterator<Item = (Token, Hour, Due)>,

@@ -1,11 +1,11 @@
-//! What the key store of a fleet measures. Each method is called once per statement.
+//! Metrics of the key store of a fleet.
 
 use std::time::Duration;
 
 use crate::telemetry::{Counter, Counters, Gauge, Histograms, Label, LabelSet, Registry, label};
 
 label! {
-    /// What was asked of the store.
+    /// The kind of a statement.
     pub(super) enum StoreOp: "op" {
         Erase = "erase",
         Fence = "fence",
@@ -18,7 +18,7 @@ label! {
         Probe = "probe",
         Read = "read",
         Rewrap = "rewrap",
-        /// A read that finishes what is under way on its partition.
+        /// A read that finishes pending transactions on its partition.
         SerialRead = "serial_read",
         Upsert = "upsert",
         Verdict = "verdict",
@@ -26,14 +26,14 @@ label! {
 }
 
 impl StoreOp {
-    /// Whether the statement is without a condition, so that doing it again tells what became of it.
+    /// Whether the statement has no condition, so that its outcome is never unknown: it can be repeated.
     const fn is_plain(self) -> bool {
         matches!(self, Self::List | Self::Read | Self::SerialRead | Self::Upsert)
     }
 }
 
 label! {
-    /// How a statement ended.
+    /// The outcome of a statement.
     pub(super) enum Outcome: "outcome" {
         Ok = "ok",
         Failed = "failed",
@@ -43,18 +43,18 @@ label! {
 }
 
 label! {
-    /// What a SERIAL read has shown of an unknown outcome.
+    /// The result of a SERIAL read after an unknown outcome.
     pub(super) enum Settled: "how" {
-        /// It had been applied.
+        /// The statement had been applied.
         Won = "won",
-        /// Another process's had been.
+        /// Another process's statement had been applied.
         Adopted = "adopted",
-        /// Neither.
+        /// Neither had been applied.
         None = "none",
     }
 }
 
-/// A statement and how it ended.
+/// A statement and its outcome.
 #[derive(Clone, Copy)]
 struct Statement(StoreOp, Outcome);
 
@@ -84,7 +84,7 @@ pub struct StoreMetrics {
 
 impl StoreMetrics {
     pub fn register(registry: &Registry) -> Self {
-        // From a quarter of what one node on the same host needs to what an LWT may take at most.
+        // From a quarter of the time that one node on the same host needs to the longest wait for an LWT.
         let buckets = [
             0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0,
             5.0,
@@ -93,16 +93,16 @@ impl StoreMetrics {
             operations: registry.counters("store_operations_total", "Statements sent to the key store"),
             durations: registry.histograms(
                 "store_operation_duration_seconds",
-                "Time that statements to the key store took",
+                "Duration of statements to the key store",
                 &buckets,
             ),
             settled: registry.counters(
                 "store_unknown_settled_total",
-                "Conditional statements of unknown outcome, by what a SERIAL read has shown",
+                "Conditional statements with an unknown outcome, by the result of a SERIAL read",
             ),
             contention: registry.counter(
                 "store_contention_total",
-                "Conditional statements that were not applied because another one was first",
+                "Conditional statements that were not applied because their condition did not hold",
             ),
             connections: registry.gauge("store_connections", "Open connections to the key store"),
         }

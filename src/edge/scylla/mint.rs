@@ -1,4 +1,5 @@
-//! Sealing: a mint is one conditional batch, in which fence, hold, floor and race are decided.
+//! Sealing: a mint is one conditional batch. Its conditions decide races with fences, holds and other mints.
+//! The floor is checked before, on the rows that were read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{Candidate, HoldId, KekRow, Minted, SealStore, SlotRef, StoreError, refusal};
 use crate::model::{KekId, Millis, Token};
 
-/// The key unless there is one, its secret, and then the gate.
+/// Inserts the key unless it exists, its secret, and then the gate.
 fn mint(gate: &str) -> String {
     format!(
         r#"BEGIN BATCH
@@ -45,7 +46,7 @@ statements! {
     probe: cas("INSERT INTO probe (id, part, value) VALUES (:id, 0, 0) IF NOT EXISTS USING TTL 60"),
 }
 
-/// A key, and the terms of its gate: there already, with these, or written with them.
+/// A key, and the terms of its gate: the gate already has them, or is written with them.
 #[derive(SerializeRow)]
 struct NewKey<'a> {
     #[scylla(flatten)]
@@ -66,7 +67,7 @@ struct NewKey<'a> {
 struct KeyAndGate<'a> {
     #[scylla(flatten)]
     key: NewKey<'a>,
-    /// Left alone where there is none: null would leave a tombstone.
+    /// Unset without a hold: null would leave a tombstone.
     hold: MaybeUnset<&'a [u8]>,
 }
 
@@ -84,19 +85,19 @@ struct Started<'a> {
 
 #[async_trait]
 impl SealStore for ScyllaStore {
-    /// One lightweight transaction: a majority of replicas can be written to.
+    /// Executes one lightweight transaction. If it is answered, a majority of the replicas accepts writes.
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.publish_connections();
         match self.ask.cas(StoreOp::Probe, &self.statements.mint.probe, (self.probe.as_str(),)).await? {
             Cas::Applied | Cas::Refused(_) => Ok(()),
             Cas::Unknown => {
-                Err(StoreError::Unavailable("a majority of the replicas does not take a write".to_owned()))
+                Err(StoreError::Unavailable("a majority of the replicas did not confirm a write".to_owned()))
             }
         }
     }
 
-    /// Candidates of one customer's day one after the other, because transactions on one partition only
-    /// hinder each other; partitions side by side.
+    /// Mints the candidates of one customer's day one after the other, because transactions on one partition
+    /// only delay each other. Mints partitions concurrently.
     async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError> {
         let mut days: BTreeMap<(Token, i32), Vec<usize>> = BTreeMap::new();
         for (at, candidate) in candidates.iter().enumerate() {
@@ -142,19 +143,19 @@ impl SealStore for ScyllaStore {
     }
 }
 
-/// What is next for a candidate.
+/// The next step for a candidate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Next {
     Answer(Minted),
     Write(Gating),
 }
 
-/// How a mint goes through its hour's gate.
+/// The way in which a mint goes through its hour's gate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Gating {
-    /// There is none: the mint writes it, under this hold.
+    /// The hour has no gate: the mint writes it, under this hold.
     Open(Option<HoldId>),
-    /// It has the candidate's due and KEK.
+    /// The gate has the candidate's due and KEK.
     Join { kept: bool },
 }
 
@@ -192,7 +193,7 @@ impl ScyllaStore {
         for at in places {
             let candidate = &candidates[at];
             let SlotRef { token, hour, .. } = candidate.slot;
-            // The first candidate of an hour changes what the others have seen.
+            // The first candidate of an hour changes the rows that the others have seen.
             let seen = if hours.insert(hour) { fresh::<(Policy, HourRows)>(&candidate.seen) } else { None };
             let minted_one = match seen {
                 Some((policy, rows)) => self.mint_one(candidate, policy, rows, now).await?,
@@ -241,7 +242,7 @@ impl ScyllaStore {
         }
     }
 
-    /// The rows that a refused batch has met, as its reply tells them, or as a SERIAL read does.
+    /// The rows that a refused batch met: from its reply, or from a SERIAL read.
     async fn seen_after(&self, cas: Cas, slot: SlotRef) -> Result<HourRows, StoreError> {
         if let Cas::Refused(rows) = &cas
             && let Ok(rows) = HourRows::parse(rows)
@@ -252,7 +253,7 @@ impl ScyllaStore {
         self.read_hour_serial(slot.token, slot.hour).await
     }
 
-    /// Before the mint, so that no key is ever unlisted.
+    /// Lists the hour before the mint, so that no key is ever unlisted.
     async fn list(&self, candidate: &Candidate, kept: bool, now: Millis) -> Result<(), StoreError> {
         let Candidate { slot: SlotRef { token, hour, .. }, customer, due, kek, .. } = candidate;
         let marker = self.lifetimes.marker_of(kept, *due, Some(kek), now);
@@ -263,7 +264,7 @@ impl ScyllaStore {
         Ok(())
     }
 
-    /// The conditional batch: the key unless there is one, its secret, and the gate as it was seen.
+    /// Executes the conditional batch: the key unless it exists, its secret, and the gate if it is as seen.
     async fn offer(&self, candidate: &Candidate, gating: &Gating, now: Millis) -> Result<Cas, StoreError> {
         let Candidate { slot, due, kek, commitment, wrapped, .. } = candidate;
         let kept = gating.kept();

@@ -1,10 +1,10 @@
 //! The key store of a fleet: ScyllaDB, or Apache Cassandra, over CQL (`schemas/keystore.cql`).
 //!
-//! Promise: every decision goes through one conditional statement on one partition; its outcome is told by
-//! what is then in the row, never by `[applied]` alone; an unknown outcome is settled by a SERIAL read with
-//! the same candidate. Not here: what a slot may do (`keys`), wrapping (`envelope`). Start at
-//! [`ScyllaStore::open`]; `mint.rs` seals, `forget.rs` erases, `decide.rs` keeps decisions, `read.rs` lists,
-//! `ask.rs` speaks to the server. Each file prepares the statements that it executes.
+//! Promise: every decision goes through one conditional statement on one partition. A true `[applied]` is
+//! final. A refusal is judged by the rows, never by `[applied]` alone. A SERIAL read settles an unknown
+//! outcome, with the same candidate. Not here: the rules of a slot (`keys`), wrapping (`envelope`). Start at
+//! [`ScyllaStore::open`]. `mint.rs` seals, `forget.rs` erases, `decide.rs` keeps decisions, `read.rs` lists,
+//! `ask.rs` sends statements to the server. Each file prepares the statements that it executes.
 
 mod ask;
 mod cells;
@@ -52,7 +52,7 @@ pub use self::session::{Credentials, SessionOptions};
 use crate::keys::{StoreError, TokenKey};
 use crate::model::Clock;
 
-/// How many partitions one call reads or writes at a time.
+/// Number of partitions that one call reads or writes at a time.
 const AT_ONCE: usize = 128;
 
 /// A key store in one keyspace.
@@ -65,7 +65,7 @@ pub struct ScyllaStore {
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
     names: Names,
-    /// Names this process's row of the `probe` table.
+    /// Id of this process's row in the `probe` table.
     probe: String,
 }
 
@@ -86,7 +86,7 @@ struct Statements {
 
 impl Statements {
     /// # Errors
-    /// [`StoreError::Unusable`] for a schema that they do not fit, or missing rights.
+    /// [`StoreError::Unusable`] if they do not fit the schema, or if rights are missing.
     async fn prepare(preparer: &Preparer<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             decide: decide::Statements::prepare(preparer).await?,

@@ -1,11 +1,11 @@
-//! Customers' names by token, as they were last read: a token's name never changes.
+//! Caches customers' names by token. A token's name never changes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::{CustomerId, Token};
 
-/// Names remembered; beyond, all are read again.
+/// Most names in the cache. When it is full, it is cleared.
 const MOST: usize = 500_000;
 
 #[derive(Default)]
@@ -16,7 +16,7 @@ impl Names {
         self.lock().get(&token).cloned()
     }
 
-    /// A name that is in the store.
+    /// Caches a name that is in the store.
     pub(super) fn put(&self, token: Token, name: &CustomerId) {
         let mut names = self.lock();
         if names.len() >= MOST {

@@ -1,4 +1,4 @@
-//! Creating a store in a keyspace, opening one, and refusing one that is not ours.
+//! Creates a store in a keyspace, opens it, and refuses a store that belongs to another vault or version.
 
 use std::sync::Arc;
 
@@ -21,22 +21,22 @@ use crate::envelope::random;
 use crate::keys::{SchemaMismatch, StoreError, TokenKey};
 use crate::model::{Clock, Retention, VaultId};
 
-/// How a store is created and opened.
+/// Options for creating and opening a store.
 #[derive(Clone)]
 pub struct ScyllaOptions {
     pub session: SessionOptions,
-    /// A name of lower-case letters, digits and underscores; the store is all of it.
+    /// Lower-case letters, digits and underscores. The store uses the whole keyspace.
     pub keyspace: String,
-    /// Replicas in each data centre, for a keyspace that is created.
+    /// Replicas in each data centre; used only when the keyspace is created.
     pub replication: u8,
-    /// The KEK vault that the store belongs to for good.
+    /// The KEK vault that the store belongs to permanently.
     pub vault: VaultId,
     /// Seeds a new store; an existing one keeps its own.
     pub default_retention: Retention,
     /// Seeds a new store, in milliseconds; an existing one keeps its own.
     pub max_lease_ms: u64,
     pub lifetimes: Lifetimes,
-    /// [`STEPS`](super::STEPS), but in a test of the steps.
+    /// [`STEPS`](super::STEPS), except in a test of the steps.
     pub steps: &'static [Step],
     pub clock: Arc<dyn Clock>,
     pub metrics: StoreMetrics,
@@ -49,13 +49,13 @@ impl ScyllaOptions {
     }
 }
 
-/// Creates what is missing, in order: keyspace, tables, identity; brings an older schema up to this
-/// program's. Answers what was done, line by line. It may be repeated at any time. Several may upgrade a
-/// store at once; a new one is created by one.
+/// Creates the missing parts, in order: keyspace, tables, identity. Upgrades an older schema to this
+/// program's version. Returns one line for each change. It is safe to repeat at any time. Several
+/// processes may upgrade a store at once, but only one process may create a new store.
 ///
 /// # Errors
-/// [`StoreError::Schema`] for a store that is newer, [`StoreError::Unusable`] for a server, a keyspace or a
-/// store that does not fit; nothing of it was changed.
+/// [`StoreError::Schema`] for a newer store, [`StoreError::Unusable`] for a server, a keyspace or a store
+/// that does not fit. It does not change such a store.
 pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
     let (session, profiles) = options.session.connect(&options.keyspace).await?;
     let server = Server::ask(&session).await?;
@@ -76,7 +76,7 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
             done.push("generated the store's identity".to_owned());
         }
     }
-    // Whoever was first: the vault must be this one.
+    // Another process may have created the store first: its vault must be this one.
     let found = Settings::read(&session).await?.ok_or_else(|| nothing_here(&options.keyspace))?;
     match found.check_version(options.steps) {
         Err(StoreError::Schema(SchemaMismatch::Older { .. })) => {
@@ -93,7 +93,7 @@ pub async fn init(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
     Ok(done)
 }
 
-/// Generates the store's identity unless it has one; true when it was generated here.
+/// Generates the store's identity unless it has one. Returns true when this call generated it.
 async fn generate_identity(
     session: &Session,
     profiles: &Profiles,
@@ -121,7 +121,7 @@ async fn generate_identity(
         number(options.max_lease_ms),
         number(options.default_retention.as_hours().into()),
     );
-    // Whatever the outcome, a SERIAL read tells whether there is an identity, and whose.
+    // Whatever the outcome, a SERIAL read shows whether the store has an identity, and whether it is ours.
     let outcome = session.execute_unpaged(&insert, values).await;
     match Settings::settled(session, profiles).await? {
         Some(settings) => Ok(settings.bytes("store_id")? == store_id.as_slice()),
@@ -136,9 +136,9 @@ impl ScyllaStore {
     /// Opens the store in a keyspace.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] for another schema version; [`StoreError::Unusable`] for a keyspace without a
-    /// store, another vault (both ids are named) or missing rights; [`StoreError::Unavailable`] when the
-    /// cluster does not answer.
+    /// [`StoreError::Schema`] for another schema version. [`StoreError::Unusable`] for a keyspace without a
+    /// store, another vault (the error names both ids) or missing rights. [`StoreError::Unavailable`] when
+    /// the cluster does not answer.
     pub async fn open(options: ScyllaOptions) -> Result<Self, StoreError> {
         let (session, profiles) = options.session.connect(&options.keyspace).await?;
         let agreed = agree_soon(&session).await;
@@ -173,7 +173,7 @@ impl ScyllaStore {
         })
     }
 
-    /// Tells the pool's size, for a metric.
+    /// Sets the metric of open connections.
     pub(super) fn publish_connections(&self) {
         self.ask.metrics.connected(self.ask.session.get_metrics().get_total_connections());
     }

@@ -1,4 +1,4 @@
-//! The conditional statements that fence an hour and overwrite its keys.
+//! Conditional statements that fence an hour and overwrite its keys.
 
 use scylla::SerializeRow;
 use scylla::value::MaybeUnset;
@@ -12,7 +12,7 @@ use super::rows::{AT_HOUR, ERASED, ERASED_BY_TTL, GateRow, HourRows, Place};
 use crate::keys::{DueHour, KeyRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
 
-/// By whom live keys of an hour are overwritten.
+/// The cause for which live keys of an hour are overwritten.
 #[derive(Clone, Copy)]
 pub(super) enum By {
     Command(Digest),
@@ -63,7 +63,7 @@ struct NewFence {
     marker: Ttl,
 }
 
-/// The fence of an hour that is still as it was seen.
+/// The fence of an hour whose gate is still as it was seen.
 #[derive(SerializeRow)]
 struct FenceOf<'a> {
     #[scylla(flatten)]
@@ -72,7 +72,7 @@ struct FenceOf<'a> {
     kept: bool,
 }
 
-/// A key as it stands, without its secret.
+/// The current values of a key, without its secret.
 #[derive(SerializeRow)]
 struct OverwrittenKey<'a> {
     generation: i32,
@@ -99,7 +99,7 @@ struct KeyUnderGate<'a> {
     place: Place,
     due: i64,
     gate_state: i8,
-    /// Left alone where no command overwrites the key: null would leave a tombstone.
+    /// Unset if no command overwrites the key: null would leave a tombstone.
     command: MaybeUnset<[u8; 32]>,
     marker: Ttl,
     #[scylla(flatten)]
@@ -134,15 +134,15 @@ impl ScyllaStore {
             return self.ask.cas(StoreOp::Fence, &self.statements.overwrite.fence, fence).await;
         }
         let marker = self.lifetimes.marker(due, now);
-        // Listed first, as a mint is: an hour that is fenced is found by whoever looks.
+        // The day is listed first, as for a mint, so that every reader finds the fenced hour.
         self.list_day(token, hour, marker).await?;
         let place = Place::of(token, hour);
         let fence = NewFence { place, due: due.0.into(), command: command.0, marker };
         self.ask.cas(StoreOp::Fence, &self.statements.overwrite.fence_absent, fence).await
     }
 
-    /// The fence of an open hour and the first of its live keys in one statement: a sweep's hours have one
-    /// key, as a rule.
+    /// Fences an open hour and overwrites one live key in one statement: an hour of a sweep usually has one
+    /// key.
     pub(super) async fn fence_and_overwrite(
         &self,
         (token, hour): (Token, Hour),
@@ -193,8 +193,8 @@ impl ScyllaStore {
         self.ask.cas(StoreOp::Erase, &self.statements.overwrite.overwrite, values).await
     }
 
-    /// The fail-safe by hand: all live keys of an hour that is due and not held, and answers how many. A row
-    /// of a due that the hour has no more says nothing of it.
+    /// Applies the fail-safe without waiting for TTLs. It overwrites all live keys of a due hour without a
+    /// hold, and returns their number. It skips a listed row whose due is not the hour's due any more.
     pub(super) async fn overwrite_hour(
         &self,
         DueHour { token, hour, due, .. }: DueHour,

@@ -1,9 +1,9 @@
-//! Statements are prepared once, when a store is opened, each with everything that it is executed with.
+//! Statements are prepared once, when a store is opened, each with its profile, consistency and idempotence.
 //!
-//! Markers are named, and a struct that derives `SerializeRow` binds them by these names. ScyllaDB takes
-//! markers of one name for one; Apache Cassandra asks for a value for each of them. The driver serves both,
-//! so that a name must mean one value in the whole of a statement. A conditional batch is prepared as one
-//! text, so that its conditions go one way.
+//! Markers are named, and a struct that derives `SerializeRow` binds them by these names. ScyllaDB treats
+//! markers of the same name as one; Apache Cassandra requires a value for each of them. The driver handles
+//! both, so a name must mean one value in the whole statement. A conditional batch is prepared as one text,
+//! so that all its conditions take the same path.
 
 use scylla::client::execution_profile::ExecutionProfileHandle;
 use scylla::client::session::Session;
@@ -13,7 +13,7 @@ use scylla::statement::prepared::PreparedStatement;
 use super::session::Profiles;
 use crate::keys::StoreError;
 
-/// Declares a file's `Statements`: the name of each, how it is prepared ([`Preparer`]), and its text.
+/// Declares a file's `Statements`: the name, the method that prepares it ([`Preparer`]), and the text.
 macro_rules! statements {
     ($($name:ident: $how:ident($text:expr),)*) => {
         pub(super) struct Statements {
@@ -41,21 +41,22 @@ impl Preparer<'_> {
     /// A read or an idempotent write.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] for a schema that it does not fit, or missing rights; so for the others.
+    /// [`StoreError::Unusable`] if it does not fit the schema, or if rights are missing. The other two
+    /// methods return the same errors.
     pub(super) async fn plain(&self, text: impl AsRef<str>) -> Result<PreparedStatement, StoreError> {
         let mut statement = self.prepare(text.as_ref(), &self.profiles.read).await?;
         statement.set_is_idempotent(true);
         Ok(statement)
     }
 
-    /// A read that finishes what is under way on its partition.
+    /// A read that finishes pending transactions on its partition.
     pub(super) async fn serial(&self, text: impl AsRef<str>) -> Result<PreparedStatement, StoreError> {
         let mut statement = self.prepare(text.as_ref(), &self.profiles.lwt).await?;
         statement.set_consistency(Consistency::Serial);
         Ok(statement)
     }
 
-    /// A conditional statement: never idempotent, so that nobody sends it twice.
+    /// A conditional statement: never idempotent, so that the driver does not send it twice.
     pub(super) async fn cas(&self, text: impl AsRef<str>) -> Result<PreparedStatement, StoreError> {
         self.prepare(text.as_ref(), &self.profiles.lwt).await
     }

@@ -69,7 +69,7 @@ struct HoursOfDay {
 
 #[async_trait]
 impl ReadStore for ScyllaStore {
-    /// Of whichever node answers.
+    /// The time of the node that answers.
     async fn now(&self) -> Result<Millis, StoreError> {
         let row = self.ask.row(StoreOp::Read, &self.statements.read.now, ()).await?;
         let now: i64 = row.ok_or_else(|| malformed("clock"))?.need("now")?;
@@ -88,7 +88,7 @@ impl ReadStore for ScyllaStore {
         &self.token_key
     }
 
-    /// Each customer and each hour is read once.
+    /// Reads each customer and each hour once.
     async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError> {
         let hours: BTreeSet<(Token, Hour)> = slots.iter().map(|slot| (slot.token, slot.hour)).collect();
         let tokens: BTreeSet<Token> = slots.iter().map(|slot| slot.token).collect();
@@ -121,7 +121,7 @@ impl ReadStore for ScyllaStore {
         self.read_kek(id, &self.statements.slots.kek).await
     }
 
-    /// One for each day on which keys fall due: few enough for one answer.
+    /// There is one KEK for each day on which keys fall due: few enough for one answer.
     async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
         let rows = self.ask.rows(StoreOp::Kek, &self.statements.read.keks, ()).await?;
         let mut keks: Vec<KekRow> = rows.iter().map(kek).collect::<Result<_, _>>()?;
@@ -134,8 +134,9 @@ impl ReadStore for ScyllaStore {
         Ok(known(name, &policy))
     }
 
-    /// In the order in which the cluster keeps them, which is the same each time. Partitions without a name
-    /// are hours that were fenced for a customer who never had a key: they are not a customer.
+    /// Returns customers in the order in which the cluster keeps them, which is the same each time. A
+    /// partition without a name lists hours that were fenced for a customer without any key. That alone does
+    /// not make a customer.
     async fn customers(
         &self,
         after: Option<Token>,
@@ -169,7 +170,7 @@ impl ReadStore for ScyllaStore {
         Ok(customers)
     }
 
-    /// At SERIAL: this is what an erasure must reach, and what is read back after it.
+    /// Reads keys at SERIAL: an erasure must reach all of them, and reads them back afterwards.
     async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError> {
         let days = Days { token: token.0, from_day: day(from), to_day: day(to) };
         let days = self.ask.rows(StoreOp::List, &self.statements.read.days, days).await?;
@@ -182,7 +183,7 @@ impl ReadStore for ScyllaStore {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// What a fence left behind when it was cut short is fenced, and is no due hour.
+    /// Skips a row if its hour has no open gate with that due: an interrupted write left the row in the list.
     async fn due_hours(
         &self,
         until: Due,
@@ -280,7 +281,7 @@ impl ScyllaStore {
         hours.filter_map(Result::transpose).collect()
     }
 
-    /// The receipts' position, as a statement of [`POSITION`] reads it.
+    /// Reads the receipts' position with a prepared statement of [`POSITION`].
     pub(super) async fn read_position(
         &self,
         statement: &PreparedStatement,

@@ -1,5 +1,6 @@
-//! New terms for an hour: its gate first, so that whatever is minted from then on has them; then key by key,
-//! each on the condition that the gate still has them and the key is still what was unwrapped.
+//! Gives an hour new terms: first to its gate, so that every later mint has them, and then to each key. Each
+//! key is written on condition that the gate still has the new terms and that the key has not changed since
+//! it was unwrapped.
 
 use scylla::SerializeRow;
 use scylla::value::MaybeUnset;
@@ -50,11 +51,11 @@ struct GateTerms<'a> {
 struct GateAsSeen<'a> {
     #[scylla(flatten)]
     terms: GateTerms<'a>,
-    /// The one that it has stays where there is none: null would leave a tombstone.
+    /// Unset keeps the existing command: null would leave a tombstone.
     command: MaybeUnset<[u8; 32]>,
     seen_due: i64,
     seen_kek: &'a str,
-    /// Null in a condition is a value, and not what is left alone.
+    /// Null in a condition is a value; it does not mean that the cell is ignored.
     seen_command: Option<[u8; 32]>,
 }
 
@@ -72,8 +73,8 @@ struct KeyUnderTerms<'a> {
 }
 
 impl ScyllaStore {
-    /// Does nothing where the gate is not as it was seen. A fence without a hold has a TTL, and nothing under
-    /// it is for long.
+    /// Does nothing if the gate is not as it was seen, or if it is fenced and was never held: such a fence
+    /// has a TTL, and the keys under it do not last long.
     pub(super) async fn give_terms(
         &self,
         terms: &Rewrap,
@@ -85,7 +86,7 @@ impl ScyllaStore {
             return Ok(());
         }
         let marker = self.lifetimes.marker_of(row.kept, *due, Some(kek), now);
-        // Listed before it is so, as a mint is: under its new due, and for as long as that asks for.
+        // The hour is listed before the write, as for a mint: under its new due, with the TTL of that due.
         self.list_day(*token, *hour, marker).await?;
         if !row.gate.fenced {
             self.list_due(*token, *hour, *due, marker).await?;
@@ -97,9 +98,9 @@ impl ScyllaStore {
         }
     }
 
-    /// Gives a gate another due, KEK and command (`None` = the one that it has stays), if it still is as it
-    /// was seen. What it says besides is written anew, with the same life. What is not written has no TTL: a
-    /// hold, and the fence of an hour that is held.
+    /// Gives a gate another due, KEK and command (`None` = keep the existing command), if it is still as it
+    /// was seen. Its other cells are written again with the same TTL. A cell that is not written has no TTL:
+    /// a hold, and the command of an hour that is held.
     pub(super) async fn write_gate(
         &self,
         op: StoreOp,
@@ -120,8 +121,8 @@ impl ScyllaStore {
         self.ask.cas(op, &self.statements.rewrap.gate, values).await
     }
 
-    /// Whatever became of each: what is read back tells, and what is not done is asked for again. A key that
-    /// was seen without its bytes is not live.
+    /// Ignores the outcome of each write: the caller reads the hour back, and asks again for keys that still
+    /// have the old terms. A key that was seen without its bytes is not live.
     async fn rewrap_keys(
         &self,
         Rewrap { token, hour, due, kek, keys, .. }: &Rewrap,
@@ -149,7 +150,7 @@ impl ScyllaStore {
         Ok(())
     }
 
-    /// The row of the old due says nothing any more. Where this is cut short it stays, and is passed over.
+    /// Deletes the stale row of the old due. If this is interrupted the row stays, and readers skip it.
     pub(super) async fn unlist_old(&self, terms: &Rewrap, after: &HourRows) -> Result<(), StoreError> {
         let Rewrap { token, hour, seen: (old, ..), due, .. } = terms;
         let has_moved = after.gate.as_ref().is_some_and(|row| row.gate.due == *due) && old != due;

@@ -1,12 +1,13 @@
-//! Who may do what: four roles of the cluster, given to the users with which processes connect.
+//! Creates four roles in the cluster. An administrator grants them to the users of the processes.
 
 use super::definition::define;
 use super::open::ScyllaOptions;
 use crate::keys::StoreError;
 
-/// What each role may write besides reading everything. Servers know no right to insert without the right to delete, so
-/// rights go by table (`schemas/keystore.cql`).
+/// Tables that the sealer may write; it may read all tables. Servers have no right to insert without the
+/// right to delete, so rights are granted by table (`schemas/keystore.cql`).
 const SEALER: [&str; 6] = ["key", "customer", "due", "kek", "started", "probe"];
+/// Tables that the eraser may write; it may read all tables.
 const ERASER: [&str; 11] = [
     "key",
     "customer",
@@ -21,7 +22,8 @@ const ERASER: [&str; 11] = [
     "receipt_mark",
 ];
 
-/// The statements that create the roles `<keyspace>_sealer`, `_eraser`, `_auditor` and `_admin`. They may be executed again.
+/// The statements that create the roles `<keyspace>_sealer`, `_eraser`, `_auditor` and `_admin`. They are
+/// safe to execute again.
 fn statements(keyspace: &str) -> Vec<String> {
     let mut statements = Vec::new();
     for (role, tables) in [("sealer", &SEALER[..]), ("eraser", &ERASER[..]), ("auditor", &[]), ("admin", &[])]
@@ -36,11 +38,11 @@ fn statements(keyspace: &str) -> Vec<String> {
     statements
 }
 
-/// Creates the roles and their rights, and answers the statements that did it. No user gets a role by this:
-/// `GRANT <keyspace>_sealer TO <user>` does it.
+/// Creates the roles and their rights, and returns the statements that it executed. It gives no user a role:
+/// `GRANT <keyspace>_sealer TO <user>` does that.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] where the cluster has no authorizer, or this user may not create roles.
+/// [`StoreError::Unusable`] if the cluster has no authorizer, or if this user may not create roles.
 pub async fn create_roles(options: &ScyllaOptions) -> Result<Vec<String>, StoreError> {
     let (session, _) = options.session.connect(&options.keyspace).await?;
     let statements = statements(&options.keyspace);
@@ -55,7 +57,7 @@ mod tests {
     use super::*;
     use crate::edge::scylla::schema::{Change, STEPS};
 
-    /// A step that adds a table has to say who writes it.
+    /// A step that adds a table must also add it to the tables of a role.
     #[test]
     fn every_table_but_the_identity_is_written_by_the_eraser() {
         let created = |statement: &str| {
@@ -83,7 +85,7 @@ mod tests {
         assert!(SEALER.iter().all(|table| ERASER.contains(table)));
         assert!(
             !statements("k").iter().any(|statement| statement.contains("meta")),
-            "the identity is nobody's to change"
+            "no role gets a right on `meta` itself"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as the trait's nouns.
+//! Parses rows into the types of the store's traits.
 
 use scylla::SerializeRow;
 
@@ -9,7 +9,7 @@ use crate::model::{
     CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, QUARANTINE_CUSTOMER, Retention, Token,
 };
 
-/// The generation that stands for an hour's gate.
+/// The generation number of an hour's gate.
 pub(super) const GATE: i32 = -1;
 pub(super) const OPEN: i8 = 1;
 pub(super) const FENCED: i8 = 2;
@@ -21,15 +21,15 @@ pub(super) fn day(hour: Hour) -> i32 {
     i32::try_from(hour.0 / 24).expect("u32 / 24 is less than 2^31")
 }
 
-/// What is read of a row of `key`.
+/// The columns that a read of `key` selects.
 pub(super) const KEY_COLUMNS: &str =
     "hour, generation, state, kek, command, due, hold, kept, key_id, commitment,
     wrapped, TTL(wrapped) AS wrapped_ttl, minted_at, erased_at";
 
-/// The condition on a row of `key` to which a [`Place`] is bound.
+/// Selects an hour's rows of `key`. A [`Place`] binds its markers.
 pub(super) const AT_HOUR: &str = r#""token" = :"token" AND day = :day AND hour = :hour"#;
 
-/// The partition and the hour of rows of `key`.
+/// The partition and the hour of rows in `key`.
 #[derive(Clone, Copy, SerializeRow)]
 pub(super) struct Place {
     token: [u8; 16],
@@ -47,7 +47,7 @@ pub(super) fn due_day(due: Due) -> i32 {
     day(Hour(due.0))
 }
 
-/// The due day of what a KEK wraps.
+/// The due day of the keys that a KEK wraps.
 pub(super) fn kek_day(id: &KekId) -> i32 {
     i32::try_from(id.ends().0 / 86_400_000 - 1).expect("a day of the calendar")
 }
@@ -55,16 +55,16 @@ pub(super) fn kek_day(id: &KekId) -> i32 {
 /// Partitions of a due day.
 pub(super) const SHARDS: i8 = 16;
 
-/// Which of the partitions of a due day.
+/// The shard of a token within a due day.
 pub(super) fn shard(token: Token) -> i8 {
     i8::try_from(token.0[0] & 15).expect("at most 15")
 }
 
-/// A gate, and what only this store knows of it.
+/// A gate, and the field that only this store has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct GateRow {
     pub(super) gate: Gate,
-    /// A hold was once placed: everything of the hour is written without TTL.
+    /// A hold was once placed: all cells of the hour are written without TTL.
     pub(super) kept: bool,
 }
 
@@ -73,13 +73,13 @@ impl GateRow {
         if self.gate.fenced { FENCED } else { OPEN }
     }
 
-    /// As it stands in its cell: empty for an hour that was fenced before it had a key.
+    /// The value of the cell `kek`: empty for an hour that was fenced before it had a key.
     pub(super) fn kek_text(&self) -> &str {
         self.gate.kek.as_ref().map_or("", KekId::as_str)
     }
 }
 
-/// A key, and what only this store knows of it.
+/// A key, and the field that only this store has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct StoredKey {
     pub(super) key: KeyRow,
@@ -88,8 +88,8 @@ pub(super) struct StoredKey {
 }
 
 impl StoredKey {
-    /// The generation and the state that stand in the row of a key that is not live; a secret that its TTL
-    /// took leaves the state of a live one.
+    /// The key's generation, and the number of its state. If a TTL has removed the secret, this returns 3
+    /// although the row may still have 1.
     pub(super) fn row(&self) -> (i32, i8) {
         let state = match self.key.state {
             KeyState::Live => 1,
@@ -100,16 +100,16 @@ impl StoredKey {
     }
 }
 
-/// What there is of an hour.
+/// The rows of an hour.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct HourRows {
     pub(super) gate: Option<GateRow>,
-    /// By generation.
+    /// Sorted by generation.
     pub(super) keys: Vec<StoredKey>,
 }
 
 impl HourRows {
-    /// The rows of one hour, in any order. ScyllaDB answers a row of nulls for one that is not there.
+    /// The rows of one hour, in any order. ScyllaDB returns a row of nulls for a missing row.
     pub(super) fn parse(rows: &[Cells]) -> Result<Self, StoreError> {
         let mut hour = Self::default();
         for row in rows {
@@ -139,14 +139,14 @@ impl HourRows {
         self.keys.into_iter().map(|stored| stored.key).collect()
     }
 
-    /// For a listing; `None` without a gate.
+    /// Converts the rows for a listing; `None` without a gate.
     pub(super) fn into_hour(self, token: Token, hour: Hour) -> Option<HourRow> {
         let gate = self.gate.as_ref()?.gate.clone();
         Some(HourRow { token, hour, gate, keys: self.into_keys() })
     }
 }
 
-/// `None` where its state has expired: the rest of it is about to.
+/// `None` if its state has expired: the other cells expire at about the same time.
 fn gate(row: &Cells) -> Result<Option<GateRow>, StoreError> {
     let fenced = match row.number("state")? {
         None => return Ok(None),
@@ -154,7 +154,7 @@ fn gate(row: &Cells) -> Result<Option<GateRow>, StoreError> {
         Some(2) => true,
         Some(_) => return Err(malformed("gate state")),
     };
-    let kek = row.text("kek")?.ok_or_else(|| malformed("gate without kek"))?;
+    let kek = row.text("kek")?.ok_or_else(|| malformed("gate: its kek is missing"))?;
     let gate = Gate {
         due: Due(row.need("due")?),
         kek: if kek.is_empty() { None } else { Some(kek_id(kek)?) },
@@ -165,7 +165,7 @@ fn gate(row: &Cells) -> Result<Option<GateRow>, StoreError> {
     Ok(Some(GateRow { gate, kept: row.flag("kept")? }))
 }
 
-/// `None` where its state has expired.
+/// `None` if its state has expired.
 fn key(row: &Cells) -> Result<Option<StoredKey>, StoreError> {
     let Some(state) = row.number("state")? else { return Ok(None) };
     let wrapped = match row.blob("wrapped")? {
@@ -174,7 +174,7 @@ fn key(row: &Cells) -> Result<Option<StoredKey>, StoreError> {
     };
     let state = match (state, &wrapped) {
         (1, Some(_)) => KeyState::Live,
-        // Its TTL has taken the secret and left the state.
+        // The TTL has removed the secret. The state remains.
         (1 | 3, None) => KeyState::ErasedByTtl,
         (2, None) => KeyState::Erased,
         _ => return Err(malformed("key: its state and its bytes contradict each other")),
@@ -193,13 +193,13 @@ fn key(row: &Cells) -> Result<Option<StoredKey>, StoreError> {
     Ok(Some(StoredKey { key, fades: row.number("wrapped_ttl")?.is_some() }))
 }
 
-/// What was decided on a customer.
+/// The decisions on a customer.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Policy {
     pub(super) retention: Option<Retention>,
     pub(super) floor: Option<Hour>,
     pub(super) closed: bool,
-    /// By id.
+    /// Sorted by id.
     pub(super) holds: Vec<Hold>,
 }
 
@@ -324,8 +324,8 @@ mod tests {
         HourRows::parse(&rows)
     }
 
-    /// Cassandra answers a refused batch with the rows that are there, in their own order; ScyllaDB with one
-    /// row for each condition, in the statement's order, all nulls where there is none.
+    /// Cassandra answers a refused batch with the existing rows, in their own order. ScyllaDB answers with
+    /// one row for each condition, in the statement's order, and with all nulls for a missing row.
     #[test]
     fn both_shapes_of_a_refused_batch_say_the_same() {
         let applied = ("[applied]", flag(false));

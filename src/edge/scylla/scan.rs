@@ -1,4 +1,4 @@
-//! A scan of every key there is.
+//! Scans all keys.
 
 use futures_util::StreamExt as _;
 
@@ -16,7 +16,7 @@ statements! {
 }
 
 impl ScyllaStore {
-    /// Hears every key's hour, KEK and state: a scan of the whole table.
+    /// Calls `hear` with the hour, KEK and state of every key. It scans the whole table.
     pub(super) async fn each_key(
         &self,
         mut hear: impl FnMut((Token, Hour), Option<&str>, KeyState) -> Result<(), StoreError>,
@@ -24,7 +24,7 @@ impl ScyllaStore {
         type State = (Vec<u8>, i64, i32, Option<i8>, Option<String>, Option<i64>);
         let pager = self.ask.session.execute_iter(self.statements.scan.states.clone(), ()).await;
         let unreadable =
-            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("keys not counted: {error}"));
+            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the scan failed: {error}"));
         let pager = pager.map_err(|error| unreadable(&error))?;
         let mut rows = pager.rows_stream::<State>().map_err(|error| unreadable(&error))?;
         while let Some(row) = rows.next().await {

@@ -1,7 +1,7 @@
-//! The schema's steps, and the two kinds of statements that they are made of.
+//! The schema's steps, and the two kinds of statements in them.
 //!
-//! Promise: a step only adds tables and columns, and may be executed again after any part of it took effect.
-//! Not here: executing them (`upgrade.rs`), which versions are used (`keys::SchemaMismatch`).
+//! Promise: a step only adds tables and columns. It is safe to repeat after any part of it took effect.
+//! Not here: executing steps (`upgrade.rs`), comparing versions (`keys::SchemaMismatch`).
 
 use crate::keys::StoreError;
 
@@ -12,14 +12,14 @@ use super::fault::malformed;
 pub struct Step {
     /// The version that the step leads to; the one before it is `to - 1`.
     pub to: u32,
-    /// What it adds, for people.
+    /// Describes the additions, for people.
     pub what: &'static str,
-    /// `CREATE TABLE IF NOT EXISTS ..` and `ALTER TABLE table ADD column type [static]`, each ended by a
-    /// semicolon at the end of a line.
+    /// `CREATE TABLE IF NOT EXISTS ..` and `ALTER TABLE table ADD column type [static]`. Each statement ends
+    /// with a semicolon at the end of a line.
     pub cql: &'static str,
 }
 
-/// Every step, from version 1 on without a gap.
+/// Every step, from version 1 without a gap.
 pub static STEPS: &[Step] =
     &[Step { to: 1, what: "the tables", cql: include_str!("../../../schemas/keystore.cql") }];
 
@@ -34,15 +34,15 @@ pub(super) fn known(steps: &[Step]) -> u32 {
 /// A statement of a step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Change {
-    /// May be executed again as it is.
+    /// It is safe to execute again.
     Table(String),
-    /// May not: servers refuse a column that is there, and not all of them know `ADD IF NOT EXISTS` (Cassandra
-    /// from 4.1 on: CASSANDRA-16916).
+    /// It cannot be executed again: servers refuse an existing column, and not all of them know
+    /// `ADD IF NOT EXISTS` (Cassandra has it from 4.1: CASSANDRA-16916).
     Column { table: String, column: String, kind: String, statement: String },
 }
 
 impl Step {
-    /// The step's statements in their order, without comments.
+    /// The step's statements in order, without comments.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] for a statement of another kind.
@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_column_is_told_from_its_statement() {
-        let cql = "-- comment\nALTER TABLE policy ADD \"note\" map<text, int> static; -- why\nALTER TABLE key\n ADD x int;\n";
+        let cql = "-- comment\nALTER TABLE policy ADD \"note\" map<text, int> static; -- why\n\
+                   ALTER TABLE key\n ADD x int;\n";
         let column = |table: &str, column: &str, kind: &str, statement: &str| Change::Column {
             table: table.to_owned(),
             column: column.to_owned(),

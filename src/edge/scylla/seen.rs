@@ -1,9 +1,9 @@
-//! What a read saw, for the write that follows it: a fetch is followed by the mint of what it has not found,
-//! and the list of what is due by the sweep of it. It travels in the caller's values ([`Seen`]).
+//! Carries the rows of a read to the write that follows it, in the caller's values ([`Seen`]). A mint follows
+//! the fetch that did not find its key; a sweep follows the list of due hours.
 //!
-//! Nothing is decided by it alone: the conditional statement of a mint or a fence tells whether its hour is
-//! still as it was seen. Floor, closing, and a hold on an hour without a gate are not in that statement: they
-//! are as old as the answer to a read may be anyway, and at most [`FRESH`].
+//! Nothing is decided by these rows alone: the conditional statement of a mint or a fence checks that its
+//! hour is still as it was seen. Floor, closing, and a hold on an hour without a gate are not in that
+//! statement. They are at most [`FRESH`] old; the answer to any read may be out of date, too.
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub(super) fn seen<T: Any + Send + Sync>(what: T) -> Seen {
     Seen::of(Dated { what, at: Instant::now() })
 }
 
-/// `None` where nothing was read, or too long ago: then the write reads first.
+/// `None` if nothing was read, or if the read is [`FRESH`] old or older. The write then reads first.
 pub(super) fn fresh<T: Any>(seen: &Seen) -> Option<&T> {
     seen.get::<Dated<T>>().filter(|dated| dated.at.elapsed() < FRESH).map(|dated| &dated.what)
 }

@@ -1,4 +1,4 @@
-//! Which server this is, and what is known of its version.
+//! Detects the server's kind and version, and knows the faults of each version.
 
 use scylla::client::session::Session;
 use scylla::response::query_result::QueryResult;
@@ -11,7 +11,7 @@ use crate::keys::StoreError;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Server {
     kind: Kind,
-    /// As numbers, as far as they go: `[2025, 4, 1]`.
+    /// The leading numbers of the version: `[2025, 4, 1]`.
     version: Vec<u32>,
     text: String,
     pub(super) datacenters: Vec<String>,
@@ -31,7 +31,7 @@ impl Server {
             .and_then(|row| row.text("release_version").ok().flatten())
             .unwrap_or("?")
             .to_owned();
-        // ScyllaDB calls itself Cassandra 3.0.8 there, and tells its own version in a table that Cassandra lacks.
+        // ScyllaDB reports Cassandra 3.0.8 there. Its own version is in a table that Cassandra lacks.
         let scylla =
             session.query_unpaged("SELECT version FROM system.versions WHERE key = 'local'", ()).await;
         let scylla = scylla.ok().and_then(|answer: QueryResult| cells(answer).ok());
@@ -58,10 +58,11 @@ impl Server {
         self.version.as_slice() >= version
     }
 
-    /// The statement that creates the keyspace. ScyllaDB from 6.0 to 2025.3 has tablets on which transactions are refused.
+    /// The statement that creates the keyspace. ScyllaDB from 6.0 to 2025.3 has tablets, and refuses
+    /// transactions on them.
     pub(super) fn create_keyspace(&self, keyspace: &str, replication: u8) -> Result<String, StoreError> {
         if self.datacenters.is_empty() {
-            return Err(StoreError::Unavailable("no node has told its data centre yet".to_owned()));
+            return Err(StoreError::Unavailable("no node has reported its data centre yet".to_owned()));
         }
         let replicas: Vec<String> =
             self.datacenters.iter().map(|dc| format!(", '{dc}': {replication}")).collect();
@@ -72,12 +73,13 @@ impl Server {
             Kind::Scylla | Kind::Cassandra => "",
         };
         Ok(format!(
-            "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{'class': 'NetworkTopologyStrategy'{}}}{tablets}",
+            "CREATE KEYSPACE IF NOT EXISTS {keyspace} \
+             WITH replication = {{'class': 'NetworkTopologyStrategy'{}}}{tablets}",
             replicas.concat()
         ))
     }
 
-    /// What is known of this version.
+    /// The known faults of this version.
     pub(super) fn finding(&self) -> Finding {
         let is = |grade, text: &str| {
             let name = match self.kind {
@@ -90,16 +92,18 @@ impl Server {
             Kind::Scylla if self.at_least(&[2025, 4]) => is(Grade::Ok, ""),
             Kind::Scylla if self.at_least(&[6]) => is(
                 Grade::Note,
-                ": transactions need a keyspace without tablets, and on vnodes their state does not move when nodes \
-                 join or leave (scylladb #5251); 2025.4 or newer is better",
+                ": transactions need a keyspace without tablets, and on vnodes their state does not move \
+                 when nodes join or leave (scylladb #5251); upgrade to 2025.4 or newer",
             ),
-            Kind::Scylla => is(Grade::Note, ": older than what was considered; vnodes only (scylladb #5251)"),
+            Kind::Scylla => {
+                is(Grade::Note, ": too old to have been considered; vnodes only (scylladb #5251)")
+            }
             Kind::Cassandra if self.at_least(&[4, 1]) && !self.at_least(&[4, 1, 6]) => is(
                 Grade::Wrong,
-                ": a stale transaction can bring back what was erased (CASSANDRA-19617); 4.1.6 or newer",
+                ": a stale transaction can bring back erased keys (CASSANDRA-19617); use 4.1.6 or newer",
             ),
             Kind::Cassandra if self.at_least(&[4]) => is(Grade::Ok, ""),
-            Kind::Cassandra => is(Grade::Wrong, ": 4.0 or newer is needed"),
+            Kind::Cassandra => is(Grade::Wrong, ": version 4.0 or newer is required"),
         }
     }
 }
@@ -115,7 +119,8 @@ mod tests {
     #[test]
     fn tablets_are_avoided_where_transactions_are_refused_on_them() {
         let create = |kind, version| server(kind, version).create_keyspace("k", 3).expect("a statement");
-        let plain = "CREATE KEYSPACE IF NOT EXISTS k WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3, 'dc2': 3}";
+        let plain = "CREATE KEYSPACE IF NOT EXISTS k \
+                     WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3, 'dc2': 3}";
         assert_eq!(create(Kind::Cassandra, "5.0.9"), plain);
         for tablets in ["2025.4.0", "2026.1.0~rc1", "2025.4.3-0.20260101.abc"] {
             assert_eq!(create(Kind::Scylla, tablets), plain, "{tablets}");

@@ -1,4 +1,4 @@
-//! The way to the cluster: contact points, TLS, user and password, two execution profiles.
+//! Connects to the cluster: contact points, TLS, user and password, two execution profiles.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,49 +23,52 @@ use crate::keys::StoreError;
 
 /// Longest wait for a read or a plain write.
 const READ: Duration = Duration::from_secs(3);
-/// Longest wait for a lightweight transaction: above what servers allow for contention (1 to 1.8 s) and a write (2 s).
+/// Longest wait for a lightweight transaction: more than the servers' limits for contention (1 to 1.8 s) and
+/// for a write (2 s).
 const LWT: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
-/// How soon a node that hangs is found out: it is asked for a sign of life this often, and has as long to give one. What is
-/// under way on its connections is then known to be unknown, and goes to other nodes.
+/// Interval and timeout of keep-alive requests, to detect a node that hangs. Statements that are pending on
+/// its connections then fail with an unknown outcome; reads and idempotent writes go to other nodes.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
-/// When a read, or a write that may be made twice, is sent to another node too.
+/// Time after which a read or an idempotent write is also sent to a second node.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
 
-/// Where the cluster is and how it is spoken to.
+/// The cluster's address, and the settings of connections to it.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
-    /// `host:port`; one that answers is enough to find the others.
+    /// `host:port`. One that answers is enough to find the others.
     pub contact_points: Vec<String>,
-    /// Its nodes are asked; `None` = nodes of all data centres.
+    /// Statements go to its nodes; `None` = nodes of all data centres.
     pub datacenter: Option<String>,
     /// PEM file of the authorities that sign the nodes' certificates; `None` = no TLS.
     pub tls_ca_file: Option<PathBuf>,
-    /// PEM files of this client's own certificate and key, where the cluster asks for one.
+    /// PEM files of this client's certificate and key, if the cluster requires a client certificate.
     pub tls_client: Option<(PathBuf, PathBuf)>,
     pub credentials: Option<Credentials>,
 }
 
-/// User and the file that holds the password: read at each connection's beginning, never kept.
+/// User, and the file with the password. The file is read once for each session. This program does not keep
+/// the password; the driver keeps it for new connections.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     pub user: String,
     pub password_file: PathBuf,
 }
 
-/// The statements' two ways of being executed.
+/// The two execution profiles of statements.
 pub(super) struct Profiles {
-    /// QUORUM, retried and asked of a second node by the driver where that is safe.
+    /// QUORUM. The driver retries, and asks a second node, if that is safe.
     pub(super) read: scylla::client::execution_profile::ExecutionProfileHandle,
-    /// QUORUM and SERIAL, never retried and never speculated upon by the driver.
+    /// QUORUM and SERIAL. The driver never retries, and never executes speculatively.
     pub(super) lwt: scylla::client::execution_profile::ExecutionProfileHandle,
 }
 
 impl SessionOptions {
-    /// Connects, and learns the schema of `keyspace` alone: a shared cluster may have thousands of tables.
+    /// Connects, and reads the schema of `keyspace` only: a shared cluster may have thousands of tables.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when no contact point answers, [`StoreError::Unusable`] for wrong files or credentials.
+    /// [`StoreError::Unavailable`] if no contact point answers, [`StoreError::Unusable`] for wrong files or
+    /// credentials.
     pub(super) async fn connect(&self, keyspace: &str) -> Result<(Session, Profiles), StoreError> {
         let profiles = self.profiles();
         let mut builder = SessionBuilder::new()
@@ -120,13 +123,13 @@ impl Credentials {
     fn password(&self) -> Result<zeroize::Zeroizing<String>, StoreError> {
         let file = &self.password_file;
         let text = std::fs::read_to_string(file)
-            .map_err(|error| StoreError::Unusable(format!("{}: {error}", file.display())))?;
+            .map_err(|error| StoreError::Unusable(format!("cannot read {}: {error}", file.display())))?;
         let text = zeroize::Zeroizing::new(text);
         Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
     }
 }
 
-/// A statement that one node answers: its system tables are its own.
+/// A statement that this node answers: each node has its own system tables.
 pub(super) fn at_node(text: &str, node: &Node) -> Statement {
     let mut statement = Statement::new(text);
     let target = NodeIdentifier::HostId(node.host_id);
@@ -134,13 +137,13 @@ pub(super) fn at_node(text: &str, node: &Node) -> Statement {
     statement
 }
 
-/// TLS 1.2 or newer. The nodes' certificates must be signed by `ca`, by no other authority, and name the address at which
-/// the node is reached.
+/// TLS 1.2 or newer. The nodes' certificates must be signed by an authority in `ca`; the system's authorities
+/// are not trusted. A certificate must name the address at which the node is reached.
 fn tls(ca: &Path, client: Option<&(PathBuf, PathBuf)>) -> Result<OpenSsl010Config, StoreError> {
     let built = || {
         let mut builder = SslConnector::builder(SslMethod::tls_client())?;
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-        // An empty one: the system's authorities are not asked.
+        // An empty store: the system's authorities are not trusted.
         builder.set_cert_store(X509StoreBuilder::new()?.build());
         builder.set_ca_file(ca)?;
         if let Some((certificate, key)) = client {
@@ -152,6 +155,6 @@ fn tls(ca: &Path, client: Option<&(PathBuf, PathBuf)>) -> Result<OpenSsl010Confi
     };
     built().map_err(|error: openssl::error::ErrorStack| {
         let file = ca.display();
-        StoreError::Unusable(format!("the TLS files of the key store cannot be used ({file}): {error}"))
+        StoreError::Unusable(format!("cannot load the TLS files of the key store ({file}): {error}"))
     })
 }

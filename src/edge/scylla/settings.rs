@@ -1,4 +1,4 @@
-//! The `meta` table: what a store says of itself.
+//! The `meta` table: a store's identity and settings.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -23,9 +23,9 @@ pub(super) const META: &str = "SELECT name, value FROM meta WHERE part = 'store'
 /// Settings of the `meta` table, by name.
 pub(super) struct Settings(HashMap<String, Zeroizing<Vec<u8>>>);
 
-/// Enters the keyspace, and reads what a store there says of itself; `None` where none was ever created.
-/// Asked just after a store was created, a node may not have heard of it: what one lacks is missing only if
-/// the nodes had `agreed` before.
+/// Enters the keyspace and reads the store's settings; `None` if no store was ever created there. Just after
+/// a store was created, a node may not know its tables yet. So missing tables mean a missing store only if
+/// the nodes had `agreed` on the schema before.
 pub(super) async fn enter(
     session: &Session,
     keyspace: &str,
@@ -36,21 +36,21 @@ pub(super) async fn enter(
         Err(error) => Err(error.into()),
     };
     match found {
-        Ok(None) if !agreed => Err(not_agreed("one has no key store")),
+        Ok(None) if !agreed => Err(not_agreed("one node has no key store")),
         Err(StoreError::Unusable(why)) if !agreed => Err(not_agreed(&why)),
         found => found,
     }
 }
 
 impl Settings {
-    /// `None` where no store was ever created, the table missing or empty. At QUORUM, for an identity never
-    /// changes once it is there; at SERIAL a fleet that starts at once would contend (Paxos v1 orders such
-    /// reads as it does writes).
+    /// `None` if no store was ever created: the table is missing or empty. Reads at QUORUM, because an
+    /// identity never changes once it exists. At SERIAL, workers that start at the same time would contend
+    /// (Paxos v1 orders such reads in the same way as writes).
     pub(super) async fn read(session: &Session) -> Result<Option<Self>, StoreError> {
         Self::ask(session, Statement::new(META)).await
     }
 
-    /// As [`read`](Self::read), after a conditional write whose outcome is not known.
+    /// As [`read`](Self::read), at SERIAL, after a conditional write whose outcome is not known.
     pub(super) async fn settled(session: &Session, profiles: &Profiles) -> Result<Option<Self>, StoreError> {
         let mut read = Statement::new(META);
         read.set_execution_profile_handle(Some(profiles.lwt.clone()));
@@ -79,37 +79,37 @@ impl Settings {
     }
 
     /// # Errors
-    /// [`StoreError::Unusable`] for a version that cannot be read: nothing is assumed of such a store.
+    /// [`StoreError::Unusable`] if the version cannot be read. Nothing is assumed about such a store.
     pub(super) fn schema_version(&self) -> Result<u32, StoreError> {
         parse_schema_version(self.bytes("schema_version")?).ok_or_else(|| malformed("schema_version"))
     }
 
     /// # Errors
-    /// [`StoreError::Schema`] for another version than the last of these steps.
+    /// [`StoreError::Schema`] for a version that differs from that of the last step.
     pub(super) fn check_version(&self, steps: &[Step]) -> Result<(), StoreError> {
         Ok(SchemaMismatch::check(self.schema_version()?, known(steps))?)
     }
 
-    /// Who upgrades the schema now, if anybody does.
+    /// Id of the process that is upgrading the schema, if any.
     pub(super) fn upgrader(&self) -> Option<&[u8]> {
         self.0.get("upgrader").map(|value| value.as_slice())
     }
 
     /// # Errors
-    /// [`StoreError::Unusable`] for a store of another vault; both ids are named.
+    /// [`StoreError::Unusable`] for a store of another vault. The error names both ids.
     pub(super) fn check_vault(&self, options: &ScyllaOptions) -> Result<(), StoreError> {
         let is = VaultId(self.id("vault_id")?);
         if is == options.vault {
             return Ok(());
         }
         let asked = options.vault;
-        Err(StoreError::Unusable(format!("it belongs to the KEK vault {is}, this one is {asked}")))
+        Err(StoreError::Unusable(format!("it belongs to the KEK vault {is}, but this vault is {asked}")))
     }
 
-    /// What the store says of itself, by its rows of `meta`. The receipts' position stands in a table of its own.
+    /// Parses the rows of `meta`. The receipts' position is in a separate table.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] for another version than `known`.
+    /// [`StoreError::Schema`] for a version other than `known`.
     pub(super) fn meta(rows: &[Cells], last_receipt: Option<i64>, known: u32) -> Result<Meta, StoreError> {
         let settings = Self::parse(rows)?.ok_or_else(|| malformed("meta"))?;
         let schema_version = settings.schema_version()?;
@@ -134,7 +134,7 @@ impl Settings {
         self.bytes(name)?.try_into().map_err(|_| malformed(name))
     }
 
-    /// Integers stand as decimal text.
+    /// Integers are stored as decimal text.
     pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<T, StoreError> {
         let text = std::str::from_utf8(self.bytes(name)?).ok();
         text.and_then(|text| text.parse().ok()).ok_or_else(|| malformed(name))
@@ -143,7 +143,7 @@ impl Settings {
 
 pub(super) fn nothing_here(keyspace: &str) -> StoreError {
     StoreError::Unusable(format!(
-        "the keyspace {keyspace} holds no key store: `hourseal store init` creates it"
+        "the keyspace {keyspace} contains no key store: `hourseal store init` creates it"
     ))
 }
 

@@ -1,4 +1,4 @@
-//! What is known of one hour and of one customer: what every decision on a slot begins with.
+//! Reads the rows of one hour and of one customer. Every decision on a slot begins with them.
 
 use scylla::statement::prepared::PreparedStatement;
 
@@ -34,7 +34,7 @@ impl ScyllaStore {
         HourRows::parse(&self.ask.rows(StoreOp::Read, &self.statements.slots.hour, place).await?)
     }
 
-    /// Finishes what is under way on the hour, and reads what is there then.
+    /// Finishes pending transactions on the hour's partition, and then reads the hour.
     pub(super) async fn read_hour_serial(&self, token: Token, hour: Hour) -> Result<HourRows, StoreError> {
         let place = Place::of(token, hour);
         HourRows::parse(&self.ask.rows(StoreOp::SerialRead, &self.statements.slots.hour_serial, place).await?)
@@ -77,8 +77,8 @@ pub(super) fn name(row: &Cells) -> Result<Option<CustomerId>, StoreError> {
     row.blob("name")?.map(customer_name).transpose()
 }
 
-/// A customer is whoever has a name, or of whom a receipt told: that names tokens only. Holds make no
-/// customer.
+/// A customer exists if it has a name, a retention or a floor, or is closed: receipts name only tokens, so a
+/// policy may come without a name. A hold alone does not make a customer.
 pub(super) fn known(name: Option<CustomerId>, policy: &Policy) -> Option<Customer> {
     let customer = policy.of(name);
     let says = customer.retention.is_some() || customer.floor.is_some() || customer.closed;

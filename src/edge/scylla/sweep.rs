@@ -1,4 +1,4 @@
-//! Fencing and erasing one of many hours, as a sweep does: few statements for each.
+//! Fences and erases one of many hours, as a sweep does, with few statements for each hour.
 
 use super::ScyllaStore;
 use super::ask::{Attempts, Cas};
@@ -10,10 +10,11 @@ use crate::keys::{DueHour, HourRow, KeyState, StoreError};
 use crate::model::{Digest, Due, Hour, Millis, Token};
 
 impl ScyllaStore {
-    /// Answers what the last read at SERIAL saw, for its caller to unlist. What is seen first is not, and may
-    /// be what the list of due hours saw: it only says what to write, and the conditions decide. Nor is the
-    /// read of the customer's holds, which comes after the gate was seen: a hold is learned at QUORUM before
-    /// it goes to the gates, so one that this read misses finds the gate, and is met by the conditions.
+    /// Returns the rows that the last read at SERIAL saw; the caller unlists the hour by them. The first rows
+    /// are not read at SERIAL and may come from the list of due hours. They only say what to write, and the
+    /// conditions decide. The read of the customer's holds is not at SERIAL either, and comes after the gate
+    /// was seen. A hold is learned at QUORUM before it is put on the gates. So a hold that this read misses
+    /// still reaches the gate, and the conditions meet it.
     pub(super) async fn forget_hour(
         &self,
         DueHour { token, hour, due, seen }: DueHour,
@@ -41,8 +42,9 @@ impl ScyllaStore {
         }
     }
 
-    /// The fence and then each live key, all on the condition of what was seen. Answers the first write that
-    /// was not applied. What was minted before the fence stood is seen by the next read.
+    /// Fences the hour and then overwrites each live key, all on the condition that the rows are as seen.
+    /// Returns the first write that was not applied. The next read sees a key that was minted before the
+    /// fence was in place.
     async fn forget_rows(
         &self,
         at: (Token, Hour),

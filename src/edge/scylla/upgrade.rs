@@ -1,10 +1,10 @@
-//! The way from an older schema version to this program's.
+//! Upgrades the schema from an older version to this program's version.
 //!
-//! Promise: the version is written after the step took effect on every node that can be reached, by
-//! compare-and-set, one step at a time. A keyspace never says a version that it does not have; a process that
-//! dies leaves the version before, and the next one executes the step again. Several may upgrade at once: one
-//! executes, the others wait.
-//! Not here: what the steps are (`schema.rs`).
+//! Promise: the version is written after the step took effect on every reachable node, by compare-and-set,
+//! one step at a time. A keyspace never reports a version that it does not have. A process that dies leaves
+//! the previous version, and the next process executes the step again. Several processes may upgrade at once:
+//! one executes, the others wait.
+//! Not here: the steps themselves (`schema.rs`).
 
 use std::time::{Duration, Instant};
 
@@ -21,24 +21,24 @@ use super::settings::Settings;
 use crate::envelope::random;
 use crate::keys::{SchemaMismatch, StoreError};
 
-/// Lets one process at a time execute steps, because servers do not like one table defined by several clients
-/// at once. A process that died keeps the others waiting for the TTL. The version does not depend on this
-/// row: steps may be repeated, and the version is compared.
+/// Lets one process at a time execute steps, because servers have problems when several clients define one
+/// table at once. After a process died, the others wait until the TTL expires. The version does not depend on
+/// this row: steps are repeatable, and the version is compared.
 const TAKE: &str =
     "INSERT INTO meta (part, name, value) VALUES ('store', 'upgrader', ?) IF NOT EXISTS USING TTL 60";
 const GIVE_BACK: &str = "DELETE FROM meta WHERE part = 'store' AND name = 'upgrader' IF value = ?";
 const ADVANCE: &str =
     "UPDATE meta SET value = ? WHERE part = 'store' AND name = 'schema_version' IF value = ?";
 
-/// Longest wait for other processes' steps and for clear answers.
+/// Longest wait for other processes' steps and for known outcomes.
 const PATIENCE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Executes the steps after the version that the store has; answers those that were executed here.
+/// Executes the steps after the store's version. Returns the steps that this call executed.
 ///
 /// # Errors
-/// [`StoreError::Schema`] for a store that is newer; [`StoreError::Unavailable`] while another process
-/// upgrades it for too long.
+/// [`StoreError::Schema`] for a newer store. [`StoreError::Unavailable`] if it is not upgraded after 180 s,
+/// for example because another process is still upgrading it.
 pub(super) async fn upgrade(
     session: &Session,
     profiles: &Profiles,
@@ -49,12 +49,12 @@ pub(super) async fn upgrade(
     let upgrade = Upgrade { session, profiles, steps, me };
     let mut done = Vec::new();
     let outcome = upgrade.run(&mut done).await;
-    // Where this fails, the row expires.
+    // If this fails, the row expires.
     let _ = upgrade.write(GIVE_BACK, (upgrade.me.clone(),)).await;
     outcome.map(|()| done)
 }
 
-/// Executes what a step defines, and waits until the nodes agree on it. It may be executed again at any time.
+/// Executes a step, and waits until the nodes agree on the schema. It is safe to repeat at any time.
 pub(super) async fn execute(session: &Session, step: &Step) -> Result<(), StoreError> {
     for change in step.changes()? {
         match &change {
@@ -69,12 +69,12 @@ struct Upgrade<'a> {
     session: &'a Session,
     profiles: &'a Profiles,
     steps: &'static [Step],
-    /// Names this process in the row `upgrader`.
+    /// Id of this process in the row `upgrader`.
     me: Vec<u8>,
 }
 
 impl Upgrade<'_> {
-    /// Each turn reads the settings at SERIAL, which settles what the turn before left unknown.
+    /// Each turn reads the settings at SERIAL, which settles an unknown outcome of the previous turn.
     async fn run(&self, done: &mut Vec<&'static Step>) -> Result<(), StoreError> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -95,16 +95,16 @@ impl Upgrade<'_> {
                 Some(_) => tokio::time::sleep(PAUSE).await,
             }
             if Instant::now() >= until {
-                let why = "another process upgrades its schema, or it does not answer clearly";
+                let why = "another process is still upgrading its schema, or outcomes stay unknown";
                 return Err(StoreError::Unavailable(why.to_owned()));
             }
         }
     }
 
-    /// A conditional statement. Whether it was applied is for the next reading to tell.
+    /// Executes a conditional statement. The next read shows whether it was applied.
     ///
     /// # Errors
-    /// Only for what was surely not applied.
+    /// Only if the statement was certainly not applied.
     async fn write(&self, statement: &str, values: impl SerializeRow) -> Result<(), StoreError> {
         let mut statement = Statement::new(statement);
         statement.set_execution_profile_handle(Some(self.profiles.lwt.clone()));
@@ -115,21 +115,21 @@ impl Upgrade<'_> {
     }
 }
 
-/// Adds a column unless it is there.
+/// Adds a column unless it exists.
 async fn add_column(session: &Session, change: &Change) -> Result<(), StoreError> {
     let Change::Column { table, column, kind, statement } = change else { return Ok(()) };
     if has_column(session, table, column, kind).await? {
         return Ok(());
     }
     match define(session, statement).await {
-        // Another process was first, or the first try was answered too late.
+        // Another process was first, or the reply to this statement came too late.
         Err(_) if has_column(session, table, column, kind).await? => Ok(()),
         added => added,
     }
 }
 
 /// # Errors
-/// [`StoreError::Unusable`] for a column of that name and another type.
+/// [`StoreError::Unusable`] for a column of that name with another type.
 async fn has_column(session: &Session, table: &str, column: &str, kind: &str) -> Result<bool, StoreError> {
     let keyspace = session.get_keyspace().ok_or_else(|| malformed("keyspace"))?;
     let ask = "SELECT type FROM system_schema.columns

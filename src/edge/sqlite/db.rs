@@ -1,4 +1,4 @@
-//! Connections, and the way to them from async code.
+//! Connections, and access to them from async code.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use tokio::sync::Mutex;
 
 use crate::keys::StoreError;
 
-/// How long SQLite waits for another process that holds the lock. Then the caller hears it, and its lane keeps polling.
+/// Longest wait of SQLite for another process that holds the lock. Then the call fails, and the caller's lane
+/// keeps polling.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How long a call waits for those before it in this process.
+/// Longest wait of a call for earlier calls of this process.
 const QUEUE: Duration = Duration::from_secs(5);
 
-/// One connection that writes and one that reads, each used by one call at a time: a reader does not wait for a writer that
-/// waits for another process.
+/// One connection for writes and one for reads, each used by one call at a time. A read does not wait for a
+/// write that waits for another process.
 pub(super) struct Db {
     writer: Arc<Mutex<Connection>>,
     reader: Arc<Mutex<Connection>>,
@@ -35,8 +36,8 @@ impl Db {
         on_thread(&self.reader, |connection| job(&connection.transaction()?)).await
     }
 
-    /// Runs `job` in one transaction that holds the write lock from its beginning. Durable when it answers; rolled back when
-    /// `job` fails.
+    /// Runs `job` in one transaction that holds the write lock from its beginning. The transaction is durable
+    /// when this returns `Ok`, and is rolled back if `job` fails.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -44,10 +45,11 @@ impl Db {
         on_thread(&self.writer, |connection| in_transaction(connection, job)).await
     }
 
-    /// As [`Db::write`], and then empties the write-ahead log, so that no overwritten byte stays in any file.
+    /// As [`Db::write`]. Then it empties the write-ahead log, so that no overwritten byte stays in any file.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] also when the transaction is durable and the log is pinned by a reader; a redo empties it.
+    /// [`StoreError::Unavailable`] also when the transaction is durable but a reader pins the log. A retry
+    /// empties the log.
     pub(super) async fn write_and_wipe<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -83,7 +85,7 @@ pub(super) fn wipe_log(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-/// A connection that keeps this house's promises, asserted and not only asked for.
+/// Opens a connection with the pragmas that the store's promises need, and verifies each of them.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -92,20 +94,20 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
         ("secure_delete", "ON", "1"), // freed bytes become zeros
         ("journal_mode", "WAL", "wal"),
         ("synchronous", "FULL", "2"),  // a commit is on disk when it returns
-        ("temp_store", "MEMORY", "2"), // no statement journal in a file that nobody wipes
+        ("temp_store", "MEMORY", "2"), // no statement journal in a file that is not wiped
     ] {
         connection.pragma_update_and_check(None, pragma, asked, |_| Ok(())).or_else(no_answer)?;
         let is: String = connection.pragma_query_value(None, pragma, |row| row.get_ref(0).map(text_of))?;
         if is != wanted {
             return Err(StoreError::Unusable(format!(
-                "SQLite runs with {pragma} = {is}, {wanted} is wanted"
+                "SQLite runs with {pragma} = {is}, but {wanted} is required"
             )));
         }
     }
     Ok(connection)
 }
 
-/// Some pragmas answer nothing when they are set.
+/// Some pragmas return no row when they are set.
 fn no_answer(error: rusqlite::Error) -> rusqlite::Result<()> {
     match error {
         rusqlite::Error::QueryReturnedNoRows => Ok(()),
@@ -129,5 +131,5 @@ async fn on_thread<T: Send + 'static>(
     };
     tokio::task::spawn_blocking(move || job(&mut connection))
         .await
-        .map_err(|_| StoreError::Unavailable("the thread that asked it ended".to_owned()))?
+        .map_err(|_| StoreError::Unavailable("the thread of the call ended early".to_owned()))?
 }

@@ -1,4 +1,4 @@
-//! Decisions: holds, policies, verdicts, the receipts' position, the life of a KEK.
+//! Decisions: holds, policies, verdicts, the receipts' position, the states of a KEK.
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction};
@@ -26,12 +26,15 @@ impl DecisionStore for SqliteStore {
         seen: Option<Retention>,
         to: Option<Retention>,
     ) -> Result<bool, StoreError> {
-        self.db.write(move |tx| {
-            list_customer(tx, token)?;
-            let hours = |retention: Option<Retention>| retention.map(Retention::as_hours);
-            let sql = "UPDATE customer SET retention = ?3 WHERE token = ?1 AND (retention IS ?2 OR retention IS ?3)";
-            Ok(tx.execute(sql, (token.0, hours(seen), hours(to)))? == 1)
-        }).await
+        self.db
+            .write(move |tx| {
+                list_customer(tx, token)?;
+                let hours = |retention: Option<Retention>| retention.map(Retention::as_hours);
+                let sql = "UPDATE customer SET retention = ?3 \
+                           WHERE token = ?1 AND (retention IS ?2 OR retention IS ?3)";
+                Ok(tx.execute(sql, (token.0, hours(seen), hours(to)))? == 1)
+            })
+            .await
     }
 
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError> {
@@ -115,7 +118,7 @@ fn place_hold(tx: &Transaction<'_>, hold: &Hold) -> Result<Placed, StoreError> {
     Ok(Placed::InForce)
 }
 
-/// Each gate that carries the hold gets another one that covers it, or none.
+/// Each gate that carries the hold gets another hold that covers it, or no hold.
 fn release_hold(tx: &Transaction<'_>, id: &HoldId) -> Result<(), StoreError> {
     let token: Option<[u8; 16]> = tx
         .query_row("DELETE FROM hold WHERE id = ?1 RETURNING token", [&id.0], |row| row.get(0))
@@ -130,7 +133,7 @@ fn release_hold(tx: &Transaction<'_>, id: &HoldId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A customer of whom a receipt tells: its name is not known yet, and may never be.
+/// Lists a customer that a receipt mentions. Its name is not known yet, and may never be.
 fn list_customer(tx: &Transaction<'_>, token: Token) -> Result<(), StoreError> {
     let sql = "INSERT INTO customer (token, name) VALUES (?1, x'') ON CONFLICT DO NOTHING";
     tx.execute(sql, [token.0])?;

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean to callers: wait, or let a person look.
+//! Classifies SQLite's errors: the caller waits, or a person must act.
 
 use rusqlite::{Error, ErrorCode};
 

@@ -1,4 +1,4 @@
-//! Erasing: fence, erase, and the jobs that do what a TTL does elsewhere.
+//! Erasing: fence, erase, and the jobs that do what TTLs do on CQL.
 
 use async_trait::async_trait;
 use rusqlite::Transaction;
@@ -31,7 +31,7 @@ impl EraseStore for SqliteStore {
         self.db.write_and_wipe(move |tx| erase(tx, token, hour, command, now)).await
     }
 
-    /// All of them in one transaction, so that the log is cleared once.
+    /// Forgets all hours in one transaction, so that the log is cleared once.
     async fn forget(
         &self,
         hours: &[DueHour],
@@ -63,14 +63,17 @@ impl EraseStore for SqliteStore {
     }
 
     async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError> {
-        self.db.write_and_wipe(move |tx| {
-            let keys = tx.execute(
-                "UPDATE key SET state = 3, wrapped = x'', erased_at = ?2
-                 WHERE state = 1 AND (token, hour) IN (SELECT token, hour FROM gate WHERE due <= ?1 AND hold IS NULL)",
-                (until.0, now.0),
-            )?;
-            Ok(keys as u64)
-        }).await
+        self.db
+            .write_and_wipe(move |tx| {
+                let keys = tx.execute(
+                    "UPDATE key SET state = 3, wrapped = x'', erased_at = ?2
+                 WHERE state = 1 \
+                     AND (token, hour) IN (SELECT token, hour FROM gate WHERE due <= ?1 AND hold IS NULL)",
+                    (until.0, now.0),
+                )?;
+                Ok(keys as u64)
+            })
+            .await
     }
 }
 
@@ -124,7 +127,7 @@ fn erase(
     Ok(Erasure::Erased(reads.keys(token, hour)?))
 }
 
-/// `None` has no gate; an hour that a hold keeps is answered as it is.
+/// Returns `None` if the hour has no gate. Returns a held hour unchanged.
 fn forget(
     tx: &Transaction<'_>,
     &DueHour { due, token, hour, .. }: &DueHour,
@@ -139,7 +142,7 @@ fn forget(
     row()
 }
 
-/// Hours whose rows may go: below the floor, due for long, fenced, not held, nothing live.
+/// Hours whose rows may be deleted: below the floor, due at or before ?1, fenced, not held, no live key.
 const EXPIRED_HOURS: &str = "
     SELECT gate.token, gate.hour FROM gate JOIN customer USING (token)
     WHERE gate.hour < customer.floor AND gate.due <= ?1 AND gate.state = 2 AND gate.hold IS NULL

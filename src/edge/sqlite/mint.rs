@@ -1,4 +1,4 @@
-//! Sealing: a batch of mints is one transaction, in which fence, hold, floor and race are decided.
+//! Sealing: a batch of mints is one transaction. It decides on fence, hold and floor, and on races.
 
 use async_trait::async_trait;
 use rusqlite::{Statement, Transaction};
@@ -11,7 +11,7 @@ use crate::model::{KekId, Millis};
 
 #[async_trait]
 impl SealStore for SqliteStore {
-    /// Takes the write lock and gives it back: nothing is written, nothing is synced.
+    /// Takes the write lock and releases it. It writes and syncs nothing.
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.db.write(|_| Ok(())).await
     }
@@ -79,7 +79,9 @@ impl<'c> Statements<'c> {
         Ok(Self {
             reads: Reads::new(tx)?,
             customer: tx.prepare(NAME_CUSTOMER)?,
-            gate: tx.prepare("INSERT INTO gate (token, hour, due, kek, state, hold) VALUES (?1, ?2, ?3, ?4, 1, ?5)")?,
+            gate: tx.prepare(
+                "INSERT INTO gate (token, hour, due, kek, state, hold) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
+            )?,
             key: tx.prepare(
                 "INSERT INTO key (token, hour, generation, state, key_id, commitment, kek, wrapped, minted_at)
                  VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8)",

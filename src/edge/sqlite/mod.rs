@@ -1,8 +1,8 @@
 //! The embedded key store: one SQLite file of `schemas/keystore.sql`, shared by the processes of one host.
 //!
-//! Promise: what a call answers is on disk; an erased key's bytes are in no file of the store (the disk below
-//! it may keep them: destroying the KEK is what reaches there). Not here: what a slot may do (`keys`),
-//! wrapping (`envelope`). Start at [`SqliteStore::open`]; `mint.rs` seals, `forget.rs` erases, `decide.rs`
+//! Promise: a write is on disk when its call returns. No file of the store has an erased key's bytes. The
+//! disk below may keep them; only destroying the KEK reaches those. Not here: the rules of a slot (`keys`),
+//! wrapping (`envelope`). Start at [`SqliteStore::open`]. `mint.rs` seals, `forget.rs` erases, `decide.rs`
 //! keeps decisions, `read.rs` lists.
 
 mod db;

@@ -1,4 +1,4 @@
-//! Creating a store, upgrading one, and refusing one that is not ours.
+//! Creates and upgrades a store, and refuses a store that belongs to another vault or version.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -17,17 +17,17 @@ use crate::envelope::random;
 use crate::keys::{Meta, SchemaMismatch, StoreError, TokenKey};
 use crate::model::{Clock, Retention, StoreId, VaultId};
 
-/// How a store is opened.
+/// Options for opening a store.
 pub struct OpenOptions {
-    /// The KEK vault that the store belongs to for good.
+    /// The KEK vault that the store belongs to permanently.
     pub vault: VaultId,
     /// Seeds a new store; an existing one keeps its own.
     pub default_retention: Retention,
     /// Seeds a new store, in milliseconds; an existing one keeps its own.
     pub max_lease_ms: u64,
-    /// Whether a missing store is created and an older one upgraded. Who only reads does neither.
+    /// Whether to create a missing store and upgrade an older one. A process that only reads does neither.
     pub create: bool,
-    /// [`STEPS`](super::STEPS), but in a test of the steps.
+    /// [`STEPS`](super::STEPS), except in a test of the steps.
     pub steps: &'static [Step],
     pub clock: Arc<dyn Clock>,
 }
@@ -40,12 +40,12 @@ impl OpenOptions {
 }
 
 impl SqliteStore {
-    /// Opens the store in the file `path`; creates it (file 0600, folder 0700) or upgrades it where
-    /// [`OpenOptions::create`] allows it. Blocks, for a second or so.
+    /// Opens the store in the file `path`. Creates it (file 0600, folder 0700) or upgrades it if
+    /// [`OpenOptions::create`] allows it. Blocks for about a second.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] for a store of another version, [`StoreError::Unusable`] for one of another
-    /// vault (both ids are named) and for a file that others may read; [`StoreError::Unavailable`] when
+    /// [`StoreError::Schema`] for a store of another version. [`StoreError::Unusable`] for a store of another
+    /// vault (the error names both ids), and for a file that others may read. [`StoreError::Unavailable`] if
     /// another process holds its lock.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
         let (writer, _) = enter(path, &options)?;
@@ -61,8 +61,8 @@ impl SqliteStore {
     }
 }
 
-/// Creates the store in the file `path`, or upgrades it, where [`OpenOptions::create`] allows it. Answers
-/// what was done, line by line. It may be repeated at any time, also by several processes at once.
+/// Creates the store in the file `path`, or upgrades it, if [`OpenOptions::create`] allows it. Returns one
+/// line for each change. It is safe to repeat at any time, also by several processes at once.
 ///
 /// # Errors
 /// As [`SqliteStore::open`].
@@ -70,8 +70,8 @@ pub fn init(path: &Path, options: &OpenOptions) -> Result<Vec<String>, StoreErro
     enter(path, options).map(|(_, done)| done)
 }
 
-/// Looks whether only its owner may read the file `path`, which schema version its store has, and whose store
-/// it is. Creates and upgrades nothing.
+/// Checks that only its owner may read the file `path`, and checks the store's schema version and vault. It
+/// creates and upgrades nothing.
 pub fn check(path: &Path, options: &OpenOptions) -> Vec<Finding> {
     let looked = private::check_file(path).map_err(refused).and_then(|()| connect(path));
     let connection = match looked {
@@ -96,18 +96,19 @@ pub fn check(path: &Path, options: &OpenOptions) -> Vec<Finding> {
     vec![file, version, store]
 }
 
-/// A connection to a store of this vault and this program's schema version, and what was done to make it so.
+/// Returns a connection to a store of this vault and this program's schema version, and one line for each
+/// change that was made.
 fn enter(path: &Path, options: &OpenOptions) -> Result<(Connection, Vec<String>), StoreError> {
     let folder = private::parent(path);
     if options.create {
         private::make_folder(folder).map_err(refused)?;
     }
-    // SQLite's busy handler does not cover the switch of a new file to WAL: one process at a time.
+    // SQLite's busy handler does not cover the switch of a new file to WAL, so one process at a time does it.
     let _alone = private::lock_folder(folder).map_err(refused)?;
     if options.create {
         private::create_empty(path).map_err(refused)?;
     }
-    // Not by opening it: closing any descriptor of the file would drop the locks of this process's other
+    // This must not open the file: closing any descriptor of it would drop the locks of this process's other
     // connections.
     private::check_file(path).map_err(refused)?;
     let mut writer = connect(path)?;
@@ -120,8 +121,7 @@ fn enter(path: &Path, options: &OpenOptions) -> Result<(Connection, Vec<String>)
     Ok((writer, done))
 }
 
-/// Upgrades an older store of this vault, where that is allowed. Of a newer store nothing but its version is
-/// read.
+/// Upgrades an older store of this vault, if the options allow it. Reads only the version of a newer store.
 fn bring_up(writer: &mut Connection, options: &OpenOptions) -> Result<Vec<String>, StoreError> {
     let found = schema::found(writer)?.ok_or_else(nothing_here)?;
     match SchemaMismatch::check(found, options.schema_version()) {
@@ -142,11 +142,11 @@ fn same_vault(is: VaultId, options: &OpenOptions) -> Result<(), StoreError> {
         return Ok(());
     }
     let asked = options.vault;
-    Err(StoreError::Unusable(format!("it belongs to the KEK vault {is}, this one is {asked}")))
+    Err(StoreError::Unusable(format!("it belongs to the KEK vault {is}, but this vault is {asked}")))
 }
 
-/// Executes the first step and generates the store's identity, in the transaction that found nothing; true
-/// when it did.
+/// If there is no store, executes the first step and generates the store's identity, in the same transaction.
+/// Returns true when it did.
 fn create_unless_there(tx: &Transaction<'_>, options: &OpenOptions) -> Result<bool, StoreError> {
     if schema::found(tx)?.is_some() {
         return Ok(false);
@@ -173,8 +173,7 @@ fn create_unless_there(tx: &Transaction<'_>, options: &OpenOptions) -> Result<bo
 }
 
 /// # Errors
-/// [`StoreError::Schema`] for another schema version than the `known` one: nothing else is read of such a
-/// store.
+/// [`StoreError::Schema`] for a schema version other than `known`. Nothing else is read from such a store.
 pub(super) fn read_meta(connection: &Connection, known: u32) -> Result<Meta, StoreError> {
     let schema_version = schema::version(connection)?;
     SchemaMismatch::check(schema_version, known)?;
@@ -192,10 +191,10 @@ pub(super) fn read_meta(connection: &Connection, known: u32) -> Result<Meta, Sto
 }
 
 fn nothing_here() -> StoreError {
-    StoreError::Unusable("the file holds no key store".to_owned())
+    StoreError::Unusable("the file contains no key store".to_owned())
 }
 
-/// Integers stand as decimal text.
+/// Integers are stored as decimal text.
 fn meta_number<T: FromStr>(connection: &Connection, name: &str) -> Result<T, StoreError> {
     let bytes = meta_bytes(connection, name)?;
     std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()).ok_or_else(|| malformed(name))

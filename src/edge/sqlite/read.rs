@@ -16,7 +16,7 @@ use crate::model::{Due, Hour, KekId, Millis, Token};
 
 #[async_trait]
 impl ReadStore for SqliteStore {
-    /// The worker's own clock: both are on one host.
+    /// The process's own clock: the store is on the same host.
     async fn now(&self) -> Result<Millis, StoreError> {
         Ok(self.clock.now())
     }

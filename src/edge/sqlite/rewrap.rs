@@ -1,4 +1,4 @@
-//! New terms for an hour: its gate and its live keys in one transaction.
+//! Gives an hour new terms: changes its gate and its live keys in one transaction.
 
 use rusqlite::Transaction;
 
@@ -15,7 +15,8 @@ pub(super) fn rewrap(tx: &Transaction<'_>, terms: &Rewrap) -> Result<Option<Hour
         .is_some_and(|gate| (gate.due, gate.kek.as_ref(), gate.command) == (*due, Some(kek), *command))
     {
         tx.execute(
-            "UPDATE gate SET due = ?3, kek = ?4, command = coalesce(?5, command) WHERE token = ?1 AND hour = ?2",
+            "UPDATE gate SET due = ?3, kek = ?4, command = coalesce(?5, command) \
+             WHERE token = ?1 AND hour = ?2",
             (token.0, hour.0, terms.due.0, terms.kek.as_str(), terms.command.map(|digest| digest.0)),
         )?;
         for Rewrapped { seen, wrapped } in &terms.keys {

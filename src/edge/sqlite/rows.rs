@@ -1,4 +1,4 @@
-//! Rows as the trait's nouns, and the statements that read them one by one.
+//! Parses rows into the types of the store's traits, and has the statements that read single rows.
 
 use rusqlite::{Connection, Row, Statement};
 
@@ -10,7 +10,7 @@ use crate::model::{
     CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, QUARANTINE_CUSTOMER, Retention, Token,
 };
 
-/// The reading statements, prepared once per batch.
+/// Statements that read, prepared once per batch.
 pub(super) struct Reads<'c> {
     customer: Statement<'c>,
     gate: Statement<'c>,
@@ -19,7 +19,7 @@ pub(super) struct Reads<'c> {
     hold: Statement<'c>,
 }
 
-/// token, name: gives a customer its name, whose policy may be there already.
+/// Values: token, name. Gives a customer its name. The customer's policy may already exist without a name.
 pub(super) const NAME_CUSTOMER: &str = "INSERT INTO customer (token, name) VALUES (?1, ?2)
      ON CONFLICT (token) DO UPDATE SET name = excluded.name WHERE name = x''";
 
@@ -29,7 +29,8 @@ const KEY_COLUMNS: &str =
 impl<'c> Reads<'c> {
     pub(super) fn new(connection: &'c Connection) -> Result<Self, StoreError> {
         Ok(Self {
-            customer: connection.prepare("SELECT name, retention, floor, status FROM customer WHERE token = ?1")?,
+            customer: connection
+                .prepare("SELECT name, retention, floor, status FROM customer WHERE token = ?1")?,
             gate: connection
                 .prepare("SELECT due, kek, state, hold, command FROM gate WHERE token = ?1 AND hour = ?2")?,
             key: connection.prepare(&format!(
@@ -39,12 +40,13 @@ impl<'c> Reads<'c> {
                 "SELECT {KEY_COLUMNS} WHERE token = ?1 AND hour = ?2 ORDER BY generation"
             ))?,
             hold: connection.prepare(
-                "SELECT id FROM hold WHERE token = ?1 AND from_hour <= ?2 AND to_hour >= ?2 ORDER BY id LIMIT 1",
+                "SELECT id FROM hold WHERE token = ?1 AND from_hour <= ?2 AND to_hour >= ?2 \
+                 ORDER BY id LIMIT 1",
             )?,
         })
     }
 
-    /// Everything that decides on a slot.
+    /// Reads everything that a decision on a slot needs.
     pub(super) fn found(&mut self, slot: &SlotRef) -> Result<Found, StoreError> {
         Ok(Found {
             customer: self.customer(slot.token)?,
@@ -86,7 +88,7 @@ impl<'c> Reads<'c> {
     }
 }
 
-/// name, retention, floor, status, from column `at` on.
+/// Columns from `at`: name, retention, floor, status.
 pub(super) fn customer(row: &Row<'_>, at: usize) -> Result<Customer, StoreError> {
     let name = String::from_utf8(row.get(at)?).map_err(|_| malformed("customer name"))?;
     let name = match name.as_str() {
@@ -106,7 +108,7 @@ pub(super) fn customer(row: &Row<'_>, at: usize) -> Result<Customer, StoreError>
     Ok(Customer { name, retention, floor: floor.map(Hour), closed })
 }
 
-/// due, kek, state, hold, command, from column `at` on.
+/// Columns from `at`: due, kek, state, hold, command.
 pub(super) fn gate(row: &Row<'_>, at: usize) -> Result<Gate, StoreError> {
     let kek: String = row.get(at + 1)?;
     let fenced = match row.get(at + 2)? {
@@ -154,7 +156,7 @@ fn key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
     })
 }
 
-/// id, check_value, state.
+/// Columns: id, check_value, state.
 pub(super) fn kek(row: &Row<'_>) -> Result<KekRow, StoreError> {
     let id: String = row.get(0)?;
     let state = KekState::of_number(row.get(2)?).ok_or_else(|| malformed("KEK state"))?;

@@ -1,8 +1,8 @@
-//! The schema's steps, and the way from an older version to this program's.
+//! The schema's steps, and the upgrade from an older version to this program's version.
 //!
-//! Promise: a step and the version that it leads to are one transaction. A file never says a version that it
-//! does not have, and a process that dies leaves the version before.
-//! Not here: which versions are used (`keys::SchemaMismatch`), how a store gets its identity (`open.rs`).
+//! Promise: a step and the version that it leads to are written in one transaction. A file never reports a
+//! version that it does not have. A process that dies leaves the previous version.
+//! Not here: comparing versions (`keys::SchemaMismatch`), a store's identity (`open.rs`).
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
@@ -15,13 +15,13 @@ use crate::keys::{SchemaMismatch, StoreError, parse_schema_version};
 pub struct Step {
     /// The version that the step leads to; the one before it is `to - 1`.
     pub to: u32,
-    /// What it adds, for people.
+    /// Describes the additions, for people.
     pub what: &'static str,
-    /// Statements that only add, and neither begin nor commit.
+    /// Statements that only add. They neither begin nor commit a transaction.
     pub sql: &'static str,
 }
 
-/// Every step, from version 1 on without a gap.
+/// Every step, from version 1 without a gap.
 pub static STEPS: &[Step] =
     &[Step { to: 1, what: "the tables", sql: include_str!("../../../schemas/keystore.sql") }];
 
@@ -33,10 +33,10 @@ pub(super) fn known(steps: &[Step]) -> u32 {
     steps.last().expect("version 1 is a step").to
 }
 
-/// The version of the store in the file; `None` where there is no store.
+/// The version of the store in the file; `None` if there is no store.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] for a version that cannot be read: nothing is assumed of such a file.
+/// [`StoreError::Unusable`] if the version cannot be read. Nothing is assumed about such a file.
 pub(super) fn found(connection: &Connection) -> Result<Option<u32>, StoreError> {
     let has_meta = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'meta'";
     if !connection.query_row(has_meta, [], |row| row.get::<_, bool>(0))? {
@@ -45,7 +45,7 @@ pub(super) fn found(connection: &Connection) -> Result<Option<u32>, StoreError> 
     version(connection).map(Some)
 }
 
-/// The same of a file that holds a store.
+/// As [`found`], for a file that contains a store.
 pub(super) fn version(connection: &Connection) -> Result<u32, StoreError> {
     let version: Option<Vec<u8>> = connection
         .query_row("SELECT value FROM meta WHERE name = 'schema_version'", [], |row| row.get(0))
@@ -53,13 +53,11 @@ pub(super) fn version(connection: &Connection) -> Result<u32, StoreError> {
     version.as_deref().and_then(parse_schema_version).ok_or_else(|| malformed("schema_version"))
 }
 
-/// Executes the steps after the version that the file has, each in a transaction of its own; answers those
-/// that were executed here. Several processes may do so at once: each step begins by reading the version
-/// again.
+/// Executes the steps after the file's version, each in its own transaction. Returns the steps that this call
+/// executed. Several processes may do so at once: each step begins by reading the version again.
 ///
 /// # Errors
-/// [`StoreError::Schema`] for a file that is newer; [`StoreError::Unavailable`] while another process holds
-/// the lock.
+/// [`StoreError::Schema`] for a newer file. [`StoreError::Unavailable`] while another process holds the lock.
 pub(super) fn upgrade(
     connection: &mut Connection,
     steps: &'static [Step],
@@ -71,7 +69,7 @@ pub(super) fn upgrade(
     Ok(done)
 }
 
-/// The step after the version that is found now; `None` where the version is the last step's.
+/// Executes the step after the current version. Returns `None` if the version is that of the last step.
 fn execute_next(tx: &Transaction<'_>, steps: &'static [Step]) -> Result<Option<&'static Step>, StoreError> {
     let found = version(tx)?;
     let Err(mismatch) = SchemaMismatch::check(found, known(steps)) else { return Ok(None) };
