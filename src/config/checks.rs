@@ -1,5 +1,4 @@
-//! Rules between settings; those on one setting stand with its kind. A [`Config`] that exists has passed them
-//! all.
+//! Rules between settings. A rule on one setting is part of its kind. Every [`Config`] has passed all rules.
 
 use super::reader::Reader;
 use super::{Config, Lane, Store, Topics};
@@ -10,21 +9,22 @@ pub(super) fn all(config: &Config, reader: &mut Reader<'_>) {
     fleet(config, reader);
 }
 
-/// Files are one host's, and a store on a cluster is everybody's: the store's vault id would refuse a process
-/// with a vault of its own, or worse, that process would find no KEK.
+/// The vault's files are on one host, but a store on a cluster serves the whole fleet. The store's vault id
+/// would refuse a process with its own vault, or worse, that process would find no KEK.
 fn fleet(config: &Config, reader: &mut Reader<'_>) {
     if matches!(config.store, Store::Scylla(_)) && !config.kek.shared {
         reader.contradiction(
             &["store.kind", "kek.provider", "kek.shared"],
             "store.kind is `scylla`, and kek.provider is `file` without kek.shared",
-            "put kek.path and kek.root_key_file on a volume that every process of the fleet shares, then say so",
+            "put kek.path and kek.root_key_file on a volume that every process of the fleet shares, then set \
+             kek.shared = true",
         );
     }
     if config.lane.count == 0 && !config.control.execute {
         reader.contradiction(
             &["lane.count", "control.execute"],
-            "lane.count is 0 and control.execute is false: nothing is left to do",
-            "a sealer has lanes, an executor executes; most processes do both",
+            "lane.count is 0 and control.execute is false: this process would do nothing",
+            "set lane.count to 1 or more to seal events, or control.execute = true to execute commands",
         );
     }
 }
@@ -35,7 +35,7 @@ fn topics(topics: &Topics, reader: &mut Reader<'_>) {
     for (index, (key, topic)) in named.iter().enumerate() {
         if let Some((twin, _)) = named[..index].iter().find(|(_, other)| other == topic) {
             let why = format!("{key} and {twin} are both `{topic}`");
-            reader.contradiction(&[twin, key], why, "each topic needs a name of its own");
+            reader.contradiction(&[twin, key], why, "give each topic a different name");
         }
     }
 }

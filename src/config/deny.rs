@@ -1,48 +1,48 @@
-//! librdkafka settings that cannot be passed through, each with the promise that it would break.
+//! librdkafka settings that an operator cannot set, each with the promise that it would break.
 
 use serde_json::{Value as Json, json};
 
-/// Keys refused in every map. Aliases stand beside their names.
+/// Keys refused in every map, aliases included.
 const DENIED: [(&str, &str); 33] = [
     ("acks", "a transaction needs every in-sync replica"),
-    ("allow.auto.create.topics", "topics are created with the right settings by `topics create` only"),
+    ("allow.auto.create.topics", "only `topics create` creates topics with the right settings"),
     ("auto.commit.enable", "offsets are committed by the transaction that holds their sealed records"),
     ("auto.offset.reset", "a gap in the input must halt the lane, not be skipped"),
-    ("bootstrap.servers", "it has its own key, `kafka.bootstrap`"),
-    ("debug", "librdkafka's debug log may show what is in a record"),
+    ("bootstrap.servers", "it has its own setting, `kafka.bootstrap`"),
+    ("debug", "librdkafka's debug log may show the content of records"),
     ("delivery.report.only.error", "the lane decides which delivery reports it needs"),
     ("enable.auto.commit", "offsets are committed by the transaction that holds their sealed records"),
     ("enable.auto.offset.store", "offsets are committed by the transaction that holds their sealed records"),
-    ("enable.gapless.guarantee", "the transaction already decides what a failed record means"),
-    ("enable.idempotence", "without it a retry doubles records"),
-    ("enable.partition.eof", "the lane does not know the event"),
-    ("group.id", "it has its own key, `kafka.group`, which the transactional id is made of"),
-    ("group.instance.id", "it is made of `instance` and the lane, so that no two lanes fence each other"),
-    ("group.protocol", "static members of the classic protocol are what fencing is built on"),
-    ("group.remote.assignor", "static members of the classic protocol are what fencing is built on"),
-    ("isolation.level", "reading uncommitted offsets doubles records"),
-    ("log.connection.close", "a lane must hear of each request that is left without an answer"),
-    ("log.queue", "a lane must hear of each request that is left without an answer"),
-    ("log_level", "a lane must hear of each request that is left without an answer"),
+    ("enable.gapless.guarantee", "the transaction already decides what happens after a failed record"),
+    ("enable.idempotence", "without it a retry duplicates records"),
+    ("enable.partition.eof", "the lane does not handle that event"),
+    ("group.id", "it has its own setting, `kafka.group`, which is part of the transactional id"),
+    ("group.instance.id", "`instance` and the lane form it, so that no two lanes fence each other"),
+    ("group.protocol", "fencing relies on static members of the classic protocol"),
+    ("group.remote.assignor", "fencing relies on static members of the classic protocol"),
+    ("isolation.level", "reading uncommitted offsets duplicates records"),
+    ("log.connection.close", "a lane must learn of each unanswered request"),
+    ("log.queue", "a lane must learn of each unanswered request"),
+    ("log_level", "a lane must learn of each unanswered request"),
     ("max.in.flight", "more than 5 would reorder records on a retry"),
     ("max.in.flight.requests.per.connection", "more than 5 would reorder records on a retry"),
     ("message.send.max.retries", "the transaction's time-out bounds retries"),
-    ("metadata.broker.list", "it has its own key, `kafka.bootstrap`"),
+    ("metadata.broker.list", "it has its own setting, `kafka.bootstrap`"),
     ("offset.store.method", "offsets are committed by the transaction that holds their sealed records"),
-    ("partition.assignment.strategy", "cooperative-sticky keeps what a waiting lane holds"),
+    ("partition.assignment.strategy", "cooperative-sticky lets a waiting lane keep its partitions"),
     ("plugin.library.paths", "an interceptor would see plaintext"),
     ("request.required.acks", "a transaction needs every in-sync replica"),
     ("retries", "the transaction's time-out bounds retries"),
-    ("test.mock.broker.rtt", "a mock keeps nothing"),
-    ("test.mock.num.brokers", "a mock keeps nothing"),
-    ("topic.blacklist", "the input is one topic by its name"),
+    ("test.mock.broker.rtt", "a mock broker stores nothing"),
+    ("test.mock.num.brokers", "a mock broker stores nothing"),
+    ("topic.blacklist", "the input is one topic, given by its name"),
     (
         "transactional.id",
-        "it is made of `kafka.group`, `instance` and the lane, so that a restart fences its past",
+        "`kafka.group`, `instance` and the lane form it, so that a restart fences the process before it",
     ),
 ];
 
-/// Keys whose value is a secret: never in a file of settings, in the environment or on a command line.
+/// Keys whose value is a secret. It is refused in a settings file, in the environment and on a command line.
 const SECRET: [&str; 9] = [
     "sasl.oauthbearer.assertion.private.key.passphrase",
     "sasl.oauthbearer.assertion.private.key.pem",
@@ -55,13 +55,13 @@ const SECRET: [&str; 9] = [
     "ssl.keystore.password",
 ];
 
-/// Keys with a default of ours for lanes' consumers, which a value for every client would not reach.
+/// Keys with a built-in default for lanes' consumers. A value for every client would not reach the consumers.
 const CONSUMERS: [&str; 2] = ["max.poll.interval.ms", "session.timeout.ms"];
 
-/// What to do about a value that is not one of librdkafka's.
+/// Hint for a value that librdkafka does not accept.
 pub(super) const DOCUMENTED: &str = "librdkafka's CONFIGURATION.md lists its settings and their values";
 
-/// Why a setting is refused, and what to do instead.
+/// The reason for a refusal, and the hint.
 #[derive(Debug)]
 pub(super) struct Denied {
     pub(super) why: String,
@@ -71,7 +71,7 @@ pub(super) struct Denied {
 /// Refuses a setting that would break a promise or show a secret. Never quotes the value.
 pub(super) fn check(map: &str, key: &str, value: &str) -> Result<(), Denied> {
     if SECRET.contains(&key) {
-        let why = "a secret cannot stand in the configuration".to_owned();
+        let why = "a secret must not be in the configuration".to_owned();
         return Err(Denied { why, hint: instead_of_secret(key) });
     }
     let denied = |reason: &str, hint| Err(Denied { why: format!("cannot be set: {reason}"), hint });
@@ -92,13 +92,13 @@ pub(super) fn check(map: &str, key: &str, value: &str) -> Result<(), Denied> {
 
 fn instead_of_secret(key: &str) -> &'static str {
     match key {
-        "sasl.password" => "put it into a file and set kafka.sasl_password_file",
-        "ssl.key.password" => "put it into a file and set kafka.ssl_key_password_file",
-        _ => "give a file instead, for example ssl.key.location",
+        "sasl.password" => "write it to a file and set kafka.sasl_password_file",
+        "ssl.key.password" => "write it to a file and set kafka.ssl_key_password_file",
+        _ => "use a setting that names a file, for example ssl.key.location",
     }
 }
 
-/// Settings whose keys may also stand as nested tables.
+/// Schema of a table of settings. Their keys may also be written as nested tables.
 pub(super) fn schema() -> Json {
     let value = json!({ "type": ["string", "integer", "boolean"] });
     json!({
@@ -107,7 +107,7 @@ pub(super) fn schema() -> Json {
     })
 }
 
-/// The same without the keys that are refused in every map.
+/// [`schema`] without the keys that are refused in every map.
 pub(super) fn map_schema() -> Json {
     let refused: Vec<&str> = DENIED.iter().map(|(key, _)| *key).chain(SECRET).collect();
     json!({ "$ref": "#/$defs/librdkafka", "propertyNames": { "not": { "enum": refused } } })

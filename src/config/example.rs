@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-/// The annotated defaults, as `config example` prints them. As a file of settings they change nothing.
+/// The annotated defaults, as `config example` prints them. Used as a settings file, they change nothing.
 pub const EXAMPLE: &str = include_str!("default.toml");
 
-/// What `default.toml` says of a setting, or of a section.
+/// The text of `default.toml` about a setting or a section.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Note {
-    /// What it means.
+    /// Its meaning.
     pub(super) text: String,
-    /// A value as TOML; empty for a section.
+    /// A value as TOML. Empty for a section.
     pub(super) value: String,
-    /// The value is the default; else it is an example.
+    /// True if the value is the default, false if it is an example.
     pub(super) is_default: bool,
 }
 
@@ -22,8 +22,8 @@ pub(super) struct Example {
 }
 
 impl Example {
-    /// Reads the embedded file. A setting is `key = value` or `# key = value`; the comment above it is its
-    /// meaning.
+    /// Reads the embedded file. A line `key = value` or `# key = value` is a setting. The comment above it is
+    /// its meaning.
     pub(super) fn read() -> Self {
         let (mut notes, mut section, mut text) = (BTreeMap::new(), String::new(), Vec::new());
         for line in EXAMPLE.lines() {
@@ -49,7 +49,7 @@ impl Example {
         self.notes.get(key)
     }
 
-    /// What to do about a wrong value.
+    /// Hint for a wrong value.
     pub(super) fn hint(&self, key: &str) -> String {
         match self.note(key) {
             Some(note) => {
@@ -65,7 +65,7 @@ impl Example {
     }
 }
 
-/// Key and value, if the line sets something; prose has no ` = ` after its first word.
+/// Key and value, if the line sets something. Prose has no ` = ` after its first word.
 fn setting(line: &str) -> Option<(&str, &str)> {
     line.split_once(" = ").filter(|(key, _)| !key.contains(' '))
 }

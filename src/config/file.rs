@@ -1,4 +1,4 @@
-//! A TOML file as leaves with their lines.
+//! Reads a TOML file as leaves with their lines.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use super::layer::Layer;
 use super::mistake::Mistake;
 use super::tree::{Leaf, Value};
 
-/// Where the text of a file is from.
+/// Origin of a TOML text.
 pub(super) enum Source {
     Defaults,
     File(Arc<Path>),
 }
 
-/// The lines of a text, to say where a byte stands.
+/// The lines of a text, to find the line and column of a byte.
 struct Lines<'a> {
     text: &'a str,
-    /// Where each line begins.
+    /// Byte offset of each line's start.
     begins: Vec<usize>,
 }
 
@@ -43,13 +43,13 @@ impl<'a> Lines<'a> {
 /// Reads the text into the layer.
 ///
 /// # Errors
-/// What is not TOML, each with line and column. The text is never quoted: it might hold a secret.
+/// Each place that is not TOML, with line and column. The text is never quoted: it might hold a secret.
 pub(super) fn read(text: &str, source: &Source, layer: &mut Layer<'_>) -> Result<(), Vec<Mistake>> {
     let lines = Lines::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if let (false, Source::File(path)) = (errors.is_empty(), source) {
         let mut mistakes: Vec<_> = errors.iter().map(|error| not_toml(error, path, &lines)).collect();
-        // What the parser says of the rest of a line follows from the first fault in it.
+        // Later faults in a line follow from the first one.
         mistakes.sort();
         mistakes.dedup_by(|next, first| next.origin.line_number() == first.origin.line_number());
         return Err(mistakes);
@@ -65,7 +65,7 @@ fn not_toml(error: &toml::de::Error, path: &Arc<Path>, lines: &Lines<'_>) -> Mis
         origin: Origin::File { path: Arc::clone(path), line: Some(line), column: Some(column) },
         key: None,
         why: format!("not TOML: {why}"),
-        hint: "compare with `hourseal config example`, which prints valid TOML".to_owned(),
+        hint: "fix the syntax; `hourseal config example` prints valid TOML".to_owned(),
     }
 }
 
@@ -97,7 +97,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The entries of a table. Nested tables are one key with dots, where such keys are.
+    /// Reads the entries of a table. If its keys contain dots, nested tables form one such key.
     fn entries(&mut self, setting: &'static str, kind: Entries, table: &DeTable<'_>, prefix: &str) {
         for (key, value) in table {
             let entry = format!("{prefix}{}", key.get_ref());
@@ -113,7 +113,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Goes down to the only key below it, which says more.
+    /// Reports an unknown key. A table with only one key is reported as that key, which is more specific.
     fn unknown<'t>(&mut self, value: &'t DeValue<'_>, path: &[&'t str], origin: Origin) {
         let (mut path, mut value, mut origin) = (path.to_vec(), value, origin);
         while let DeValue::Table(below) = value {
@@ -139,7 +139,7 @@ fn leaf(value: &DeValue<'_>, origin: Origin) -> Leaf {
     Leaf { value: self::value(value), origin }
 }
 
-/// A value of the file, without its place.
+/// Converts a value of the file, without its place.
 pub(super) fn value(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),

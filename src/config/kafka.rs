@@ -15,7 +15,7 @@ use super::tree::Value;
 use super::words::{FILLED, File};
 
 section! {
-    /// `[kafka]` as it is written.
+    /// `[kafka]` as the operator wrote it.
     struct Written in "kafka." {
         bootstrap: String = FILLED,
         group: String = FILLED,
@@ -32,7 +32,7 @@ type Secret = Zeroizing<String>;
 /// `[kafka]`, checked.
 #[derive(Clone)]
 pub struct Kafka {
-    /// `host:port`, more of them separated by commas.
+    /// One or more `host:port`, separated by commas.
     pub bootstrap: String,
     /// The consumer group; part of every transactional id.
     pub group: String,
@@ -42,16 +42,16 @@ pub struct Kafka {
     secrets: Vec<(&'static str, Secret)>,
 }
 
-/// The time-outs that must stand in this order: socket < transaction < session < poll interval.
+/// Time-outs that must satisfy: socket < transaction < session < poll interval.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
-    /// A producer's request unanswered for so long taints it.
+    /// A request that is unanswered for this long taints its producer.
     pub socket: Duration,
-    /// The broker aborts a transaction after it.
+    /// The broker aborts a transaction after this time.
     pub transaction: Duration,
-    /// The group gives a silent member's partitions away after it.
+    /// The group reassigns a silent member's partitions after this time.
     pub session: Duration,
-    /// A member that has not polled for so long leaves the group.
+    /// A member that has not polled for this long leaves the group.
     pub poll_interval: Duration,
 }
 
@@ -72,7 +72,7 @@ impl Kafka {
         &self.producer
     }
 
-    /// The time-outs in force: what the user passes through, else ours.
+    /// The time-outs in force: the operator's values, otherwise this program's defaults.
     pub fn timeouts(&self) -> Timeouts {
         let milliseconds = |map: &BTreeMap<String, String>, key: &str, default: u64| {
             Duration::from_millis(map.get(key).and_then(|text| text.parse().ok()).unwrap_or(default))
@@ -131,7 +131,7 @@ impl Section for Kafka {
 }
 
 impl fmt::Debug for Kafka {
-    /// Names the cluster and the group only.
+    /// Shows only the cluster and the group.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kafka")
             .field("bootstrap", &self.bootstrap)
@@ -179,7 +179,7 @@ impl Kind for Librdkafka {
     }
 }
 
-/// A secret, read from its file.
+/// A secret that is read from its file.
 struct SecretFile;
 
 impl Kind for SecretFile {
@@ -201,7 +201,7 @@ impl Kind for SecretFile {
     }
 }
 
-/// A secret without the newline that editors leave at its end.
+/// Reads a secret without the line breaks that editors leave at its end.
 fn read_secret(path: &Path) -> std::io::Result<Secret> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new)?;
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))

@@ -1,7 +1,7 @@
-//! What a setting may be, said once: how it is read, how it is shown, and what the schema says of it.
+//! The kinds of settings. A kind defines how a setting is read, shown and described in the schema.
 //!
-//! To add a setting, write one line in its `section!`, and its meaning and default in `default.toml`. Everything
-//! else follows: the known key, the type in every layer, mistakes with their origin, `config example`,
+//! To add a setting, write one line in its `section!`, and its meaning and default in `default.toml`. The
+//! rest follows: the known key, the type in every layer, mistakes with their origin, `config example`,
 //! `config show` and `config schema`.
 
 use serde_json::Value as Json;
@@ -9,37 +9,37 @@ use serde_json::Value as Json;
 use super::reader::Reader;
 use super::tree::Value;
 
-/// What a setting may be.
+/// The kind of a setting.
 pub(super) trait Kind {
     type Value;
 
-    /// How the entries of a table are named; `None` = the setting is not a table.
+    /// The names of a table's entries. `None` = the setting is not a table.
     fn table(&self) -> Option<Entries> {
         None
     }
 
-    /// Reads the setting and notes its mistakes. A wrong value is replaced by its default, so that the checks
-    /// between settings can go on. `None` = not even a default is legal.
+    /// Reads the setting and records its mistakes. The default replaces a wrong value, so that the checks
+    /// between settings can continue. `None` = there is no legal default either.
     fn read(&self, setting: &'static str, reader: &mut Reader<'_>) -> Option<Self::Value>;
 
-    /// A value of the setting, or of an entry of it, as TOML.
+    /// Writes a value of the setting, or of one of its entries, as TOML.
     fn show(&self, value: &Value) -> String;
 
     /// JSON Schema, draft 2020-12.
     fn schema(&self) -> Json;
 }
 
-/// How the entries of a table are named.
+/// The names of a table's entries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Entries {
-    /// By one key.
+    /// One key.
     Plain,
-    /// By a key with dots in it, which stands in quotes, as nested tables, or with underscores.
+    /// A key that contains dots. It is written in quotes, as nested tables, or with underscores.
     Dotted,
 }
 
 impl Entries {
-    /// The name of an entry that may be written in several ways.
+    /// The canonical name of an entry that can be written in several ways.
     pub(super) fn name(self, written: &str) -> String {
         match self {
             Self::Plain => written.to_owned(),
@@ -53,7 +53,7 @@ pub(super) trait Scalar {
     type Value;
 
     /// # Errors
-    /// What the text is not, in words.
+    /// Says in words which rule the text breaks.
     fn parse(&self, text: &str) -> Result<Self::Value, String>;
 
     fn schema(&self) -> Json;
@@ -63,7 +63,7 @@ pub(super) trait Scalar {
     }
 }
 
-/// How a single value is written in TOML.
+/// The TOML form of a single value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Shape {
     Text,
@@ -72,7 +72,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// The value as TOML, whatever layer it is from.
+    /// Writes the value as TOML, whichever layer it is from.
     pub(super) fn show(self, value: &Value) -> String {
         let Ok(text) = value.scalar() else { return "\"\"".to_owned() };
         let as_it_is = match (self, value) {
@@ -83,7 +83,7 @@ impl Shape {
         as_it_is.unwrap_or_else(|| toml::Value::from(text.as_ref()).to_string())
     }
 
-    /// What it is, for an error.
+    /// Its name for an error.
     pub(super) fn describe(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -133,7 +133,7 @@ impl<K: Kind> Kind for Optional<K> {
 
 /// A known setting, without its type.
 pub(super) struct Setting {
-    /// `section.key`, or `key` at the top.
+    /// `section.key`, or `key` at the top level.
     pub(super) key: &'static str,
     pub(super) table: Option<Entries>,
     pub(super) show: fn(&Value) -> String,
@@ -141,7 +141,7 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// Its section, empty at the top, and its key there.
+    /// Its section (empty at the top level) and its key there.
     pub(super) fn parts(&self) -> (&'static str, &'static str) {
         self.key.rsplit_once('.').unwrap_or(("", self.key))
     }
@@ -151,7 +151,7 @@ impl Setting {
 pub(super) trait Section: Sized {
     fn settings() -> Vec<Setting>;
 
-    /// Reads every setting of it, so that each mistake is noted. `None` = there is no legal value for one of them.
+    /// Reads every setting of the section, so that each mistake is recorded. `None` = one has no legal value.
     fn read(reader: &mut Reader<'_>) -> Option<Self>;
 }
 
@@ -160,7 +160,7 @@ pub(super) fn of<T, K: Kind<Value = T>>(kind: K) -> K {
     kind
 }
 
-/// A section as a struct: after each field's type stands its [`Kind`].
+/// Declares a section as a struct. Each field's type is followed by its [`Kind`].
 macro_rules! section {
     (
         $(#[$meta:meta])*

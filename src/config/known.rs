@@ -1,4 +1,4 @@
-//! Which keys there are, and which one was meant.
+//! The known keys, and suggestions for unknown ones.
 
 use super::kind::{Entries, Setting};
 
@@ -7,11 +7,11 @@ pub(super) struct Known {
     settings: Vec<Setting>,
 }
 
-/// What stands at a path of keys.
+/// The meaning of a path of keys.
 pub(super) enum Place {
-    /// A setting that is no table.
+    /// A setting that is not a table.
     Setting(&'static str),
-    /// A setting that is a table of such entries.
+    /// A setting that is a table with entries of this kind.
     Table(&'static str, Entries),
     /// Settings begin with this path.
     Section,
@@ -27,7 +27,7 @@ impl Known {
         &self.settings
     }
 
-    /// What stands at this path.
+    /// Returns the meaning of a path.
     pub(super) fn place(&self, path: &[&str]) -> Place {
         let begins = |setting: &&Setting| {
             let mut keys = setting.key.split('.');
@@ -42,7 +42,7 @@ impl Known {
         }
     }
 
-    /// The known key or section that a wrong one most likely stands for.
+    /// Returns the known key or section that the user most likely meant.
     pub(super) fn nearest(&self, wrong: &str) -> Option<&'static str> {
         let keys = self.settings.iter().map(|setting| setting.key);
         let near = |known: &'static str| distance(wrong, known).map(|distance| (distance, known));
@@ -50,14 +50,14 @@ impl Known {
         nearest.map(|(_, known)| known).or_else(|| self.elsewhere(wrong))
     }
 
-    /// The only setting of this name, in another section.
+    /// Returns the setting of this name in another section, if there is exactly one.
     fn elsewhere(&self, wrong: &str) -> Option<&'static str> {
         let name = wrong.rsplit('.').next();
         let mut same = self.settings.iter().filter(|setting| Some(setting.parts().1) == name);
         same.next().filter(|_| same.next().is_none()).map(|setting| setting.key)
     }
 
-    /// What an unknown key could have been: what its section holds, or which sections there are.
+    /// Lists the alternatives to an unknown key: the keys of its section, or the sections.
     pub(super) fn alternatives(&self, wrong: &str) -> String {
         let section = wrong.split_once('.').map_or("", |(section, _)| section);
         let below = self.settings.iter().filter(|setting| setting.parts().0 == section);
@@ -67,7 +67,7 @@ impl Known {
                 format!("the sections are {}", self.sections().collect::<Vec<_>>().join(", "))
             }
             ("kafka", _) => {
-                "librdkafka's own settings stand in [kafka.client], [kafka.consumer] or [kafka.producer]"
+                "librdkafka's own settings belong in [kafka.client], [kafka.consumer] or [kafka.producer]"
                     .to_owned()
             }
             _ => format!("[{section}] has {}", keys.join(", ")),
@@ -94,7 +94,7 @@ impl Known {
     }
 }
 
-/// How many letters differ; `None` = too many for a slip of the pen.
+/// Number of differing letters. `None` = too many for a typing error.
 fn distance(wrong: &str, known: &str) -> Option<usize> {
     let most = known.len() / 3;
     if wrong.len().abs_diff(known.len()) > most {

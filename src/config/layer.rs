@@ -1,4 +1,4 @@
-//! One layer while it is read: its leaves, and the mistakes of its keys.
+//! One layer while it is read: its leaves, and the mistakes in its keys.
 
 use super::Origin;
 use super::known::{Known, Place};
@@ -10,7 +10,7 @@ pub(super) struct Layer<'a> {
     known: &'a Known,
     tree: Tree,
     mistakes: Vec<Mistake>,
-    /// A later value replaces an earlier one, as flags do. Else a value may be set once.
+    /// True if a later value replaces an earlier one, as with flags. If false, a value may be set only once.
     last_wins: bool,
 }
 
@@ -27,19 +27,18 @@ impl<'a> Layer<'a> {
         self.known.place(path)
     }
 
-    /// Sets a leaf.
     pub(super) fn insert(&mut self, setting: &'static str, entry: String, leaf: Leaf) {
         let key = if entry.is_empty() { setting.to_owned() } else { format!("{setting}.{entry}") };
         let origin = leaf.origin.clone();
         if let Some(before) = self.tree.insert(setting, entry, leaf)
             && !self.last_wins
         {
-            let why = format!("set twice, in two spellings; also at {}", before.origin.place());
+            let why = format!("set twice, in two spellings; the other one is at {}", before.origin.place());
             self.note(origin, key, why, "remove one of them");
         }
     }
 
-    /// Text of a variable or a flag, at a path that the user wrote.
+    /// Sets the text of a variable or a flag at a path that the user wrote.
     pub(super) fn assign(&mut self, path: &[&str], text: &str, origin: Origin) {
         let leaf = Leaf { value: Value::Untyped(text.to_owned()), origin: origin.clone() };
         match self.place(path) {
@@ -47,7 +46,7 @@ impl<'a> Layer<'a> {
             Place::Section | Place::Table(..) => return self.not_a_table(path, origin, "text"),
             Place::Nothing => {}
         }
-        // An entry stands below its table.
+        // An entry is below its table.
         let above = (1..path.len()).rev().find_map(|length| match self.place(&path[..length]) {
             Place::Table(setting, entries) => Some((setting, entries.name(&path[length..].join(".")))),
             _ => None,
@@ -58,14 +57,14 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Notes a value where a section or a table stands.
+    /// Records a value at the place of a section or a table.
     pub(super) fn not_a_table(&mut self, path: &[&str], origin: Origin, found: &str) {
         let key = path.join(".");
-        let hint = format!("the settings below it are keys of their own: {}", self.known.below(&key));
+        let hint = format!("set the keys below it instead: {}", self.known.below(&key));
         self.note(origin, key, format!("{found}, not a table"), hint);
     }
 
-    /// Notes a key that no setting has, and the one that was likely meant.
+    /// Records an unknown key, with the one that the user likely meant.
     pub(super) fn unknown(&mut self, path: &[&str], origin: Origin, what: &str) {
         let key = path.join(".");
         let nearest = self.known.nearest(&key).map(|known| format!("; did you mean {known}?"));
@@ -74,7 +73,7 @@ impl<'a> Layer<'a> {
         self.note(origin, key, why, hint);
     }
 
-    /// Notes a variable or a flag that is no assignment. What it holds is not quoted: it may be a secret.
+    /// Records a variable or a flag that is not an assignment. Its value is not quoted: it may be a secret.
     pub(super) fn no_assignment(&mut self, origin: Origin, why: &str, hint: &str) {
         self.mistakes.push(Mistake { origin, key: None, why: why.to_owned(), hint: hint.to_owned() });
     }

@@ -12,39 +12,39 @@ use super::mistake::Mistake;
 use super::tree::Tree;
 use super::words::NAME;
 
-/// The prefix of every variable of ours.
+/// The prefix of every variable of this program.
 pub const ENV_PREFIX: &str = "HOURSEAL__";
 
 const ASSIGNMENT: &str = "for example --set lane.batch_time=50ms";
 
-/// Everything that a configuration is made of, gathered by the caller: nothing here reads the environment.
+/// The sources of a configuration, which the caller gathers. Nothing here reads the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     /// The TOML file, if one was given.
     pub file: Option<PathBuf>,
-    /// `HOURSEAL__SECTION__KEY` and value; other variables are ignored.
+    /// `HOURSEAL__SECTION__KEY` and value. Other variables are ignored.
     pub env: Vec<(String, String)>,
-    /// The flag as the user knows it, and its `section.key=value`.
+    /// The flag's name, and its `section.key=value`.
     pub flags: Vec<(String, String)>,
-    /// What stands in for a missing `instance`.
+    /// Default of `instance`.
     pub host: String,
-    /// The CPU's cores.
+    /// Number of CPU cores.
     pub cores: usize,
 }
 
-/// The layers, read.
+/// The layers after reading.
 pub(super) struct Merged {
     pub(super) defaults: Tree,
     /// The strongest value of each setting.
     pub(super) tree: Tree,
-    /// The mistakes of keys and of the file's form.
+    /// The mistakes in keys and in the file's syntax.
     pub(super) mistakes: Vec<Mistake>,
-    /// The file could not be read: what it sets is missing.
+    /// The file could not be read, so its settings are missing.
     pub(super) incomplete: bool,
 }
 
 impl Layers {
-    /// Reads the layers and merges them. `text` is how to come by the text of the file.
+    /// Reads the layers and merges them. `text` returns the text of the file.
     pub(super) fn merge(&self, known: &Known, text: impl FnOnce(&Path) -> std::io::Result<String>) -> Merged {
         let (mut stronger, mut mistakes, mut incomplete) = (Tree::default(), Vec::new(), false);
         if let Some(path) = &self.file {
@@ -68,7 +68,7 @@ impl Layers {
             let origin = Origin::Environment(name.clone());
             let path: Vec<&str> = path.split("__").collect();
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
-                layer.no_assignment(origin, "not UTF-8", "write it in UTF-8");
+                layer.no_assignment(origin, "not UTF-8", "write the variable in UTF-8");
             } else if is_path(&path) {
                 layer.assign(&path, value, origin);
             } else {
@@ -100,7 +100,7 @@ impl Layers {
         layer
     }
 
-    /// The defaults of `default.toml`, and those that depend on the machine or on other settings.
+    /// The defaults of `default.toml`, and the defaults that depend on the machine or on other settings.
     fn defaults(&self, known: &Known, set: &Tree) -> Tree {
         let mut layer = Layer::new(known, false);
         let read = file::read(EXAMPLE, &Source::Defaults, &mut layer);
@@ -125,7 +125,7 @@ impl Layers {
     }
 }
 
-/// The name of the input, if it is legal: what is derived from another one would only add mistakes.
+/// The name of the input, if it is legal. Names derived from an illegal one would only add mistakes.
 fn input_of(tree: &Tree) -> Option<String> {
     let text = tree.get("topics.input")?.value.scalar().ok()?;
     (NAME.legal)(&text).then(|| text.into_owned())
@@ -149,12 +149,12 @@ fn read_file(
             origin: Origin::File { path, line: None, column: None },
             key: None,
             why: format!("cannot be read: {why}"),
-            hint: "check the path (relative ones start at the working directory) and its mode".to_owned(),
+            hint: "check the path (a relative path starts at the working directory) and the mode".to_owned(),
         }]),
     }
 }
 
-/// Whether these can be keys. Something else may hold a secret, as in `--set sasl.password:hunter2==`.
+/// Whether these can be keys. Anything else may hold a secret, as in `--set sasl.password:hunter2==`.
 fn is_path(path: &[&str]) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     path.iter().all(|key| !key.is_empty() && key.chars().all(legal))

@@ -1,4 +1,4 @@
-//! Settings of several values: lists, and tables of names by retention.
+//! Settings with several values: lists, and tables of names by retention.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -18,7 +18,7 @@ const NO_LIST: &str = "not a list such as a,b or [\"a\", \"b\"]";
 /// A list of single values. In a variable or a flag: `a,b` or `["a", "b"]`.
 pub(super) struct List<S> {
     item: S,
-    /// How many items there must be.
+    /// Minimum number of items.
     least: usize,
 }
 
@@ -63,7 +63,7 @@ impl<S: Scalar> Kind for List<S> {
     }
 }
 
-/// The items of a list, which a variable or a flag holds as text.
+/// The items of a list. A variable or a flag holds them as text.
 fn items(value: &Value) -> Result<Vec<Value>, String> {
     match value {
         Value::List(items) => Ok(items.clone()),
@@ -138,7 +138,7 @@ impl Scalar for HostPort {
     }
 }
 
-/// Names by retention: a table whose keys are retentions such as `7d`.
+/// A table of names whose keys are retentions such as `7d`.
 pub(super) struct ByRetention;
 
 impl Kind for ByRetention {

@@ -1,19 +1,19 @@
-//! What is wrong with a configuration. No text quotes what may be a secret.
+//! The mistakes in a configuration. No text quotes a value that may be a secret.
 
 use std::fmt;
 
 use super::Origin;
 
-/// One mistake: where it is, which setting it concerns, what is wrong, and what to do.
+/// One mistake: its place, its setting, the reason and a hint.
 ///
 /// `Display` is one line, such as `hourseal.toml:12: lane.cuont: unknown key; did you mean lane.count?`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Mistake {
     pub origin: Origin,
-    /// The key as it is written in a flag; `None` = the mistake concerns no single setting.
+    /// The key as it is written in a flag. `None` = the mistake does not concern a single setting.
     pub key: Option<String>,
     pub why: String,
-    /// What to do about it.
+    /// Says what the reader can do.
     pub hint: String,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.origin.place())?;
         if let Some(key) = &self.key {
-            // A key can hold anything that TOML allows, and this line is for a terminal.
+            // A key can contain any character that TOML allows, and this line goes to a terminal.
             let printable = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
             write!(f, "{}: ", key.chars().map(printable).collect::<String>())?;
         }
@@ -29,14 +29,14 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Every mistake of a configuration, by origin and line; exit code 78.
+/// Every mistake in a configuration, sorted by origin and line. The exit code is 78.
 #[derive(Debug)]
 pub struct ConfigError {
     mistakes: Vec<Mistake>,
 }
 
 impl ConfigError {
-    /// Sorts the mistakes. There must be one at least.
+    /// Sorts the mistakes. There must be at least one.
     pub(super) fn new(mut mistakes: Vec<Mistake>) -> Self {
         debug_assert!(!mistakes.is_empty(), "a refusal has a reason");
         mistakes.sort();
@@ -44,7 +44,7 @@ impl ConfigError {
         Self { mistakes }
     }
 
-    /// The mistakes; one at least.
+    /// The mistakes, at least one.
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }

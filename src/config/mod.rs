@@ -1,10 +1,9 @@
 //! Settings: typed, checked, and each with its origin.
 //!
-//! Promise: a [`Config`] that exists is valid; a refusal names every mistake; no setting can break what
-//! exactly-once rests on; no secret is printed.
-//! Not here: what the settings do (the room of each section), who reads the environment and the flags (`cli`).
-//! Start at [`Config::load`], and at `kind.rs` to add a setting; every setting with its default stands in
-//! `default.toml`.
+//! Promise: every [`Config`] is valid; a refusal names every mistake; no setting can break exactly-once; no
+//! secret is printed.
+//! Not here: the effect of a setting (the room of its section), reading environment and flags (`cli`).
+//! Start at [`Config::load`]; to add a setting, at `kind.rs`. `default.toml` has every setting and default.
 
 mod checks;
 mod deny;
@@ -46,10 +45,10 @@ use kind::Section;
 use known::Known;
 use reader::Reader;
 
-/// The sections of the configuration: the struct, what is known of them, and how all of them are read.
+/// Declares the sections of the configuration: the struct, the known keys, and the reading of all sections.
 macro_rules! sections {
     ($($section:ident: $type:ty,)*) => {
-        /// Everything that a process is told.
+        /// The settings of a process.
         #[derive(Clone, Debug)]
         pub struct Config {
             /// Stable, and unique per live process.
@@ -73,7 +72,7 @@ macro_rules! sections {
 }
 
 kind::section! {
-    /// What stands above the first section.
+    /// The settings above the first section.
     struct Top in "" {
         instance: String = words::NAME,
     }
@@ -108,7 +107,7 @@ impl Config {
         Self::load_with_entries(layers).map(|(config, _)| config)
     }
 
-    /// The same, with every setting and where its value came from.
+    /// Does the same, and returns every setting with the origin of its value.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -116,7 +115,7 @@ impl Config {
         Self::load_from(layers, |path| std::fs::read_to_string(path))
     }
 
-    /// The same with the text of the file at hand, which `layers.file` then only names: for the fuzzer.
+    /// Does the same with a given text of the file, for the fuzzer. `layers.file` is then only its name.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -133,7 +132,7 @@ impl Config {
         let merged = layers.merge(&known, text);
         let mut reader = Reader::new(&merged.tree, &merged.defaults, &example);
         let config = Self::read(&mut reader);
-        // What a file sets that could not be read would look like a contradiction.
+        // If the file could not be read, its missing settings could look like contradictions.
         if let (Some(config), false) = (&config, merged.incomplete) {
             checks::all(config, &mut reader);
         }

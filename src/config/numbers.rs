@@ -1,5 +1,5 @@
-//! Settings that are flags, numbers, durations, sizes and retentions. In the environment all of them are text,
-//! which is therefore legal in a file, too.
+//! Settings that are flags, numbers, durations, sizes and retentions. In the environment all of them are
+//! text, so text is legal in a file, too.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl<T: TryFrom<u64>> Scalar for Whole<T> {
 pub(super) struct Time {
     least: Duration,
     most: Duration,
-    /// Zero is legal too and means never.
+    /// True if zero is also legal and means never.
     or_never: bool,
 }
 
@@ -81,7 +81,7 @@ impl Time {
         Self::within(Duration::ZERO, most)
     }
 
-    /// The interval of a repeated job: a second at least, or zero for never.
+    /// The interval of a repeated job: at least one second, or zero for never.
     pub(super) fn every(most: Duration) -> Self {
         Self { least: Duration::from_secs(1), most, or_never: true }
     }
@@ -168,7 +168,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
 /// A retention such as `30d` or `720h`: whole hours, 1 to 65,535.
 ///
 /// # Errors
-/// What the text is not, in words.
+/// Says in words which rule the text breaks.
 pub fn parse_retention(text: &str) -> Result<Retention, String> {
     let seconds = parse_duration(text)?.as_secs_f64();
     let hours = seconds / 3600.0;

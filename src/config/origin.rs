@@ -1,15 +1,15 @@
-//! Where a value came from.
+//! The origin of a value.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where a value came from, from the weakest layer to the strongest.
+/// The origin of a value, ordered from the weakest layer to the strongest.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Origin {
-    /// The defaults of this version, or what is derived from other settings.
+    /// A default of this version, or a value derived from other settings.
     Default,
-    /// The configuration file. A line and a column count from 1; a fault of the whole file has neither.
+    /// The configuration file. Lines and columns count from 1. A fault of the whole file has neither.
     File { path: Arc<Path>, line: Option<usize>, column: Option<usize> },
     /// An environment variable, by its name.
     Environment(String),
@@ -23,12 +23,12 @@ impl Origin {
         Self::File { path: Arc::clone(path), line: Some(line), column: None }
     }
 
-    /// The line of the file.
+    /// The number of the line, if the origin is a line of the file.
     pub(super) fn line_number(&self) -> Option<usize> {
         if let Self::File { line, .. } = self { *line } else { None }
     }
 
-    /// The `Display` form without the word `file`: editors and terminals open `hourseal.toml:12`.
+    /// The `Display` form without the word `file`, because editors and terminals open `hourseal.toml:12`.
     pub(super) fn place(&self) -> String {
         let text = self.to_string();
         text.strip_prefix("file ").map_or(text.clone(), str::to_owned)

@@ -1,4 +1,4 @@
-//! Reading settings from the merged layers, noting every mistake instead of ending at the first.
+//! Reads settings from the merged layers. It records every mistake and does not stop at the first.
 
 use super::Origin;
 use super::example::Example;
@@ -8,7 +8,7 @@ use super::tree::{Leaf, Tree, Value};
 /// The merged layers, and the mistakes found so far.
 pub(super) struct Reader<'a> {
     tree: &'a Tree,
-    /// What stands in for a wrong value.
+    /// The replacements for wrong values.
     defaults: &'a Tree,
     example: &'a Example,
     mistakes: Vec<Mistake>,
@@ -19,12 +19,11 @@ impl<'a> Reader<'a> {
         Self { tree, defaults, example, mistakes: Vec::new() }
     }
 
-    /// The mistakes.
     pub(super) fn into_mistakes(self) -> Vec<Mistake> {
         self.mistakes
     }
 
-    /// A setting that is no table. A wrong value is noted, and its default taken.
+    /// Reads a setting that is not a table. Records a wrong value, and returns the default instead.
     pub(super) fn one<T>(
         &mut self,
         setting: &'static str,
@@ -55,14 +54,14 @@ impl<'a> Reader<'a> {
         self.tree.get(setting).is_some()
     }
 
-    /// Notes that the value of a setting is wrong by itself.
+    /// Records that the value of a setting is wrong by itself.
     pub(super) fn wrong(&mut self, setting: &'static str, why: impl Into<String>) {
         let origin = self.origin(setting);
         let hint = self.example.hint(setting);
         self.note(origin, Some(setting.to_owned()), why, hint);
     }
 
-    /// The same of an entry of a table.
+    /// Does the same for an entry of a table.
     pub(super) fn wrong_entry(
         &mut self,
         key: String,
@@ -73,9 +72,9 @@ impl<'a> Reader<'a> {
         self.note(leaf.origin.clone(), Some(key), why, hint);
     }
 
-    /// Notes that values contradict each other which are right by themselves. The mistake stands at the one from
-    /// the strongest layer, which is likely the one to change. If one of them is wrong by itself, its default was
-    /// compared: then nothing is noted.
+    /// Records that values contradict each other although each is right by itself. The mistake is reported at
+    /// the value from the strongest layer, which is most likely the one to change. If one of the values is
+    /// wrong by itself, its default was compared, so nothing is recorded.
     pub(super) fn contradiction(&mut self, keys: &[&str], why: impl Into<String>, hint: &str) {
         let wrong = |key: &&str| self.mistakes.iter().any(|mistake| mistake.key.as_deref() == Some(*key));
         if keys.iter().any(wrong) {

@@ -6,8 +6,8 @@ use super::deny;
 use super::example::{Example, Note};
 use super::known::Known;
 
-/// A JSON Schema (draft 2020-12) of the configuration file. It is stricter than this program, which takes numbers
-/// and flags as text too.
+/// Returns a JSON Schema (draft 2020-12) of the configuration file. The schema is stricter than this program,
+/// which also accepts numbers and flags as text.
 pub(super) fn schema(known: &Known, example: &Example) -> Json {
     let mut properties = Map::new();
     for setting in known.settings() {
@@ -41,7 +41,7 @@ fn section_of<'a>(
     section["properties"].as_object_mut().expect("a section is made with properties")
 }
 
-/// The schema with the meaning, and with the default or an example.
+/// Adds the meaning to a schema, and the default or an example.
 fn annotated(mut schema: Json, note: Option<&Note>) -> Json {
     let Some(note) = note else { return schema };
     if !note.text.is_empty() {

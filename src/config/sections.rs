@@ -1,4 +1,4 @@
-//! The small sections. The meaning and the default of each field stand in `default.toml`.
+//! The small sections. `default.toml` has the meaning and the default of each field.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,15 +28,15 @@ section! {
         pub control: String = NAME,
         pub receipts: String = NAME,
         pub checkpoints: String = NAME,
-        /// Create at start what is missing.
+        /// Create missing topics at start.
         pub create: bool = Flag,
-        /// Output topics for hours that live up to so long, by retention.
+        /// Output topics by retention. Each takes the hours that live no longer than its retention.
         pub class: BTreeMap<Retention, String> = ByRetention,
     }
 }
 
 impl Topics {
-    /// Key and name of each.
+    /// Key and name of each topic.
     pub fn named(&self) -> Vec<(String, &str)> {
         let fixed = [
             ("input", &self.input),
@@ -64,7 +64,7 @@ section! {
     pub struct Event in "event." {
         pub customer: CustomerFrom = Parsed::like("^(json:/|header:.|key$)"),
         pub time: TimeFrom = Parsed::like("^(json:/|header:.|timestamp$)"),
-        /// Further ahead of now than this is `future`.
+        /// An event further ahead of now than this is `future`.
         pub max_future: Duration = Time::at_most(HOUR),
         /// Added to an hour's end before a later generation begins.
         pub grace: Duration = Time::at_most(HOUR),
@@ -108,12 +108,12 @@ section! {
         pub root_key_file: PathBuf = File,
         /// Both are on a volume that every process of the fleet shares.
         pub shared: bool = Flag,
-        /// How often a process that executes looks for KEKs whose day has ended; zero = never.
+        /// Interval at which the executing process looks for KEKs whose day has ended. Zero = never.
         pub destroy: Duration = Time::at_most(DAY),
     }
 }
 
-/// Who holds the root key.
+/// The holder of the root key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KekProvider {
     /// A file on this host.
@@ -127,7 +127,7 @@ impl FromStr for KekProvider {
         if text == "file" {
             Ok(Self::File)
         } else {
-            Err("not a KEK provider of this version, which has `file`")
+            Err("unknown KEK provider; this version has only the provider `file`")
         }
     }
 }
@@ -137,9 +137,9 @@ section! {
     #[derive(Clone, Debug)]
     pub struct Ring in "ring." {
         pub lease: Duration = Time::within(SECOND, HOUR),
-        /// Keys.
+        /// Number of keys.
         pub capacity: usize = Whole::within(1, 100_000_000),
-        /// How long before the next hour its keys may be obtained; zero = never.
+        /// The next hour's keys may be obtained this long before it begins. Zero = never.
         pub premint: Duration = Time::at_most(55 * 60 * SECOND),
     }
 }
@@ -148,11 +148,11 @@ section! {
     /// `[retention]`
     #[derive(Clone, Debug)]
     pub struct Retentions in "retention." {
-        /// Seeds a new store; afterwards the store's own value holds.
+        /// Initial value for a new store. An existing store keeps its own value.
         pub default: Retention = Hours,
-        /// Of quarantined records whose customer is not known.
+        /// Retention of quarantined records whose customer is not known.
         pub quarantine: Retention = Hours,
-        /// How often a process that executes looks for what is due; zero = never.
+        /// Interval at which the hours that are due are looked for. Zero = never.
         pub sweep: Duration = Time::at_most(HOUR),
     }
 }
@@ -162,26 +162,26 @@ section! {
     #[derive(Clone, Debug)]
     pub struct Control in "control." {
         pub trust_store_file: Option<PathBuf> = Optional(File),
-        /// Whether this process executes commands; one of a fleet must.
+        /// Whether this process executes commands. At least one process of a fleet must.
         pub execute: bool = Flag,
         pub require_signatures: bool = Flag,
     }
 }
 
 section! {
-    /// `[reclaim]`: deleting from the output what nobody can open any more.
+    /// `[reclaim]`: deletes records from the output that nobody can open any more.
     #[derive(Clone, Debug)]
     pub struct Reclaim in "reclaim." {
-        /// Time from one look to the next; zero = never.
+        /// Interval. Zero = never.
         pub every: Duration = Time::every(DAY),
     }
 }
 
 section! {
-    /// `[scrub]`: deleting the input's plaintext once it is sealed.
+    /// `[scrub]`: deletes the input's plaintext once it is sealed.
     #[derive(Clone, Debug)]
     pub struct Scrub in "scrub." {
-        /// How often; zero = never.
+        /// Interval of the deletion. Zero = never.
         pub every: Duration = Time::every(HOUR),
         /// Other consumer groups that read the input.
         pub groups: Vec<String> = List::of(FILLED),
@@ -198,10 +198,10 @@ section! {
 }
 
 section! {
-    /// `[receipts]`: their log (`schemas/receipt-log.md`).
+    /// `[receipts]`: the log of receipts (`schemas/receipt-log.md`).
     #[derive(Clone, Debug)]
     pub struct Receipts in "receipts." {
-        /// Whose key signs checkpoints; without it this process signs none.
+        /// The key that signs checkpoints. `None` = this process signs none.
         pub signing_key_file: Option<PathBuf> = Optional(File),
     }
 }
@@ -210,7 +210,7 @@ section! {
     /// `[process]`
     #[derive(Clone, Copy, Debug)]
     pub struct Process in "process." {
-        /// Core dumps and debuggers are allowed: for looking into a process that has no real keys.
+        /// Core dumps and debuggers are allowed. Use it only to debug a process that has no real keys.
         pub dumpable: bool = Flag,
     }
 }

@@ -8,16 +8,16 @@ use super::tree::Tree;
 /// One setting.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Section, such as `kafka.client`; empty for the top.
+    /// Section, such as `kafka.client`. Empty at the top level.
     pub section: String,
     pub key: String,
     /// As TOML; `None` = it is not set and has no default.
     pub value: Option<String>,
-    /// `default`, or the file with its line, the variable or the flag that set it, or `not set`.
+    /// `default`, the file with its line, the variable, the flag, or `not set`.
     pub origin: String,
 }
 
-/// Every setting, in the order of `config example`. The entries of a table follow their section.
+/// Lists every setting, in the order of `config example`. The entries of a table follow their section.
 pub(super) fn entries(known: &Known, tree: &Tree) -> Vec<Entry> {
     let mut entries = Vec::new();
     for setting in known.settings() {
@@ -39,7 +39,7 @@ pub(super) fn entries(known: &Known, tree: &Tree) -> Vec<Entry> {
     entries
 }
 
-/// Valid TOML, each line with its origin as a comment. A setting that is not set is a comment as a whole.
+/// Writes valid TOML, each line with its origin as a comment. A setting without a value becomes a comment.
 pub fn show_toml(entries: &[Entry]) -> String {
     let mut text = String::new();
     let mut section = "";
@@ -53,15 +53,15 @@ pub fn show_toml(entries: &[Entry]) -> String {
             Some(value) => format!("{key} = {value}"),
             None => format!("# {key}"),
         };
-        // A path may hold a line break, which would end the comment.
+        // A path may contain a line break, which would end the comment.
         let origin: String = entry.origin.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let _ = writeln!(text, "{setting:<46} # {origin}");
     }
     text
 }
 
-/// A key as TOML: bare where it may be, else a basic string, which escapes control characters otherwise than
-/// Rust does.
+/// Writes a key as TOML: bare if that is legal, otherwise as a basic string. TOML escapes control characters
+/// differently from Rust.
 fn key_text(key: &str) -> String {
     if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
         return key.to_owned();
@@ -79,7 +79,7 @@ fn key_text(key: &str) -> String {
     text + "\""
 }
 
-/// One JSON object per line: `key`, `value` (as TOML, or null where it is not set), `origin`.
+/// Writes one JSON object per line: `key`, `value` (as TOML, or null if it is not set), `origin`.
 pub fn show_json(entries: &[Entry]) -> String {
     let line = |entry: &Entry| {
         let dot = if entry.section.is_empty() { "" } else { "." };

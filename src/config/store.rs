@@ -1,4 +1,4 @@
-//! `[store]`: which key store, and where.
+//! `[store]`: the kind and the place of the key store.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,11 @@ use super::numbers::Whole;
 use super::reader::Reader;
 use super::words::{File, KEYSPACE, OneOf, TEXT};
 
-/// The port of CQL.
+/// The default port of CQL.
 const CQL: HostPort = HostPort { default_port: 9042 };
 
 section! {
-    /// `[store]` as it is written: the keys of every kind side by side.
+    /// `[store]` as the operator wrote it, with the keys of every kind.
     struct Written in "store." {
         kind: String = OneOf::these(&["sqlite", "scylla"]),
         path: PathBuf = File,
@@ -37,21 +37,21 @@ pub enum Store {
     Scylla(Box<Scylla>),
 }
 
-/// A keyspace and the way to it.
+/// A keyspace and its connection settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scylla {
-    /// `host:port`, one at least.
+    /// One or more `host:port`.
     pub contact_points: Vec<String>,
     pub keyspace: String,
-    /// Replicas in each data centre of a keyspace that is created.
+    /// Replicas in each data centre, used when the keyspace is created.
     pub replication: u8,
-    /// The near one; `None` = all are.
+    /// The local data centre. `None` = all are local.
     pub datacenter: Option<String>,
-    /// User and the file of the password.
+    /// User name, and the file of the password.
     pub login: Option<(String, PathBuf)>,
-    /// PEM; `None` = no TLS.
+    /// PEM file. `None` = no TLS.
     pub tls_ca_file: Option<PathBuf>,
-    /// PEM: certificate and key of this client.
+    /// PEM files: this client's certificate and its key.
     pub tls_client: Option<(PathBuf, PathBuf)>,
 }
 
@@ -85,7 +85,7 @@ impl Scylla {
     }
 }
 
-/// Two settings of which neither means anything alone.
+/// Joins two settings that are only valid together.
 fn both<A, B>(
     reader: &mut Reader<'_>,
     keys: [&'static str; 2],

@@ -15,12 +15,12 @@ pub(super) enum Value {
     Whole(String),
     Flag(bool),
     List(Vec<Value>),
-    /// No setting has this type: what it is, for an error.
+    /// A value of a type that no setting has. The text names the type for an error.
     Other(&'static str),
 }
 
 impl Value {
-    /// A single value as text. An error says what it is instead, and never quotes it: it may be a secret.
+    /// Returns a single value as text. An error names the type, never the value: it may be a secret.
     pub(super) fn scalar(&self) -> Result<Cow<'_, str>, &'static str> {
         match self {
             Self::Untyped(text) | Self::Text(text) | Self::Whole(text) => Ok(Cow::Borrowed(text)),
@@ -29,7 +29,7 @@ impl Value {
         }
     }
 
-    /// What it is.
+    /// Its type, for an error.
     pub(super) fn describe(&self) -> &'static str {
         match self {
             Self::Untyped(_) | Self::Text(_) => "text",
@@ -48,10 +48,10 @@ pub(super) struct Leaf {
     pub(super) origin: Origin,
 }
 
-/// The leaves of one layer, or of several that are merged.
+/// The leaves of one layer, or of several merged layers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
-    /// By setting, and by entry where the setting is a table; else the entry is empty.
+    /// By setting and entry. The entry is empty if the setting is not a table.
     leaves: BTreeMap<(&'static str, String), Leaf>,
 }
 
@@ -61,25 +61,25 @@ impl Tree {
         self.leaves.insert((setting, entry), leaf)
     }
 
-    /// Sets a default of its own text, unless there is one.
+    /// Sets a derived default, unless the setting has a value.
     pub(super) fn derive(&mut self, setting: &'static str, text: String) {
         let leaf = Leaf { value: Value::Text(text), origin: Origin::Default };
         self.leaves.entry((setting, String::new())).or_insert(leaf);
     }
 
-    /// The leaf of a setting that is no table.
+    /// Returns the leaf of a setting that is not a table.
     pub(super) fn get(&self, setting: &'static str) -> Option<&Leaf> {
         self.leaves.get(&(setting, String::new()))
     }
 
-    /// The entries of a setting that is a table.
+    /// Returns the entries of a setting that is a table.
     pub(super) fn entries(&self, setting: &'static str) -> impl Iterator<Item = (&str, &Leaf)> {
         let from = (setting, String::new());
         let same = move |((of, _), _): &(&(&'static str, String), &Leaf)| *of == setting;
         self.leaves.range(from..).take_while(same).map(|((_, entry), leaf)| (entry.as_str(), leaf))
     }
 
-    /// Where the value of `setting` or `setting.entry` came from.
+    /// Returns the origin of the value of `setting` or `setting.entry`.
     pub(super) fn origin(&self, key: &str) -> Option<&Origin> {
         let is = |(setting, entry): &(&'static str, String)| match key.strip_prefix(setting) {
             Some(rest) if entry.is_empty() => rest.is_empty(),
@@ -89,7 +89,7 @@ impl Tree {
         self.leaves.iter().find(|(at, _)| is(at)).map(|(_, leaf)| &leaf.origin)
     }
 
-    /// This layer with a stronger one over it.
+    /// Puts a stronger layer over this one.
     pub(super) fn overlaid(mut self, stronger: Self) -> Self {
         self.leaves.extend(stronger.leaves);
         self

@@ -1,4 +1,4 @@
-//! Settings that are text: names by a rule, files, one of a few words, and what other rooms parse.
+//! Settings that are text: names that follow a rule, files, one of a few words, types that other rooms parse.
 
 use std::fmt::Display;
 use std::marker::PhantomData;
@@ -11,14 +11,14 @@ use super::kind::Scalar;
 use crate::envelope::StreamName;
 use crate::model::CustomerId;
 
-/// Text by a rule.
+/// Text that follows a rule.
 pub(super) struct Word {
-    /// What a legal text is.
+    /// Describes a legal text.
     pub(super) is: &'static str,
-    /// The rule, and roughly the same as a regular expression for the schema.
+    /// The rule. `pattern` is roughly the same rule as a regular expression for the schema.
     pub(super) legal: fn(&str) -> bool,
     pub(super) pattern: &'static str,
-    /// It names a person or a customer: an error does not quote it.
+    /// True if the text may name a person or a customer. An error does not quote it then.
     pub(super) private: bool,
 }
 
@@ -26,13 +26,13 @@ pub(super) struct Word {
 pub(super) const TEXT: Word = Word { is: "text", legal: |_| true, pattern: "", private: false };
 
 pub(super) const FILLED: Word = Word {
-    is: "text that is not empty",
+    is: "text with at least one non-blank character",
     legal: |text| !text.trim().is_empty(),
     pattern: "[^ ]",
     private: false,
 };
 
-/// Kafka's legal names: they become parts of topic names, `group.instance.id` and `transactional.id`.
+/// Kafka's legal names. They become parts of topic names, `group.instance.id` and `transactional.id`.
 pub(super) const NAME: Word = Word {
     is: "1 to 200 letters, digits, dots, dashes and underscores",
     legal: |text| {
@@ -54,13 +54,13 @@ pub(super) const KEYSPACE: Word = Word {
 };
 
 pub(super) const HEADER: Word = Word {
-    is: "a header that may be copied: not empty, without NUL, not beginning with hourseal-",
+    is: "a header name that may be copied: not empty, without NUL, not beginning with hourseal-",
     legal: |name| !(name.is_empty() || name.contains('\0') || name.starts_with("hourseal-")),
     pattern: "^(?!hourseal-).+$",
     private: false,
 };
 
-/// Its retention is an hour: it must be nobody's.
+/// The canary's customer. Its retention is one hour, so it must not be a real customer.
 pub(super) const CANARY: Word = Word {
     is: "an id that begins with `hourseal-canary`",
     legal: |text| text.starts_with("hourseal-canary") && CustomerId::parse(text).is_ok(),
@@ -117,14 +117,14 @@ impl Scalar for Stream {
     }
 }
 
-/// What a type of another room reads by itself.
+/// A type of another room that parses its own text.
 pub(super) struct Parsed<T> {
     pattern: &'static str,
     value: PhantomData<T>,
 }
 
 impl<T: FromStr<Err: Display>> Parsed<T> {
-    /// `pattern` is a rough rule for the schema.
+    /// `pattern` is a rough form of the rule, for the schema.
     pub(super) fn like(pattern: &'static str) -> Self {
         Self { pattern, value: PhantomData }
     }

@@ -1,13 +1,14 @@
-//! What an envelope is bound to without carrying it: customer and stream.
+//! The context of an envelope: customer and stream. An envelope is bound to them, but does not carry them.
 
 use super::HEADER_LEN;
 use crate::model::CustomerId;
 
-/// The configured logical name of a stream (`seal.stream`), not a topic: mirrored topics still open.
+/// The configured logical name of a stream (`seal.stream`). It is not a topic, so records of mirrored topics
+/// still open.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct StreamName(String);
 
-/// Why a string is no stream name.
+/// The reason why a string is not a stream name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StreamNameError {
     #[error("a stream name must not be empty")]
@@ -19,13 +20,13 @@ pub enum StreamNameError {
 }
 
 impl StreamName {
-    /// Longest configured name, in bytes; with `.quarantine` it has at most 255.
+    /// Longest configured name, in bytes. With `.quarantine` it has at most 255.
     pub const MAX_LEN: usize = 255 - Self::QUARANTINE.len();
 
     const QUARANTINE: &'static str = ".quarantine";
 
-    /// Parses a configured name of 1 to 244 bytes. One that ends like a quarantine's would make two streams
-    /// one.
+    /// Parses a configured name of 1 to 244 bytes. It must not end like a quarantine's name: two streams
+    /// would then share one name.
     ///
     /// # Errors
     /// See [`StreamNameError`].
@@ -38,8 +39,8 @@ impl StreamName {
         }
     }
 
-    /// `<stream>.quarantine`, under which the quarantined records of this stream are sealed. Its own is
-    /// itself.
+    /// Returns `<stream>.quarantine`, under which the quarantined records of this stream are sealed. The
+    /// quarantine of a quarantine is itself.
     pub fn quarantine(&self) -> Self {
         if self.0.ends_with(Self::QUARANTINE) {
             self.clone()
@@ -56,7 +57,7 @@ impl StreamName {
 /// The tail of the AAD, encoded once per customer: u16 len ‖ customer ‖ u16 len ‖ stream. No heap.
 #[derive(Clone)]
 pub struct Context {
-    /// 48 bytes of room for the envelope's header, then the tail.
+    /// 48 bytes reserved for the envelope's header, then the tail.
     aad: [u8; Self::MAX_LEN],
     len: usize,
 }
@@ -80,7 +81,7 @@ impl Context {
         }
     }
 
-    /// aad = envelope\[0..48\] ‖ tail, lent to `act` from a copy on the stack.
+    /// Lends aad = envelope\[0..48\] ‖ tail to `act`, from a copy on the stack.
     pub(super) fn with_aad<T>(&self, header: &[u8; HEADER_LEN], act: impl FnOnce(&[u8]) -> T) -> T {
         let mut aad = self.aad;
         aad[..HEADER_LEN].copy_from_slice(header);

@@ -1,4 +1,4 @@
-//! From a DEK to what seals: the seal key and the commitment to it.
+//! Derives from a DEK the seal key and the commitment to it.
 
 use zeroize::Zeroizing;
 
@@ -13,8 +13,8 @@ const LABEL: &[u8] = b"hourseal/1 dek";
 /// seal key ‖ commitment = HKDF-SHA256(ikm = dek, salt = "",
 /// info = "hourseal/1 dek" ‖ suite u8 ‖ u16 len ‖ customer ‖ u32 hour ‖ u16 generation, 64 bytes).
 ///
-/// Finding two (dek, customer, hour, generation) with one commitment means finding a SHA-256 collision:
-/// whoever checks the commitment knows that a ciphertext opens under one key, for one slot.
+/// Two different (dek, customer, hour, generation) with one commitment would be a SHA-256 collision. A reader
+/// that checks the commitment therefore knows that a ciphertext opens under one key, for one slot.
 pub fn derive(dek: &Dek, customer: &CustomerId, hour: Hour, generation: Generation) -> SealKey {
     let len = u16_len(customer);
     let (hour, generation) = (hour.0.to_be_bytes(), generation.0.to_be_bytes());
@@ -28,8 +28,8 @@ pub fn derive(dek: &Dek, customer: &CustomerId, hour: Hour, generation: Generati
 }
 
 impl SealKey {
-    /// Whether the store's 32-byte commitment is this key's, in constant time. A reader that finds `false`
-    /// stops: *wrong key*.
+    /// Whether the store's 32-byte commitment is this key's, in constant time. On `false` a reader stops:
+    /// *wrong key*.
     pub fn commits_to(&self, commitment: &[u8; 32]) -> bool {
         same(&self.commitment, commitment)
     }
@@ -40,16 +40,15 @@ impl SealKey {
     }
 }
 
-/// u16 len of a customer id, as AADs and infos carry it.
+/// Encodes the length of a customer id as u16, for AADs and infos.
 pub(super) fn u16_len(customer: &CustomerId) -> [u8; 2] {
     u16::try_from(customer.as_bytes().len()).expect("a customer id is at most 256 bytes").to_be_bytes()
 }
 
 /// Equality without an early exit.
 ///
-/// What is compared is public on both sides (the store keeps commitments in the clear), so this is caution,
-/// not a secret's last wall, and eight lines do without a crate; `ring` takes its own comparison back in the
-/// next version.
+/// Both sides are public (the store keeps commitments in the clear), so this is a precaution and does not
+/// protect a secret. Eight lines save a crate. `ring` removes its own comparison in the next version.
 fn same<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
     let difference = a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b));
     core::hint::black_box(difference) == 0

@@ -6,16 +6,16 @@ use super::tidily;
 
 /// out = HKDF-SHA256(ikm, salt = "", info, |out|), where info is the concatenation of its parts.
 ///
-/// The empty salt means 32 zero bytes (RFC 5869 §2.2): every ikm here is 32 uniform bytes and needs no salt.
-/// Nothing of it and of `out` stays on the stack.
+/// The empty salt means 32 zero bytes (RFC 5869 §2.2). Every ikm here is 32 uniform bytes and needs no salt.
+/// No byte of ikm or `out` stays on the stack.
 ///
 /// # Panics
-/// When `out` is longer than 8,160 bytes, RFC 5869's limit of 255 blocks. Callers ask for 32 or 64.
+/// If `out` is longer than 8,160 bytes, RFC 5869's limit of 255 blocks. Callers ask for 32 or 64.
 pub fn hkdf(ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
     tidily(|| hkdf_with_salt(&[], ikm, info, out));
 }
 
-/// out = HKDF-Expand(HKDF-Extract(salt, ikm), info, |out|). Nothing here is salted; the published test sets are.
+/// out = HKDF-Expand(HKDF-Extract(salt, ikm), info, |out|). Only the published test sets use a salt.
 ///
 /// # Panics
 /// As [`hkdf`].

@@ -1,7 +1,7 @@
 //! Memory for keys: cells of 32 bytes in pages that are locked, guarded and left out of core dumps.
 //!
-//! A page for each key would be too much for 100,000 of them, so cells share slabs of 64 KiB. A slab is never given back:
-//! its cells are, wiped, to the next key.
+//! A page for each key would be too much memory for 100,000 keys, so cells share slabs of 64 KiB. A slab is
+//! never unmapped. Its cells are wiped and reused for the next keys.
 #![allow(
     unsafe_code,
     reason = "pages that no allocator gives, lent as cells; each block states why it is sound"
@@ -20,30 +20,30 @@ use zeroize::Zeroize;
 
 const CELL: usize = 32;
 
-/// Bytes of a slab: 2,048 cells. Where pages are larger, a slab is one page.
+/// Bytes of a slab: 2,048 cells. If pages are larger, a slab is one page.
 const SLAB: usize = 64 * 1024;
 
-/// The bytes of one key, in a cell of its own. No `Clone`, no `Debug`; wiped when dropped.
+/// The bytes of one key, in its own cell. No `Clone`, no `Debug`; wiped when dropped.
 ///
-/// It begins as zeros and is written in place: a key that was never on a stack or in a heap leaves nothing there.
+/// It starts as zeros and is written in place: a key that was never on a stack or heap leaves no trace there.
 pub struct KeyCell {
     bytes: NonNull<[u8; CELL]>,
     pool: &'static Pool,
 }
 
-/// What the keys' slabs amount to, free cells included.
+/// The size of the keys' slabs, free cells included.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct KeyMemory {
     /// Bytes that are neither swapped out nor dumped.
     pub locked: u64,
     /// Bytes that the system did not lock, or did not promise to leave out of core dumps.
     pub unlocked: u64,
-    /// Why not: its first answer.
+    /// The system's first refusal.
     pub denied: Option<Denied>,
 }
 
 impl KeyMemory {
-    /// A slab of `len` bytes, and whether it is protected.
+    /// Counts a slab of `len` bytes as protected or not.
     fn add(&mut self, len: usize, protected: Result<(), Denied>) {
         match protected {
             Ok(()) => self.locked += len as u64,
@@ -55,7 +55,7 @@ impl KeyMemory {
     }
 }
 
-/// A call by which a slab would have been protected, and how the system answered.
+/// A call that should have protected a slab, and the system's answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{call}: {answer}")]
 pub struct Denied {
@@ -63,29 +63,29 @@ pub struct Denied {
     answer: Errno,
 }
 
-/// The slabs of the process. Cells are taken and given back under a lock that is held for a moment; their bytes are read and
-/// written without one.
+/// The slabs of the process. Cells are taken and given back under a lock that is held only briefly. Their
+/// bytes are read and written without a lock.
 struct Pool(Mutex<State>);
 
 struct State {
-    /// Has room for every cell that there is, so that giving one back allocates nothing.
+    /// Has capacity for every existing cell, so that giving one back allocates no memory.
     free: Vec<NonNull<[u8; CELL]>>,
     cells: usize,
     memory: KeyMemory,
 }
 
-// SAFETY: the pointers are to cells that nobody else uses, in memory that is never unmapped.
+// SAFETY: the pointers are to cells that no other code uses, in memory that is never unmapped.
 unsafe impl Send for State {}
 
 static POOL: Pool = Pool::new();
 
-/// What the keys' slabs amount to now.
+/// Returns the current size of the keys' slabs.
 pub fn key_memory() -> KeyMemory {
     POOL.state().memory
 }
 
 impl KeyCell {
-    /// 32 zero bytes, to be written in place.
+    /// Returns 32 zero bytes, to be written in place.
     pub fn zeroed() -> Self {
         Self::of(&POOL)
     }
@@ -95,23 +95,23 @@ impl KeyCell {
     }
 }
 
-// SAFETY: a cell owns its bytes as a box would.
+// SAFETY: a cell owns its bytes like a box.
 unsafe impl Send for KeyCell {}
-// SAFETY: through a shared reference they can only be read.
+// SAFETY: a shared reference only allows reading.
 unsafe impl Sync for KeyCell {}
 
 impl Deref for KeyCell {
     type Target = [u8; CELL];
 
     fn deref(&self) -> &[u8; CELL] {
-        // SAFETY: the pool gave these bytes to this cell alone, they were zeros, and they stay mapped for good.
+        // SAFETY: the pool gave these bytes to this cell only, they were zeros, and they are never unmapped.
         unsafe { self.bytes.as_ref() }
     }
 }
 
 impl DerefMut for KeyCell {
     fn deref_mut(&mut self) -> &mut [u8; CELL] {
-        // SAFETY: as in `deref`, and nobody else has a reference to them while this cell is borrowed mutably.
+        // SAFETY: as in `deref`; no other reference to them exists while this cell is borrowed mutably.
         unsafe { self.bytes.as_mut() }
     }
 }
@@ -139,7 +139,7 @@ impl Pool {
         }
     }
 
-    /// `cell` was taken from this pool, and is zeros.
+    /// `cell` must be taken from this pool, and contain only zeros.
     fn give_back(&self, cell: NonNull<[u8; CELL]>) {
         self.state().free.push(cell);
     }
@@ -150,7 +150,7 @@ impl Pool {
 }
 
 impl State {
-    /// Adds a slab. As with any allocation, the process ends where there is no memory.
+    /// Adds a slab. As with any allocation, the process ends if there is no memory.
     fn grow(&mut self) {
         let len = SLAB.max(page_size());
         let Ok(slab) = map(len) else {
@@ -159,30 +159,31 @@ impl State {
         self.memory.add(len, protect(slab, len));
         self.cells += len / CELL;
         self.free.reserve(self.cells - self.free.len());
-        // SAFETY: each cell lies within the slab, which has `len` bytes.
+        // SAFETY: each cell is within the slab, which has `len` bytes.
         let cell = |at| unsafe { slab.cast::<[u8; CELL]>().add(at) };
         self.free.extend((0..len / CELL).rev().map(cell));
     }
 }
 
-/// `len` bytes of zeros between two pages that nobody may touch: who runs past a slab's end meets them.
+/// Maps `len` bytes of zeros between two guard pages. An access beyond the slab's ends hits a guard page and
+/// ends the process.
 fn map(len: usize) -> Result<NonNull<c_void>, Errno> {
     let guard = page_size();
-    // SAFETY: the kernel chooses the place.
+    // SAFETY: the kernel chooses the address.
     let begin =
         unsafe { mmap_anonymous(null_mut(), len + 2 * guard, ProtFlags::empty(), MapFlags::PRIVATE) }?;
-    // SAFETY: one page into a mapping that has two of them beside `len`.
+    // SAFETY: one page into a mapping that has two pages in addition to `len`.
     let slab = unsafe { begin.byte_add(guard) };
-    // SAFETY: pages of this mapping, to which nothing refers yet.
+    // SAFETY: these pages are of this mapping, and no reference to them exists yet.
     unsafe { mprotect(slab, len, MprotectFlags::READ | MprotectFlags::WRITE) }?;
     Ok(NonNull::new(slab).expect("a place beyond a mapping's begin is not 0"))
 }
 
-/// Keeps a slab out of core dumps and out of swap. One is tried whatever becomes of the other.
+/// Keeps a slab out of core dumps and out of swap. Tries both, even if one fails.
 fn protect(slab: NonNull<c_void>, len: usize) -> Result<(), Denied> {
-    // SAFETY: pages of our own; the advice does not change what is in them.
+    // SAFETY: the pages are our own, and the advice does not change their content.
     let undumped = unsafe { madvise(slab.as_ptr(), len, Advice::LinuxDontDump) };
-    // SAFETY: pages of our own, readable.
+    // SAFETY: the pages are our own and readable.
     let locked = unsafe { mlock(slab.as_ptr(), len) };
     undumped.map_err(|answer| Denied { call: "madvise(MADV_DONTDUMP)", answer })?;
     locked.map_err(|answer| Denied { call: "mlock", answer })
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!(state.free.len(), state.cells, "every cell came back");
     }
 
-    /// Begin, end, permissions and flags of each mapping of this process.
+    /// Returns begin, end, permissions and flags of each mapping of this process.
     fn mappings() -> Vec<(usize, usize, String, String)> {
         let mut found = Vec::new();
         for line in std::fs::read_to_string("/proc/self/smaps").expect("Linux").lines() {

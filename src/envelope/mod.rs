@@ -1,9 +1,9 @@
-//! The wire format of `schemas/envelope.md`, suite 0x01: pure functions over byte slices, and the keys that they take.
+//! The wire format of `schemas/envelope.md`, suite 0x01: pure functions over byte slices, and their keys.
 //!
-//! Promise: the format never changes with a setting; a reader accepts canonical encodings only, and no input
-//! makes it panic; a key's bytes are in a [`KeyCell`] and nowhere else.
-//! Not here: where keys come from (`keys`), which event goes where (`lane`).
-//! Start at [`Sealer::append`] and [`open()`]; [`derive()`] and [`wrap()`] make their keys.
+//! Promise: the format never changes with a setting; a reader accepts only canonical encodings, and no input
+//! makes it panic; a key's bytes are only in a [`KeyCell`].
+//! Not here: obtaining keys (`keys`), choosing the destination of an event (`lane`).
+//! Start at [`Sealer::append`] and [`open()`]. [`derive()`] makes their keys, and [`wrap()`] wraps DEKs.
 
 mod aead;
 mod context;
@@ -36,7 +36,7 @@ pub use wrap::{UnwrapError, WRAPPED_LEN, unwrap, wrap};
 /// The first byte of every envelope.
 pub const MAGIC: u8 = 0xe9;
 
-/// Bytes of the shortest envelope: header 48, frame 4, tag 16. What sealing adds to an event without key and
+/// Bytes of the shortest envelope: header 48, frame 4, tag 16. Sealing adds this to an event without key and
 /// headers.
 pub const OVERHEAD: usize = HEADER_LEN + frame::MIN_FRAME_LEN + TAG_LEN;
 

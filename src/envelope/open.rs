@@ -1,14 +1,14 @@
-//! Opening: what `schemas/envelope.md` asks of a reader, in its order.
+//! Opens envelopes: the steps that `schemas/envelope.md` requires of a reader, in its order.
 
 use zeroize::Zeroizing;
 
 use super::{Context, Frame, HEADER_LEN, MAGIC, NONCE_LEN, OVERHEAD, SUITE, SealKey, TAG_LEN, aead_open};
 use crate::model::{Generation, Hour, KeyId, Millis};
 
-/// Why an envelope was not opened.
+/// The reason why an envelope was not opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another magic, or of this suite and shorter than 68 bytes.
+    /// The magic differs, or the envelope is of this suite and shorter than 68 bytes.
     #[error("not an envelope")]
     NotAnEnvelope,
     #[error("envelope of unknown suite 0x{0:02x}")]
@@ -16,12 +16,12 @@ pub enum OpenError {
     /// The key at hand is not the one that the envelope names.
     #[error("the envelope names another key")]
     WrongKey,
-    /// Its own key refuses it for this customer and stream, or its frame is not canonical.
+    /// The envelope's own key refuses it for this customer and stream, or its frame is not canonical.
     #[error("the envelope was tampered with, or belongs to another customer or stream")]
     Tampered,
 }
 
-/// What an envelope says in the clear, and does not prove before it is opened.
+/// The fields of an envelope that are in the clear. They are unproven until it is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
     pub generation: Generation,
@@ -63,7 +63,7 @@ impl Opened {
         self.frame().event_time(self.header.hour)
     }
 
-    /// Everything of the event: key, headers, payload, time.
+    /// The whole event: key, headers, payload, time.
     pub fn frame(&self) -> Frame<'_> {
         Frame::parse(&self.plaintext).expect("`open` makes no `Opened` of a frame that does not parse")
     }
@@ -71,8 +71,8 @@ impl Opened {
 
 /// Opens an envelope with the key of its slot, for the customer and stream of `context`.
 ///
-/// The caller has found `key` by the customer, hour and generation, and has compared the store's 32-byte
-/// commitment ([`SealKey::commits_to`]); the key_id is compared here.
+/// The caller must find `key` by customer, hour and generation, and compare the store's 32-byte commitment
+/// ([`SealKey::commits_to`]). This function compares the key_id.
 ///
 /// # Errors
 /// See [`OpenError`]. Never panics, whatever the bytes.
@@ -96,7 +96,7 @@ pub fn open(envelope: &[u8], key: &SealKey, context: &Context) -> Result<Opened,
 
 /// header 48 ‖ ciphertext ≥ 4 ‖ tag 16.
 ///
-/// Magic, then suite, then length: how long another suite's envelopes are is not known here.
+/// Checks magic, then suite, then length, because the length of another suite's envelopes is not known here.
 fn split(envelope: &[u8]) -> Result<[&[u8]; 3], OpenError> {
     match *envelope {
         [MAGIC, SUITE, ..] if envelope.len() >= OVERHEAD => {}
@@ -108,7 +108,7 @@ fn split(envelope: &[u8]) -> Result<[&[u8]; 3], OpenError> {
     Ok([header, ciphertext, tag])
 }
 
-/// `bytes[at..at + N]` of a part that `split` made.
+/// Returns `bytes[at..at + N]` of a part that `split` made.
 fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     *bytes[at..]
         .first_chunk()

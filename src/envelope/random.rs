@@ -1,4 +1,4 @@
-//! Random bytes. These and the keys' memory (`locked`) are what is not pure in this room.
+//! Random bytes. Only they and the keys' memory (`locked`) are not pure in this room.
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
@@ -7,22 +7,22 @@ use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
 
-/// Fills `out` from the system's generator (on Linux getrandom(2)).
+/// Fills `out` from the system's random generator (getrandom(2) on Linux).
 ///
 /// # Panics
-/// When the system has no generator. Nothing may be sealed or minted then, and no retry helps.
+/// If the system has no generator. No event may be sealed and no key minted then, and a retry does not help.
 pub fn random(out: &mut [u8]) {
     SystemRandom::new()
         .fill(out)
         .expect("getrandom(2) does not fail for a valid buffer once the system is up");
 }
 
-/// Nonces drawn many at a time: each pool is the ChaCha20 keystream of a seed of 32 bytes that the system drew for it. A
-/// system call for each nonce costs about as much as sealing a short event, and even the system's bytes by the pool cost
-/// more than expanding a seed here.
+/// Generates nonces in pools. Each pool is the ChaCha20 keystream of a seed of 32 random bytes from the
+/// system. A system call for each nonce costs about as much as sealing a short event. Even a whole pool from
+/// the system costs more than expanding a seed here.
 ///
-/// Not `Clone`: a nonce leaves it once. A forked process must make its own, and a machine that is resumed twice from one image
-/// repeats what was left of the pool, as it would repeat any memory.
+/// Not `Clone`, because a nonce must be used only once. A forked process must make its own `Nonces`. A
+/// machine that is resumed twice from one image repeats the rest of the pool, as it repeats all memory.
 pub struct Nonces {
     pool: Box<[[u8; NONCE_LEN]; Self::POOL]>,
     used: usize,
@@ -36,7 +36,7 @@ impl Nonces {
         Self { pool: Box::new([[0; NONCE_LEN]; Self::POOL]), used: Self::POOL }
     }
 
-    /// 24 random bytes that were never given before.
+    /// Returns 24 random bytes that it has never returned before.
     pub fn draw(&mut self) -> [u8; NONCE_LEN] {
         if self.used == Self::POOL {
             self.refill();

@@ -1,4 +1,4 @@
-//! Sealing, in the place where the record will be sent from.
+//! Seals a record in the memory from which it will be sent.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use crate::model::{Generation, Hour};
 /// Bytes before the ciphertext.
 pub const HEADER_LEN: usize = 48;
 
-/// Seals a record in place: 48 bytes of room ‖ frame ‖ 16 bytes of room become an envelope.
+/// Seals a record in place: 48 free bytes ‖ frame ‖ 16 free bytes become an envelope.
 ///
-/// The nonce must be 24 random bytes, drawn for this call.
+/// The nonce must be 24 random bytes, generated for this call.
 ///
 /// # Panics
-/// When `record` is shorter than [`OVERHEAD`]: [`Sealer::append`] makes no such record.
+/// If `record` is shorter than [`OVERHEAD`]. [`Sealer::append`] makes no such record.
 pub fn seal_in_place(
     key: &SealKey,
     context: &Context,
@@ -52,15 +52,14 @@ pub struct Sealer<'k> {
 }
 
 impl Sealer<'_> {
-    /// Appends the envelope of an event to `arena` and says where it lies; its plaintext is written there and
-    /// nowhere else.
+    /// Appends the envelope of an event to `arena` and returns its range. Its plaintext is only there.
     ///
-    /// The nonce must be 24 random bytes, drawn for this call. An arena that has to grow meanwhile leaves this
-    /// event's plaintext in freed memory: reserve what a batch needs, per event [`OVERHEAD`] + payload,
-    /// 4 + key, 2 for headers, and 6 + name + value for each.
+    /// The nonce must be 24 random bytes, generated for this call. If the arena has to grow during the call,
+    /// this event's plaintext stays in freed memory. Reserve the bytes of a batch before: per event
+    /// [`OVERHEAD`] + payload, 4 + key, 2 for headers, and 6 + name + value for each header.
     ///
     /// # Errors
-    /// [`FrameError`]; the arena is then as before.
+    /// [`FrameError`]. The arena is then as before.
     pub fn append<'h>(
         &self,
         arena: &mut Vec<u8>,

@@ -1,4 +1,5 @@
-//! Secret bytes: no `Clone`, no `Debug`, in memory of their own, wiped when dropped. `expose` is the only door, easy to grep.
+//! Secret bytes: no `Clone`, no `Debug`, in their own memory, wiped when dropped. `expose` is the only
+//! access, which is easy to grep.
 
 use zeroize::Zeroize;
 
@@ -11,7 +12,7 @@ macro_rules! secret {
         pub struct $name(KeyCell);
 
         impl $name {
-            /// Takes the bytes and wipes where they came from.
+            /// Takes the bytes and wipes their source.
             pub fn take(bytes: &mut [u8; 32]) -> Self {
                 let mut cell = KeyCell::zeroed();
                 cell.copy_from_slice(bytes);
@@ -19,7 +20,7 @@ macro_rules! secret {
                 Self(cell)
             }
 
-            /// Draws 32 bytes from the system's generator.
+            /// Generates 32 random bytes with the system's generator.
             pub fn random() -> Self {
                 let mut cell = KeyCell::zeroed();
                 super::random(&mut *cell);
@@ -39,22 +40,22 @@ macro_rules! secret {
     };
 }
 
-secret!(/** The hour key as it was drawn: 32 random bytes. */ Dek);
+secret!(/** The hour key as it was generated: 32 random bytes. */ Dek);
 secret!(/** A key that wraps DEKs: 32 random bytes. */ Kek);
 
-/// What sealing and opening need of a DEK: the derived seal key and the commitment to it.
+/// The parts of a DEK for sealing and opening: the derived seal key and the commitment to it.
 pub struct SealKey {
     pub(super) seal: KeyCell,
     pub(super) commitment: [u8; 32],
 }
 
 impl SealKey {
-    /// Public: 32 bytes that bind the key, the customer, the hour and the generation.
+    /// 32 public bytes that bind the key, the customer, the hour and the generation.
     pub fn commitment(&self) -> &[u8; 32] {
         &self.commitment
     }
 
-    /// Public: the commitment's first 16 bytes.
+    /// The commitment's first 16 bytes, which are public.
     pub fn key_id(&self) -> KeyId {
         KeyId::from_slice(&self.commitment[..16]).expect("a commitment is 32 bytes")
     }

@@ -1,21 +1,21 @@
-//! Stacks that keep no key.
+//! Removes keys from the stack.
 //!
-//! `ring` and HChaCha20 work on copies of keys in their own frames and leave them there; so would any other backend.
+//! `ring` and HChaCha20 copy keys to their stack frames and leave them there. So would any other backend.
 
 use std::hint::black_box;
 
-/// How far below its caller's frame the stack is overwritten, in bytes: several times what a derivation or a seal takes, also
-/// without optimisation. `cluster/keys/test_memory` finds what lies deeper.
+/// Number of bytes that are overwritten below the caller's frame. It is several times the stack of a
+/// derivation or a seal, also without optimisation. `cluster/keys/test_memory` finds keys that are deeper.
 const DEPTH: usize = 16 * 1024;
 
-/// Does `act`, then overwrites the stack that it has used. Its answer must hold no key by value.
+/// Runs `act`, then overwrites the stack that it has used. The return value must not hold a key by value.
 pub fn tidily<T>(act: impl FnOnce() -> T) -> T {
     let answer = below(act);
     overwrite();
     answer
 }
 
-/// In a frame of its own, so that all of `act` lies where `overwrite` will.
+/// Runs `act` in a separate frame, so that all of its stack is in the range that `overwrite` covers.
 #[inline(never)]
 fn below<T>(act: impl FnOnce() -> T) -> T {
     act()
@@ -36,7 +36,7 @@ mod tests {
 
     const MARK: [u8; 16] = *b"a key's halfling";
 
-    /// Leaves the mark far down, as a library does that has many frames.
+    /// Leaves the mark deep in the stack, like a library with many frames.
     #[inline(never)]
     fn litter(frames: u32) -> u32 {
         let mut frame = [0_u8; 256];
@@ -47,7 +47,7 @@ mod tests {
         deeper + u32::from(black_box(frame)[at] == MARK[0])
     }
 
-    /// How often the mark lies below this frame.
+    /// Counts the marks below this frame.
     #[inline(never)]
     fn found() -> usize {
         let mut memory = vec![0; 2 * DEPTH];

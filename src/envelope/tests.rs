@@ -41,7 +41,7 @@ impl World {
         arena
     }
 
-    /// An authentic envelope of any bytes in the place of the frame.
+    /// Seals any bytes in place of a frame, as an authentic envelope.
     fn seal_raw(&self, frame: &[u8]) -> Vec<u8> {
         let mut record = [&[0; HEADER_LEN], frame, &[0; TAG_LEN]].concat();
         seal_in_place(&self.key, &self.context, HOUR, GENERATION, &[9; 24], &mut record);

@@ -16,19 +16,19 @@ pub const WRAPPED_LEN: usize = 2 + NONCE_LEN + 32 + TAG_LEN;
 const VERSION: u8 = 0x01;
 const LABEL: &[u8] = b"hourseal/1 wrap";
 
-/// Why a wrapped DEK was not unwrapped.
+/// The reason why a wrapped DEK was not unwrapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UnwrapError {
     #[error("wrapped DEK of unknown version 0x{0:02x}")]
     UnknownVersion(u8),
     #[error("wrapped DEK of unknown suite 0x{0:02x}")]
     UnknownSuite(u8),
-    /// Another KEK, another slot, another commitment, or altered bytes. Which of them, nobody can tell.
+    /// Another KEK, another slot, another commitment, or altered bytes. The cause cannot be determined.
     #[error("wrapped DEK does not authenticate under this KEK for this slot and commitment")]
     Unauthentic,
 }
 
-/// Wraps a DEK for one slot and one commitment. The nonce must be 24 random bytes, drawn for this call.
+/// Wraps a DEK for one slot and one commitment. The nonce must be 24 random bytes, generated for this call.
 #[expect(clippy::too_many_arguments, reason = "the AAD of `schemas/envelope.md`, one argument per field")]
 pub fn wrap(
     dek: &Dek,
@@ -44,7 +44,7 @@ pub fn wrap(
     let mut wrapped = [0; WRAPPED_LEN];
     wrapped[..2].copy_from_slice(&[VERSION, SUITE]);
     wrapped[2..26].copy_from_slice(&nonce);
-    // Sealed where it will stay, so that no copy of it is left behind.
+    // Sealed in its final place, so that no copy of the DEK is left behind.
     wrapped[26..58].copy_from_slice(dek.expose());
     let key = wrap_key(kek, kek_id);
     let tag = tidily(|| reference_seal(&key, &nonce, aad.bytes(), &mut wrapped[26..58]));
@@ -52,9 +52,10 @@ pub fn wrap(
     wrapped
 }
 
-/// Unwraps what [`wrap`] made. The caller then compares the commitment with the one derived from the DEK.
+/// Unwraps the output of [`wrap`]. The caller then compares the commitment with the one derived from the DEK.
 ///
-/// Version, then suite, then authenticity: how long another suite's are is not known here. A byte that is missing counts as 0x00.
+/// Checks version, then suite, then authenticity, because the length of another suite's output is not known
+/// here. A missing byte counts as 0x00.
 ///
 /// # Errors
 /// See [`UnwrapError`]. Never panics, whatever the bytes.
@@ -83,7 +84,7 @@ pub fn unwrap(
     Ok(dek.into())
 }
 
-/// nonce, ciphertext and tag of a wrapped DEK of 74 bytes.
+/// Returns nonce, ciphertext and tag of a wrapped DEK of 74 bytes.
 fn parts(wrapped: &[u8]) -> Option<(&[u8; NONCE_LEN], &[u8; 32], &[u8; TAG_LEN])> {
     let (nonce, rest) = wrapped.get(2..)?.split_first_chunk()?;
     let (sealed, rest) = rest.split_first_chunk()?;

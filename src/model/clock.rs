@@ -13,7 +13,7 @@ impl Millis {
 }
 
 impl fmt::Display for Millis {
-    /// RFC 3339 in UTC with milliseconds, or the bare number where no calendar reaches.
+    /// RFC 3339 in UTC with milliseconds, or the bare number if it is outside the calendar.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(timestamp) => write!(f, "{timestamp:.3}"),
@@ -22,7 +22,7 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Reads RFC 3339, whole milliseconds of it.
+/// Reads RFC 3339, down to whole milliseconds.
 impl std::str::FromStr for Millis {
     type Err = jiff::Error;
 
@@ -31,19 +31,20 @@ impl std::str::FromStr for Millis {
     }
 }
 
-/// Where "now" comes from. Pure code takes a [`Millis`]; loops take a `&dyn Clock`; the system's clock lives in `edge`.
+/// The source of the current time. Pure code takes a [`Millis`], loops take a `&dyn Clock`. The system's
+/// clock is in `edge`.
 pub trait Clock: Send + Sync + 'static {
     /// Wall-clock time.
     fn now(&self) -> Millis;
 
-    /// Milliseconds that never jump and go on while the machine sleeps (CLOCK_BOOTTIME): for leases only.
+    /// Milliseconds that never jump and continue while the machine sleeps (CLOCK_BOOTTIME). For leases only.
     fn boot_ms(&self) -> u64;
 }
 
-/// Farthest that the worker's and the store's clock may be apart, in milliseconds.
+/// Maximum difference between the worker's and the store's clock, in milliseconds.
 pub const CLOCKS_APART_MS: u64 = 30_000;
 
-/// One of the two clocks is wrong, and a clock may not destroy data.
+/// One of the two clocks is wrong. A wrong clock must not destroy data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the worker's clock ({worker}) and the key store's ({store}) are more than 30 s apart")]
 pub struct ClocksApart {
@@ -51,7 +52,7 @@ pub struct ClocksApart {
     pub store: Millis,
 }
 
-/// The earliest of both clocks: a clock that runs ahead destroys nothing.
+/// Returns the earlier of both clocks, so that a clock that runs ahead destroys nothing.
 ///
 /// # Errors
 /// [`ClocksApart`] beyond [`CLOCKS_APART_MS`].

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The reserved customer whose slots hold quarantined records of nobody known.
+/// The reserved customer whose slots hold quarantined records without a known customer.
 pub const QUARANTINE_CUSTOMER: &str = "~quarantine";
 
 /// A customer's id: 1 to 256 bytes of UTF-8, used byte for byte, not starting with `~` (reserved).
@@ -14,7 +14,7 @@ impl CustomerId {
     /// Longest id, in bytes.
     pub const MAX_LEN: usize = 256;
 
-    /// Parses an id as it stands in an event.
+    /// Parses an id from an event.
     ///
     /// # Errors
     /// Says which rule is broken, never the id itself.
@@ -23,7 +23,7 @@ impl CustomerId {
         Ok(Self(id.into()))
     }
 
-    /// The rules of [`CustomerId::parse`] without making one.
+    /// Checks the rules of [`CustomerId::parse`] without creating an id.
     pub fn check(id: &str) -> Result<(), CustomerError> {
         match id.len() {
             0 => Err(CustomerError::Empty),
@@ -52,13 +52,13 @@ impl CustomerId {
 }
 
 impl fmt::Debug for CustomerId {
-    /// A customer's id is personal data: it is never printed by accident.
+    /// A customer's id is personal data and must not be printed by accident.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CustomerId(..)")
     }
 }
 
-/// Why a string is no customer id.
+/// The reason why a string is not a customer id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CustomerError {
     #[error("a customer id must not be empty")]
@@ -69,7 +69,7 @@ pub enum CustomerError {
     TooLong,
 }
 
-/// What stands for a customer outside the events: 16 bytes of HMAC-SHA256 under the store's token key.
+/// A customer's pseudonym outside the events: 16 bytes of HMAC-SHA256 under the store's token key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub [u8; 16]);
 

@@ -7,12 +7,12 @@ use super::Millis;
 /// Milliseconds in an hour. Nothing outside `model` divides by it.
 pub const MILLIS_PER_HOUR: i64 = 3_600_000;
 
-/// Hours since 1970-01-01T00:00Z, UTC. u32 reaches beyond the year 491,000.
+/// Hours since 1970-01-01T00:00Z. A u32 reaches beyond the year 491,000.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Hour(pub u32);
 
 impl Hour {
-    /// The hour that contains `time`; `None` before 1970 or beyond u32.
+    /// Returns the hour that contains `time`. `None` before 1970 or beyond u32.
     pub fn containing(time: Millis) -> Option<Self> {
         u32::try_from(time.0.div_euclid(MILLIS_PER_HOUR)).ok().map(Self)
     }

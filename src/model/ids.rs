@@ -1,4 +1,4 @@
-//! Names of keys, stores and commands: byte strings that must not be swapped.
+//! Names of keys, stores and commands, as types, so that code cannot mix them up.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ macro_rules! byte_id {
         pub struct $name(pub [u8; $len]);
 
         impl $name {
-            /// Takes the bytes back from where they are kept; `None` when their number is wrong.
+            /// Reads stored bytes. `None` if their number is wrong.
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 bytes.try_into().ok().map(Self)
             }
@@ -31,36 +31,37 @@ macro_rules! byte_id {
     };
 }
 
-/// The bytes of an id as it is shown, in hex; `None` for anything else.
+/// Decodes an id that is shown in hex. `None` for any other text.
 pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     hex::decode(text).ok()?.try_into().ok()
 }
 
 byte_id!(/** A DEK's public name: the first 16 bytes of its commitment. */ KeyId, 16);
-byte_id!(/** A key store's own id, drawn when it is created. */ StoreId, 16);
-byte_id!(/** A KEK vault's own id, drawn when it is created. */ VaultId, 16);
+byte_id!(/** A key store's own id, generated when the store is created. */ StoreId, 16);
+byte_id!(/** A KEK vault's own id, generated when the vault is created. */ VaultId, 16);
 byte_id!(/** SHA-256 of a command's verified payload. */ Digest, 32);
 
-/// A KEK's id: `day/YYYY-MM-DD`, the UTC day in which what it wraps falls due; or `hold/YYYY-MM-DD/HEX`, for keys of that day
-/// which a legal hold kept beyond it. HEX stands for the hold: 32 lower-case digits. Day and hold meet once, so that no id is
-/// needed again when the id of a hold is.
+/// A KEK's id. `day/YYYY-MM-DD` is the UTC day in which the keys that it wraps fall due.
+/// `hold/YYYY-MM-DD/HEX` is for keys of that day that a legal hold kept beyond it. HEX identifies the hold:
+/// 32 lower-case digits. A day and a hold meet only once, so no KEK id is needed again when the id of a hold
+/// is used again.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct KekId(String);
 
 impl KekId {
-    /// The KEK of the keys that fall due at `due`.
+    /// Returns the KEK for the keys that fall due at `due`.
     pub fn of_due(due: Due) -> Self {
         let start = super::Hour(due.0).start();
         let text = Millis::to_string(&start);
         Self(format!("day/{}", text.get(..10).unwrap_or("unreachable")))
     }
 
-    /// The KEK for what a hold, which `hold` stands for, keeps of this one's day.
+    /// Returns the KEK for the keys of this one's day that the hold identified by `hold` keeps.
     pub fn held(&self, hold: [u8; 16]) -> Self {
         Self(format!("hold/{}/{}", self.day(), hex::encode(hold)))
     }
 
-    /// Takes an id back from a store; `None` for anything that is none, or is spelt otherwise.
+    /// Reads an id from a store. `None` if the text is not an id in its canonical spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once('/')?;
         let day = match (kind, rest.split_once('/')) {
@@ -75,7 +76,7 @@ impl KekId {
         day.parse::<jiff::civil::Date>().ok().filter(|_| day.len() == 10).map(|_| Self(text.to_owned()))
     }
 
-    /// Whether it wraps what a hold keeps.
+    /// Whether it wraps keys that a hold keeps.
     pub fn is_of_a_hold(&self) -> bool {
         self.0.starts_with("hold/")
     }
@@ -84,13 +85,13 @@ impl KekId {
         &self.0
     }
 
-    /// The `YYYY-MM-DD` of the id.
+    /// Returns the `YYYY-MM-DD` of the id.
     pub fn day(&self) -> &str {
         let begins = self.0.find('/').map_or(0, |slash| slash + 1);
         &self.0[begins..begins + "YYYY-MM-DD".len()]
     }
 
-    /// The midnight that ends its day: by then, all that it wraps is due.
+    /// Returns the midnight that ends its day. By then, every key that it wraps is due.
     pub fn ends(&self) -> Millis {
         let day: jiff::civil::Date = self.day().parse().expect("an id holds a day");
         let start = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).expect("a day of the calendar");

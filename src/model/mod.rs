@@ -1,4 +1,4 @@
-//! Pure nouns that every room shares. No I/O, no async, no clocks read.
+//! Pure types that every room shares. They do no I/O, are not async and read no clock.
 
 mod clock;
 mod customer;

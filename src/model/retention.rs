@@ -1,4 +1,4 @@
-//! How long a customer's hours live.
+//! The lifetime of a customer's hours.
 
 use super::{Hour, Millis};
 
@@ -17,11 +17,11 @@ impl Retention {
     }
 }
 
-/// A retention class (`topics.class`): its place among the classes, the one with the shortest retention first.
+/// A retention class (`topics.class`): its position among the classes, ordered from the shortest retention.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClassId(pub usize);
 
-/// The hour number from which an hour's data is due to be forgotten.
+/// The number of the hour from which an hour's data is due to be forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Due(pub u32);
 

@@ -1,11 +1,11 @@
-//! Slots: the places of which each has exactly one DEK.
+//! Slots. Each slot has exactly one DEK.
 
 use super::{CustomerId, Hour, MILLIS_PER_HOUR, Millis};
 
-/// How long after its hour an event still counts as on time, in milliseconds (5 minutes).
+/// An event still counts as on time for this long after its hour, in milliseconds (5 minutes).
 pub const GRACE_MS: i64 = 300_000;
 
-/// How many hours after its hour (plus grace) an event is sealed; 0 = on time.
+/// Number of hours after its hour (plus grace) at which an event is sealed. 0 = on time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Generation(pub u16);
 

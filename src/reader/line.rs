@@ -9,13 +9,13 @@ use crate::envelope::frame::EventHeader;
 use crate::envelope::{Frame, Header};
 use crate::model::{CustomerId, Millis};
 
-/// Where a record stood.
+/// The place of a record.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     pub topic: &'a str,
     pub partition: i32,
     pub offset: i64,
-    /// The record's own timestamp, where it has one.
+    /// The record's own timestamp, if it has one.
     pub timestamp: Option<Millis>,
 }
 
@@ -24,19 +24,19 @@ pub struct Place<'a> {
 /// | field | when | value |
 /// |---|---|---|
 /// | `outcome` | always | [`Outcome::name`] |
-/// | `topic`, `partition`, `offset` | always | where the record stood |
+/// | `topic`, `partition`, `offset` | always | the place of the record |
 /// | `timestamp` | always | the record's own, RFC 3339 with milliseconds, or null |
 /// | `event_time` | opened | the event's, RFC 3339 with milliseconds |
-/// | `customer` | always | the id, or null where the record names none |
+/// | `customer` | always | the id, or null if the record names none |
 /// | `hour`, `hour_start`, `generation`, `key_id` | an envelope of suite 1 | number, RFC 3339, number, hex |
-/// | `key` | opened | string, or null where the event had none |
-/// | `headers` | opened | list of \[name, value\], value null where it was |
+/// | `key` | opened | string, or null if the event had none |
+/// | `headers` | opened | list of \[name, value\], the value null if it was null |
 /// | `payload` | opened | string, or null |
 /// | `receipt` | erased | hex of the erasing command's digest, which its receipt carries |
 ///
-/// Bytes that are not UTF-8 are base64 (RFC 4648 §4): a key as `key_base64` and a payload as `payload_base64`
-/// in place of `key` and `payload`, a header's name or value as `{"base64": ".."}` in its own place.
-/// Unless the record opened, customer, hour, generation and key_id are what it claims.
+/// Bytes that are not UTF-8 are base64 (RFC 4648 §4). A key is then `key_base64` instead of `key`, a payload
+/// is `payload_base64` instead of `payload`, and a header's name or value is `{"base64": ".."}` in its own
+/// place. If the record did not open, customer, hour, generation and key_id are only its claims.
 pub fn line(place: &Place<'_>, reading: &Reading) -> String {
     let opened = match &reading.outcome {
         Outcome::Opened(opened) => Some(opened),
@@ -78,7 +78,7 @@ struct Line<'a> {
     receipt: Option<String>,
 }
 
-/// What an envelope says in the clear.
+/// The fields of an envelope that are in the clear.
 #[derive(Serialize)]
 struct Claim {
     hour: u32,
@@ -98,7 +98,7 @@ impl Claim {
     }
 }
 
-/// What a frame says.
+/// The content of a frame.
 #[derive(Serialize)]
 struct Event<'a> {
     #[serde(flatten)]
@@ -141,7 +141,7 @@ enum Payload<'a> {
     Bytes { payload_base64: String },
 }
 
-/// A string, or what is none.
+/// A string, or bytes that are not UTF-8.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Text<'a> {
@@ -204,7 +204,10 @@ mod tests {
     fn bytes_that_are_no_text_are_base64() {
         let plain = Plain { milliseconds: 17, key: Some(b"\xff"), payload: Some(b"\xfe\xff") };
         let line = line_of(&plain, &[(b"\xc3", Some(b"\x80"))]);
-        let end = r#""key_base64":"/w==","headers":[[{"base64":"ww=="},{"base64":"gA=="}]],"payload_base64":"/v8="}"#;
+        let end = concat!(
+            r#""key_base64":"/w==","headers":[[{"base64":"ww=="},{"base64":"gA=="}]],"#,
+            r#""payload_base64":"/v8="}"#
+        );
         assert!(line.ends_with(end), "{line}");
     }
 
@@ -232,9 +235,8 @@ mod tests {
         let nobodys = Reading { customer: None, header: None, outcome: Outcome::NotAnEnvelope };
         assert_eq!(
             line(&place, &nobodys),
-            r#"{"outcome":"not-an-envelope","topic":"jobs.sealed","partition":3,"offset":42,"timestamp":null,"#
-                .to_owned()
-                + r#""customer":null}"#
+            r#"{"outcome":"not-an-envelope","topic":"jobs.sealed","partition":3,"offset":42,"#.to_owned()
+                + r#""timestamp":null,"customer":null}"#
         );
     }
 }

@@ -1,8 +1,8 @@
-//! Typed opening of sealed records: every record ends in one [`Outcome`], and none of them blocks the reader.
+//! Opens sealed records. Every record ends in one [`Outcome`], and no record blocks the reader.
 //!
-//! Promise: what is returned is what the frame says, never the copies in the clear; a key is used for the
+//! Promise: the content comes from the frame, never from the copies in the clear; a key is used for the
 //! records at hand and forgotten.
-//! Not here: how a key is found and whether it may still be used (`keys`), where records come from (`cli`).
+//! Not here: finding a key and deciding whether it may still be used (`keys`), reading records (`cli`).
 //! Start at [`Opener::open_batch`].
 
 mod line;

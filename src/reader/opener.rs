@@ -1,4 +1,4 @@
-//! Opening records, slot by slot.
+//! Opens records, slot by slot.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use crate::envelope::{Context, Header, OpenError, Opened, StreamName, open, tidi
 use crate::keys::{Finder, Lookup};
 use crate::model::{CustomerId, Digest, Generation, Hour, KeyId, Slot};
 
-/// Finds keys; the key room does. It answers within its own time limit: nobody waits for ever for a store.
+/// Finds keys. The key room implements it. An answer comes within its own time limit, so a store that is away
+/// does not block the caller.
 #[async_trait]
 pub trait FindKey: Send + Sync + 'static {
     async fn find(&self, customer: &CustomerId, hour: Hour, generation: Generation, key_id: KeyId) -> Lookup;
@@ -23,27 +24,27 @@ impl FindKey for Finder {
     }
 }
 
-/// How a record ended.
+/// The result of opening a record.
 pub enum Outcome {
     Opened(Opened),
-    /// The key was erased; the receipt is the one of the command with this digest.
+    /// The key was erased. The receipt is that of the command with this digest.
     Erased {
         receipt: Digest,
     },
-    /// The key fell to the fail-safe, without a command.
+    /// The fail-safe erased the key, without a command.
     ErasedByTtl,
-    /// The hour lies below the customer's floor.
+    /// The hour is below the customer's floor.
     Gone,
-    /// No such key was ever there, as far as the store knows.
+    /// As far as the store knows, such a key never existed.
     NoSuchKey,
-    /// The slot has another key than the envelope names.
+    /// The slot's key is not the key that the envelope names.
     WrongKey,
     /// The key refuses the envelope, or the frame is not canonical.
     Tampered,
     UnknownSuite,
-    /// No envelope, or a record that names no customer, or two.
+    /// The record is not an envelope, or does not name exactly one customer.
     NotAnEnvelope,
-    /// The store did not answer; the record may open later.
+    /// The store did not answer. The record may open later.
     Unavailable,
 }
 
@@ -76,14 +77,14 @@ impl From<OpenError> for Outcome {
     }
 }
 
-/// A record's outcome, and whose and which hour's it says it is: a claim, unless it opened.
+/// A record's outcome, with its customer and header. They are only claims unless the record opened.
 pub struct Reading {
     pub customer: Option<CustomerId>,
     pub header: Option<Header>,
     pub outcome: Outcome,
 }
 
-/// Opens the records of one stream. For its quarantine topic, make another of [`StreamName::quarantine`].
+/// Opens the records of one stream. Its quarantine topic needs another opener, of [`StreamName::quarantine`].
 pub struct Opener {
     keys: Arc<dyn FindKey>,
     stream: StreamName,
@@ -101,9 +102,9 @@ impl Opener {
 
     /// Opens records and answers in their order.
     ///
-    /// A key is asked for once per slot, used for all its records at once and dropped: no key outlives its
-    /// answer, so nothing is opened later than a lease would allow. Once the store is away, it is not asked
-    /// again within the call.
+    /// Asks for a key once per slot, uses it for all records of the slot at once, and drops it. No key
+    /// outlives its answer, so no record is opened later than a lease would allow. After the store has failed
+    /// to answer, the call does not ask it again.
     pub async fn open_batch(&self, records: &[Record<'_>]) -> Vec<Reading> {
         let mut readings: Vec<Reading> = records.iter().map(claims).collect();
         for (named, members) in group(&readings) {
@@ -134,8 +135,8 @@ struct Named {
     key_id: KeyId,
 }
 
-/// What a record says of itself, with the outcome that it has until its key is found. The customer comes
-/// first: a record that names none is no envelope, whatever its suite.
+/// Reads a record's claims, with the outcome that it has until its key is found. The customer is checked
+/// first: a record that names none is not an envelope, whatever its suite.
 fn claims(record: &Record<'_>) -> Reading {
     let customer = record.customer();
     let header = match customer {
@@ -148,7 +149,7 @@ fn claims(record: &Record<'_>) -> Reading {
     }
 }
 
-/// The positions of the records of each key, keys in the order of their first record.
+/// Groups the positions of the records by key. The keys are in the order of their first record.
 fn group(readings: &[Reading]) -> Vec<(Named, Vec<usize>)> {
     let mut groups: HashMap<Named, Vec<usize>> = HashMap::new();
     for (at, reading) in readings.iter().enumerate() {
@@ -210,7 +211,7 @@ mod tests {
         Record { key: Some(key.as_bytes()), value: Some(value), headers: &[] }
     }
 
-    /// Answers by the customer's name, and counts how often it is asked.
+    /// Answers by the customer's name, and counts the requests.
     #[derive(Default)]
     struct World {
         asked: AtomicUsize,

@@ -3,10 +3,10 @@
 use crate::envelope::frame::EventHeader;
 use crate::model::{CustomerId, QUARANTINE_CUSTOMER};
 
-/// Carries the customer's id where the record's key is something else (`seal.key = none | input`).
+/// Carries the customer's id if the record's key does not (`seal.key = none | input`).
 pub const CUSTOMER_HEADER: &[u8] = b"hourseal-customer";
 
-/// What a reader is given of a record.
+/// The parts of a record that a reader gets.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
@@ -15,10 +15,9 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The customer that the record names: by its header `hourseal-customer` where there is one, else by its
-    /// key.
+    /// Returns the customer in the header `hourseal-customer`, or in the key if there is no such header.
     ///
-    /// `None` when there are two such headers, or when what there is is no id: sealing makes no such record.
+    /// `None` if there are two such headers, or if the text is not an id. Sealing makes no such record.
     pub fn customer(&self) -> Option<CustomerId> {
         let mut named = self.headers.iter().filter(|(name, _)| *name == CUSTOMER_HEADER);
         match (named.next(), named.next()) {

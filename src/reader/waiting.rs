@@ -1,4 +1,4 @@
-//! An opener for threads that are no tasks.
+//! An opener for threads outside the async runtime.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use tokio::runtime::Handle;
 
 use super::{Opener, Reading, Record};
 
-/// Opens records and waits for the keys, within bounds.
+/// Opens records and waits for their keys, up to a limit.
 pub struct WaitingOpener {
     opener: Opener,
-    /// Where keys are asked for.
+    /// The runtime that asks for keys.
     runtime: Handle,
-    /// Longest time that one call may take.
+    /// Maximum time for one call.
     patience: Duration,
 }
 
@@ -20,7 +20,7 @@ impl WaitingOpener {
         Self { opener, runtime, patience }
     }
 
-    /// As [`Opener::open_batch`]; `None` = not within the time. Must not be called from within a task.
+    /// As [`Opener::open_batch`]; `None` = the time ran out. Must not be called from an async task.
     pub fn open_batch(&self, records: &[Record<'_>]) -> Option<Vec<Reading>> {
         let opening = async { tokio::time::timeout(self.patience, self.opener.open_batch(records)).await };
         self.runtime.block_on(opening).ok()

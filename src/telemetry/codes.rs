@@ -1,15 +1,15 @@
 //! Every event code that a log line can carry. A code is never reused for another meaning.
 //!
-//! The codes are for this crate only, so that the compiler warns of one that no line carries.
+//! The codes are private to this crate, so that the compiler warns of a code that no line carries.
 //!
-//! HS10xx the process · HS11xx configuration and topics · HS12xx lanes · HS13xx keys and store · HS14xx forgetting
-//! · HS15xx the admin port · HS20xx the client libraries.
+//! HS10xx the process · HS11xx configuration and topics · HS12xx lanes · HS13xx keys and store · HS14xx
+//! forgetting · HS15xx the admin port · HS20xx the client libraries.
 
 #![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "the edges write most of the lines"))]
 
 use std::fmt;
 
-/// A log line's event code, such as `HS1001`. Made in this file only.
+/// A log line's event code, such as `HS1001`. Only this file creates codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Code(&'static str);
 
@@ -37,19 +37,19 @@ macro_rules! codes {
 codes! {
     /// The process starts.
     STARTED = "HS1001";
-    /// Everything is built; lanes begin.
+    /// All parts are built, and the lanes start.
     RUNNING = "HS1002";
     /// A signal asks the process to stop.
     STOPPING = "HS1003";
-    /// Every batch is settled; the process ends.
+    /// Every batch is settled, and the process ends.
     STOPPED = "HS1004";
     /// A second signal ends the process at once.
     STOPPED_AT_ONCE = "HS1005";
-    /// The process ends because something cannot be repaired from inside.
+    /// The process ends because of a fault that it cannot repair itself.
     GAVE_UP = "HS1006";
-    /// A call is stuck while a broker answers.
+    /// A call is stuck although a broker answers.
     WATCHDOG = "HS1007";
-    /// Keys are in memory that could not be locked.
+    /// Memory that holds keys could not be locked.
     MEMORY_NOT_LOCKED = "HS1008";
     /// The clocks of worker and key store disagree by more than 30 s.
     CLOCKS_DISAGREE = "HS1009";
@@ -65,9 +65,9 @@ codes! {
     LANE_ASSIGNED = "HS1202";
     /// A lane waits for something and keeps its group.
     LANE_WAITS = "HS1203";
-    /// A lane goes on after waiting.
+    /// A lane continues after waiting.
     LANE_RESUMES = "HS1204";
-    /// A transaction was aborted and its batch is done again.
+    /// A transaction was aborted, and the lane reprocesses its batch.
     BATCH_REDONE = "HS1205";
     /// A lane's producer is replaced.
     PRODUCER_RENEWED = "HS1207";
@@ -76,67 +76,67 @@ codes! {
 
     /// A key store was opened.
     STORE_OPENED = "HS1302";
-    /// The key store is away.
+    /// The key store does not answer.
     STORE_AWAY = "HS1303";
     /// The key store answers again.
     STORE_BACK = "HS1304";
-    /// The lease ran out: cached keys are not used.
+    /// The lease expired, so cached keys are not used.
     LEASE_LOST = "HS1307";
     /// The lease holds again.
     LEASE_BACK = "HS1308";
-    /// The next hour's keys cannot be obtained for now; lanes are not kept by it.
+    /// The next hour's keys cannot be obtained for now. Lanes do not wait for them.
     PREMINT_WAITS = "HS1310";
-    /// Keys were overdue for a week, and the fail-safe overwrote them: nobody sweeps.
+    /// The fail-safe overwrote keys that were overdue for a week, because no process swept them.
     KEYS_EXPIRED = "HS1311";
     /// The fail-safe cannot look for overdue keys for now.
     FAILSAFE_WAITS = "HS1312";
 
     /// A receipt was published.
     RECEIPT_PUBLISHED = "HS1403";
-    /// A record of the control topic is no command.
+    /// A record of the control topic is not a command.
     COMMAND_UNREADABLE = "HS1404";
-    /// This process executes commands now.
+    /// This process starts to execute commands.
     EXECUTOR_STARTED = "HS1405";
     /// This process no longer executes commands.
     EXECUTOR_ENDED = "HS1406";
-    /// The store is behind the receipts: erasures are applied again.
+    /// The store is behind the receipts, so erasures are applied again.
     STORE_BEHIND = "HS1407";
-    /// Nobody who is trusted has signed a command.
+    /// No trusted signer has signed a command.
     COMMAND_UNVERIFIED = "HS1408";
-    /// Commands are accepted that nobody has signed, or none at all can be.
+    /// Unsigned commands are accepted, or no command can be accepted at all.
     CONTROL_OPEN = "HS1409";
-    /// The trust store was changed, and counts as it is now.
+    /// The trust store was changed, and its new content is in force.
     TRUST_READ = "HS1410";
-    /// Hours that were due were swept, and their receipt published.
+    /// Hours that were due were swept, and their receipt was published.
     SWEPT = "HS1411";
-    /// It is not known for now what is due, or nobody can be told to sweep it.
+    /// The due hours cannot be read for now, or their sweep cannot be requested.
     SWEEP_WAITS = "HS1412";
-    /// The KEK of a day that has ended was destroyed.
+    /// A KEK whose day has ended was destroyed.
     KEK_DESTROYED = "HS1413";
     /// KEKs whose day has ended cannot be looked for or destroyed for now.
     KEKS_WAIT = "HS1414";
-    /// A change of a retention left an hour as it was: a person has to look at its keys.
+    /// A change of a retention left an hour as it was. A person has to look at its keys.
     TERMS_KEPT = "HS1415";
-    /// How long the input topic keeps plaintext that is sealed.
+    /// States the time for which the input topic keeps plaintext that is already sealed.
     PLAINTEXT_WINDOW = "HS1416";
     /// The input's sealed plaintext cannot be deleted for now, or its age is not known.
     SCRUB_WAITS = "HS1417";
-    /// The canary's event of an hour, which was opened before, opens no more.
+    /// An event of the canary that was opened before does not open any more.
     CANARY_FORGOTTEN = "HS1418";
-    /// The canary's event of an hour is due for long, and still opens.
+    /// An event of the canary that has been due for a long time still opens.
     CANARY_OPENS = "HS1419";
-    /// The canary could not be sealed, opened or looked at.
+    /// An event of the canary could not be sealed, opened or checked.
     CANARY_FAILED = "HS1420";
-    /// What nobody can open any more was deleted from the output.
+    /// Records that nobody can open any more were deleted from the output.
     RECLAIMED = "HS1421";
-    /// What nobody can open any more cannot be deleted from the output for now.
+    /// Records that nobody can open any more cannot be deleted from the output for now.
     RECLAIM_WAITS = "HS1422";
 
-    /// This process signs the log of receipts, under this verifier key.
+    /// This process signs the log of receipts. The line carries the verifier key.
     LOG_KEPT = "HS1451";
     /// A checkpoint of the log of receipts is published.
     CHECKPOINT_PUBLISHED = "HS1452";
-    /// The receipts topic contradicts a published checkpoint: nothing is signed.
+    /// The receipts topic contradicts a published checkpoint, so this process signs nothing.
     LOG_REFUSED = "HS1453";
     /// The log of receipts cannot be read or signed for now.
     LOG_WAITS = "HS1454";
@@ -146,11 +146,11 @@ codes! {
     /// A connection of the admin port failed.
     ADMIN_CONNECTION = "HS1502";
 
-    /// Kafka's client library warns.
+    /// A warning of Kafka's client library.
     KAFKA_WARNS = "HS2001";
-    /// Kafka's client library informs.
+    /// An information line of Kafka's client library.
     KAFKA_INFORMS = "HS2002";
-    /// A consumer met an error that needs no decision.
+    /// A consumer reported an error that needs no decision.
     KAFKA_CONSUMER = "HS2003";
 }
 

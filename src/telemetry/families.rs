@@ -1,4 +1,4 @@
-//! Families of series by typed labels. A series whose labels are not of the family's type cannot be named.
+//! Families of series with typed labels. A series can be named only with labels of the family's type.
 
 use std::marker::PhantomData;
 
@@ -15,7 +15,7 @@ pub struct Gauges<L>(GaugeVec, PhantomData<fn(L)>);
 /// Histograms, one for each combination of labels.
 pub struct Histograms<L>(HistogramVec, PhantomData<fn(L)>);
 
-/// Gauges with a number as their first label, such as a lane or a partition: few, but not known at the start.
+/// Gauges whose first label is a number, such as a lane or a partition. They are few, but unknown at start.
 pub struct NumberedGauges<L>(GaugeVec, PhantomData<fn(L)>);
 
 impl<L: LabelSet> Counters<L> {
@@ -72,12 +72,12 @@ impl<L: LabelSet> NumberedGauges<L> {
         self.0.with_label_values(&values).set(value);
     }
 
-    /// Takes the number's series off `/metrics`.
+    /// Removes the number's series from `/metrics`.
     pub fn remove(&self, number: usize) {
         let number = number.to_string();
         for labels in L::all() {
             let values: Vec<&str> = std::iter::once(number.as_str()).chain(labels.values()).collect();
-            // An error says that there was no such series.
+            // An error means that there was no such series.
             let _ = self.0.remove_label_values(&values);
         }
     }

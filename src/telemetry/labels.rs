@@ -1,14 +1,14 @@
-//! Labels as types: a metric has a series for each of their values from the moment it is registered.
+//! Labels as types. A metric has a series for each of their values as soon as it is registered.
 
 /// A label with a closed set of values.
 pub trait Label: Copy + 'static {
     const NAME: &'static str;
-    /// Each value that a call site gives. A test scrapes a worker and fails where one never moves.
+    /// Each value that a call site gives. A test scrapes a worker and fails if one of them never moves.
     const ALL: &'static [Self];
     fn value(self) -> &'static str;
 }
 
-/// The labels of one metric, and which combinations of their values exist.
+/// The labels of one metric, and the existing combinations of their values.
 pub trait LabelSet: Copy + 'static {
     const NAMES: &'static [&'static str];
     fn all() -> Vec<Self>;
@@ -41,8 +41,8 @@ impl<L: Label> LabelSet for L {
     }
 }
 
-/// Declares an enum that is a label, or two labels of which few combinations exist: its documentation, the
-/// labels' names in the metric, and each value with its text.
+/// Declares an enum that is a label, or two labels with few combinations: its documentation, the labels'
+/// names in the metric, and each value with its text.
 macro_rules! label {
     ($(#[$meta:meta])* $vis:vis enum $name:ident: $label:literal {
         $($(#[$of:meta])* $variant:ident = $value:literal,)+

@@ -1,8 +1,8 @@
 //! Log lines: text or JSON on stderr, each with an event code.
 //!
-//! A line is written with [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info) or
-//! [`debug!`](crate::debug), whose first argument is a [`Code`](super::Code): one without a code does not compile.
-//! No line carries a customer, a key, or what is in a record.
+//! Lines are written with [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info) and
+//! [`debug!`](crate::debug). Their first argument is a [`Code`](super::Code): a line without a code does not
+//! compile. No line carries a customer, a key, or the content of a record.
 
 use std::io::IsTerminal as _;
 use std::str::FromStr;
@@ -12,16 +12,16 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt};
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
     /// One JSON object per line.
     Json,
-    /// For people; in colour on a terminal only.
+    /// For people. It has colours only on a terminal.
     Text,
 }
 
-/// The least important lines that are written.
+/// The level of the least important lines that are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogLevel {
     Debug,
@@ -38,7 +38,7 @@ impl FromStr for LogFormat {
         match text {
             "json" => Ok(Self::Json),
             "text" => Ok(Self::Text),
-            _ => Err("is no log format: say text or json"),
+            _ => Err("not a log format; use text or json"),
         }
     }
 }
@@ -53,7 +53,7 @@ impl FromStr for LogLevel {
             "info" => Ok(Self::Info),
             "trace" => Ok(Self::Trace),
             "warn" => Ok(Self::Warn),
-            _ => Err("is no log level: say error, warn, info, debug or trace"),
+            _ => Err("not a log level; use error, warn, info, debug or trace"),
         }
     }
 }
@@ -70,7 +70,7 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Starts logging for the whole process; a second call changes nothing.
+/// Starts logging for the whole process. A second call changes nothing.
 pub fn start(format: LogFormat, level: LogLevel) {
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = match format {
@@ -105,7 +105,7 @@ macro_rules! debug {
     ($code:expr, $($rest:tt)+) => { $crate::telemetry::line!(DEBUG, $code, $($rest)+) };
 }
 
-/// What the four above share: the code is a [`Code`](super::Code), never a bare string.
+/// The common part of the four macros above. The code is a [`Code`](super::Code), never a bare string.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __line {

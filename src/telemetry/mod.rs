@@ -1,8 +1,8 @@
-//! What the process tells about itself: the registry of metrics, readiness, log lines.
+//! Reports of the process about itself: the registry of metrics, readiness, log lines.
 //!
-//! Promise: no metric has a customer label; each log line has an event code; nothing here is called per event.
-//! Not here: what is measured (`metrics.rs` of each room), the port that serves it (`edge::http`).
-//! Start at [`Registry`]; the codes of log lines stand in [`codes`].
+//! Promise: no metric has a customer label; each log line has an event code; no code here runs per event.
+//! Not here: the metrics (`metrics.rs` of each room), the port that serves them (`edge::http`).
+//! Start at [`Registry`]. The codes of log lines are in [`codes`].
 
 pub mod codes;
 mod families;
@@ -22,17 +22,17 @@ pub use log::{LogFormat, LogLevel, start as start_logging};
 pub use readiness::{Condition, Readiness, Reason};
 pub use registry::Registry;
 
-/// What the process tells about itself. Clones share everything.
+/// The reports of the process about itself. Clones share everything.
 #[derive(Clone)]
 pub struct Telemetry {
-    /// What `/metrics` says.
+    /// The source of `/metrics`.
     pub registry: Registry,
-    /// What `/readyz` says.
+    /// The source of `/readyz`.
     pub readiness: Readiness,
 }
 
 impl Telemetry {
-    /// With the version on `/metrics`, and no condition on `/readyz`.
+    /// Starts with the version on `/metrics` and without a condition on `/readyz`.
     pub fn new() -> Self {
         let registry = Registry::default();
         registry.build_info();

@@ -1,4 +1,4 @@
-//! Whether the process does its work, and if not, why: what `/readyz` says.
+//! The answer of `/readyz`: whether the process does its work, and if not, why.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ pub struct Reason {
     pub why: String,
 }
 
-/// A board of named conditions, shared by the whole process: ready means that every one is met.
+/// A board of named conditions that the whole process shares. Ready means that every condition is met.
 #[derive(Clone, Default)]
 pub struct Readiness {
     conditions: Arc<Mutex<BTreeMap<String, Option<String>>>>,
@@ -20,21 +20,21 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Adds a condition, not met until its owner says so. The name is for people: `group joined`, `receipts read`,
-    /// `store reachable`, `clocks agree`, `lane 0`.
+    /// Adds a condition that is unmet until its owner calls [`Condition::met`]. The name is for people:
+    /// `group joined`, `receipts read`, `store reachable`, `clocks agree`, `lane 0`.
     pub fn condition(&self, name: impl Into<String>) -> Condition {
         let condition = Condition { name: name.into(), board: self.clone() };
         condition.unmet("not known yet");
         condition
     }
 
-    /// Says something beside every answer that whoever reads it should know, ready or not.
+    /// Adds a note for the reader to every answer, ready or not.
     pub fn note(&self, text: impl Into<String>) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
     }
 
-    /// The conditions that are not met, by name. Before there is a first one, and when none is left, that is a reason too: nothing
-    /// has begun, or all has ended.
+    /// Returns the unmet conditions, by name. An empty board is a reason, too: the process has not started
+    /// its work, or has ended it.
     pub fn reasons(&self) -> Vec<Reason> {
         let conditions = self.lock();
         if conditions.is_empty() {
@@ -46,7 +46,7 @@ impl Readiness {
         conditions.iter().filter_map(unmet).collect()
     }
 
-    /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`, and `"notes":[".."]` where there are any.
+    /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`, and `"notes":[".."]` if there are any.
     pub fn to_json(&self) -> (bool, String) {
         let reasons = self.reasons();
         let ready = reasons.is_empty();
@@ -58,13 +58,13 @@ impl Readiness {
         (ready, body.to_string())
     }
 
-    /// A panic elsewhere leaves the map whole: each change is one insertion.
+    /// A panic elsewhere leaves the map consistent, because each change is one insertion or removal.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
         self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One condition, in the hand of its owner. Dropping it takes it off the board.
+/// One condition, held by its owner. Dropping it removes it from the board.
 pub struct Condition {
     name: String,
     board: Readiness,
@@ -75,7 +75,7 @@ impl Condition {
         self.board.lock().insert(self.name.clone(), None);
     }
 
-    /// `why` names the thing and the number, never a customer.
+    /// `why` names the object and the number, never a customer.
     pub fn unmet(&self, why: impl Into<String>) {
         self.board.lock().insert(self.name.clone(), Some(why.into()));
     }

@@ -1,4 +1,4 @@
-//! The registry: rooms register their metrics here when a process is built, each name once.
+//! The registry. Rooms register their metrics here when the process is built, each name once.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -11,13 +11,13 @@ use super::labels::LabelSet;
 
 /// Every metric of the process, named `hourseal_…`. Clones share everything.
 ///
-/// A metric's documentation is its help text, and stands nowhere else.
+/// A metric's help text is its only documentation.
 #[derive(Clone, Default)]
 pub struct Registry(prometheus::Registry);
 
 impl Registry {
     /// # Panics
-    /// As each of these does, where the name is registered already: a room registers once per process.
+    /// Panics, like each method here, if the name is already registered. A room registers once per process.
     pub fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.add(IntCounter::with_opts(opts(name, help)))
     }
@@ -34,13 +34,13 @@ impl Registry {
         Gauges::new(self.add(GaugeVec::new(opts(name, help), L::NAMES)))
     }
 
-    /// By a number, whose label is called `number`, and by `L`.
+    /// Gauges by a number, whose label has the name `number`, and by `L`.
     pub fn numbered<L: LabelSet>(&self, name: &str, help: &str, number: &str) -> NumberedGauges<L> {
         let names: Vec<&str> = std::iter::once(number).chain(L::NAMES.iter().copied()).collect();
         NumberedGauges::new(self.add(GaugeVec::new(opts(name, help), &names)))
     }
 
-    /// `buckets` are upper bounds, rising.
+    /// `buckets` are upper bounds in ascending order.
     pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
         self.add(Histogram::with_opts(bucketed(name, help, buckets)))
     }
@@ -53,14 +53,14 @@ impl Registry {
     /// Prometheus' text format.
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();
-        // Writing to memory cannot fail; a family without samples is left out by `gather`.
+        // Writing to memory cannot fail. `gather` leaves out a family without samples.
         let _ = TextEncoder::new().encode(&self.0.gather(), &mut text);
         text
     }
 
-    /// The series 1 that names the version.
+    /// Registers the series with value 1 whose label is the version.
     pub(super) fn build_info(&self) {
-        let help = "1 for the version in the label";
+        let help = "Always 1; the label is the version";
         let build = self.add(GaugeVec::new(opts("build_info", help), &["version"]));
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     }

@@ -194,15 +194,15 @@ fn a_wrong_configuration_is_78_with_the_key_its_origin_and_a_hint() {
     check_error(
         &["config", "check", "--set", "kafka.client.isolation.level=read_uncommitted"],
         78,
-        "error: flag --set: kafka.client.isolation.level: cannot be set: reading uncommitted offsets doubles \
-         records\n\
+        "error: flag --set: kafka.client.isolation.level: cannot be set: reading uncommitted offsets \
+         duplicates records\n\
          hint:  remove it\n",
     );
     check_error(
         &["run", "--config", "absent.toml"],
         78,
         "error: absent.toml: cannot be read: No such file or directory (os error 2)\n\
-         hint:  check the path (relative ones start at the working directory) and its mode\n",
+         hint:  check the path (a relative path starts at the working directory) and the mode\n",
     );
 }
 
@@ -217,7 +217,7 @@ fn every_mistake_of_a_configuration_is_reported_in_one_run() {
     );
     let expected = format!(
         "error: {file}:2: kafka.gruop: unknown key; did you mean kafka.group?\n\
-         hint:  rename or remove it; librdkafka's own settings stand in [kafka.client], [kafka.consumer] or \
+         hint:  rename or remove it; librdkafka's own settings belong in [kafka.client], [kafka.consumer] or \
          [kafka.producer]\n\
          error: {file}:5: lane.count: `two` is not a whole number\n\
          hint:  for example lane.count = 2; `hourseal config example` explains it\n\

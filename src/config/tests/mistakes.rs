@@ -1,8 +1,8 @@
-//! What is refused, and how it is said: all at once, each with its place, its key and what to do.
+//! Refusals: all mistakes are reported at once, each with its place, its key and a hint.
 
 use super::*;
 
-/// File and line, key and rule, of each kind of mistake that one value or key can be.
+/// Covers each kind of mistake that a single value or key can be: file and line, key and rule.
 #[test]
 fn a_refusal_names_the_line_the_key_and_the_rule() {
     for (file, said) in [
@@ -36,7 +36,10 @@ fn a_refusal_names_the_line_the_key_and_the_rule() {
         ("[retention]\nsweep = '61m'", "file:2: retention.sweep: 1h 1m is more than 1h"),
         ("[reclaim]\nevery = '25h'", "file:2: reclaim.every: 1day 1h is more than 1day"),
         ("[scrub]\nevery = '10ms'", "file:2: scrub.every: 10ms is less than 1s and not 0s (never)"),
-        ("[scrub]\ngroups = ['']", "file:2: scrub.groups: item 1: `` is not text that is not empty"),
+        (
+            "[scrub]\ngroups = ['']",
+            "file:2: scrub.groups: item 1: `` is not text with at least one non-blank character",
+        ),
         ("[seal]\nclear_headers = 'a'", "file:2: seal.clear_headers: text, not a list"),
         ("[seal]\nclear_headers = ['a', []]", "file:2: seal.clear_headers: item 2 is a list, not text"),
         (
@@ -53,7 +56,7 @@ fn a_refusal_names_the_line_the_key_and_the_rule() {
         ),
         (
             "[kafka.client]\n'a.b' = 1\na_b = 2",
-            "file:3: kafka.client.a.b: set twice, in two spellings; also at file:2",
+            "file:3: kafka.client.a.b: set twice, in two spellings; the other one is at file:2",
         ),
         ("[kafka.client]\na = [1]", "file:2: kafka.client.a: a list, not a single value"),
         ("[store]\nkind = 'redis'", "file:2: store.kind: `redis` is not one of: sqlite, scylla"),
@@ -62,15 +65,18 @@ fn a_refusal_names_the_line_the_key_and_the_rule() {
             "instance = 'a b'",
             "file:1: instance: `a b` is not 1 to 200 letters, digits, dots, dashes and underscores",
         ),
-        ("[kafka]\nbootstrap = ' '", "file:2: kafka.bootstrap: ` ` is not text that is not empty"),
+        (
+            "[kafka]\nbootstrap = ' '",
+            "file:2: kafka.bootstrap: ` ` is not text with at least one non-blank character",
+        ),
         (
             "[kafka.consumer]\nauto.offset.reset = 'latest'",
-            "file:2: kafka.consumer.auto.offset.reset: cannot be set: a gap in the input must halt the lane, not be \
-             skipped",
+            "file:2: kafka.consumer.auto.offset.reset: cannot be set: a gap in the input must halt the \
+             lane, not be skipped",
         ),
         (
             "[kafka.client]\nsasl.password = 'hunter2'",
-            "file:2: kafka.client.sasl.password: a secret cannot stand in the configuration",
+            "file:2: kafka.client.sasl.password: a secret must not be in the configuration",
         ),
         (
             "[kafka]\nsasl_password_file = 'absent'",
@@ -122,7 +128,8 @@ fn values_that_contradict_each_other_are_refused_at_the_one_set_last() {
         ),
         (
             "[lane]\ncount = 0\n[control]\nexecute = false",
-            "file:4: control.execute: lane.count is 0 and control.execute is false: nothing is left to do",
+            "file:4: control.execute: lane.count is 0 and control.execute is false: this process would do \
+             nothing",
         ),
         (
             "[store]\nkind = 'scylla'\nuser = 'a'\n[kek]\nshared = true",
@@ -187,11 +194,11 @@ fn a_hint_says_what_to_write() {
     assert!(hint("[kafka]\n'session.timeout.ms' = 1").contains("[kafka.consumer]"));
     assert_eq!(
         hint("[kafka.client]\nsasl.password = 'x'"),
-        "put it into a file and set kafka.sasl_password_file"
+        "write it to a file and set kafka.sasl_password_file"
     );
 }
 
-/// Where a value is wrong, its default is compared: a contradiction with that is not a mistake of the user's.
+/// The default of a wrong value is compared. A contradiction with the default is not the user's mistake.
 #[test]
 fn a_wrong_value_brings_no_contradiction_with_its_default() {
     let file = "[event]\nmax_bytes = '32MiB'\n[lane]\nbatch_bytes = '64MB'";
@@ -218,7 +225,7 @@ fn text_that_is_not_toml_is_refused_with_every_line_and_column() {
     assert!(lines[2].contains("lane.cuont"), "{said}");
 }
 
-/// What a file would have set is not known then.
+/// The settings of such a file are not known.
 #[test]
 fn a_file_that_cannot_be_read_brings_no_contradictions() {
     let (mut layers, _file) = layers("", &[("HOURSEAL__STORE__KIND", "scylla")], &[]);

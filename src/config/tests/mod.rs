@@ -27,7 +27,7 @@ fn load(file: &str) -> Result<Config, ConfigError> {
     Config::load(&layers(file, &[], &[]).0)
 }
 
-/// What is said of a file with one mistake, without the name of the file.
+/// Returns the refusal of a file with one mistake, without the name of the file.
 fn refusal(file: &str) -> String {
     let (layers, on_disk) = layers(file, &[], &[]);
     let said = Config::load(&layers).expect_err("a refusal").to_string();

@@ -1,4 +1,4 @@
-//! What every setting has for nothing: an example, a schema, each layer, its place in `config show`.
+//! Claims about every setting: it has an example and a schema, each layer sets it, `config show` shows it.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ fn the_example_as_a_file_changes_nothing() {
     assert_eq!(format!("{config:?}"), format!("{example:?}"));
 }
 
-/// The examples of the settings that are not set by default are right, too.
+/// The examples of settings without a default are right, too.
 #[test]
 fn each_value_of_the_example_is_accepted_in_a_file() {
     for (key, note) in Example::read().keys().filter(|(_, note)| !note.value.is_empty()) {
@@ -119,7 +119,7 @@ fn a_list_comes_from_a_variable_or_a_flag_with_commas_or_as_an_array() {
     assert_eq!(said, "flag --set: scrub.groups: not a list such as a,b or [\"a\", \"b\"]");
 }
 
-/// A leading bracket was once taken for a list, whatever the setting was.
+/// A leading bracket was once read as a list, whatever the setting was.
 #[test]
 fn an_ipv6_address_comes_from_a_variable_or_a_flag_like_any_other() {
     let both = |section: &str, key: &str, value: &str| {
@@ -147,7 +147,7 @@ fn an_ipv6_address_comes_from_a_variable_or_a_flag_like_any_other() {
     }
 }
 
-/// A value has the type of its setting; what its text looks like does not matter.
+/// A value has the type of its setting, whatever its text looks like.
 #[test]
 fn text_that_looks_like_something_else_stays_text() {
     for text in ["123", "007", "true", "1.5", "[x]", "{}", "[\"x\"]", "1979-05-27", "a=b"] {

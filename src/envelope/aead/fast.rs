@@ -1,4 +1,5 @@
-//! HChaCha20 of RustCrypto, because `ring` does not export one; the rest, where the bytes are, in `ring`'s assembly.
+//! HChaCha20 of RustCrypto, because `ring` does not export it. `ring`'s assembly does the rest, which
+//! processes all bytes of an event.
 
 use chacha20::{R20, hchacha};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, Tag, UnboundKey};
@@ -8,7 +9,8 @@ use super::{NONCE_LEN, TAG_LEN, Unauthentic};
 
 /// Encrypts `buf` in place and returns the 16-byte tag over it and `aad`.
 ///
-/// A nonce must never meet the same key twice: 24 random bytes never do (draft-irtf-cfrg-xchacha-03 §2.1).
+/// A nonce must never be used twice with the same key. 24 random bytes never repeat
+/// (draft-irtf-cfrg-xchacha-03 §2.1).
 pub fn aead_seal(key: &[u8; 32], nonce: &[u8; NONCE_LEN], aad: &[u8], buf: &mut [u8]) -> [u8; TAG_LEN] {
     let (cipher, nonce) = for_nonce(key, nonce);
     let tag = cipher
@@ -20,7 +22,7 @@ pub fn aead_seal(key: &[u8; 32], nonce: &[u8; NONCE_LEN], aad: &[u8], buf: &mut 
 /// Decrypts `buf` in place after checking `tag` over it and `aad`.
 ///
 /// # Errors
-/// [`Unauthentic`]; `buf` is then wiped, so that nobody reads what was not authenticated.
+/// [`Unauthentic`]. `buf` is then wiped, so that no caller reads bytes that were not authenticated.
 pub fn aead_open(
     key: &[u8; 32],
     nonce: &[u8; NONCE_LEN],
@@ -38,7 +40,7 @@ pub fn aead_open(
     }
 }
 
-/// The ChaCha20-Poly1305 key and nonce that an XChaCha20-Poly1305 key and nonce stand for.
+/// Returns the ChaCha20-Poly1305 key and nonce for an XChaCha20-Poly1305 key and nonce.
 fn for_nonce(key: &[u8; 32], nonce: &[u8; NONCE_LEN]) -> (LessSafeKey, Nonce) {
     let (prefix, suffix) = nonce.split_at(16);
     let prefix: &[u8; 16] = prefix.try_into().expect("24 bytes split at 16");

@@ -1,5 +1,5 @@
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 §2), in place and without heap, twice: `fast` for events, `reference` for
-//! what is done once for a slot and to compare with.
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 §2), in place and without heap, in two implementations:
+//! `fast` for events, `reference` for the work that is done once per slot, and for comparison.
 //!
 //! ```text
 //! subkey = HChaCha20(key, nonce[0..16])
@@ -18,7 +18,7 @@ pub const NONCE_LEN: usize = 24;
 /// Bytes of a Poly1305 tag.
 pub const TAG_LEN: usize = 16;
 
-/// The tag does not fit: another key, nonce or AAD, or altered bytes. Which of them, nobody can tell.
+/// The tag does not fit: another key, nonce or AAD, or altered bytes. The cause cannot be determined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the tag does not authenticate these bytes")]
 pub struct Unauthentic;
@@ -52,9 +52,9 @@ mod tests {
             let tag = seal(&key, &nonce, &aad, &mut buf);
             assert_eq!(
                 hex::encode(&buf),
-                "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e\
-                 39ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3\
-                 fff921f9664c97637da9768812f615c68b13b52e"
+                "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda\
+                 7e39ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b23835\
+                 65d3fff921f9664c97637da9768812f615c68b13b52e"
             );
             assert_eq!(hex::encode(tag), "c0875924c1c7987947deafd8780acf49");
             open(&key, &nonce, &aad, &mut buf, &tag).expect("its own tag");

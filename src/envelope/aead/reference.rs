@@ -1,4 +1,4 @@
-//! RustCrypto's implementation, in Rust alone: for wrapping keys, where time does not count, and for comparison.
+//! RustCrypto's implementation, in Rust only: to wrap keys, where speed does not matter, and to compare.
 
 use chacha20poly1305::XChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
@@ -17,7 +17,7 @@ pub fn reference_seal(key: &[u8; 32], nonce: &[u8; NONCE_LEN], aad: &[u8], buf: 
 /// As [`aead_open`](super::aead_open): decrypts `buf` in place after checking `tag` over it and `aad`.
 ///
 /// # Errors
-/// [`Unauthentic`]; `buf` is then wiped.
+/// [`Unauthentic`]. `buf` is then wiped.
 pub fn reference_open(
     key: &[u8; 32],
     nonce: &[u8; NONCE_LEN],

@@ -1,4 +1,4 @@
-//! The plaintext of an envelope: everything of the event, and one way only to write it.
+//! The plaintext of an envelope. It holds the whole event, and each event has only one encoding.
 //!
 //! ```text
 //! frame = flags u8 ‖ u24 milliseconds within the hour
@@ -22,20 +22,20 @@ const HEADERS: u8 = 1 << 1;
 const NULL_PAYLOAD: u8 = 1 << 2;
 const KNOWN: u8 = KEY | HEADERS | NULL_PAYLOAD;
 
-/// The length that stands for a null header value.
+/// The length that encodes a null header value.
 const NULL: u32 = u32::MAX;
 
 /// Bytes of the shortest frame: flags and milliseconds, no key, no headers, no payload.
 pub const MIN_FRAME_LEN: usize = 4;
 
-/// An event but for its headers, as it is to be sealed.
+/// An event to be sealed, without its headers.
 #[derive(Clone, Copy)]
 pub struct Plain<'a> {
     /// Event time within its hour, 0 to 3,599,999 ([`crate::model::Hour::offset_of`]).
     pub milliseconds: u32,
-    /// The input key; present and empty is not absent.
+    /// The input key. An empty key differs from an absent key.
     pub key: Option<&'a [u8]>,
-    /// `None` is a null payload, which is not an empty one.
+    /// `None` is a null payload. It differs from an empty payload.
     pub payload: Option<&'a [u8]>,
 }
 

@@ -1,14 +1,14 @@
-//! Reading frames: canonical ones only, without copying.
+//! Reads frames: only canonical ones, and without copying.
 
 use super::{EventHeader, HEADERS, KEY, KNOWN, NULL, NULL_PAYLOAD, within_hour};
 use crate::model::{Hour, Millis};
 
-/// Authentic bytes that are no canonical frame.
+/// Authentic bytes that are not a canonical frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not a canonical frame")]
 pub struct NotCanonical;
 
-/// A canonical frame, borrowed from the plaintext. No `Debug`: it is an event in the clear.
+/// A canonical frame, borrowed from the plaintext. It has no `Debug`, because it is an event in the clear.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
     milliseconds: u32,

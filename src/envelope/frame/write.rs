@@ -1,10 +1,10 @@
-//! Writing frames: on the hot path, into a buffer that is there.
+//! Writes frames, on the hot path, into an existing buffer.
 
 use zeroize::Zeroize;
 
 use super::{EventHeader, HEADERS, KEY, NULL, NULL_PAYLOAD, Plain, within_hour};
 
-/// Why an event does not fit a frame. Kafka's own limits are narrower but for the first two.
+/// The reason why an event does not fit a frame. Except for the first two, Kafka's own limits are narrower.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
     #[error("more than 65,535 headers")]
@@ -15,14 +15,14 @@ pub enum FrameError {
     TooLong,
 }
 
-/// Appends the frame of an event to `buf`, which is as before on an error, and holds nothing of the event.
+/// Appends the frame of an event to `buf`. After an error `buf` is as before and holds nothing of the event.
 ///
 /// # Errors
 /// See [`FrameError`].
 ///
 /// # Panics
-/// When `milliseconds` is not within an hour: [`crate::model::Hour::offset_of`] gives no such number for a
-/// time of its hour.
+/// If `milliseconds` is not within an hour. [`crate::model::Hour::offset_of`] never returns such a number for
+/// a time of its hour.
 pub fn write<'h>(
     buf: &mut Vec<u8>,
     plain: &Plain<'_>,
@@ -55,7 +55,7 @@ fn try_write<'h>(
     Ok(())
 }
 
-/// flags ‖ u24 milliseconds, the flag of the headers still missing.
+/// flags ‖ u24 milliseconds. The flag of the headers is not set yet.
 fn prefix(plain: &Plain<'_>) -> [u8; 4] {
     assert!(within_hour(plain.milliseconds), "the milliseconds of an event are those within its hour");
     let mut prefix = plain.milliseconds.to_be_bytes();
@@ -68,8 +68,8 @@ fn prefix(plain: &Plain<'_>) -> [u8; 4] {
     prefix
 }
 
-/// u16 count ‖ headers, or nothing where there is none; answers whether there was one.
-/// The count is written last: librdkafka's headers are walked, not counted.
+/// Appends u16 count ‖ headers, or nothing if there are no headers. Returns whether there was one. The count
+/// is written last, because librdkafka's headers can only be iterated.
 fn push_headers<'h>(
     buf: &mut Vec<u8>,
     headers: impl IntoIterator<Item = EventHeader<'h>>,
@@ -103,7 +103,7 @@ fn push_header(buf: &mut Vec<u8>, (name, value): EventHeader<'_>) -> Result<(), 
     Ok(())
 }
 
-/// u32 len; the largest number is a null header value's and nobody's length.
+/// Encodes a length as u32. The largest number encodes a null header value and is never a length.
 fn length(bytes: &[u8]) -> Result<[u8; 4], FrameError> {
     match u32::try_from(bytes.len()) {
         Ok(len) if len != NULL => Ok(len.to_be_bytes()),
