@@ -1,18 +1,18 @@
-//! What was looked at in a key store, and how bad it is.
+//! Results of the checks of a key store, each with a grade.
 
 use crate::keys::SchemaMismatch;
 
-/// How bad a finding is.
+/// The grade of a finding.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Grade {
     Ok,
-    /// It works, and somebody should know.
+    /// It works, but an operator should know.
     Note,
-    /// It does not fit.
+    /// It breaks a requirement.
     Wrong,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     pub what: &'static str,
@@ -25,7 +25,7 @@ impl Finding {
         Self { what, grade, text: text.into() }
     }
 
-    /// The schema version found, beside the one that this program knows.
+    /// Compares the schema version found with the one that this program knows.
     pub(super) fn schema_version(found: u32, known: u32) -> Self {
         let (grade, text) = match SchemaMismatch::check(found, known) {
             Ok(()) => (Grade::Ok, format!("{found}, as this program knows it")),
@@ -35,7 +35,7 @@ impl Finding {
     }
 }
 
-/// The worst of all.
+/// The worst grade of all findings.
 pub fn grade_of(findings: &[Finding]) -> Grade {
     findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Ok)
 }

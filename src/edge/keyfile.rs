@@ -1,4 +1,4 @@
-//! Files of signing keys: 0600, refused otherwise.
+//! Files of signing keys. Their mode must be 0600; any other is refused.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ const MOST: u64 = 4_096;
 /// Why a key file is not written or not read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    #[error("{0} is there already: a key is never overwritten")]
+    #[error("{0} already exists: a key is never overwritten")]
     Exists(String),
     #[error("{0}")]
     File(String),
@@ -26,10 +26,10 @@ impl From<PrivateError> for KeyFileError {
     }
 }
 
-/// Draws a key into a new file.
+/// Generates a key and writes it to a new file.
 ///
 /// # Errors
-/// [`KeyFileError`]; a file that is there stays as it is.
+/// [`KeyFileError`]; an existing file stays as it is.
 pub fn create(path: &Path) -> Result<SigningKey, KeyFileError> {
     let exists = || KeyFileError::Exists(path.display().to_string());
     if path.exists() {
@@ -38,14 +38,14 @@ pub fn create(path: &Path) -> Result<SigningKey, KeyFileError> {
     let pem = SigningKey::generate();
     private::publish(path, pem.as_bytes())?;
     let text = read_text(path)?;
-    // Whoever came in between has its own key there.
+    // A process that created the file in the meantime has its own key in it.
     if *text == *pem { parse(path, &text) } else { Err(exists()) }
 }
 
 /// Reads a key.
 ///
 /// # Errors
-/// [`KeyFileError::File`], which quotes nothing of it.
+/// [`KeyFileError::File`]. Its text quotes no part of the key.
 pub fn read(path: &Path) -> Result<SigningKey, KeyFileError> {
     parse(path, &read_text(path)?)
 }

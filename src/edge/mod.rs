@@ -1,4 +1,5 @@
-//! The edges: each room here names its own outside library and nobody else's, and implements traits owned inside.
+//! The edges. Each room here uses its own outside library and no other room's. It implements traits that the
+//! inner rooms own.
 
 pub mod clock;
 pub mod finding;

@@ -10,7 +10,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 /// Why a path is not private.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PrivateError {
-    #[error("{path} can be read by others (mode {mode:04o}): allow its owner only ({wanted:04o})")]
+    #[error("{path} can be accessed by others (mode {mode:04o}): allow its owner only ({wanted:04o})")]
     Shared { path: String, mode: u32, wanted: u32 },
     #[error("{path} is not a {wanted}")]
     Kind { path: String, wanted: &'static str },
@@ -23,7 +23,8 @@ impl PrivateError {
         Self::Io { path: path.display().to_string(), error }
     }
 
-    /// Whether waiting may help: a volume that is away comes back, permissions do not change by themselves.
+    /// Whether waiting may help. An unavailable volume may come back; permissions stay until a person changes
+    /// them.
     pub(super) fn passes(&self) -> bool {
         match self {
             Self::Shared { .. } | Self::Kind { .. } => false,
@@ -34,7 +35,7 @@ impl PrivateError {
     }
 }
 
-/// Makes a folder, and what leads to it, 0700 and durable. One that is there already stays as it is.
+/// Creates a folder and its missing parents, each 0700 and durable. An existing folder stays as it is.
 pub(super) fn make_folder(path: &Path) -> Result<(), PrivateError> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
@@ -61,26 +62,27 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), PrivateError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| PrivateError::io(path, error))
 }
 
-/// Refuses a folder that anybody but its owner may enter.
+/// Refuses a folder with any permission for others than its owner.
 pub(super) fn check_folder(path: &Path) -> Result<(), PrivateError> {
     let metadata = fs::metadata(path).map_err(|error| PrivateError::io(path, error))?;
     check(path, &metadata, metadata.is_dir(), "folder", 0o700)
 }
 
-/// Refuses a file that anybody but its owner may read, without opening it.
+/// Refuses a file with any permission for others than its owner, without opening it.
 pub(super) fn check_file(path: &Path) -> Result<(), PrivateError> {
     let metadata = fs::metadata(path).map_err(|error| PrivateError::io(path, error))?;
     check(path, &metadata, metadata.is_file(), "file", 0o600)
 }
 
-/// Keeps other processes, and other threads, out of a folder while the answer lives, if they ask too.
+/// Locks a folder until the returned file is dropped. The lock is advisory: it keeps out only processes and
+/// threads that also ask for it.
 pub(super) fn lock_folder(path: &Path) -> Result<File, PrivateError> {
     let folder = File::open(path).map_err(|error| PrivateError::io(path, error))?;
     flock(&folder, FlockOperation::LockExclusive).map_err(|error| PrivateError::io(path, error.into()))?;
     Ok(folder)
 }
 
-/// Opens a file for reading, or refuses one that anybody but its owner may read.
+/// Opens a file for reading. Refuses a file with any permission for others than its owner.
 pub(super) fn open_file(path: &Path) -> Result<File, PrivateError> {
     let file = File::open(path).map_err(|error| PrivateError::io(path, error))?;
     let metadata = file.metadata().map_err(|error| PrivateError::io(path, error))?;
@@ -103,7 +105,7 @@ fn check(
     }
 }
 
-/// Creates an empty file, 0600 and durable, unless there is one.
+/// Creates an empty file, 0600 and durable, unless the file exists.
 pub(super) fn create_empty(path: &Path) -> Result<(), PrivateError> {
     match new_file(path) {
         Ok(file) => {
@@ -115,9 +117,10 @@ pub(super) fn create_empty(path: &Path) -> Result<(), PrivateError> {
     }
 }
 
-/// Creates a file with these bytes, 0600, unless there is one: whole and durable under its name, or not there.
+/// Creates a file with these bytes, 0600, unless the file exists. Under its name, the file is either whole
+/// and durable, or does not exist.
 ///
-/// A hard link would do the same and leave a second name of a secret behind after a crash; a rename does not.
+/// A rename does this. With a hard link, a crash could leave a second name of a secret behind.
 pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     let io_error = |error| PrivateError::io(path, error);
     let draft = draft_name(path);
@@ -133,11 +136,11 @@ pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
             return Err(io_error(error));
         }
     }
-    // Also where another process was first: its name may not be durable yet.
+    // This is also needed if another process was first: the name of its file may not be durable yet.
     sync_folder(parent(path))
 }
 
-/// A name that no other process draws, next to the file.
+/// A random name next to the file, which no other process uses.
 fn draft_name(path: &Path) -> std::path::PathBuf {
     let mut random = [0; 8];
     crate::envelope::random(&mut random);
@@ -150,9 +153,9 @@ fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Overwrites a file with zeros and removes it, both durable. One that is not there is gone already.
+/// Overwrites a file with zeros and removes it, both durably. A missing file counts as removed.
 ///
-/// Where the disk, the file system or somebody else keeps older copies of its blocks, those stay.
+/// Older copies of its blocks stay if the disk, the file system or another program keeps them.
 pub(super) fn destroy_file(path: &Path) -> Result<(), PrivateError> {
     let io_error = |error| PrivateError::io(path, error);
     match OpenOptions::new().write(true).open(path) {

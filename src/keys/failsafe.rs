@@ -1,20 +1,20 @@
-//! The fail-safe: keys that are long overdue go although nobody asked for it. A server's TTLs do the same for
-//! the rows that have one.
+//! The fail-safe: overwrites keys that are long overdue, without a command. On a server, TTLs do the same
+//! for the rows that have one.
 
 use crate::model::{Clock, Due, Hour, Millis, earliest};
 
 use super::{EraseStore, KeysError};
 
-/// How long a key outlives its due when nobody sweeps, in milliseconds: a week.
+/// Time in milliseconds from a key's due until the fail-safe overwrites it, if no sweep did so: a week.
 pub const FAILSAFE_MS: i64 = 7 * 24 * 3_600_000;
 
-/// Overwrites every live key that has been due for a week by the earliest of worker's and store's clock, but
-/// for those that are held, and answers how many. Such a key is [`super::KeyState::ErasedByTtl`]: no command
-/// stands behind it, and no receipt.
+/// Overwrites every live key that has been due for a week by the earlier of the worker's and the store's
+/// clock, except held keys. Returns the number of keys overwritten. Their state is
+/// [`super::KeyState::ErasedByTtl`]: no command caused this, and there is no receipt for it.
 ///
 /// # Errors
-/// [`KeysError::Store`], [`KeysError::ClocksApart`]: nothing is known to be overwritten then. Asking again is
-/// right.
+/// [`KeysError::Store`], [`KeysError::ClocksApart`]: it is then unknown whether keys were
+/// overwritten. A retry is safe.
 pub async fn expire_overdue(store: &dyn EraseStore, clock: &dyn Clock) -> Result<u64, KeysError> {
     let now = earliest(clock.now(), store.now().await?)?;
     match overdue(now) {
@@ -23,7 +23,7 @@ pub async fn expire_overdue(store: &dyn EraseStore, clock: &dyn Clock) -> Result
     }
 }
 
-/// The latest due that lies a week back; `None` before the calendar's first week.
+/// The latest due that is a week ago; `None` within the calendar's first week.
 fn overdue(now: Millis) -> Option<Due> {
     Hour::containing(now.plus(-FAILSAFE_MS)).map(|hour| Due(hour.0))
 }

@@ -1,4 +1,5 @@
-//! One question to the store on its way: whoever needs the same slots meanwhile waits for its answer.
+//! A flight: one request to the store under way. A lane that needs the same slots in the meantime waits for
+//! its answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -6,22 +7,23 @@ use std::time::Instant;
 
 use super::{KeysError, Obtained, SlotRef, StoreError, VaultError};
 
-/// What keeps a lane waiting, for `/readyz` and metrics.
+/// The reason why a lane waits, for `/readyz` and metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Cause {
-    /// The key store is away or does not make sense.
+    /// The key store is unavailable or gives an answer that cannot be used.
     Store,
-    /// The KEK vault is away or does not make sense.
+    /// The KEK vault is unavailable or gives an answer that cannot be used.
     Vault,
-    /// The worker's and the store's clock are too far apart.
+    /// The worker's clock and the store's clock are too far apart.
     Clocks,
     /// Store and vault disagree on a KEK or a key.
     Kek,
-    /// No answer yet; it is still on its way.
+    /// No answer yet; the request is still under way.
     Deadline,
 }
 
-/// The keys are not there yet: keep the group, and ask again. Asking again at once is no use but does no harm.
+/// The keys are not available yet. The caller stays in the group and asks again. An immediate retry does not
+/// help but does no harm.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Waiting {
@@ -30,7 +32,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Longest reason, in bytes.
+    /// Maximum length of a reason, in bytes.
     pub const MAX_REASON: usize = 240;
 
     pub(super) fn new(cause: Cause, reason: &str) -> Self {
@@ -46,7 +48,7 @@ impl Waiting {
         self.cause
     }
 
-    /// At most [`Waiting::MAX_REASON`] bytes, without a customer's name.
+    /// The reason, at most [`Waiting::MAX_REASON`] bytes, without a customer's name.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -71,10 +73,10 @@ impl From<&KeysError> for Waiting {
     }
 }
 
-/// What a flight brings: each of its slots' answer, or why there is none.
+/// The result of a flight: the answer for each of its slots, or the reason why there is none.
 pub(super) type Landed = Result<HashMap<SlotRef, Obtained>, Waiting>;
 
-/// A batch of slots that is being asked for.
+/// A request for a batch of slots.
 #[derive(Default)]
 pub(super) struct Flight {
     landed: Mutex<Option<Landed>>,
@@ -87,7 +89,7 @@ impl Flight {
         self.bell.notify_all();
     }
 
-    /// Waits for the answer on `slot`, one of the flight's own, until `deadline`.
+    /// Waits for the answer for `slot` until `deadline`. The slot must be one of the flight's.
     pub(super) fn wait(&self, slot: &SlotRef, deadline: Instant) -> Result<Obtained, Waiting> {
         let mut landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

@@ -9,7 +9,7 @@ use crate::model::{KekId, Slot};
 use super::{KekRow, KekState, KekVault, KeyRow, KeysError, ReadStore, SealStore};
 
 /// check value = HKDF-SHA256(ikm = KEK, salt = "", info = "hourseal/1 check" ‖ u16 len ‖ kek id, 16 bytes)
-/// (`schemas/kek-file.md`). Public: tells KEKs apart and gives nothing of them away.
+/// (`schemas/kek-file.md`). It is public: it distinguishes KEKs and reveals nothing of them.
 pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
     let id = id.as_str().as_bytes();
     let len = u16::try_from(id.len()).expect("a KEK id is short").to_be_bytes();
@@ -18,7 +18,7 @@ pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
     check
 }
 
-/// The KEKs that this process has met: at most 4,096 of them, the days that end soonest leave first.
+/// The KEKs that this process has used, at most 4,096. The days that end soonest are removed first.
 pub struct Keks {
     store: Arc<dyn ReadStore>,
     vault: Arc<dyn KekVault>,
@@ -28,7 +28,7 @@ pub struct Keks {
 #[derive(Default)]
 struct Shelf {
     met: BTreeMap<KekId, Met>,
-    /// Moves with each forgetting: what was asked for before is not kept after it.
+    /// Changes each time a KEK is forgotten. A KEK requested before the change is not kept after it.
     epoch: u64,
 }
 
@@ -36,26 +36,26 @@ struct Shelf {
 #[derive(Clone)]
 struct Met {
     kek: Arc<Kek>,
-    /// Whether it was live when it was met. A day's KEK closes after its day, when nothing due on it is
-    /// minted any more.
+    /// Whether the KEK was live when the store confirmed it. A day's KEK closes after its day, when no key
+    /// due on that day is minted any more.
     live: bool,
 }
 
 impl Keks {
-    /// More days than the longest retention has (65,535 h = 2,731 days), so that all live ones fit.
+    /// More than the days of the longest retention (65,535 h = 2,731 days), so that all live ones fit.
     const CAPACITY: usize = 4_096;
 
     pub fn new(store: Arc<dyn ReadStore>, vault: Arc<dyn KekVault>) -> Self {
         Self { store, vault, shelf: Mutex::default() }
     }
 
-    /// The KEK that wraps new DEKs: found or created, registered, live. `registrar` is the store in which a
-    /// new one is registered: whoever only opens has none.
+    /// The KEK that wraps new DEKs: found or created, registered and live. `registrar` is the store that
+    /// registers a new one. A reader has no registrar.
     ///
-    /// An id that the store knows is never created again, whatever the vault lost.
+    /// An id that the store knows is never created again, even if the vault lost its KEK.
     ///
     /// # Errors
-    /// See [`KeysError`]; no KEK is given unless store and vault agree on it.
+    /// See [`KeysError`]. Returns a KEK only if store and vault agree on it.
     pub async fn sealing(&self, registrar: &dyn SealStore, id: &KekId) -> Result<Arc<Kek>, KeysError> {
         if let Some(met) = self.met(id).filter(|met| met.live) {
             return Ok(met.kek);
@@ -73,7 +73,7 @@ impl Keks {
         if met.live { Ok(met.kek) } else { Err(KeysError::KekClosing(id.clone())) }
     }
 
-    /// The KEK that unwraps a row's DEK: found, never created.
+    /// The KEK that unwraps a row's DEK. It is found, never created.
     ///
     /// # Errors
     /// See [`KeysError`].
@@ -89,14 +89,14 @@ impl Keks {
         Ok(met.kek)
     }
 
-    /// Forgets a KEK; asking for it again asks the store first.
+    /// Forgets a KEK. The next request for it asks the store first.
     pub fn forget(&self, id: &KekId) {
         let mut shelf = self.shelf();
         shelf.met.remove(id);
         shelf.epoch += 1;
     }
 
-    /// Forgets all of them.
+    /// Forgets all KEKs.
     pub fn clear(&self) {
         let mut shelf = self.shelf();
         shelf.met.clear();
@@ -106,7 +106,7 @@ impl Keks {
     /// Unwraps a live row's DEK and proves, in constant time, that it is the one that the row commits to.
     ///
     /// # Errors
-    /// [`KeysError::WrongKey`] when it is not, or when the row belongs to another slot or KEK.
+    /// [`KeysError::WrongKey`] if it is not, or if the row belongs to another slot or KEK.
     pub async fn open(&self, slot: &Slot, row: &KeyRow) -> Result<SealKey, KeysError> {
         let Slot { customer, hour, generation } = slot;
         let wrapped = row.wrapped.as_ref().ok_or(KeysError::Contradiction("a live key without its bytes"))?;
@@ -151,7 +151,7 @@ impl Keks {
     }
 }
 
-/// Compares what the vault gave with what the store registered.
+/// Compares the vault's KEK with the one that the store registered.
 fn agreed(kek: Kek, row: &KekRow) -> Result<Met, KeysError> {
     if check_value(&kek, &row.id) != row.check {
         return Err(KeysError::KekDiffers(row.id.clone()));

@@ -1,19 +1,21 @@
-//! The lease: how long cached keys may be used after the last proof that every receipt has been seen.
+//! The lease: the time for which cached keys may be used after the last proof that every receipt was seen.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A process may use cached keys while it proved at most `length` ago that it had read the receipts topic to its end.
+/// A process may use cached keys only if it proved, at most `length` ago, that it had read the receipts
+/// topic to its end.
 ///
-/// The clock starts before the proof is requested, so a slow proof is a short lease. Times are milliseconds of
-/// [`Clock::boot_ms`](crate::model::Clock::boot_ms), which never jumps and goes on while the machine sleeps.
+/// The lease starts before the proof is requested, so a slow proof gives a short lease. Times are in
+/// milliseconds of [`Clock::boot_ms`](crate::model::Clock::boot_ms). That clock never jumps, and it also
+/// counts while the machine sleeps.
 pub struct Lease {
     length_ms: u64,
-    /// First millisecond in which the lease is over; 0 before the first proof.
+    /// First millisecond after the lease; 0 before the first proof.
     over_at: AtomicU64,
 }
 
 impl Lease {
-    /// A lease not proven yet. Its length is the configured one, but never more than the store allows.
+    /// A lease without a proof. Its length is the configured one, but at most the store's maximum.
     pub fn new(configured_ms: u64, store_max_ms: u64) -> Self {
         Self { length_ms: configured_ms.min(store_max_ms), over_at: AtomicU64::new(0) }
     }
@@ -22,8 +24,8 @@ impl Lease {
         self.length_ms
     }
 
-    /// Every receipt that existed when the proof was requested, at `requested_at_boot_ms`, has been applied to this process.
-    /// An older proof that arrives late changes nothing.
+    /// Records a proof: this process has applied every receipt that existed when the proof was requested, at
+    /// `requested_at_boot_ms`. An older proof that arrives late changes nothing.
     pub fn prove(&self, requested_at_boot_ms: u64) {
         let over_at = requested_at_boot_ms.saturating_add(self.length_ms);
         self.over_at.fetch_max(over_at, Ordering::AcqRel);
@@ -65,6 +67,6 @@ mod tests {
         assert_eq!(Lease::new(10_000, 60_000).length_ms(), 10_000);
         let none = Lease::new(0, 60_000);
         none.prove(1_000);
-        assert!(!none.valid(1_000), "a lease of zero asks the store for every slot");
+        assert!(!none.valid(1_000), "with a lease of zero, every slot is requested from the store");
     }
 }

@@ -1,4 +1,4 @@
-//! Finding the key of a sealed record. "No key" is never one thing.
+//! Finds the key of a sealed record. "No key" has several causes, which are kept apart.
 
 use std::sync::Arc;
 
@@ -8,23 +8,23 @@ use crate::model::{CustomerId, Digest, Generation, Hour, KeyId, Slot};
 use super::standing::forbidden;
 use super::{Found, KekVault, Keks, KeyRow, KeyState, KeysError, ReadStore, SlotRef};
 
-/// What is known of an envelope's key.
+/// The result of a lookup of an envelope's key.
 pub enum Lookup {
     Key(SealKey),
-    /// Erased by this command; the erased row's key_id is the envelope's.
+    /// Erased by this command. The erased row has the envelope's key_id.
     Erased {
         command: Digest,
     },
-    /// Overwritten by the fail-safe, or its KEK was destroyed before anybody erased it.
+    /// Overwritten by the fail-safe, or its KEK was destroyed before a command erased the key.
     ErasedByTtl,
-    /// Forgotten for good: the hour is below the floor or fenced, and its rows have expired; or the customer
-    /// was closed.
+    /// Forgotten permanently: the hour is below the floor or fenced and has no row for the key, or the
+    /// customer was closed.
     Gone,
-    /// Never minted here: another store, or a forged envelope.
+    /// Never minted in this store: the envelope belongs to another store or is forged.
     NoSuchKey,
-    /// The slot has another key than the envelope names, or one that is not what its row commits to.
+    /// The slot's key is not the one that the envelope names, or not the one that its row commits to.
     WrongKey,
-    /// Nothing is known for now; asking again may help.
+    /// Nothing is known now. A retry may help.
     Unavailable(KeysError),
 }
 
@@ -40,7 +40,7 @@ impl Finder {
         Self { store, keks }
     }
 
-    /// The key of the envelope that names `key_id`, or why there is none.
+    /// The key of the envelope that names `key_id`, or the reason why there is none.
     pub async fn find(
         &self,
         customer: &CustomerId,
@@ -65,7 +65,7 @@ impl Finder {
             (KeyState::Live, _) => self.live(slot, row).await,
             (KeyState::Erased, Some(command)) => Lookup::Erased { command },
             (KeyState::Erased, None) => {
-                Lookup::Unavailable(KeysError::Contradiction("a key erased by no command"))
+                Lookup::Unavailable(KeysError::Contradiction("an erased key without a command"))
             }
             (KeyState::ErasedByTtl, _) => Lookup::ErasedByTtl,
         }
@@ -81,7 +81,7 @@ impl Finder {
     }
 }
 
-/// Whether a slot without a row was forgotten or never was.
+/// Decides whether a slot without a row was forgotten or never existed.
 fn without_row(found: &Found, hour: Hour) -> Lookup {
     match forbidden(hour, found.customer.as_ref(), found.gate.as_ref()) {
         Some(_) => Lookup::Gone,

@@ -1,22 +1,24 @@
-//! Markers: what is known of hours that were forgotten. They go ninety days after the fail-safe's week, and
-//! the customer's floor, which stays for good, says the same from then on. A server's TTLs do it for the rows
-//! that have one.
+//! Markers: the records of forgotten hours. They expire ninety days after the fail-safe's week. After that,
+//! the customer's floor, which is permanent, says the same. On a server, TTLs do this for the
+//! rows that have one.
 
 use crate::model::{Clock, Due, Hour, Millis, Retention, earliest};
 
 use super::{Customer, FAILSAFE_MS, HourRow, KeysError, Store};
 
-/// How long a marker outlives its hour's due, in milliseconds: 97 days.
+/// Time from an hour's due until its marker expires, in milliseconds: 97 days.
 pub const MARKER_MS: i64 = FAILSAFE_MS + 90 * 24 * 3_600_000;
 
-/// Customers of one page.
+/// Number of customers in a page.
 const PAGE: usize = 1_000;
 
-/// Moves each customer's floor up behind what was due 97 days ago by the rule of today, and drops the markers
-/// below it that are as old. Answers how many hours these are.
+/// Moves each customer's floor up past the hours that were due 97 days ago by the retention of today, but
+/// not past an open hour. Then drops the equally old markers below the floor. Returns the number of hours
+/// dropped.
 ///
 /// # Errors
-/// [`KeysError::Store`], [`KeysError::ClocksApart`]: some floors may be moved, which is right at any time.
+/// [`KeysError::Store`], [`KeysError::ClocksApart`]: some floors may have moved, which is
+/// correct at any time.
 pub async fn expire_markers(store: &dyn Store, clock: &dyn Clock) -> Result<u64, KeysError> {
     let now = earliest(clock.now(), store.now().await?)?;
     let Some(until) = faded(now) else { return Ok(0) };
@@ -37,13 +39,13 @@ pub async fn expire_markers(store: &dyn Store, clock: &dyn Clock) -> Result<u64,
     Ok(store.expire_markers(until).await?)
 }
 
-/// The latest due that lies 97 days back, of a whole day: floors are moved once a day. `None` before the
-/// calendar's first days.
+/// The latest due at the start of a day that is 97 days ago: so floors move once a day. `None` within the
+/// calendar's first 97 days.
 fn faded(now: Millis) -> Option<Due> {
     Hour::containing(now.plus(-MARKER_MS)).map(|hour| Due(hour.0 / 24 * 24))
 }
 
-/// The first hour that is not due at `until`: due is the end of the hour and the retention.
+/// The first hour that is not due at `until`. An hour is due at its end plus the retention.
 fn floor(until: Due, retention: Retention) -> Hour {
     Hour(until.0.saturating_sub(u32::from(retention.as_hours())))
 }
@@ -52,7 +54,7 @@ fn lies_behind(customer: &Customer, floor: Hour) -> bool {
     customer.floor.is_some_and(|is| is >= floor)
 }
 
-/// Not beyond an hour that is open: it may have terms of its own.
+/// Limits a floor to the first open hour: such an hour may have its own terms.
 fn behind_open(floor: Hour, rows: &[HourRow]) -> Hour {
     rows.iter().filter(|row| !row.gate.fenced).map(|row| row.hour).fold(floor, Hour::min)
 }

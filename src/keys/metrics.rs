@@ -1,4 +1,4 @@
-//! What the keys' room measures. Each method is called once per second, or once per look at the store.
+//! The metrics of the keys' room. Each method is called once per second, or once per check of the store.
 
 #![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
 
@@ -6,7 +6,7 @@ use super::RingStats;
 use crate::telemetry::{Counters, Gauge, Gauges, Registry, label};
 
 label! {
-    /// What was done with keys, and how it ended.
+    /// An operation on keys and its outcome.
     enum Done: ("op", "outcome") {
         Adopted = ("adopt", "ok"),
         Expired = ("expire", "ok"),
@@ -18,7 +18,7 @@ label! {
 }
 
 label! {
-    /// What became of a slot of the next hour.
+    /// The outcome for a slot of the next hour.
     enum Preminted: "outcome" {
         Ready = "ready",
         Refused = "refused",
@@ -71,7 +71,7 @@ impl KeyMetrics {
         }
     }
 
-    /// Adds what the ring has done since `before`.
+    /// Adds the ring's operations since `before`.
     pub(crate) fn ring(&self, now: RingStats, before: RingStats) {
         self.cached.set(now.entries as f64);
         self.operations.add(Done::Fetched, now.misses - before.misses);
@@ -80,7 +80,7 @@ impl KeyMetrics {
         self.operations.add(Done::Refused, now.mint.refused - before.mint.refused);
     }
 
-    /// The fail-safe overwrote so many keys.
+    /// The fail-safe overwrote this number of keys.
     pub(crate) fn expired(&self, keys: u64) {
         self.operations.add(Done::Expired, keys);
     }
@@ -90,20 +90,20 @@ impl KeyMetrics {
         self.operations.increment(Done::NotExpired);
     }
 
-    /// Adds slots of the next hour: with a key, refused (erased, expired), and without an answer.
+    /// Adds slots of the next hour: with a key, refused (erased or expired), and without an answer.
     pub(crate) fn preminted(&self, ready: u64, refused: u64, waiting: u64) {
         self.preminted.add(Preminted::Ready, ready);
         self.preminted.add(Preminted::Refused, refused);
         self.preminted.add(Preminted::Waiting, waiting);
     }
 
-    /// Bytes of memory for keys, free cells included.
+    /// Sets the bytes of memory for keys, free cells included.
     pub(crate) fn occupies(&self, locked: u64, unlocked: u64) {
         self.memory.set(Memory::Locked, locked as f64);
         self.memory.set(Memory::Unlocked, unlocked as f64);
     }
 
-    /// A count of the whole store.
+    /// Sets the counts of the whole store.
     pub(crate) fn counted(&self, live: u64, erased: u64, erased_by_ttl: u64) {
         self.keys.set(Counted::Live, live as f64);
         self.keys.set(Counted::Erased, erased as f64);

@@ -1,4 +1,4 @@
-//! Minting: a slot becomes a key that seals, drawn here or adopted from whoever was first.
+//! Minting: a slot gets a key that seals. It is generated here, or adopted from the process that was first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,31 +9,31 @@ use crate::model::{Due, KekId, Millis, Retention, Slot, Token, earliest};
 use super::standing::{Standing, open_gates_kek, standing};
 use super::{Candidate, KekVault, Keks, KeyRow, KeyState, KeysError, Minted, SealStore, Seen, SlotRef};
 
-/// A key that seals one slot, and until when.
+/// A key that seals one slot, and the time until which it does.
 pub struct HourKey {
     pub seal: SealKey,
-    /// From this hour on nothing is sealed under it.
+    /// From this hour on, nothing is sealed under the key.
     pub due: Due,
 }
 
-/// What a lane gets for a slot.
+/// The answer that a lane gets for a slot.
 #[derive(Clone)]
 pub enum Obtained {
     Key(Arc<HourKey>),
-    /// Due to be forgotten: quarantined without content.
+    /// The slot is due to be forgotten: its records are quarantined without content.
     Expired,
-    /// Fenced, below the floor, closed or erased: quarantined without content.
+    /// The slot is fenced, below the floor, closed or erased: its records are quarantined without content.
     Erased,
 }
 
-/// How slots were answered so far.
+/// Numbers of the answers for slots so far.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct MintStats {
-    /// DEKs drawn here that became their slot's.
+    /// DEKs generated here that became their slot's DEK.
     pub minted: u64,
-    /// DEKs that another process, or this one earlier, had minted.
+    /// DEKs that another process, or this process earlier, had minted.
     pub adopted: u64,
-    /// Slots that got no key: expired or erased.
+    /// Slots without a key: expired or erased.
     pub refused: u64,
 }
 
@@ -47,24 +47,25 @@ pub struct Mint {
     refused: AtomicU64,
 }
 
-/// A DEK drawn for a slot. It seals nothing unless the store says that it won.
+/// A DEK generated for a slot. It seals nothing unless the store reports that it won.
 struct Offer {
-    /// Where in the batch its slot stands.
+    /// Index of its slot in the batch.
     at: usize,
     seal: SealKey,
     candidate: Candidate,
 }
 
-/// What is next for a slot.
+/// The next step for a slot.
 enum Next {
     Done(Obtained),
     Offer(Box<Offer>),
 }
 
 impl Mint {
-    /// How often a batch is wrapped anew because gates were written meanwhile with another due or KEK. A gate
-    /// never changes these two, so the second time is the last; more means that somebody else writes to the
-    /// store.
+    /// Maximum number of offers of a batch. It is wrapped again if another process has meanwhile written a
+    /// gate with another due or KEK. An existing gate changes these two only when its hour gets new terms,
+    /// so the second round is almost always the last. If all rounds fail, another program may write to
+    /// the store.
     const ROUNDS: u32 = 4;
 
     /// `quarantine` is the retention of the reserved customer `~quarantine`.
@@ -80,7 +81,7 @@ impl Mint {
         }
     }
 
-    /// The KEKs that it has met.
+    /// The KEKs that it has used.
     pub fn keks(&self) -> &Keks {
         &self.keks
     }
@@ -98,11 +99,11 @@ impl Mint {
         self.store.token(&slot.customer)
     }
 
-    /// The key of each slot, in the order asked; `now` is the worker's clock. What it gives is durable in the
-    /// store.
+    /// The key of each slot, in the order asked. `now` is the worker's clock. Each returned key is durable
+    /// in the store.
     ///
     /// # Errors
-    /// See [`KeysError`]: the whole batch waits, and asking again is safe.
+    /// See [`KeysError`]. The whole batch waits, and a retry is safe.
     pub async fn obtain(&self, slots: &[Slot], now: Millis) -> Result<Vec<Obtained>, KeysError> {
         let places: Vec<SlotRef> = slots.iter().map(|slot| self.place(slot)).collect();
         let (store_now, meta, found) =
@@ -131,7 +132,7 @@ impl Mint {
         self.settled(obtained)
     }
 
-    /// Offers candidates to the store; gives back those that must be wrapped anew.
+    /// Offers candidates to the store. Returns those that were wrapped again for the next round.
     async fn round(
         &self,
         slots: &[Slot],
@@ -151,7 +152,7 @@ impl Mint {
         Ok(again)
     }
 
-    /// What becomes of an offer after the store's answer.
+    /// The next step for an offer after the store's answer.
     async fn settle(
         &self,
         slot: &Slot,
@@ -171,7 +172,7 @@ impl Mint {
         }
     }
 
-    /// Counts and gives the batch, when every slot is settled.
+    /// Counts the refused slots and returns the batch, if every slot is settled.
     fn settled(&self, obtained: Vec<Option<Obtained>>) -> Result<Vec<Obtained>, KeysError> {
         let obtained: Vec<Obtained> =
             obtained.into_iter().collect::<Option<_>>().ok_or(KeysError::Contended(Self::ROUNDS))?;
@@ -184,8 +185,8 @@ impl Mint {
         SlotRef { token: self.token(slot), hour: slot.hour, generation: slot.generation }
     }
 
-    /// Draws a DEK for a slot and wraps it. Where its KEK is destroyed nothing of that hour can be kept:
-    /// erased.
+    /// Generates a DEK for a slot and wraps it. If its KEK is destroyed, no key of that hour can be kept:
+    /// the slot counts as erased.
     async fn offer(
         &self,
         at: usize,
@@ -215,7 +216,7 @@ impl Mint {
         Obtained::Key(Arc::new(HourKey { seal: offer.seal, due: offer.candidate.due }))
     }
 
-    /// The key of a row that is already there.
+    /// The key of an existing row.
     async fn adopt(&self, slot: &Slot, row: &KeyRow, due: Due) -> Result<Obtained, KeysError> {
         if row.state != KeyState::Live {
             return Ok(Obtained::Erased);
@@ -232,7 +233,7 @@ impl Mint {
 }
 
 impl Next {
-    /// Puts a slot's answer in its place, or its offer with the others.
+    /// Stores a slot's answer at its index, or adds its offer to the others.
     fn file(self, at: usize, obtained: &mut [Option<Obtained>], offers: &mut Vec<Offer>) {
         match self {
             Self::Done(answer) => obtained[at] = Some(answer),

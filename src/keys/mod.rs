@@ -1,9 +1,10 @@
-//! The life of a DEK: minted once per slot, cached under a lease, erased for good.
+//! The life of a DEK: minted once per slot, cached under a lease, erased permanently.
 //!
-//! Promise: a slot has exactly one DEK, whoever races; a fenced hour mints nothing in any generation; no key
-//! is used without a recent proof that every receipt has been seen. Not here: where keys are kept
-//! (`edge::sqlite`), where KEKs are kept (`edge::kek`), what is sealed (`lane`). Start at [`Ring::obtain`];
-//! everything else serves it.
+//! Promise: a slot has exactly one DEK, even if several processes race for it. A fenced hour mints nothing
+//! in any generation. No cached key is used without a recent proof that every receipt has been seen.
+//! Not here: the stores of keys (`edge::sqlite`, `edge::scylla`), the vault of KEKs (`edge::kek`), sealing
+//! (`lane`).
+//! Start at [`Ring::obtain`]; everything else serves it.
 
 mod error;
 mod failsafe;

@@ -1,4 +1,4 @@
-//! What a store is asked to write, and what became of it.
+//! The writes that a store is asked for, and their outcomes.
 
 use super::rows::{Gate, HoldId, KeyRow, Seen, SlotRef};
 use super::schema::SchemaMismatch;
@@ -7,15 +7,15 @@ use super::{Found, SealStore};
 use crate::envelope::WRAPPED_LEN;
 use crate::model::{CustomerId, Digest, Due, Hour, KekId, KeyId, Token};
 
-/// A DEK offered for a slot. It is used only if the store says [`Minted::Won`].
+/// A DEK offered for a slot. It is used only if the store answers [`Minted::Won`].
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub slot: SlotRef,
     pub customer: CustomerId,
-    /// Must equal the gate's, where there is one.
+    /// Must equal the gate's due, if the hour has a gate.
     pub due: Due,
-    /// Registered ([`SealStore::register_kek`]), the one of its due's day; must equal the gate's, where there
-    /// is one.
+    /// The KEK of its due's day, registered ([`SealStore::register_kek`]). Must equal the gate's KEK, if the
+    /// hour has a gate.
     pub kek: KekId,
     pub commitment: [u8; 32],
     pub wrapped: [u8; WRAPPED_LEN],
@@ -29,14 +29,14 @@ impl Candidate {
     }
 }
 
-/// What became of a candidate, decided by comparing key ids in the row that is now there.
+/// The outcome for a candidate. The store compares its key id with the one in the row that then exists.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Minted {
     /// The candidate is the slot's DEK, durably.
     Won,
-    /// The slot already had this key (live or erased): use it with its gate's due, forget the candidate.
+    /// The slot already had this key (live or erased). Use it with its gate's due and discard the candidate.
     Adopted { due: Due, key: KeyRow },
-    /// The hour's gate has another due or KEK: wrap anew under this one.
+    /// The hour's gate has another due or KEK: wrap again for this gate.
     GateDiffers(Gate),
     /// The hour is fenced: nothing is minted in any generation.
     Fenced(Gate),
@@ -46,25 +46,25 @@ pub enum Minted {
     Closed,
 }
 
-/// What became of a hold.
+/// The outcome of placing a hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Placed {
-    /// In force now, or before with the same customer and hours.
+    /// The hold is in force now, or was before with the same customer and hours.
     InForce,
     /// Another hold with the same id is in force; nothing was changed.
     IdReuse,
 }
 
-/// What became of a fence.
+/// The outcome of fencing an hour.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fence {
-    /// Fenced now, or before by whatever command: nothing is minted from here on.
+    /// The hour is fenced, now or before, by this command or another one: nothing more is minted.
     Fenced,
     /// A hold forbids it; nothing was changed.
     Held(HoldId),
 }
 
-/// What became of an erasure.
+/// The outcome of an erasure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Erasure {
     /// Every generation of the hour, each with its state after the erasure (none is live).
@@ -74,51 +74,52 @@ pub enum Erasure {
     NotFenced,
 }
 
-/// New terms of an hour: when it is due, and the KEK that its keys are wrapped by.
+/// New terms of an hour: its due, and the KEK that wraps its keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rewrap {
     pub token: Token,
     pub hour: Hour,
-    /// As they stand in the gate, with its command: with others nothing is changed.
+    /// The gate's due, KEK and command as they were seen. If the gate now has others, nothing is changed.
     pub seen: (Due, KekId, Option<Digest>),
     pub due: Due,
     /// Registered ([`SealStore::register_kek`]).
     pub kek: KekId,
-    /// What gives it these terms goes into its gate; `None` leaves what is there.
+    /// The command that gives these terms. It is written to the gate; `None` leaves the gate's command as it
+    /// is.
     pub command: Option<Digest>,
-    /// Keys as they are wrapped by it.
+    /// The hour's keys, wrapped by that KEK.
     pub keys: Vec<Rewrapped>,
 }
 
-/// A live key, wrapped anew. The bytes are ciphertext.
+/// A live key, wrapped again. The bytes are ciphertext.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rewrapped {
-    /// As it was seen; one that has changed since stays as it is.
+    /// The key's row as it was seen. A row that has changed since stays as it is.
     pub seen: KeyRow,
     pub wrapped: [u8; WRAPPED_LEN],
 }
 
-/// What became of a verdict offered for storing.
+/// The outcome of storing a verdict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Stored {
     /// Stored now: this is the verdict to obey.
     New,
-    /// The same command was decided before: obey this one.
+    /// The same command was decided before: obey this verdict.
     Before(Vec<u8>),
     /// Another command with the same id was decided before.
     IdReuse,
 }
 
-/// Why the store did not answer. Nothing is known of what happened, and nothing may be assumed.
+/// Why the store did not answer. The outcome is unknown, and the caller must assume nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Away, busy or timed out: wait and ask again.
+    /// The store is unreachable, busy or timed out: wait and retry.
     #[error("the key store is unavailable: {0}")]
     Unavailable(String),
-    /// It answers with something that this version does not understand.
+    /// The store gives an answer that this version does not understand.
     #[error("the key store is not usable: {0}")]
     Unusable(String),
-    /// Its schema is not of this program's version; nothing else was read.
+    /// The store's schema does not have this program's version. Nothing else was read.
     #[error("the key store is not usable: {0}")]
     Schema(#[from] SchemaMismatch),
 }

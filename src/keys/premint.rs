@@ -1,8 +1,9 @@
-//! Pre-minting: keys of the next hour are obtained before it begins, so that its first batches find them in the ring.
+//! Pre-minting: obtains keys of the next hour before it begins, so that the ring has them for its first
+//! batches.
 //!
-//! Promise: the work is spread evenly over the time before the hour, is bounded, and pushes no key out of the ring. What is
-//! not ready when the hour begins, lanes obtain as ever.
-//! Start at [`Premint::tick`]; what it decides stands in `ending` and `plan`.
+//! Promise: the work is spread evenly over the time before the hour, is bounded, and pushes no key out of
+//! the ring. If a key is not ready when the hour begins, a lane obtains it as usual.
+//! Start at [`Premint::tick`]; `ending` and `plan` decide what it does.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -12,59 +13,60 @@ use crate::model::{CustomerId, Generation, Hour, Millis, Slot};
 
 use super::{Obtained, Ring, Waiting};
 
-/// Obtains the next hour's keys of the customers who have one of this hour.
+/// Obtains the next hour's keys of the customers that have a key of this hour.
 ///
-/// Whether a slot is minted or adopted, and whether its key is cached, the ring decides as for a lane. A customer's retention
-/// counts as it is when the key is minted: up to a lead before its hour.
+/// As for a lane, the ring decides whether a slot is minted or adopted and whether its key is cached. The
+/// customer's retention at the time of the mint counts, which is up to the lead before the hour.
 pub struct Premint {
     ring: Ring,
     lead: Duration,
-    /// Another order of customers in each process: two of them meet each other's keys instead of racing for them.
+    /// Gives each process another order of customers. So two processes find each other's keys instead of
+    /// racing for them.
     order: RandomState,
     round: Option<Round>,
 }
 
-/// What is to be done in one hour for the next.
+/// The work during one hour for the next hour.
 struct Round {
     hour: Hour,
-    /// Customers without a key of the next hour, in this process's order.
+    /// Customers without a key of the next hour, in the order of this process.
     wanting: Vec<CustomerId>,
-    /// Customers who get no key, so that they are asked for once.
+    /// Customers that get no key. They are remembered so that the store is asked for them only once.
     refused: HashSet<CustomerId>,
-    /// When `wanting` was listed, by the boot clock.
+    /// Time of the list `wanting`, by the boot clock.
     listed_at: u64,
 }
 
-/// What a tick came to, in slots.
+/// The result of a tick, in slots.
 #[derive(Default, Debug)]
 pub struct Tick {
     /// Minted or adopted.
     pub ready: u64,
     /// Erased or expired.
     pub refused: u64,
-    /// Asked for in vain; the next tick asks again.
+    /// Requested without an answer; the next tick requests them again.
     pub waiting: u64,
     pub why: Option<Waiting>,
 }
 
 impl Premint {
-    /// Time from tick to tick.
+    /// Interval between ticks.
     pub const TICK: Duration = Duration::from_secs(1);
 
-    /// Most slots of a tick: one flight, which is how long a lane may have to wait for it.
+    /// Maximum number of slots in a tick: one flight. A lane may have to wait for that flight.
     pub const MOST: usize = Ring::FLIGHT_SLOTS;
 
-    /// How long a list of customers is good, in milliseconds. Newcomers wait for the next one, which looks at every key in
-    /// memory.
+    /// Time for which a list of customers is used, in milliseconds. New customers wait for the next list, for
+    /// which every key in memory is checked.
     const LIST_MS: u64 = 5_000;
 
-    /// `lead`: how long before the next hour its keys may be obtained; zero = never.
+    /// `lead` is the time before the next hour in which its keys may be obtained; zero = never.
     pub fn new(ring: Ring, lead: Duration) -> Self {
         Self { ring, lead, order: RandomState::new(), round: None }
     }
 
-    /// Obtains a tick's share, if there is one now: in the lead, under a lease, and while the ring has room.
-    /// Blocks until `deadline` at most; call it from a thread of its own.
+    /// Obtains this tick's share of keys. It does so only within the lead, under a valid lease, and while the
+    /// ring has room. Blocks until `deadline` at most; call it from its own thread.
     pub fn tick(&mut self, deadline: Instant) -> Tick {
         let now = self.ring.clock().now();
         let Some((hour, left)) = ending(now, self.lead) else {
@@ -82,7 +84,7 @@ impl Premint {
         tick
     }
 
-    /// The round of this hour, its list not too old.
+    /// The round of this hour. Lists the customers again if the list is too old.
     fn round(&mut self, hour: Hour) -> Round {
         let now = self.ring.clock().boot_ms();
         let mut round = self.round.take().filter(|round| round.hour == hour);
@@ -98,7 +100,8 @@ impl Premint {
 }
 
 impl Round {
-    /// Asks for the next hour of the first `count` customers. Who is answered is no longer wanting.
+    /// Requests the next hour's keys of the first `count` customers. Customers with an answer leave
+    /// `wanting`.
     fn obtain(&mut self, ring: &Ring, count: usize, deadline: Instant) -> Tick {
         let (hour, generation) = (self.hour.plus(1), Generation(0));
         let asked = self.wanting[..count].iter().cloned();
@@ -121,21 +124,21 @@ impl Round {
     }
 }
 
-/// The running hour and what is left of it, when it ends within `lead`.
+/// The current hour and the rest of it, if it ends within `lead`.
 fn ending(now: Millis, lead: Duration) -> Option<(Hour, Duration)> {
     let hour = Hour::containing(now)?;
     let left = u64::try_from(hour.plus(1).start().0 - now.0).ok().map(Duration::from_millis)?;
     (left <= lead).then_some((hour, left))
 }
 
-/// Whose keys to obtain in this tick: an even share for each tick that fits in what is `left` of the hour, as long as the
-/// ring has `room` for every one of them.
+/// The customers whose keys to obtain in this tick: an even share for each tick in the time `left` of the
+/// hour, but at most as many as the ring has `room` for.
 fn plan(wanting: &[CustomerId], left: Duration, room: usize) -> &[CustomerId] {
     let ticks = usize::try_from(left.as_millis() / Premint::TICK.as_millis()).unwrap_or(usize::MAX).max(1);
     &wanting[..wanting.len().div_ceil(ticks).min(Premint::MOST).min(room)]
 }
 
-/// Puts customers in the order of their hashes: as good as any other, and the same again when newcomers have joined them.
+/// Sorts customers by their hashes. Any order would do, but this one stays the same when new customers join.
 fn shuffle(customers: &mut [CustomerId], order: &RandomState) {
     customers.sort_by_cached_key(|customer| order.hash_one(customer));
 }
@@ -152,7 +155,7 @@ mod tests {
         (0..count).map(|n| CustomerId::parse(&format!("customer {n}")).expect("a valid id")).collect()
     }
 
-    /// Sizes of the shares, tick by tick until the hour ends; and who was left out.
+    /// Sizes of the shares, tick by tick until the hour ends, and the number of customers left out.
     fn shares(count: usize, lead: Duration, room: usize) -> (Vec<usize>, usize) {
         let (mut wanting, mut shares) = (customers(count), Vec::new());
         let begin = HOUR.plus(1).start().plus(-(lead.as_millis() as i64));
@@ -197,7 +200,7 @@ mod tests {
         assert_eq!(ending(end.plus(-600_001), LEAD), None);
         assert_eq!(ending(end.plus(-600_000), LEAD), Some((HOUR, LEAD)));
         assert_eq!(ending(end.plus(-1), LEAD), Some((HOUR, Duration::from_millis(1))));
-        assert_eq!(ending(end, LEAD), None, "that is the next hour's beginning");
+        assert_eq!(ending(end, LEAD), None, "this is the start of the next hour");
         assert_eq!(ending(Millis(-1), LEAD), None);
     }
 
@@ -223,6 +226,6 @@ mod tests {
         let kept = fewer.clone();
         fewer.reverse();
         shuffle(&mut fewer, &one);
-        assert!(fewer == kept, "who joins or leaves changes nobody's turn");
+        assert!(fewer == kept, "customers that join or leave do not change the order of the others");
     }
 }

@@ -1,4 +1,4 @@
-//! Wrapping an hour's keys anew, under another KEK: what they open stays as it is.
+//! Wraps an hour's keys again, under another KEK. The keys themselves do not change.
 
 use std::time::Duration;
 
@@ -7,40 +7,40 @@ use crate::model::{CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Toke
 
 use super::{HourRow, Keks, KeyRow, KeyState, KeysError, ReadStore, Rewrap, Rewrapped, SealStore, Store};
 
-/// How often an hour is looked at while others mint, hold or fence it.
+/// Maximum number of attempts on an hour while other processes mint, hold or fence it.
 const ROUNDS: u32 = 8;
-/// Before another look.
+/// Pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What an hour is to have.
+/// The intended terms of an hour.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terms {
     pub due: Due,
     pub kek: KekId,
-    /// What gives them.
+    /// The command that gives them.
     pub command: Option<Digest>,
 }
 
 impl Terms {
-    /// Whether the hour has them, with all of its live keys.
+    /// Whether the hour and all of its live keys have these terms.
     pub fn are_of(&self, row: &HourRow) -> bool {
         let of_gate = (row.gate.due, row.gate.kek.as_ref());
         of_gate == (self.due, Some(&self.kek)) && others(row, &self.kek).next().is_none()
     }
 }
 
-/// While a customer's retention is this one, and no other process has gone on to another.
+/// A condition: the customer still has this retention, so no other process has changed it. `None` = none.
 pub type While = Option<(Token, Retention)>;
 
-/// Sees to it that an hour has the terms that `terms` gives it as it stands, and that every live key of it is
-/// wrapped by their KEK. An hour that gets none keeps what it has.
+/// Ensures that an hour has the terms that `terms` returns for its current row, and that their KEK wraps
+/// every live key of it. If `terms` returns `None`, the hour keeps its terms.
 ///
-/// It may be done again from the beginning, and what it has not finished is opened as before: each key's row
-/// names its KEK. Whoever was stopped meanwhile and goes on late changes nothing: the condition is looked at
-/// after the hour was seen, and the hour is changed only as it was seen.
+/// The call may be repeated from the beginning. Keys that it has not finished open as before: each key's row
+/// names its KEK. A process that was paused in the meantime and continues late changes nothing: it checks
+/// the condition after it has read the hour, and the store changes the hour only if it is still as read.
 ///
 /// # Errors
-/// See [`KeysError`]; some keys may be wrapped anew.
+/// See [`KeysError`]. Some keys may be wrapped again already.
 pub async fn rewrap(
     store: &dyn Store,
     keks: &Keks,
@@ -93,7 +93,7 @@ async fn wrapped_anew(
     row: &HourRow,
     kek_id: &KekId,
 ) -> Result<Vec<Rewrapped>, KeysError> {
-    // Also for an hour without keys: the gate's KEK is one that exists.
+    // This is also needed for an hour without keys: it ensures that the gate's KEK exists.
     let kek = keks.sealing(store, kek_id).await?;
     let mut keys = Vec::new();
     let mut customer: Option<CustomerId> = None;

@@ -15,24 +15,25 @@ use super::flight::{Cause, Flight, Landed, Waiting};
 use super::shelf::Shelf;
 use super::{Lease, Mint, MintStats, Obtained, SlotRef};
 
-/// Gives lanes the keys of their slots. Cheap to clone; clones share everything.
+/// Gives lanes the keys of their slots. It is cheap to clone, and clones share everything.
 ///
-/// Cached keys are used only under a valid [`Lease`], and only what was fetched under one is cached: whoever proves the lease
-/// evicts by each receipt first, so no key outlives its receipt here by more than the lease.
+/// Cached keys are used only under a valid [`Lease`], and only keys fetched under a valid lease are cached.
+/// The caller that proves the lease first evicts the keys of each receipt. So no key stays usable here for
+/// longer than the lease after its receipt.
 #[derive(Clone)]
 pub struct Ring {
     core: Arc<Core>,
     runtime: Handle,
 }
 
-/// What the ring has done so far.
+/// Counters of the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct RingStats {
     /// Keys in memory now.
     pub entries: u64,
     /// Slots answered from memory.
     pub hits: u64,
-    /// Slots for which the store was asked, or whose answer was on its way already.
+    /// Slots requested from the store, or already under way.
     pub misses: u64,
     pub mint: MintStats,
 }
@@ -42,48 +43,49 @@ struct Core {
     lease: Arc<Lease>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Where flights take off, `FLIGHTS` at a time.
+    /// Limits the flights in the air to `FLIGHTS`.
     runway: Semaphore,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 struct State {
-    /// Customers' pseudonyms, because an HMAC costs more than all the rest of a hit.
+    /// Customers' pseudonyms. They are cached because an HMAC costs more than the rest of a hit.
     tokens: HashMap<CustomerId, Token>,
     capacity: usize,
     shelf: Shelf,
-    /// Slots that are being asked for. A receipt takes its slots out: the answer may be older than it, is given to whoever
-    /// asked before, and is not cached.
+    /// Slots that are under way. A receipt removes its slots: the answer may be older than the receipt.
+    /// Lanes that asked before it get the answer, but the answer is not cached.
     flying: HashMap<SlotRef, Arc<Flight>>,
 }
 
-/// The slots that one flight asks for. Lands it in any case, also when the runtime drops its task.
+/// The slots of one flight. It lands the flight in any case, even if the runtime drops its task.
 struct Boarded {
     core: Arc<Core>,
     flight: Arc<Flight>,
     slots: Vec<Slot>,
     places: Vec<SlotRef>,
-    /// Under a valid lease at take-off. False before.
+    /// Whether the lease was valid at take-off. False before take-off.
     cacheable: bool,
 }
 
 impl Ring {
-    /// Most slots of one flight under a lease: half a second of a store that mints 2,000 a second. Each flight's keys are
-    /// cached as it lands, so that a call that reached its deadline finds them when it comes again.
+    /// Maximum number of slots in one flight under a lease: half a second for a store that mints 2,000 per
+    /// second. Each flight's keys are cached when it lands, so a call that reached its deadline finds them
+    /// when it is repeated.
     pub const FLIGHT_SLOTS: usize = 1_000;
 
-    /// Flights in the air at a time: one asks the store while the other's keys are unwrapped.
+    /// Maximum number of flights at a time: one asks the store while the keys of the other are unwrapped.
     pub const FLIGHTS: usize = 2;
 
-    /// Longest flight, from take-off. Stores have time limits of their own, far below; this one only keeps a broken one from
-    /// holding its slots for ever.
+    /// Longest flight, from take-off. Stores have their own, much shorter time limits. This limit only
+    /// prevents a broken store from blocking its slots without end.
     pub const LONGEST_FLIGHT: Duration = Duration::from_secs(30);
 
-    /// Keys looked at under one lock by a pass over all of them: a lane waits for well under a millisecond.
+    /// Number of keys that a pass over all keys checks under one lock. A lane waits well under a millisecond.
     const PASS: usize = 4_096;
 
-    /// A ring of at most `capacity` keys. Its questions to the store run on `runtime`.
+    /// A ring of at most `capacity` keys. Its requests to the store run on `runtime`.
     pub fn new(
         mint: Mint,
         lease: Arc<Lease>,
@@ -102,13 +104,15 @@ impl Ring {
         Self { core: Arc::new(Core { mint, lease, clock, state, runway, hits, misses }), runtime }
     }
 
-    /// The key of each slot, in the order asked: from memory, or else from the store, asked once for all lanes.
+    /// The key of each slot, in the order asked. It comes from memory, or else from the store, which is asked
+    /// once for all lanes.
     ///
-    /// Blocks until `deadline` at most; call it from a thread of its own, never from a task. What was asked goes on after a
-    /// deadline, and the next call takes its answer. Many slots are asked for in several flights, a few at a time.
+    /// Blocks until `deadline` at most; call it from its own thread, never from a task. A request continues
+    /// after the deadline, and the next call takes its answer. Many slots are requested in several flights,
+    /// a few flights at a time.
     ///
     /// # Errors
-    /// [`Waiting`], for all slots. Nothing may be sealed; ask again.
+    /// [`Waiting`], for all slots. The caller must seal nothing and ask again.
     pub fn obtain(&self, slots: &[Slot], deadline: Instant) -> Result<Vec<Obtained>, Waiting> {
         let leased = self.leased();
         let now = self.core.clock.now();
@@ -122,19 +126,20 @@ impl Ring {
         answers.into_iter().map(|answer| answer.wait(deadline)).collect()
     }
 
-    /// Forgets a customer's keys of the hours `from ..= to`, and tells how many. For each receipt, before the lease is proven.
+    /// Forgets a customer's keys of the hours `from ..= to`, and returns their number. Call it for each
+    /// receipt before the lease is proven.
     pub fn evict(&self, token: Token, from: Hour, to: Hour) -> usize {
         let mut state = self.core.state();
         state.flying.retain(|slot, _| slot.token != token || !(from..=to).contains(&slot.hour));
         state.shelf.evict(token, from, to)
     }
 
-    /// Forgets a KEK that is destroyed.
+    /// Forgets a destroyed KEK.
     pub fn forget_kek(&self, kek: &KekId) {
         self.core.mint.keks().forget(kek);
     }
 
-    /// Forgets everything, KEKs too, as when receipts may have been missed.
+    /// Forgets all keys and KEKs. This is needed when receipts may have been missed.
     pub fn clear(&self) {
         let mut state = self.core.state();
         state.flying.clear();
@@ -160,15 +165,15 @@ impl Ring {
         self.core.leased()
     }
 
-    /// Keys that still come in without another one leaving, those on their way counted.
+    /// Number of keys that still fit before another key has to leave. Keys under way count as present.
     pub(super) fn room(&self) -> usize {
         let state = self.core.state();
         state.capacity.saturating_sub(state.shelf.len() + state.flying.len())
     }
 
-    /// Customers with an on-time key of `hour`, the running one, and none of the next. Drops spent keys on its way.
+    /// Customers with an on-time key of `hour`, the current one, but none of the next. Also drops spent keys.
     ///
-    /// Lanes get the lock in between, so what comes or goes meanwhile may be missed.
+    /// Lanes get the lock between parts, so keys that come or leave in the meantime may be missed.
     pub(super) fn wanting(&self, hour: Hour) -> Vec<CustomerId> {
         let (mut wanting, mut from) = (Vec::new(), 0);
         loop {
@@ -186,7 +191,7 @@ impl Ring {
     }
 }
 
-/// An answer, or where it comes from.
+/// An answer, or the flight that brings it.
 enum Answer {
     Here(Obtained),
     Flying(SlotRef, Arc<Flight>),
@@ -202,7 +207,7 @@ impl Answer {
 }
 
 impl Core {
-    /// All slots from memory, or nothing. The result is the only allocation.
+    /// The keys of all slots from memory; `None` if one is missing. The result is the only allocation.
     fn hits(&self, slots: &[Slot], now: Millis) -> Option<Vec<Obtained>> {
         let mut hits = Vec::with_capacity(slots.len());
         let mut state = self.state();
@@ -214,9 +219,10 @@ impl Core {
         Some(hits)
     }
 
-    /// Finds each slot in memory (if `leased`), on its way, or boards it on a new flight.
+    /// Finds each slot in memory (if `leased`) or on a flight, or boards it on a new flight.
     fn board(self: &Arc<Self>, slots: &[Slot], leased: bool, now: Millis) -> (Vec<Answer>, Vec<Boarded>) {
-        // Without a lease nothing is kept: a call is helped only by flights that it meets before they land, so by one.
+        // Without a lease no key is kept, and a call can only use a flight that it joins before the landing.
+        // So all slots go on one flight.
         let most = if leased { Ring::FLIGHT_SLOTS } else { usize::MAX };
         let (mut answers, mut hits) = (Vec::with_capacity(slots.len()), 0);
         let mut boarded: Vec<Boarded> = Vec::new();
@@ -240,7 +246,7 @@ impl Core {
         (answers, boarded)
     }
 
-    /// Boards a slot on the last flight, or on a further one when that has `most` slots.
+    /// Boards a slot on the last flight, or on a new one if the last has `most` slots.
     fn seat(
         self: &Arc<Self>,
         boarded: &mut Vec<Boarded>,
@@ -275,13 +281,14 @@ impl Core {
 }
 
 impl State {
-    /// A key in memory that is not due by the worker's clock. Whether it is due, the store's clock decides with it.
+    /// A key in memory that is not due by the worker's clock. Only that clock and the store's clock together
+    /// decide that it is due.
     fn cached(&mut self, place: &SlotRef, now: Millis) -> Option<Obtained> {
         let key = self.shelf.get(place).filter(|key| !key.due.reached(now))?;
         Some(Obtained::Key(Arc::clone(key)))
     }
 
-    /// Starts over when as many customers as keys are remembered: an HMAC each is what that costs.
+    /// Remembers a token. At `capacity` customers, clears all tokens first: this costs one HMAC per customer.
     fn remember(&mut self, slot: &Slot, token: Token) -> Token {
         if self.tokens.len() >= self.capacity {
             self.tokens.clear();
@@ -297,7 +304,7 @@ impl Boarded {
         Self { core, flight: Arc::new(Flight::default()), slots, places, cacheable: false }
     }
 
-    /// Waits for the runway, however long, and asks. Time and lease are those of the take-off.
+    /// Waits for the runway without a time limit, then asks the store. Time and lease are those at take-off.
     async fn fly(mut self) {
         let core = Arc::clone(&self.core);
         let _cleared = core.runway.acquire().await.expect("nobody closes the runway");
@@ -311,7 +318,7 @@ impl Boarded {
         self.land(landed);
     }
 
-    /// Caches what may be cached, and answers whoever waits.
+    /// Caches the keys that may be cached, and passes the answers to all callers that wait.
     fn land(&mut self, landed: Landed) {
         let mut state = self.core.state();
         for (slot, place) in self.slots.drain(..).zip(self.places.drain(..)) {
@@ -335,7 +342,7 @@ impl Boarded {
 impl Drop for Boarded {
     fn drop(&mut self) {
         if !self.places.is_empty() {
-            self.land(Err(Waiting::new(Cause::Store, "the question to the key store was dropped")));
+            self.land(Err(Waiting::new(Cause::Store, "the request to the key store was dropped")));
         }
     }
 }

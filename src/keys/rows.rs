@@ -1,4 +1,4 @@
-//! What the key store keeps: its rows as nouns.
+//! The rows of the key store, as types.
 
 use std::any::Any;
 use std::cmp::Ordering;
@@ -9,7 +9,7 @@ use crate::model::{
     CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, VaultId,
 };
 
-/// A slot as the store knows it: by token, without the customer's name.
+/// A slot as the store identifies it: by token, without the customer's name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SlotRef {
     pub token: Token,
@@ -17,27 +17,27 @@ pub struct SlotRef {
     pub generation: Generation,
 }
 
-/// What the store says of itself. Config only seeds it.
+/// The store's data about itself. The configuration gives only its initial values.
 #[derive(Clone, Debug)]
 pub struct Meta {
     pub store: StoreId,
     pub vault: VaultId,
     pub schema_version: u32,
-    /// Longest lease that any process may take, in milliseconds.
+    /// Maximum lease of any process, in milliseconds.
     pub max_lease_ms: u64,
     pub default_retention: Retention,
     /// Offset of the last receipt applied to this store; `None` before the first.
     pub last_receipt: Option<i64>,
 }
 
-/// Where a key is in its life.
+/// The state of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyState {
-    /// Wrapped and present: opens, and seals while its generation runs.
+    /// Wrapped and present. It opens records, and seals records during its generation.
     Live,
-    /// Overwritten by a command. Becomes nothing else.
+    /// Overwritten by a command. This state is final.
     Erased,
-    /// Overwritten by the fail-safe because nobody swept. Becomes nothing else.
+    /// Overwritten by the fail-safe because no sweep erased it. This state is final.
     ErasedByTtl,
 }
 
@@ -49,7 +49,7 @@ pub struct KeyRow {
     pub key_id: KeyId,
     pub commitment: [u8; 32],
     pub kek: KekId,
-    /// `None` once erased.
+    /// `None` after the erasure.
     pub wrapped: Option<[u8; WRAPPED_LEN]>,
     pub minted_at: Millis,
     pub erased_at: Option<Millis>,
@@ -61,14 +61,14 @@ pub struct KeyRow {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct HoldId(pub Vec<u8>);
 
-/// As people write it. Ids come from commands, which are UTF-8.
+/// The id as people write it. Ids come from commands, which are UTF-8.
 impl std::fmt::Display for HoldId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
-/// A legal hold: forbids fencing and erasing of the hours `from ..= to`.
+/// A legal hold. It forbids fencing and erasing the hours `from ..= to`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hold {
     pub id: HoldId,
@@ -77,7 +77,7 @@ pub struct Hold {
     pub to: Hour,
 }
 
-/// The row that every mint, hold and fence of an hour goes through.
+/// The row that every mint, hold and fence of an hour checks and writes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Gate {
     pub due: Due,
@@ -85,31 +85,31 @@ pub struct Gate {
     pub kek: Option<KekId>,
     pub fenced: bool,
     pub hold: Option<HoldId>,
-    /// The command that fenced it, or, while it is open, that gave it its terms.
+    /// The command that fenced the hour or, while it is open, the command that gave it its terms.
     pub command: Option<Digest>,
 }
 
-/// What is known of a customer.
+/// The store's data on a customer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Customer {
-    /// `None` for one that was closed, or got a floor, before this store minted a key for it.
+    /// `None` for a customer that was closed, or got a floor, before this store minted a key for it.
     pub name: Option<CustomerId>,
     /// `None` = the store's default.
     pub retention: Option<Retention>,
-    /// Every hour below it is forgotten for good.
+    /// Every hour below it is forgotten permanently.
     pub floor: Option<Hour>,
     /// The whole customer is being forgotten: nothing is minted.
     pub closed: bool,
 }
 
-/// What a read of the store saw, for the write that follows it: the store then reads nothing twice. Only the
-/// store that made it understands it. It decides nothing (the write's conditions do), and it says nothing of
-/// the row that carries it: any two are equal.
+/// Data from a read of the store, for the write that follows it, so that the store does not read it again.
+/// Only the store that created it understands it. It decides nothing (the write's conditions do). It says
+/// nothing about the row that carries it: any two values are equal.
 #[derive(Clone, Default)]
 pub struct Seen(Option<Arc<dyn Any + Send + Sync>>);
 
 impl Seen {
-    /// The write reads for itself.
+    /// No data: the write reads for itself.
     pub const fn nothing() -> Self {
         Self(None)
     }
@@ -118,7 +118,7 @@ impl Seen {
         Self(Some(Arc::new(what)))
     }
 
-    /// `None` also where another kind of store made it.
+    /// The data; `None` if there is none, or if another kind of store created it.
     pub fn get<T: Any>(&self) -> Option<&T> {
         self.0.as_ref()?.downcast_ref()
     }
@@ -138,7 +138,7 @@ impl std::fmt::Debug for Seen {
     }
 }
 
-/// Everything that decides whether a slot may be sealed or opened, read in one go.
+/// All data that decides whether a slot may be sealed or opened, from one read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
     pub customer: Option<Customer>,
@@ -148,7 +148,7 @@ pub struct Found {
     pub seen: Seen,
 }
 
-/// An open hour and when it is due. Ordered as the sweep takes them: soonest first.
+/// An open hour and its due. The order is that of the sweep: soonest first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DueHour {
     pub due: Due,
@@ -171,24 +171,24 @@ impl Ord for DueHour {
 }
 
 impl DueHour {
-    /// An hour of which nothing was read.
+    /// An hour without data from a read.
     pub const fn new(due: Due, token: Token, hour: Hour) -> Self {
         Self { due, token, hour, seen: Seen::nothing() }
     }
 
-    /// The last one that there could be before those of a due, for a list to begin after; `None` = with the
-    /// first of all.
+    /// The last possible hour before those of a due: a list that begins after it begins with that due.
+    /// `None` = the list begins with the first hour.
     pub fn before(due: Due) -> Option<Self> {
         Some(Self::last(Due(due.0.checked_sub(1)?)))
     }
 
-    /// The last one that there could be of a due.
+    /// The last possible hour of a due.
     pub fn last(due: Due) -> Self {
         Self::new(due, Token([0xFF; 16]), Hour(u32::MAX))
     }
 }
 
-/// An hour with its gate and its keys, as listings give it.
+/// An hour with its gate and its keys, as lists return it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HourRow {
     pub token: Token,
@@ -208,7 +208,7 @@ pub enum KekState {
 }
 
 impl KekState {
-    /// As it stands in the `kek` table of every kind of store.
+    /// The number in the `kek` table of every kind of store.
     pub const fn number(self) -> i8 {
         match self {
             Self::Live => 1,
@@ -232,7 +232,7 @@ impl KekState {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KekRow {
     pub id: KekId,
-    /// Tells whether two processes hold the same KEK under one id (`schemas/kek-file.md`).
+    /// Shows whether two processes have the same KEK under one id (`schemas/kek-file.md`).
     pub check: [u8; 16],
     pub state: KekState,
 }

@@ -1,10 +1,11 @@
-//! Which version of a store's schema this program uses: exactly one.
+//! The schema version of a store. This program uses exactly one version.
 //!
-//! Promise: a store of another version, or of a version that cannot be read, is never used. An older program
-//! does not know what a newer column forbids, and a newer one would miss what the older did not write.
+//! Promise: a store of another version, or with a version that cannot be read, is never used. An older
+//! program does not know what a newer column forbids. A newer program would miss data that an older one did
+//! not write.
 //! Not here: the steps from one version to the next (`edge::sqlite`, `edge::scylla`).
 
-/// Why the version of a store's schema keeps this program out. Nothing was changed.
+/// The schema version prevents this program from using the store. Nothing was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SchemaMismatch {
     /// An older program left it.
@@ -17,7 +18,7 @@ pub enum SchemaMismatch {
 
 impl SchemaMismatch {
     /// # Errors
-    /// For every `found` version that is not the `known` one.
+    /// The `found` version is not the `known` one.
     pub fn check(found: u32, known: u32) -> Result<(), Self> {
         match found.cmp(&known) {
             std::cmp::Ordering::Equal => Ok(()),
@@ -26,7 +27,7 @@ impl SchemaMismatch {
         }
     }
 
-    /// What a person can do about it.
+    /// The action that a person can take.
     pub fn remedy(&self) -> String {
         match self {
             Self::Older { found, known } => {
@@ -39,8 +40,8 @@ impl SchemaMismatch {
     }
 }
 
-/// Reads a version as it stands in a store: decimal text, from 1 on, without a sign or leading zeros. `None`
-/// for all else.
+/// Parses a version as a store keeps it: decimal text, at least 1, without a sign or leading zeros. `None`
+/// for any other text.
 pub fn parse_schema_version(bytes: &[u8]) -> Option<u32> {
     let version: u32 = std::str::from_utf8(bytes).ok()?.parse().ok()?;
     (version > 0 && version.to_string().as_bytes() == bytes).then_some(version)

@@ -1,4 +1,4 @@
-//! The shelf: seal keys in memory, by token, hour and generation, never more than its capacity.
+//! The shelf: seal keys in memory, by token, hour and generation. It never holds more keys than its capacity.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -8,11 +8,12 @@ use crate::model::{CustomerId, Generation, Hour, Token};
 
 use super::{HourKey, SlotRef};
 
-/// Keys that were used least lately leave first: the CLOCK algorithm, one bit per key instead of a list to relink on each
-/// hit. A key's bytes are wiped when the last batch that uses it lets go.
+/// The least recently used keys leave first. This is the CLOCK algorithm: one bit per key instead of a list
+/// to relink on each hit. A key's bytes are wiped when the last batch that uses the key releases it.
 pub(super) struct Shelf {
     capacity: usize,
-    /// Where in `entries` each slot's key lies. By token first, so that a receipt finds a customer's hours at once.
+    /// The index in `entries` of each slot's key. The token comes first, so that a receipt finds a customer's
+    /// hours directly.
     places: HashMap<Token, BTreeMap<(Hour, Generation), usize>>,
     entries: Vec<Option<Entry>>,
     free: Vec<usize>,
@@ -23,12 +24,12 @@ struct Entry {
     slot: SlotRef,
     customer: CustomerId,
     key: Arc<HourKey>,
-    /// Used since it came or since the hand last came by.
+    /// Used since the insertion or since the hand last passed.
     used: bool,
 }
 
 impl Shelf {
-    /// An empty shelf; a capacity of zero is taken as one.
+    /// An empty shelf. A capacity of 0 counts as 1.
     pub(super) fn new(capacity: usize) -> Self {
         let (places, entries, free) = (HashMap::new(), Vec::new(), Vec::new());
         Self { capacity: capacity.max(1), places, entries, free, hand: 0 }
@@ -70,7 +71,7 @@ impl Shelf {
         self.drop_if_empty(slot.token);
     }
 
-    /// Removes a customer's keys of the hours `from ..= to`, all generations, and tells how many.
+    /// Removes a customer's keys of the hours `from ..= to`, in all generations. Returns their number.
     pub(super) fn evict(&mut self, token: Token, from: Hour, to: Hour) -> usize {
         if from > to {
             return 0;
@@ -84,12 +85,13 @@ impl Shelf {
         places.len()
     }
 
-    /// Length of the shelf in entries, empty ones included: a pass over it takes them part by part.
+    /// Number of entries, empty ones included. A pass over the shelf takes them part by part.
     pub(super) fn extent(&self) -> usize {
         self.entries.len()
     }
 
-    /// Customers of a part who have an on-time key of `hour` and none of the next. No key counts as used by that.
+    /// Customers of a part that have an on-time key of `hour` but none of the next hour. This does not mark
+    /// keys as used.
     pub(super) fn wanting(&self, part: Range<usize>, hour: Hour) -> impl Iterator<Item = &CustomerId> {
         let next = (hour.plus(1), ON_TIME);
         self.entries[part].iter().flatten().filter_map(move |Entry { slot, customer, .. }| {
@@ -98,8 +100,8 @@ impl Shelf {
         })
     }
 
-    /// Removes a part's keys that nobody asks for in `hour` or later: a key seals until its generation's hour is over, and
-    /// for the grace, which is an hour at most.
+    /// Removes a part's keys that no lane requests in `hour` or later. A key seals until the end of its
+    /// generation's hour, and then for the grace, which is one hour at most.
     pub(super) fn drop_spent(&mut self, part: Range<usize>, hour: Hour) {
         for at in part {
             let slot = self.entries[at].as_ref().map(|entry| entry.slot);
@@ -113,7 +115,8 @@ impl Shelf {
         *self = Self::new(self.capacity);
     }
 
-    /// Lets the hand go round until it meets a key that was not used since its last visit: two rounds at most.
+    /// Moves the hand until it finds a key that was not used since its last visit, and removes that key. This
+    /// takes two rounds at most.
     fn evict_one(&mut self) {
         loop {
             self.hand = (self.hand + 1) % self.entries.len();
@@ -140,7 +143,7 @@ impl Shelf {
     }
 }
 
-/// The generation of what is sealed in its own hour.
+/// The generation of events that are sealed in their own hour.
 const ON_TIME: Generation = Generation(0);
 
 const PLACED: &str = "places name filled entries only";

@@ -1,16 +1,16 @@
-//! Where a slot stands, decided purely from what the store found.
+//! Decides the standing of a slot, only from the rows that the store found.
 
 use crate::model::{Due, Hour, KekId, Millis, Retention};
 
 use super::{Candidate, Customer, Found, Gate, KeyRow, KeyState, KeysError, Minted};
 
-/// What may be done with a slot.
+/// The permitted use of a slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// Its hour is fenced or below the floor, its customer closed, or its key erased: nothing is sealed for
-    /// it.
+    /// Its hour is fenced or below the floor, its customer is closed, or its key is erased. Nothing is sealed
+    /// for it.
     Erased,
-    /// Its data is due to be forgotten: nothing is sealed for it.
+    /// Its data is due to be forgotten. Nothing is sealed for it.
     Expired,
     /// It has a DEK.
     Minted { due: Due, key: KeyRow },
@@ -18,11 +18,11 @@ pub enum Standing {
     Unminted { due: Due, kek: KekId },
 }
 
-/// Judges a slot of `hour`. `fallback` is the retention where the customer has none of its own and the hour
+/// Judges a slot of `hour`. `fallback` is the retention if the customer has none of its own and the hour has
 /// no gate.
 ///
 /// # Errors
-/// [`KeysError::Contradiction`] where rows cannot be true together.
+/// [`KeysError::Contradiction`] if rows contradict each other.
 pub fn standing(
     found: &Found,
     hour: Hour,
@@ -47,13 +47,13 @@ pub fn standing(
     }
 }
 
-/// Whether a command, the floor or the end of the customer forbids sealing.
+/// Whether a fence, the floor, the closing of the customer or an erased key forbids sealing.
 fn forgotten(found: &Found, hour: Hour) -> bool {
     forbidden(hour, found.customer.as_ref(), found.gate.as_ref()).is_some()
         || found.key.as_ref().is_some_and(|key| key.state != KeyState::Live)
 }
 
-/// Why nothing is minted in an hour any more, whoever asks.
+/// The reason why no process may mint in an hour any more; `None` if there is none.
 pub(super) fn forbidden(hour: Hour, customer: Option<&Customer>, gate: Option<&Gate>) -> Option<Minted> {
     if customer.is_some_and(|customer| customer.closed) {
         return Some(Minted::Closed);
@@ -64,8 +64,9 @@ pub(super) fn forbidden(hour: Hour, customer: Option<&Customer>, gate: Option<&G
     gate.filter(|gate| gate.fenced).cloned().map(Minted::Fenced)
 }
 
-/// Why a candidate does not become its slot's DEK, from what is in the store; `None`: it may be written.
-/// Never [`Minted::Won`]: a store that meets the candidate's own key tells it by the key id.
+/// The reason why a candidate does not become its slot's DEK, from the rows in the store; `None` if it may
+/// be written. Never returns [`Minted::Won`]: a store that finds the candidate's own key recognizes it by
+/// the key id.
 pub fn refusal(
     candidate: &Candidate,
     customer: Option<&Customer>,
@@ -75,7 +76,7 @@ pub fn refusal(
     if let Some(forbidden) = forbidden(candidate.slot.hour, customer, gate) {
         return Some(forbidden);
     }
-    // A key is of no account without its gate, whose rows expire together.
+    // A key without its gate does not count: the rows of key and gate expire together.
     let gate = gate?;
     if let Some(key) = key {
         return Some(Minted::Adopted { due: gate.due, key: key.clone() });
@@ -194,8 +195,8 @@ mod tests {
         }
     }
 
-    /// Every combination of customer, floor, gate and key: the first reason in the order of the contract is
-    /// the answer.
+    /// For every combination of customer, floor, gate and key, the answer is the first reason in the
+    /// contract's order.
     #[test]
     fn a_mint_is_refused_for_the_first_reason_in_order() {
         let floors = [None, Some(HOUR), Some(HOUR.plus(1))];

@@ -1,4 +1,4 @@
-//! The key store's contract: four traits, cut as the CQL roles are (`schemas/keystore.cql`).
+//! The key store's contract: four traits, divided like the CQL roles (`schemas/keystore.cql`).
 //!
 //! | trait | role | writes |
 //! |---|---|---|
@@ -7,9 +7,9 @@
 //! | [`EraseStore`] | `eraser` | fences, overwritten keys, new terms of an hour |
 //! | [`DecisionStore`] | `eraser` | holds, policies, verdicts, the receipts' position, the life of a KEK |
 //!
-//! The last three build on the first. A caller takes the narrowest one that serves it; [`Store`] is all of
-//! them, for the code that wires a process. One conformance suite (`tests/it/conformance.rs`) holds for every
-//! implementation. Methods are idempotent; a batch is one round trip where it can be one.
+//! The last three build on the first. A caller takes the narrowest trait that is enough. [`Store`] combines
+//! all of them, for the code that wires a process. Every implementation passes the same conformance suite
+//! (`tests/it/conformance.rs`). Methods are idempotent. A batch is one round trip if possible.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::outcomes::{Candidate, Erasure, Fence, Minted, Placed, Rewrap, StoreEr
 use super::rows::{Customer, DueHour, Found, Hold, HoldId, HourRow, KekRow, KekState, Meta, SlotRef};
 use crate::model::{CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Token};
 
-/// Reads and lists. No method changes what the store keeps.
+/// Reads and lists. No method changes the store's data.
 #[async_trait]
 pub trait ReadStore: Send + Sync + 'static {
     /// The store's own wall clock.
@@ -37,28 +37,29 @@ pub trait ReadStore: Send + Sync + 'static {
         self.token_key().token(customer)
     }
 
-    /// What is known of each slot, in the order asked.
+    /// The store's data on each slot, in the order asked.
     async fn fetch(&self, slots: &[SlotRef]) -> Result<Vec<Found>, StoreError>;
 
     async fn kek(&self, id: &KekId) -> Result<Option<KekRow>, StoreError>;
 
-    /// Every KEK that was ever registered, by id; one for each day on which keys fall due.
+    /// Every KEK that was ever registered, by id. There is one for each day on which keys are due, and one
+    /// for each hold and day of which the hold keeps keys.
     async fn keks(&self) -> Result<Vec<KekRow>, StoreError>;
 
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError>;
 
-    /// Every customer's token, `limit` at most, those after `after`, in an order that is the same each time.
+    /// Customers with their tokens: at most `limit`, those after `after`, always in the same order.
     async fn customers(
         &self,
         after: Option<Token>,
         limit: usize,
     ) -> Result<Vec<(Token, Customer)>, StoreError>;
 
-    /// The hours `from ..= to` of a customer that have a gate, in order.
+    /// The hours `from ..= to` of a customer that have a gate, in ascending order.
     async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError>;
 
-    /// Open hours with due ≤ `until`, of days whose KEK is not destroyed: soonest first, `limit` at most,
-    /// those after `after`. Held hours are among them: a sweep pages past what it may not erase.
+    /// Open hours with due ≤ `until`, of days whose KEK is not destroyed: soonest first, at most `limit`,
+    /// those after `after`. Held hours are included: a sweep pages past hours that it must not erase.
     async fn due_hours(
         &self,
         until: Due,
@@ -69,21 +70,21 @@ pub trait ReadStore: Send + Sync + 'static {
     /// The hold in force under an id.
     async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError>;
 
-    /// Every hold in force, by id; a deployment has few.
+    /// Every hold in force, by id. A deployment has few.
     async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
 
-    /// How many keys are live, held ones included, by the KEK that wraps them: one scan of all keys.
+    /// Number of live keys, held ones included, by the KEK that wraps them. One scan of all keys.
     async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError>;
 
-    /// Hours with a live key that this KEK wraps, `limit` at most, in any order: one scan of all keys.
+    /// Hours with a live key that this KEK wraps: at most `limit`, in any order. One scan of all keys.
     async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError>;
 
-    /// How many keys are in each state, as (live, erased, erased by TTL): one scan of all keys, for an
+    /// Number of keys in each state, as (live, erased, erased by TTL). One scan of all keys, for an
     /// occasional metric.
     async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError>;
 }
 
-/// Makes keys. What seals can neither fence an hour nor decide on one:
+/// Mints keys. Code that seals can neither fence an hour nor decide on one:
 ///
 /// ```compile_fail
 /// use hourseal::keys::SealStore;
@@ -106,45 +107,44 @@ pub trait ReadStore: Send + Sync + 'static {
 /// ```
 #[async_trait]
 pub trait SealStore: ReadStore {
-    /// Whether a mint could be stored now; changes nothing. A store that only answers reads mints nothing.
+    /// Checks that a mint could be stored now; changes nothing. A store may answer reads but refuse writes.
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.now().await.map(drop)
     }
 
-    /// Mints or adopts each candidate's slot, in the order given. Its answers are durable.
+    /// Mints or adopts each candidate's slot, in the order given. The answers are durable.
     ///
-    /// Refusals go first: [`Minted::Closed`], [`Minted::BelowFloor`], [`Minted::Fenced`], then
-    /// [`Minted::Adopted`], then [`Minted::GateDiffers`] ([`refusal`](super::refusal)). A refused candidate
-    /// leaves nothing behind.
+    /// If several refusals are possible, the first in this order counts ([`refusal`](super::refusal)):
+    /// [`Minted::Closed`], [`Minted::BelowFloor`], [`Minted::Fenced`], [`Minted::Adopted`],
+    /// [`Minted::GateDiffers`]. A refused candidate leaves no data in the store.
     async fn mint(&self, candidates: &[Candidate], now: Millis) -> Result<Vec<Minted>, StoreError>;
 
-    /// Makes every process agree on a KEK: inserts the row unless there is one, and answers the row that is
-    /// there then.
+    /// Makes every process agree on a KEK: inserts the row unless it exists, and returns the resulting row.
     async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError>;
 
-    /// Partitions of `input` (`<group>/<topic>`) that were started before.
+    /// Partitions of `input` (`<group>/<topic>`) that were already started.
     async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError>;
 
     async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError>;
 }
 
-/// Ends keys: fences an hour, overwrites its keys, moves them under other terms. Mints nothing.
+/// Ends keys: fences an hour, overwrites its keys, or gives them other terms. Mints nothing.
 #[async_trait]
 pub trait EraseStore: ReadStore {
-    /// Forbids every further mint of the hour, also if it never had a key (then `due` goes into its gate).
-    /// The first command's digest stays.
+    /// Forbids every further mint of the hour, even if it never had a key (then `due` is written to its
+    /// gate). If the hour is already fenced, the first command's digest stays.
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError>;
 
-    /// Keeps a fenced hour known as fenced until `due` and beyond, where it was fenced for an earlier due:
-    /// its customer is kept for longer now. An hour that is open, or known for as long, stays as it is.
+    /// Extends the record of a fenced hour to `due` and beyond, if the hour was fenced for an earlier due:
+    /// its customer has a longer retention now. An open hour, or one recorded for as long, stays as it is.
     async fn keep_fence(&self, token: Token, hour: Hour, due: Due, now: Millis) -> Result<(), StoreError>;
 
-    /// Overwrites every live wrapped DEK of a fenced hour, and clears the store's own logs of them as far as
-    /// it can.
+    /// Overwrites every live wrapped DEK of a fenced hour, and clears them from the store's own logs as far
+    /// as possible.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] also when the rows are erased and the logs could not be cleared: erasing
-    /// again clears them.
+    /// [`StoreError::Unavailable`] also if the rows are erased but the logs could not be cleared: another
+    /// erasure clears them.
     async fn erase(
         &self,
         token: Token,
@@ -153,9 +153,10 @@ pub trait EraseStore: ReadStore {
         now: Millis,
     ) -> Result<Erasure, StoreError>;
 
-    /// Fences and erases open hours, as [`EraseStore::fence`] and [`EraseStore::erase`] do, and answers each
-    /// as it is read back then, in the order asked: an hour that a hold keeps is still open, or has a live
-    /// key; `None` has no gate. Hours are forgotten one by one; after an error some of them may be forgotten.
+    /// Fences and erases open hours, as [`EraseStore::fence`] and [`EraseStore::erase`] do. Then reads each
+    /// hour back and returns it, in the order asked. An hour that a hold keeps is still open, or has a live
+    /// key. `None` = the hour has no gate. Hours are forgotten one by one; after an error some of them may
+    /// be forgotten.
     async fn forget(
         &self,
         hours: &[DueHour],
@@ -163,32 +164,33 @@ pub trait EraseStore: ReadStore {
         now: Millis,
     ) -> Result<Vec<Option<HourRow>>, StoreError>;
 
-    /// Gives new terms to an hour that is open or held, and answers the hour as it is read back then; `None`
-    /// has no gate. Where due, KEK or a key have changed since they were seen, less is done: look, and ask
-    /// again. A key that is minted meanwhile has the new terms, or the old KEK, and is seen by the next look.
+    /// Gives new terms to an hour that is open or held. Then reads the hour back and returns it; `None` =
+    /// the hour has no gate. If due, KEK or a key have changed since they were seen, less is done: check the
+    /// returned hour and retry. A key minted in the meantime has the new terms, or still the old KEK; the
+    /// next check finds it.
     async fn rewrap(&self, terms: &Rewrap, now: Millis) -> Result<Option<HourRow>, StoreError>;
 
-    /// Drops gates and keys of hours below each customer's floor whose due is at or before `until`, and
-    /// answers how many hours. An hour stays that is held, not fenced, or still has a live key.
+    /// Drops gates and keys of hours below each customer's floor whose due is at or before `until`. Returns
+    /// the number of hours. An hour stays if it is held, not fenced, or still has a live key.
     async fn expire_markers(&self, until: Due) -> Result<u64, StoreError>;
 
-    /// Overwrites live keys whose due is at or before `until`, and answers how many: the fail-safe when
-    /// nobody swept. Held hours stay.
+    /// Overwrites live keys whose due is at or before `until`, and returns their number. This is the
+    /// fail-safe if no sweep erased them. Held hours stay.
     async fn expire_secrets(&self, until: Due, now: Millis) -> Result<u64, StoreError>;
 }
 
-/// Keeps what was decided: on customers, on commands, on KEKs. It touches no key.
+/// Stores decisions on customers, commands and KEKs. It touches no key.
 #[async_trait]
 pub trait DecisionStore: ReadStore {
-    /// Puts a hold on the hours that have a gate, fenced or not, and remembers it for hours that come later.
+    /// Places a hold on the hours that have a gate, fenced or not. Remembers it for hours that come later.
     async fn place_hold(&self, hold: &Hold) -> Result<Placed, StoreError>;
 
-    /// Lifts a hold. Hours that another hold covers too stay held by that one.
+    /// Lifts a hold. If another hold also covers an hour, that hold keeps it.
     async fn release_hold(&self, id: &HoldId) -> Result<(), StoreError>;
 
-    /// Changes a customer's retention if it is still the one that was seen, and answers whether it is `to`
-    /// then. `None` = the store's default. Existing gates keep their due. By token, as
-    /// [`DecisionStore::raise_floor`].
+    /// Changes a customer's retention if it is still the one that was seen. Returns whether it is `to`
+    /// afterwards. `None` = the store's default. Existing gates keep their due. The customer is identified
+    /// by token, as in [`DecisionStore::raise_floor`].
     async fn set_retention(
         &self,
         token: Token,
@@ -196,29 +198,29 @@ pub trait DecisionStore: ReadStore {
         to: Option<Retention>,
     ) -> Result<bool, StoreError>;
 
-    /// Moves the customer's floor up to `floor`; never down. The floor outlives the hours' rows. By token,
-    /// because a receipt names nothing else: a customer that the store does not know gets it too, and keeps
-    /// it when its name comes.
+    /// Moves the customer's floor up to `floor`, never down. The floor outlives the hours' rows. The
+    /// customer is identified by token, because a receipt names nothing else. A customer that the store does
+    /// not know also gets the floor, and keeps it when its name is stored.
     async fn raise_floor(&self, token: Token, floor: Hour) -> Result<(), StoreError>;
 
-    /// Marks the customer as being forgotten: nothing is minted any more. By token, as
-    /// [`DecisionStore::raise_floor`].
+    /// Marks the customer as being forgotten: nothing is minted for it any more. The customer is identified
+    /// by token, as in [`DecisionStore::raise_floor`].
     async fn close_customer(&self, token: Token) -> Result<(), StoreError>;
 
-    /// Stores the verdict on a command unless one is there.
+    /// Stores the verdict on a command unless one exists.
     async fn store_verdict(&self, digest: Digest, id: &str, body: &[u8]) -> Result<Stored, StoreError>;
 
     async fn verdict(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Records that the receipt at this offset of the receipts topic has been applied; never goes back.
+    /// Records that the receipt at this offset of the receipts topic was applied. The offset never goes back.
     async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError>;
 
-    /// Moves a KEK on in its life, never back, and answers the row that is there then; `None` for an id that
-    /// never was.
+    /// Moves a KEK to a later state, never back. Returns the resulting row; `None` for an id that was never
+    /// registered.
     async fn advance_kek(&self, id: &KekId, to: KekState) -> Result<Option<KekRow>, StoreError>;
 }
 
-/// All of a store, for the code that wires a process and hands each part the trait that it needs.
+/// All traits of a store, for the code that wires a process and gives each part the trait that it needs.
 pub trait Store: SealStore + EraseStore + DecisionStore {}
 
 impl<S: SealStore + EraseStore + DecisionStore + ?Sized> Store for S {}

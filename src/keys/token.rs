@@ -1,13 +1,13 @@
-//! Customers' pseudonyms.
+//! Pseudonyms of customers.
 
 use ring::hmac;
 use zeroize::Zeroizing;
 
 use crate::model::{CustomerId, Token};
 
-/// The store's key of pseudonyms: 32 random bytes, drawn when the store is created and never changed.
+/// The store's key for pseudonyms: 32 random bytes, generated when the store is created and never changed.
 ///
-/// Whoever has it can test guesses of customers' names against tokens; it opens nothing.
+/// A person who has it can test guesses of customers' names against tokens. It opens no records.
 pub struct TokenKey(Zeroizing<[u8; 32]>);
 
 impl TokenKey {
@@ -17,7 +17,7 @@ impl TokenKey {
         Self(key)
     }
 
-    /// Takes the key back from where the store keeps it; `None` when it is not 32 bytes.
+    /// The key from the bytes that the store keeps; `None` if they are not 32.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; 32] = bytes.try_into().ok()?;
         Some(Self(Zeroizing::new(*bytes)))
@@ -33,7 +33,7 @@ impl TokenKey {
         self.hmac(b"hourseal/1 digest", bytes)
     }
 
-    /// For the stores, which keep it.
+    /// The key's bytes, for the stores, which keep them.
     #[cfg(feature = "edges")]
     pub(crate) fn expose(&self) -> &[u8; 32] {
         &self.0
@@ -51,7 +51,8 @@ impl TokenKey {
 mod tests {
     use super::*;
 
-    /// Computed with Python's hmac: any reader of `schemas/keystore.sql` can find a customer's rows.
+    /// The values are computed with Python's hmac. So any reader of `schemas/keystore.sql` can find a
+    /// customer's rows.
     #[test]
     fn a_token_is_what_another_language_computes() {
         let key = TokenKey::from_slice(&[7; 32]).expect("32 bytes");

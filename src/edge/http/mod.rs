@@ -1,8 +1,9 @@
 //! The admin port: `/metrics`, `/livez`, `/readyz`, `/checkpoint`.
 //!
-//! Promise: `/livez` says only that this process answers; it never asks Kafka or the store. `/readyz` is 200 only
-//! while every condition is met, and says why when not. `/checkpoint` is the newest one that the log's key has signed.
-//! Not here: what is measured (each room).
+//! Promise: `/livez` says only that this process answers. It never asks Kafka or the store. `/readyz` is 200
+//! only while every condition is met; otherwise it says why. `/checkpoint` is the newest checkpoint that the
+//! log's key has signed.
+//! Not here: the metrics themselves (each room has its own).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,13 +21,13 @@ use tokio::task::JoinSet;
 use crate::forget::log::NewestCheckpoint;
 use crate::telemetry::{self, Telemetry, codes};
 
-/// Connections served at once; more wait in the listen queue.
+/// Connections served at once. Further ones wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long a client may take to send its request's head.
+/// Longest time for a client to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long open connections may take to end after the stop.
+/// Longest time for open connections to end after the stop.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// The port could not be opened.
@@ -37,14 +38,14 @@ pub struct ListenError {
     why: std::io::Error,
 }
 
-/// The admin port, open and not served yet.
+/// The admin port: it is open, but requests are not served yet.
 pub struct AdminPort {
     listener: TcpListener,
     address: SocketAddr,
     said: Said,
 }
 
-/// What is served.
+/// Sources of the answers.
 #[derive(Clone)]
 struct Said {
     telemetry: Telemetry,
@@ -69,7 +70,7 @@ impl AdminPort {
         self.address
     }
 
-    /// Answers requests until `stop` is done, then lets open ones end.
+    /// Answers requests until `stop` completes, then waits at most 2 s for open connections to end.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
@@ -79,7 +80,7 @@ impl AdminPort {
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                     Ok((stream, _)) => drop(connections.spawn(converse(stream, self.said.clone()))),
-                    // Out of file descriptors, as a rule: trying again at once would only burn CPU.
+                    // Usually no file descriptor is free: an immediate retry would only burn CPU.
                     Err(error) => {
                         telemetry::warn!(codes::ADMIN_CONNECTION, "admin port cannot accept: {error}");
                         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -91,7 +92,7 @@ impl AdminPort {
     }
 }
 
-/// One request per connection: scrapes are seconds apart, and nothing idles when the process stops.
+/// Serves one request per connection. Scrapes are seconds apart, and no idle connection delays the stop.
 async fn converse(stream: TcpStream, said: Said) {
     let service = service_fn(|request| {
         let answer = answer(&request, &said);

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 
-/// Opens a port, asks `requests` one after the other, stops, and answers what came back.
+/// Opens a port, sends `requests` one after the other, stops, and returns the answers.
 fn ask(telemetry: &Telemetry, requests: &[&str]) -> Vec<String> {
     ask_after(telemetry, &NewestCheckpoint::default(), requests)
 }

@@ -1,4 +1,4 @@
-//! The writer of the checkpoints topic: one record at a time, outside any transaction.
+//! The writer of the checkpoints topic. It writes one record at a time, outside any transaction.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 use super::client::{ClientSettings, log_line};
 use crate::forget::log::{Checkpoint, NotPosted, Post};
 
-/// How long the broker may take; librdkafka gives up before.
+/// Longest wait for the broker's answer. librdkafka gives up earlier.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Tells how each delivery ended.
+/// Passes on the outcome of each delivery.
 struct Deliveries;
 
 impl ClientContext for Deliveries {
@@ -34,7 +34,7 @@ impl ProducerContext for Deliveries {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(error.clone()),
         };
-        // Nobody listens any more when the patience ran out.
+        // After `PATIENCE` the receiver is gone.
         let _ = tell.send(outcome);
     }
 }
@@ -47,7 +47,7 @@ pub struct CheckpointPost {
 
 impl CheckpointPost {
     /// # Errors
-    /// When librdkafka refuses a setting; the broker is not asked yet.
+    /// librdkafka refuses a setting. The broker is not contacted yet.
     pub fn connect(settings: &ClientSettings, topic: &str) -> Result<Self, NotPosted> {
         let mut config = settings.producer();
         config.set("delivery.report.only.error", "false").set("message.timeout.ms", "10000");

@@ -1,4 +1,4 @@
-//! What every client shares: where the brokers are, the user's own librdkafka settings, and quiet logs.
+//! The parts that all clients share: the brokers' addresses, the user's librdkafka settings, and quiet logs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::telemetry::{codes, debug, warn};
 /// Raw librdkafka settings by name.
 pub type Properties = BTreeMap<String, String>;
 
-/// How to reach the cluster, and the user's own settings (already cleared of those that would break exactly-once).
+/// The cluster's address and the user's own settings. It holds no setting that would break
+/// exactly-once: those are removed before.
 ///
 /// Not `Debug`: the settings may hold a password.
 #[derive(Clone, Default)]
@@ -26,7 +27,7 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// Settings of any client: ours, then the user's.
+    /// Settings of any client: ours, overridden by the user's.
     pub(super) fn base(&self) -> ClientConfig {
         self.layered(&[], &Properties::new(), &[])
     }
@@ -34,7 +35,7 @@ impl ClientSettings {
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
         let ours = [
             ("session.timeout.ms", "30000"),
-            // A connection that has gone silent keeps a partition from flowing no longer than this.
+            // A silent connection stops the flow of a partition no longer than this.
             ("socket.timeout.ms", "10000"),
             ("max.poll.interval.ms", "120000"),
             ("queued.max.messages.kbytes", "16384"),
@@ -50,7 +51,8 @@ impl ClientSettings {
             ("check.crcs", "true"),
         ];
         let mut config = self.layered(&ours, &self.consumer, &fixed);
-        // A connection that is closed while one request waits for its answer is told at this level (`Outages::hear`).
+        // librdkafka logs at this level that a connection closed while a request waited for its answer
+        // (`Outages::hear`).
         config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
@@ -61,7 +63,8 @@ impl ClientSettings {
         self.layered(&ours, &self.producer, &fixed)
     }
 
-    /// Ours < the user's for every client < the user's for this role < what no user may change.
+    /// Combines settings; later ones win: ours, the user's for all clients, the user's for this role,
+    /// `fixed`.
     fn layered(&self, ours: &[(&str, &str)], role: &Properties, fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("client.id", "hourseal");
@@ -79,7 +82,7 @@ impl ClientSettings {
     }
 }
 
-/// One log line of librdkafka. Its texts name brokers, topics and numbers, never the content of a record.
+/// Logs one line of librdkafka. Its texts name brokers, topics and numbers, never the content of a record.
 pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, text: &str) {
     match level {
         RDKafkaLogLevel::Emerg
@@ -93,7 +96,7 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, text: &str) {
     }
 }
 
-/// Whether an error says that an answer of the broker may still be under way.
+/// Whether an error means that an answer of the broker may still arrive.
 pub(super) fn is_outage(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -106,7 +109,7 @@ pub(super) fn is_outage(error: &KafkaError) -> bool {
     )
 }
 
-/// Turns an error of the safe API into one that [`crate::stream::fate()`] can decide about.
+/// Converts an error of the safe API into one that [`crate::stream::fate()`] can decide on.
 pub(super) fn stream_error(stage: Stage, error: &KafkaError) -> StreamError {
     match error {
         KafkaError::Transaction(inner) => StreamError {
@@ -128,7 +131,7 @@ pub(super) fn stream_error(stage: Stage, error: &KafkaError) -> StreamError {
     }
 }
 
-/// What librdkafka says of an error besides its code.
+/// The properties that librdkafka gives an error in addition to its code.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Flags {
     pub(super) fatal: bool,
@@ -136,8 +139,8 @@ pub(super) struct Flags {
     pub(super) retriable: bool,
 }
 
-/// The class of an error, looked at in the order of the flags' weight: who we are, what is wrong with a record, then
-/// the flags.
+/// The class of an error. The order of the checks decides: first the codes about our identity, then those
+/// about a record, then the flags.
 pub(super) fn classify(code: RDKafkaErrorCode, flags: Flags) -> ErrorClass {
     use RDKafkaErrorCode as Code;
     match code {
@@ -163,7 +166,7 @@ pub(super) fn classify(code: RDKafkaErrorCode, flags: Flags) -> ErrorClass {
     }
 }
 
-/// Whether a broker answers a request for metadata within a few seconds, over a connection of its own.
+/// Whether a broker answers a metadata request within 5 s, over a new connection.
 pub fn answers(settings: &ClientSettings) -> bool {
     let client: Result<BaseConsumer, KafkaError> = settings.base().create();
     client.and_then(|client| client.fetch_metadata(None, Duration::from_secs(5)).map(drop)).is_ok()

@@ -1,4 +1,4 @@
-//! The identities of a lane, and its clients made from them.
+//! The identities of a lane, and the clients made from them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use super::sink::KafkaSink;
 use super::source::KafkaSource;
 use crate::stream::{Connector, Halt, StartLog, Stop, StreamError};
 
-/// Who a lane is. `group.instance.id` = `<instance>.<lane>`, `transactional.id` = `<group>.<instance>.<lane>`.
+/// The identity of a lane. `group.instance.id` = `<instance>.<lane>`, and
+/// `transactional.id` = `<group>.<instance>.<lane>`.
 #[derive(Clone)]
 pub struct LaneIdentity {
     pub settings: ClientSettings,
@@ -22,11 +23,12 @@ pub struct LaneIdentity {
     pub input: String,
     /// The topics that the sink writes to, in the order of [`crate::stream::TopicIndex`].
     pub outputs: Vec<String>,
-    /// Smallest `max.message.bytes` of the outputs: no producer batch is larger, or the broker would refuse it whole.
+    /// Smallest `max.message.bytes` of the outputs. No producer batch may be larger: the broker would refuse
+    /// the whole batch.
     pub batch_bytes: usize,
     /// Largest `max.message.bytes` of the outputs.
     pub message_bytes: usize,
-    /// Stands beside every committed offset and names the key store.
+    /// Metadata of every committed offset; it names the key store.
     pub commit_metadata: String,
     pub accept_gap: bool,
 }
@@ -59,12 +61,12 @@ impl LaneIdentity {
         config
     }
 
-    /// After it the broker ends a transaction by itself.
+    /// After this time the broker aborts the transaction itself.
     pub(super) fn transaction_timeout(&self) -> Duration {
         self.producer_time("transaction.timeout.ms", 15_000)
     }
 
-    /// After it an answer is not awaited any more.
+    /// After this time the client no longer waits for an answer.
     pub(super) fn socket_timeout(&self) -> Duration {
         self.producer_time("socket.timeout.ms", 10_000)
     }

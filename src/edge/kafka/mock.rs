@@ -1,5 +1,5 @@
-//! A Kafka within the process, for the demo: librdkafka's mock cluster. It acknowledges transactions and isolates
-//! nothing: no proof of exactly-once may rest on it.
+//! A Kafka within the process, for the demo: librdkafka's mock cluster. It acknowledges transactions but
+//! isolates nothing, so it cannot prove exactly-once.
 
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
@@ -8,18 +8,18 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use super::client::ClientSettings;
 use crate::model::Millis;
 
-/// One broker on a free port of the loopback interface; it ends with this value.
+/// One broker on a free port of the loopback interface. It stops when this value is dropped.
 pub struct DemoCluster {
     cluster: MockCluster<'static, DefaultProducerContext>,
 }
 
-/// Why the demo's broker did not do what it was asked.
+/// The demo's broker failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the demo's broker failed: {0}")]
 pub struct DemoClusterError(#[from] KafkaError);
 
 impl DemoCluster {
-    /// Starts the broker and creates topics with these numbers of partitions.
+    /// Starts the broker and creates the topics, each with its number of partitions.
     pub fn start(topics: &[(&str, i32)]) -> Result<Self, DemoClusterError> {
         let cluster = MockCluster::new(1)?;
         for (topic, partitions) in topics {
@@ -41,7 +41,7 @@ pub struct DemoRecord {
     pub value: String,
 }
 
-/// Writes records like any producer and waits until the broker has them.
+/// Writes records as any producer does, and waits until the broker has them.
 pub fn write(settings: &ClientSettings, records: &[DemoRecord]) -> Result<(), DemoClusterError> {
     let producer: BaseProducer = settings.base().create()?;
     for record in records {

@@ -1,4 +1,4 @@
-//! Kafka, by librdkafka: the only room that says `rdkafka`.
+//! Kafka, through librdkafka. Only this room uses `rdkafka`.
 
 pub mod admin;
 mod checkpoints;

@@ -1,18 +1,20 @@
-//! What a lane remembers of outages, from one client to the next.
+//! A lane's memory of outages, kept when one client replaces another.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an outage explains what follows it.
+/// Time for which an outage explains the fences that follow it.
 const EXPLAINS: Duration = Duration::from_secs(60);
 
-/// When a broker was last seen to be away, and which `InitProducerId` had no answer.
+/// The time of the last outage of a broker, and the `InitProducerId` requests that had no answer.
 ///
-/// A static member whose JoinGroup went unanswered sends another one. A broker that wakes up serves both, the second fences
-/// the first, and the client hears `FENCED_INSTANCE_ID` although nobody else has its name. So soon after an outage that is
-/// no duel: joining anew tells. A real twin is fenced by it, has seen no outage, and ends.
+/// A static member whose JoinGroup had no answer sends another one. A broker that wakes up serves both. The
+/// second one fences the first, and the client gets `FENCED_INSTANCE_ID` although no other process has its
+/// name. So soon after an outage, this error does not prove that another process has the name. The lane
+/// joins again to find out: this fences a real twin, which has seen no outage and ends.
 ///
-/// The same happens to a producer whose `InitProducerId` had no answer: when it reaches the broker late, it fences once.
+/// The same happens to a producer whose `InitProducerId` had no answer: if the request reaches the broker
+/// late, it fences once.
 #[derive(Clone, Default)]
 pub(super) struct Outages(Arc<Mutex<Heard>>);
 
@@ -31,7 +33,8 @@ impl Outages {
         self.lock().last = Some(now);
     }
 
-    /// A consumer's requests that nobody answers are told in librdkafka's log alone: as these facilities, at level INFO.
+    /// Notes an outage. librdkafka reports a consumer's unanswered requests only in its log, with these
+    /// facilities at level INFO.
     pub(super) fn hear(&self, facility: &str) {
         if matches!(facility, "FAIL" | "REQTMOUT" | "SESSTMOUT") {
             self.seen(Instant::now());
@@ -64,7 +67,7 @@ mod tests {
     #[test]
     fn an_outage_explains_what_follows_it_for_a_minute() {
         let (outages, now) = (Outages::default(), Instant::now());
-        assert!(!outages.explain(now), "without one nothing is explained");
+        assert!(!outages.explain(now), "without an outage nothing is explained");
         outages.seen(now);
         assert!(outages.clone().explain(now + Duration::from_secs(59)));
         assert!(!outages.explain(now + EXPLAINS));

@@ -1,4 +1,4 @@
-//! One record, as any producer writes it: a command on its way to the control topic.
+//! Writes one record, as any producer does: for example, a command to the control topic.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use rdkafka::{ClientContext, Message};
 use super::client::{ClientSettings, is_outage};
 use crate::model::Millis;
 
-/// How long a broker may take.
+/// Longest wait for the broker's answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Why a record was not written, as far as is known.
+/// Why a record was not written, or may not have been.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
     #[error("the Kafka client refuses its settings: {0}")]
     Client(String),
     #[error("topic `{0}` does not exist")]
     Missing(String),
-    #[error("the broker did not take the record: {0}")]
+    #[error("the broker refused the record: {0}")]
     Refused(String),
-    #[error("no broker took the record within {} s: it may be there all the same", ANSWER.as_secs())]
+    #[error("no broker acknowledged the record within {} s: it may be written anyway", ANSWER.as_secs())]
     Unknown,
 }
 
-/// Tells what became of the record.
+/// Passes on the record's delivery report.
 struct Told(std::sync::mpsc::SyncSender<Result<i64, KafkaError>>);
 
 impl ClientContext for Told {}
@@ -39,12 +39,12 @@ impl ProducerContext for Told {
             Ok(message) => Ok(message.offset()),
             Err((error, _)) => Err(error.clone()),
         };
-        // Nobody listens any more after the answer's time.
+        // After `ANSWER` the receiver is gone.
         let _ = self.0.try_send(told);
     }
 }
 
-/// A record as a producer of the input, or of commands, writes it: what it holds is in the clear.
+/// A record as a producer of the input or of commands writes it, in plaintext.
 #[derive(Clone, Copy, Default)]
 pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
@@ -54,7 +54,7 @@ pub struct Record<'a> {
     pub timestamp: Option<Millis>,
 }
 
-/// Writes a record and answers its offset.
+/// Writes a record and returns its offset.
 ///
 /// # Errors
 /// [`PostError`].

@@ -1,33 +1,34 @@
-//! The requests of a transaction, from the socket to their answer (KAFKA-17754).
+//! The requests of a transaction, from the write to the socket until the answer (KAFKA-17754).
 //!
-//! A request that was sent and has no answer may reach the broker late. Under transaction protocol 1 nothing tells the broker
-//! that it is late, and within the same producer epoch it acts on the transaction that is open by then:
+//! A request that was sent and has no answer may reach the broker late. Under transaction protocol 1,
+//! nothing shows the broker that it is late. Within the same producer epoch, it acts on the transaction that
+//! is open by then:
 //!
-//! | late request | what it does to a later transaction |
+//! | late request | effect on a later transaction |
 //! |---|---|
 //! | `EndTxn` | ends it |
-//! | `TxnOffsetCommit` | replaces its offsets: older ones double records, newer ones lose them |
-//! | `AddPartitionsToTxn`, `AddOffsetsToTxn` | opens a transaction that nobody ends; the broker fences its producer |
-//! | `Produce` | nothing: its sequence number is refused |
+//! | `TxnOffsetCommit` | replaces its offsets: older ones duplicate records, newer ones lose them |
+//! | `AddPartitionsToTxn`, `AddOffsetsToTxn` | opens one that stays open; the broker fences its producer |
+//! | `Produce` | none: the broker refuses its sequence number |
 //! | `InitProducerId` | fences the live producer; no epoch helps against it |
 //!
-//! So the first request without an answer makes the producer one that must not begin another transaction. A request that
-//! was never written to a socket, because no connection could be opened, does not.
+//! So after the first request without an answer, the producer must not begin another transaction. A request
+//! that was never written to a socket, because no connection could be opened, does not count.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 use super::outage::Outages;
 
-/// Keys of the Kafka protocol.
+/// API keys of the Kafka protocol.
 const PRODUCE: i16 = 0;
 const INIT_PRODUCER_ID: i16 = 22;
-/// `InitProducerId` is not among them: a new producer would send the next one.
+/// Without `InitProducerId`: a new producer would send the next one.
 const OF_A_TRANSACTION: [i16; 5] = [PRODUCE, 24, 25, 26, 28];
 
-/// What one producer's requests came to. Written by librdkafka's threads.
+/// The state of one producer's requests. librdkafka's threads write it.
 pub(super) struct Requests {
-    /// Sent and not ended, by API key; the keys of interest are below.
+    /// Number of requests that were sent and have not ended, by API key. The keys that matter are below 32.
     under_way: [AtomicU32; 32],
     heard: AtomicBool,
     unanswered: AtomicBool,
@@ -44,7 +45,7 @@ impl Requests {
         self.unanswered.load(Ordering::Acquire)
     }
 
-    /// Whether librdkafka has told of any request: if not, nothing would be heard of a lost one either.
+    /// Whether librdkafka has reported any request. If it has not, it would not report a lost one either.
     pub(super) fn are_heard(&self) -> bool {
         self.heard.load(Ordering::Acquire)
     }
@@ -60,7 +61,7 @@ impl Requests {
         self.end(api);
     }
 
-    /// The connection was closed or the time is over. Nothing happens where the request was not sent at all.
+    /// The connection was closed, or the request timed out. A request that was never sent does not count.
     pub(super) fn unanswered(&self, api: i16) {
         if !self.end(api) {
             return;
@@ -78,8 +79,9 @@ impl Requests {
         usize::try_from(api).ok().and_then(|api| self.under_way.get(api))
     }
 
-    /// Whether one was under way. librdkafka tells some ends twice. Of those APIs it has one request under way at a time,
-    /// and sends the next one after the second telling, so that nothing is left then.
+    /// Ends a request, and returns whether one was under way. librdkafka reports some ends twice. For those
+    /// APIs it has one request under way at a time and sends the next one after the second report, so no
+    /// request is under way at that time.
     fn end(&self, api: i16) -> bool {
         let ends = |count: u32| if api == PRODUCE { count.checked_sub(1) } else { (count > 0).then_some(0) };
         self.of(api).is_some_and(|under_way| {

@@ -15,12 +15,12 @@ use super::outage::Outages;
 use super::requests::Requests;
 use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamError};
 
-/// How long a call to a coordinator may take.
+/// Longest time of a call to a coordinator.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How often a producer that is being made looks whether it is still wanted.
+/// Interval at which a new producer, while it waits for the coordinator, checks for the stop.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Hears of outages.
+/// Notes outages that librdkafka reports.
 pub(super) struct SinkContext(Outages);
 
 impl ClientContext for SinkContext {
@@ -42,14 +42,15 @@ pub struct KafkaSink {
     producer: TransactionalProducer<SinkContext>,
     input: String,
     metadata: String,
-    /// When a commit or an abort is given up: the broker has timed the transaction out by then. librdkafka can wait for
-    /// ever for a coordinator that it does not connect to again after an outage.
+    /// Time after which the lane gives up a commit or an abort. By then the broker has timed the transaction
+    /// out. After an outage, librdkafka can wait without end for a coordinator to which it does not
+    /// reconnect.
     patience: Duration,
     began: Instant,
 }
 
 impl KafkaSink {
-    /// A producer that has fenced its predecessors.
+    /// Creates a producer and fences its predecessors.
     pub(super) fn connect(
         identity: &LaneIdentity,
         outages: Outages,
@@ -69,7 +70,7 @@ impl KafkaSink {
         let topics = topics.collect::<Result<_, _>>()?;
         init(&producer, stop)?;
         if !producer.requests().are_heard() {
-            let name = "librdkafka does not tell of its requests".to_owned();
+            let name = "librdkafka does not report its requests".to_owned();
             return Err(StreamError { stage: Stage::Init, class: ErrorClass::Fatal, name });
         }
         Ok(Self {
@@ -92,7 +93,8 @@ impl KafkaSink {
         Ok(list)
     }
 
-    /// Takes outputs and offsets apart, so that the oracle's negative control can show what is lost without the rule.
+    /// If the rule is off: commits the outputs in a transaction of their own. The oracle's negative control
+    /// shows with it what is lost without the rule.
     fn split_transaction(&self) -> Result<(), StreamError> {
         if is_off!("transactions") {
             self.producer.commit(self.patience)?;
@@ -103,7 +105,7 @@ impl KafkaSink {
     }
 }
 
-/// Waits for the transaction coordinator, in steps that the stop can end.
+/// Waits for the transaction coordinator, in short steps so that the stop can end the wait.
 fn init(producer: &TransactionalProducer<SinkContext>, stop: &Stop) -> Result<(), StreamError> {
     let until = Instant::now() + ANSWER;
     loop {

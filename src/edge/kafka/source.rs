@@ -1,4 +1,4 @@
-//! A lane's consumer: a static member of the group, polled on the lane's own thread.
+//! A lane's consumer: a static member of the group. The lane polls it on its own thread.
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -28,12 +28,14 @@ use crate::telemetry::{codes, debug};
 /// Longest wait for the group coordinator or a partition's leader; well below `max.poll.interval.ms`.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What the rebalance callback leaves for the lane. It runs inside `poll`, on the lane's own thread.
+/// State shared by the rebalance callback and the lane. The callback runs inside `poll`, on the lane's
+/// thread.
 struct GroupContext {
     identity: LaneIdentity,
     starts: Arc<dyn StartLog>,
     held: AtomicBool,
-    /// The consumer is being closed, which serves the callback once more: nobody is asked anything then.
+    /// The consumer is being closed. Closing it runs the callback once more, which then asks neither the
+    /// broker nor the key store.
     closing: AtomicBool,
     news: Mutex<News>,
     outages: Outages,
@@ -57,7 +59,7 @@ impl GroupContext {
         };
         if let Ok(starts) = &starts {
             for (partition, start) in starts {
-                // Setting an offset fails only for a partition that is not in the list.
+                // This fails only for a partition that is not in the list.
                 let _ = list.set_partition_offset(
                     &self.identity.input,
                     *partition,
@@ -69,7 +71,7 @@ impl GroupContext {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
             RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
         };
-        // A partition that was paused when it was revoked comes back paused.
+        // A partition that was paused when it was revoked is still paused when it is assigned again.
         let _ = match self.held.load(Ordering::Acquire) || starts.is_err() {
             true => consumer.pause(list),
             false => consumer.resume(list),
@@ -94,7 +96,7 @@ impl GroupContext {
         }
     }
 
-    /// Decides for each partition of the list where it starts.
+    /// Decides the start offset of each partition of the list.
     fn starts(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -119,13 +121,13 @@ impl GroupContext {
         let unknown = |_| StreamError {
             stage: Stage::Group,
             class: ErrorClass::Retriable,
-            name: "the key store does not say whether the partition was started".to_owned(),
+            name: "the key store did not answer whether the partition was started".to_owned(),
         };
         Ok(self.starts.started(partition).map_err(unknown)?)
     }
 }
 
-/// A new consumer is needed, for this reason.
+/// A fault that requires a new consumer, with its reason.
 fn rejoin(name: &str) -> Fault {
     StreamError { stage: Stage::Group, class: ErrorClass::Fatal, name: name.to_owned() }.into()
 }
@@ -170,7 +172,7 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-/// A member of the group.
+/// A member of the consumer group.
 pub struct KafkaSource {
     consumer: BaseConsumer<GroupContext>,
     topic: CString,
@@ -195,7 +197,7 @@ impl KafkaSource {
         let consumer = consumer.map_err(setup)?;
         consumer.subscribe(&[&identity.input]).map_err(setup)?;
         let topic = CString::new(identity.input.as_str())
-            .map_err(|_| Halt::Setup("a topic's name holds a NUL byte".to_owned()))?;
+            .map_err(|_| Halt::Setup("a topic name contains a NUL byte".to_owned()))?;
         Ok(Self { consumer, topic })
     }
 
@@ -203,7 +205,8 @@ impl KafkaSource {
         self.consumer.context()
     }
 
-    /// What an error event means for the lane; most are passing troubles that librdkafka mends by itself.
+    /// Decides whether an error event is a fault for the lane. librdkafka itself recovers from most
+    /// errors.
     fn judge(&self, error: &KafkaError) -> Result<(), Fault> {
         if is_outage(error) {
             self.context().outages.seen(Instant::now());
@@ -211,7 +214,7 @@ impl KafkaSource {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::FencedInstanceId) => Err(stream_error(Stage::Group, error).into()),
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                // The log moved away under the lane; joining anew finds and names the gap.
+                // The offset is no longer in the log. Joining again finds and reports the gap.
                 Err(rejoin("OFFSET_OUT_OF_RANGE"))
             }
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
@@ -224,7 +227,8 @@ impl KafkaSource {
         }
     }
 
-    /// Whether the callback left something that the lane must look at before the next record.
+    /// Whether the callback left changes that the lane must handle before the next record. If it left a
+    /// fault, returns that.
     fn has_news(&self) -> Result<bool, Fault> {
         let mut news = self.context().news();
         match news.fault.take() {

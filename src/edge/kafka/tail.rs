@@ -1,4 +1,5 @@
-//! A reader of the receipts topic, and of the checkpoints: by `assign`, read_committed, nothing committed, no group joined.
+//! A reader of the receipts topic and of the checkpoints topic. It uses `assign` and read_committed, commits
+//! no offset and joins no group.
 
 use std::ffi::CStr;
 use std::time::Duration;
@@ -16,14 +17,14 @@ use crate::forget::{SWEPT_HEADER, Tail, TailError, TailRecord};
 use crate::model::Millis;
 use crate::stream::Headers as _;
 
-/// librdkafka wants a group's name, also where none is joined.
+/// librdkafka requires a group name, even if the client joins no group.
 const GROUP: &str = "hourseal.receipts";
 /// The receipts topic has one partition (DESIGN §5.9).
 const PARTITION: i32 = 0;
-/// How long the broker may take to tell the end; a lease is longer.
+/// Longest wait for the broker to report the end of the log; a lease is longer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Quiet: what goes wrong is told by the calls.
+/// Ignores error events: each call returns its own error.
 struct Quiet;
 
 impl ClientContext for Quiet {
@@ -39,8 +40,9 @@ impl ConsumerContext for Quiet {}
 /// A reader of one topic's first partition.
 pub struct ReceiptTail {
     reader: BaseConsumer<Quiet>,
-    /// Asks for the high watermark. librdkafka asks with the client's isolation level, and a read_committed one is told the
-    /// last stable offset instead, which an open transaction holds back below receipts that are committed already.
+    /// Asks for the high watermark. librdkafka asks with the client's isolation level, and a read_committed
+    /// client gets the last stable offset instead. An open transaction keeps that offset below receipts that
+    /// are already committed.
     ends: BaseConsumer<Quiet>,
     topic: String,
     began: i64,
@@ -48,10 +50,11 @@ pub struct ReceiptTail {
 
 impl ReceiptTail {
     /// # Errors
-    /// When librdkafka refuses a setting; the broker is not asked yet.
+    /// librdkafka refuses a setting. The broker is not contacted yet.
     pub fn connect(settings: &ClientSettings, topic: &str) -> Result<Self, TailError> {
         let mut config = settings.consumer(GROUP);
-        // Wakes the poll at the end of the log, where the position is looked at; the events themselves bear no offset.
+        // This event wakes the poll at the end of the log. It carries no offset, so the caller then asks for
+        // the position.
         config.set("enable.partition.eof", "true");
         let reader = BaseConsumer::from_config_and_context(&config, Quiet).map_err(broken)?;
         config.set("isolation.level", "read_uncommitted");
@@ -62,7 +65,7 @@ impl ReceiptTail {
 
 impl Tail for ReceiptTail {
     fn log(&mut self) -> Result<(i64, i64), TailError> {
-        // Takes error events off the queue, so that they do not pile up there.
+        // Removes error events from the queue, so that they do not accumulate.
         while self.ends.poll(Duration::ZERO).is_some() {}
         match self.ends.fetch_watermarks(&self.topic, PARTITION, ANSWER) {
             Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition)) if self.is_hidden() => {
@@ -92,7 +95,8 @@ impl Tail for ReceiptTail {
         }
     }
 
-    /// librdkafka moves it past transaction markers when their turn in the queue comes (`rd_kafka_op_handle_std`).
+    /// The next offset to read. librdkafka moves it past transaction markers when it reaches them in its
+    /// queue (`rd_kafka_op_handle_std`).
     fn position(&self) -> Result<i64, TailError> {
         let positions = self.reader.position().map_err(broken)?;
         let position = positions.find_partition(&self.topic, PARTITION).map(|element| element.offset());
@@ -104,7 +108,7 @@ impl Tail for ReceiptTail {
 }
 
 impl ReceiptTail {
-    /// Whether the broker hides the topic from this user, of whom librdkafka then says that it has no such partition.
+    /// Whether the broker hides the topic from this user. librdkafka then reports an unknown partition.
     fn is_hidden(&self) -> bool {
         let metadata = self.ends.fetch_metadata(Some(&self.topic), ANSWER);
         let denied = RDKafkaErrorCode::TopicAuthorizationFailed;
@@ -113,7 +117,7 @@ impl ReceiptTail {
         })
     }
 
-    /// Outages and changes of the partition's leader pass; anything else ends the reading.
+    /// Outages and changes of the partition's leader are temporary. Any other error ends the reading.
     fn judge(&self, error: KafkaError) -> TailError {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => TailError::Denied(self.topic.clone()),

@@ -12,10 +12,10 @@ use crate::envelope::{Kek, random};
 use crate::keys::{KekVault, VaultError};
 use crate::model::{KekId, VaultId};
 
-/// What is done to a KEK's file.
+/// Evidence of a destruction, for the receipt.
 const DESTROYED: &str = "the file was overwritten and removed, and the vault has none of this name";
 
-/// KEKs as files of a folder, wrapped by a root key in a file elsewhere.
+/// KEKs as files of a folder. A root key in a file elsewhere wraps them.
 pub struct FileVault(Arc<Folder>);
 
 struct Folder {
@@ -25,20 +25,20 @@ struct Folder {
 }
 
 impl FileVault {
-    /// Opens the vault in the folder `path`. Where neither the vault nor the root key exists, both are created; several
-    /// processes may do so at once and agree.
+    /// Opens the vault in the folder `path`. If neither the vault nor the root key exists, creates both.
+    /// Several processes may do so at once; they agree on one vault and one root key.
     ///
     /// # Errors
-    /// [`VaultError::Unusable`] when anybody but the owner may read one of them, when one is malformed, or when the root key
-    /// is missing although there is a vault: a new root key would open none of its KEKs.
+    /// [`VaultError::Unusable`] if others than the owner can access one of them, if one is malformed, or if
+    /// the root key is missing although the vault exists: a new root key would open none of its KEKs.
     pub fn open_or_create(path: &Path, root_key_file: &Path) -> Result<Self, VaultError> {
         Self::open_with(path, root_key_file, true)
     }
 
-    /// Opens a vault that exists.
+    /// Opens an existing vault.
     ///
     /// # Errors
-    /// As [`FileVault::open_or_create`], and [`VaultError::Unusable`] when there is none.
+    /// As [`FileVault::open_or_create`], and [`VaultError::Unusable`] if the vault does not exist.
     pub fn open(path: &Path, root_key_file: &Path) -> Result<Self, VaultError> {
         Self::open_with(path, root_key_file, false)
     }
@@ -60,7 +60,7 @@ impl FileVault {
         Ok(Self(Arc::new(Folder { path: path.to_owned(), id, root })))
     }
 
-    /// Runs file work where it may block.
+    /// Runs file operations on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Folder) -> Result<T, VaultError> + Send + 'static,
@@ -68,7 +68,7 @@ impl FileVault {
         let folder = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || job(&folder))
             .await
-            .map_err(|_| VaultError::Unavailable("the thread that reads it ended".to_owned()))?
+            .map_err(|_| VaultError::Unavailable("the thread that accesses it ended".to_owned()))?
     }
 }
 
@@ -102,7 +102,8 @@ impl Folder {
             Err(PrivateError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused(error)),
         };
-        // A process that died between naming a KEK and syncing the folder left a name that a power cut could undo.
+        // A process may have died after it named a KEK and before it synced the folder. A power cut could
+        // undo such a name.
         private::sync_folder(private::parent(&path)).map_err(refused)?;
         let mut bytes = Vec::with_capacity(KEK_FILE_LEN + 1);
         file.take(KEK_FILE_LEN as u64 + 1)
@@ -120,7 +121,7 @@ impl Folder {
         private::make_folder(private::parent(&path)).map_err(refused)?;
         private::publish(&path, &wrapped).map_err(refused)?;
         self.find(id)?.ok_or_else(|| {
-            VaultError::Unavailable(format!("{} vanished after it was created", path.display()))
+            VaultError::Unavailable(format!("{} is missing right after it was created", path.display()))
         })
     }
 
@@ -129,17 +130,18 @@ impl Folder {
         private::destroy_file(&path).map_err(refused)?;
         match self.find(id)? {
             None => Ok(DESTROYED),
-            Some(_) => Err(VaultError::Unavailable(format!("{} is there again", path.display()))),
+            Some(_) => Err(VaultError::Unavailable(format!("{} exists again", path.display()))),
         }
     }
 
-    /// The folders of KEKs of holds are made with the first of each.
+    /// The path of a KEK's file. A hold's folder is created with its first KEK.
     fn kek_file(&self, id: &KekId) -> PathBuf {
         self.path.join(format!("{id}.kek"))
     }
 }
 
-/// Draws the vault's id. It comes after the root key, so that a vault without a root key is never a vault half made.
+/// Generates the vault's id and publishes it. The root key is created before it, so a vault without a root
+/// key is never a half-created vault.
 fn publish_id(path: &Path) -> Result<(), PrivateError> {
     let mut id = [0; 16];
     random(&mut id);
@@ -157,5 +159,5 @@ fn read_id(path: &Path) -> Result<VaultId, VaultError> {
     hex::decode(text.trim_end())
         .ok()
         .and_then(|id| VaultId::from_slice(&id))
-        .ok_or_else(|| VaultError::Unusable(format!("{} does not hold a vault's id", path.display())))
+        .ok_or_else(|| VaultError::Unusable(format!("{} does not contain a vault's id", path.display())))
 }

@@ -1,4 +1,4 @@
-//! The root key and what it wraps.
+//! The root key and the KEK files that it wraps.
 
 use std::io::Read;
 use std::path::Path;
@@ -23,7 +23,8 @@ const LINE_LEN: usize = PREFIX.len() + 64;
 pub(super) struct RootKey(KeyCell);
 
 impl RootKey {
-    /// Reads the root key file, or draws a root key and creates it. Whoever is first wins.
+    /// Reads the root key file. If it is missing and may be created, generates a root key first. If several
+    /// processes do so at once, the first one wins.
     pub(super) fn open_or_create(path: &Path, may_create: bool) -> Result<Self, VaultError> {
         if may_create && !path.exists() {
             private::make_folder(private::parent(path)).map_err(refused)?;
@@ -38,7 +39,7 @@ impl RootKey {
         Self(key)
     }
 
-    /// `hourseal-root-1 `, 64 hex digits, newline. On the heap: an array would leave copies as it moves.
+    /// `hourseal-root-1 `, 64 hex digits, newline. It is on the heap: moves of an array would leave copies.
     fn line(&self) -> Zeroizing<Vec<u8>> {
         let mut line = Zeroizing::new(vec![b'\n'; LINE_LEN + 1]);
         line[..PREFIX.len()].copy_from_slice(PREFIX);
@@ -55,7 +56,7 @@ impl RootKey {
             .map_err(|error| refused(PrivateError::io(path, error)))?;
         Self::parse(text.strip_suffix(b"\n").unwrap_or(&text)).ok_or_else(|| {
             VaultError::Unusable(format!(
-                "{} is not a root key file: `hourseal-root-1 ` and 64 hex digits are wanted",
+                "{} is not a root key file: expected `hourseal-root-1 ` and 64 hex digits",
                 path.display()
             ))
         })
@@ -74,7 +75,7 @@ impl RootKey {
         let mut file = [0; KEK_FILE_LEN];
         file[..2].copy_from_slice(&VERSION_AND_SUITE);
         file[2..26].copy_from_slice(&nonce);
-        // Sealed where it will stay, so that no copy of it is left behind.
+        // The KEK is sealed in place, so that no copy of it stays in memory.
         file[26..58].copy_from_slice(kek.expose());
         let key = self.key_for(id);
         let tag = tidily(|| reference_seal(&key, &nonce, &aad(id, vault), &mut file[26..58]));
@@ -82,12 +83,12 @@ impl RootKey {
         file
     }
 
-    /// The KEK of a KEK file; a text that says what is wrong with it.
+    /// The KEK of a KEK file, or a text that says what is wrong with the file.
     pub(super) fn unwrap(&self, file: &[u8], id: &KekId, vault: VaultId) -> Result<Kek, String> {
         let file: &[u8; KEK_FILE_LEN] =
-            file.try_into().map_err(|_| format!("has not the {KEK_FILE_LEN} bytes of a KEK file"))?;
+            file.try_into().map_err(|_| format!("does not have the {KEK_FILE_LEN} bytes of a KEK file"))?;
         if file[..2] != VERSION_AND_SUITE {
-            return Err(format!("has the unknown version and suite {}", hex::encode(&file[..2])));
+            return Err(format!("has an unknown version and suite: {}", hex::encode(&file[..2])));
         }
         let nonce = file[2..26].try_into().expect("a nonce is 24 bytes");
         let tag = file[58..].try_into().expect("a tag is 16 bytes");

@@ -1,4 +1,4 @@
-//! Whether the brokers verify transactions (KAFKA-15449): the floor on which transaction protocol 1 is safe.
+//! Checks that the brokers verify transactions (KAFKA-15449). Otherwise transaction protocol 1 is not safe.
 
 use rdkafka::admin::ResourceSpecifier;
 use rdkafka::metadata::MetadataBroker;
@@ -6,19 +6,20 @@ use rdkafka::metadata::MetadataBroker;
 use super::{AdminError, Finding, Subject, TopicAdmin, options};
 
 const SETTING: &str = "transaction.partition.verification.enable";
-const WHY: &str = "a late record or offset of a fenced producer would be taken";
+const WHY: &str = "otherwise the broker accepts a late record or offset of a fenced producer";
 
-/// What the brokers say of `transaction.partition.verification.enable`.
+/// The brokers' values of `transaction.partition.verification.enable`.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Verification {
     /// Brokers that do not verify.
     pub off: Vec<i32>,
-    /// Brokers that do not say: the right DESCRIBE_CONFIGS on the cluster is missing, the setting is unknown, or no answer.
+    /// Brokers that did not report it: the right DESCRIBE_CONFIGS on the cluster is missing, the broker does
+    /// not know the setting, or it did not answer.
     pub untold: Vec<i32>,
 }
 
 impl Verification {
-    /// What has to be changed.
+    /// The settings that must change.
     pub fn findings(&self) -> Vec<Finding> {
         let finding = |id: &i32| Finding {
             subject: Subject::Broker(*id),
@@ -43,7 +44,7 @@ impl TopicAdmin {
     /// Asks every live broker, one after the other.
     ///
     /// # Errors
-    /// No broker says which brokers there are.
+    /// No broker reports the list of brokers.
     pub async fn verification(&self) -> Result<Verification, AdminError> {
         let metadata = self.metadata().await?;
         let ids: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
@@ -54,7 +55,7 @@ impl TopicAdmin {
         Ok(verification)
     }
 
-    /// `None` where the broker does not say.
+    /// `None` if the broker does not report the setting.
     async fn verifies(&self, id: i32) -> Option<bool> {
         let answer = self.client.describe_configs(&[ResourceSpecifier::Broker(id)], &options()).await.ok()?;
         let resource = answer.into_iter().next()?.ok()?;

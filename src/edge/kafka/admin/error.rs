@@ -2,22 +2,22 @@
 
 use super::Finding;
 
-/// What went wrong with the topics as a whole.
+/// Why the check or the creation of the topics failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AdminError {
-    /// librdkafka refuses a setting.
-    #[error("the kafka client cannot be made: {0}")]
+    /// librdkafka refuses a setting, or the client fails in another way than by a broker's answer.
+    #[error("the kafka client failed: {0}")]
     Client(String),
     /// A right is missing.
     #[error("the right {right} is denied for {}", list(topics))]
     Denied { right: &'static str, topics: Vec<String> },
-    /// The offsets of a consumer group may not be seen.
+    /// The right to see the offsets of a consumer group is missing.
     #[error("the right DESCRIBE is denied for group `{0}`")]
     GroupDenied(String),
-    /// Topics that must exist do not.
-    #[error("{} not there", list(.0) + if .0.len() == 1 { " is" } else { " are" })]
+    /// Required topics do not exist.
+    #[error("{} not exist", list(.0) + if .0.len() == 1 { " does" } else { " do" })]
     Missing(Vec<String>),
-    /// The cluster would not create them.
+    /// The cluster did not create these topics.
     #[error("could not create {}: {why}", list(topics))]
     NotCreated { topics: Vec<String>, why: String },
     /// Existing topics break a rule.
@@ -29,12 +29,12 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    /// Whether waiting may help (exit code 69) or a person has to change something (78).
+    /// Whether waiting may help (exit code 69). Otherwise a person has to change something (78).
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
 
-    /// What to do about it.
+    /// The action that the reader can take.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Client(_) => "check [kafka.client] in the configuration",
@@ -43,10 +43,8 @@ impl AdminError {
             }
             Self::GroupDenied(_) => "grant the right DESCRIBE on the group",
             Self::Missing(_) => "create them with `hourseal topics create`, or set `topics.create = true`",
-            Self::NotCreated { .. } => "check the brokers' logs; `hourseal topics check` says what is there",
-            Self::Refused(_) => {
-                "change these settings; hourseal never changes a topic or a broker that exists"
-            }
+            Self::NotCreated { .. } => "check the brokers' logs; `hourseal topics check` lists the topics",
+            Self::Refused(_) => "change these settings; hourseal never changes an existing topic or broker",
             Self::Unreachable { .. } => "check that the broker runs and `kafka.bootstrap` names it",
         }
     }

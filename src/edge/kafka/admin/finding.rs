@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Whose setting breaks the rule.
+/// The topic or broker whose setting breaks a rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Subject {
     Topic(String),

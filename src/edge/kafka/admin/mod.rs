@@ -1,7 +1,7 @@
-//! Topics: are they as they must be, and create those that are missing.
+//! Checks topics and creates missing ones.
 //!
-//! Promise: what exists is never changed; what is refused is named with setting, value and reason.
-//! Start at [`TopicAdmin::inspect`]; the rules stand in `rules.rs`.
+//! Promise: an existing topic is never changed. A refusal names the setting, its value and the reason.
+//! Start at [`TopicAdmin::inspect`]; the rules are in `rules.rs`.
 
 mod brokers;
 mod error;
@@ -26,28 +26,28 @@ pub use error::AdminError;
 pub use finding::{Finding, Subject};
 pub use rules::{PlaintextWindow, Role, TopicFacts, TopicPlan};
 
-/// How long the cluster may take to answer one request.
+/// Longest time for the cluster to answer one request.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long a new topic may take to be seen by the broker that is asked.
+/// Longest time until the broker that we ask sees a new topic.
 const UNTIL_SEEN: Duration = Duration::from_secs(30);
 
-/// Partitions of the input, output and quarantine topics where nothing else says how many.
+/// Partitions of a new input, output or quarantine topic, if neither the caller nor the input gives a number.
 pub const DEFAULT_PARTITIONS: usize = 8;
 
-/// What the cluster has of a plan.
+/// The state of a plan's topics in the cluster.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// The topics that exist.
+    /// Existing topics.
     pub facts: BTreeMap<Role, TopicFacts>,
-    /// The topics that do not.
+    /// Missing topics.
     pub missing: Vec<Role>,
-    /// The rules that existing topics break.
+    /// Rules that existing topics break.
     pub findings: Vec<Finding>,
 }
 
 impl Inspection {
-    /// Refuses a plan with a missing or a wrong topic.
+    /// Refuses a plan if a topic is missing or breaks a rule.
     pub fn accept(self, plan: &TopicPlan) -> Result<BTreeMap<Role, TopicFacts>, AdminError> {
         if !self.missing.is_empty() {
             return Err(AdminError::Missing(names(plan, &self.missing)));
@@ -64,13 +64,13 @@ pub struct TopicAdmin {
 
 impl TopicAdmin {
     /// # Errors
-    /// When librdkafka refuses a setting; the cluster is not asked yet.
+    /// librdkafka refuses a setting. The cluster is not contacted yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, AdminError> {
         let client = settings.base().create().map_err(|error| AdminError::Client(error.to_string()))?;
         Ok(Self { client: Arc::new(client), settings: settings.clone() })
     }
 
-    /// Looks at every topic of the plan.
+    /// Checks every topic of the plan.
     pub async fn inspect(&self, plan: &TopicPlan) -> Result<Inspection, AdminError> {
         let counts = self.partition_counts().await?;
         let mut inspection = Inspection { facts: BTreeMap::new(), missing: Vec::new(), findings: Vec::new() };
@@ -82,7 +82,7 @@ impl TopicAdmin {
                 continue;
             };
             match self.settings_of(name).await? {
-                // The broker that was asked has not heard of the topic yet.
+                // The broker that answered does not know the topic yet.
                 Some(settings) if settings.is_empty() => inspection.missing.push(role),
                 Some(settings) => drop(inspection.facts.insert(role, TopicFacts { partitions, settings })),
                 None => denied.push(name.to_owned()),
@@ -95,8 +95,9 @@ impl TopicAdmin {
         Ok(inspection)
     }
 
-    /// Creates the missing topics with the right settings, and answers their names and what there is then. `partitions` is
-    /// for input, output and quarantine; `None` = as many as the input has, or [`DEFAULT_PARTITIONS`].
+    /// Creates the missing topics with the right settings. Returns their names and the state afterwards.
+    /// `partitions` is for input, output and quarantine; `None` = as many as the input has, or
+    /// [`DEFAULT_PARTITIONS`].
     pub async fn create(
         &self,
         plan: &TopicPlan,
@@ -108,7 +109,7 @@ impl TopicAdmin {
         }
         let of_input = before.facts.get(&Role::Input).map(|facts| facts.partitions);
         let partitions = partitions.or(of_input).unwrap_or(DEFAULT_PARTITIONS);
-        // The input first: how large its records may be decides the sizes of the others.
+        // The input comes first: its largest record size determines the sizes of the others.
         let (input, others): (Vec<Role>, Vec<Role>) =
             before.missing.iter().partition(|role| **role == Role::Input);
         let mut facts = before.facts;
@@ -122,10 +123,11 @@ impl TopicAdmin {
         Ok((names(plan, &before.missing), after))
     }
 
-    /// Has the broker delete the records of each partition before an offset.
+    /// Requests that the broker deletes each partition's records before an offset.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without the right DELETE; where a partition fails the others may be done.
+    /// [`AdminError::Denied`] without the right DELETE. If one partition fails, the broker may
+    /// have deleted the records of others.
     pub async fn delete_before(&self, topic: &str, ends: &BTreeMap<i32, i64>) -> Result<(), AdminError> {
         let mut asked = TopicPartitionList::new();
         for (partition, end) in ends {
@@ -147,7 +149,8 @@ impl TopicAdmin {
         Ok(())
     }
 
-    /// What each group has committed of a topic: the next offset of each partition of which it has committed any.
+    /// Each group's committed offsets of a topic: the next offset by partition. A partition without a commit
+    /// is absent.
     ///
     /// # Errors
     /// [`AdminError::GroupDenied`] without the right DESCRIBE on a group.
@@ -173,7 +176,7 @@ impl TopicAdmin {
         group: &str,
         asked: TopicPartitionList,
     ) -> Result<BTreeMap<i32, i64>, AdminError> {
-        // It joins no group: it asks as its member would.
+        // The consumer does not join the group. It only asks in the group's name.
         let consumer: BaseConsumer =
             self.settings.base().set("group.id", group).create().map_err(|error| self.unreachable(&error))?;
         let answer = tokio::task::spawn_blocking(move || consumer.committed_offsets(asked, PATIENCE)).await;
@@ -189,7 +192,7 @@ impl TopicAdmin {
         Ok(offsets.collect())
     }
 
-    /// One request for all of them, so that either a right is missing for all or the rest is not half done.
+    /// Sends one request for all topics, so that a missing right does not stop the creation half way.
     async fn create_topics(
         &self,
         plan: &TopicPlan,
@@ -207,7 +210,7 @@ impl TopicAdmin {
         let results =
             self.client.create_topics(&topics, &options()).await.map_err(|error| self.unreachable(&error))?;
         let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
-        // Another process may have created it meanwhile: then it is inspected like any other.
+        // Another process may have created a topic in the meantime. It is then checked like any other.
         let failed: Vec<_> =
             failed.into_iter().filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists).collect();
         let Some((_, code)) = failed.first().cloned() else { return Ok(()) };
@@ -218,7 +221,8 @@ impl TopicAdmin {
         Err(AdminError::NotCreated { topics, why: format!("{code:?}") })
     }
 
-    /// Waits until the broker that is asked knows these topics: each of several brokers hears of a new one in its own time.
+    /// Waits until the broker that we ask knows these topics. Each broker of a cluster learns of a new topic
+    /// at its own time.
     async fn until_seen(&self, plan: &TopicPlan, roles: &[Role]) -> Result<Inspection, AdminError> {
         let since = Instant::now();
         loop {
@@ -229,14 +233,15 @@ impl TopicAdmin {
                 return Ok(inspection);
             }
             if since.elapsed() > UNTIL_SEEN {
-                let why = format!("not seen {} s after they were created", UNTIL_SEEN.as_secs());
+                let why = format!("the broker does not list them after {} s", UNTIL_SEEN.as_secs());
                 return Err(AdminError::NotCreated { topics: names(plan, &unseen), why });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Partitions of every topic that may be seen. Asking for all never creates one, which asking by name may do.
+    /// Number of partitions of every visible topic. A request for all topics never creates one; a request by
+    /// name may.
     async fn partition_counts(&self) -> Result<HashMap<String, usize>, AdminError> {
         let metadata = self.metadata().await?;
         let there = metadata.topics().iter().filter(|topic| topic.error().is_none());
@@ -250,7 +255,7 @@ impl TopicAdmin {
         metadata.map_err(|error| self.unreachable(&error))
     }
 
-    /// Effective settings of one topic; `None` where the right to see them is missing.
+    /// Effective settings of one topic; `None` if the right to see them is missing.
     async fn settings_of(&self, name: &str) -> Result<Option<HashMap<String, String>>, AdminError> {
         let topic = [ResourceSpecifier::Topic(name)];
         let answer = self
@@ -285,7 +290,7 @@ fn new_topic<'a>(
     partitions: usize,
 ) -> NewTopic<'a> {
     let partitions = if role.is_single() { 1 } else { i32::try_from(partitions).unwrap_or(i32::MAX) };
-    // -1: as many replicas as the broker's default says.
+    // -1: the broker's default number of replicas.
     let topic = NewTopic::new(plan.name(role), partitions, TopicReplication::Fixed(-1));
     settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
 }

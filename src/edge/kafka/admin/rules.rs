@@ -1,4 +1,4 @@
-//! What each topic must be like (DESIGN §5.9), decided on facts alone.
+//! The rules for each topic (DESIGN §5.9). They depend on the topics' facts alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::finding::{Finding, Subject};
 use crate::model::{ClassId, MILLIS_PER_HOUR, Retention};
 
-/// What a sealed record needs beyond its input record: 68 bytes of envelope, 10 of frame, 256 of customer, and four
-/// for each of some 900 headers, whose lengths are longer in the frame than on the wire.
+/// Extra bytes of a sealed record compared with its input record: 68 of envelope, 10 of frame, 256 of
+/// customer, and four for each of about 900 headers: their lengths are longer in the frame than on the wire.
 const OUTPUT_EXTRA: u64 = 4 << 10;
 
-/// What a quarantined record needs beyond its input record: the same, and origin and reason.
+/// Extra bytes of a quarantined record compared with its input record: the same, plus origin and reason.
 const QUARANTINE_EXTRA: u64 = 64 << 10;
 
-/// What a topic is for.
+/// The purpose of a topic.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Role {
     Input,
@@ -23,7 +23,7 @@ pub enum Role {
     Control,
     Receipts,
     Checkpoints,
-    /// The output of a retention class, counted from the shortest.
+    /// The output of a retention class. Classes count from the shortest.
     Class(ClassId),
 }
 
@@ -48,21 +48,21 @@ impl fmt::Display for Role {
     }
 }
 
-/// The topics that are wanted.
+/// The required topics.
 #[derive(Clone, Debug)]
 pub struct TopicPlan {
-    /// Roles without a name are not needed.
+    /// The topic of each required role.
     pub names: BTreeMap<Role, String>,
     /// The longest retention that any customer has.
     pub longest: Retention,
-    /// Sealed records go to the number of their input's partition.
+    /// A sealed record goes to the partition with the number of its input partition.
     pub partition_as_input: bool,
-    /// `scrub.every`, where sealed plaintext is deleted from the input.
+    /// `scrub.every`, if sealed plaintext is deleted from the input.
     pub scrub: Option<Duration>,
 }
 
 impl TopicPlan {
-    /// The roles that are needed.
+    /// The required roles.
     pub fn roles(&self) -> impl Iterator<Item = Role> {
         self.names.keys().copied()
     }
@@ -71,19 +71,20 @@ impl TopicPlan {
         self.names.get(&role).map_or("", String::as_str)
     }
 
-    /// The roles of topics of sealed events.
+    /// The roles whose topics hold sealed events.
     fn outputs(&self) -> impl Iterator<Item = Role> {
         self.roles().filter(|role| matches!(role, Role::Output | Role::Class(_)))
     }
 
-    /// How long the output must keep a record, in milliseconds from its timestamp, which is the event's time: an event
-    /// at the start of its hour lives for that hour and the retention; one hour more for what is late or early.
+    /// Time for which the output must keep a record, in milliseconds from its timestamp, which is the
+    /// event's time. An event at the start of its hour lives for that hour and the retention. One more hour
+    /// is for late and early events.
     fn keep_ms(&self) -> i64 {
         (i64::from(self.longest.as_hours()) + 2) * MILLIS_PER_HOUR
     }
 }
 
-/// What a topic is like.
+/// The observed properties of a topic.
 #[derive(Clone, Debug, Default)]
 pub struct TopicFacts {
     pub partitions: usize,
@@ -96,9 +97,9 @@ impl TopicFacts {
         self.settings.get(name).map_or("", String::as_str)
     }
 
-    /// How long the input, which this is, keeps plaintext that is sealed.
+    /// Time for which this topic, the input, keeps plaintext that is already sealed.
     pub fn plaintext_window(&self, scrub: Option<Duration>) -> PlaintextWindow {
-        // -1, or not told: for ever, as far as is known.
+        // -1 or not reported: without limit, as far as is known.
         let time = |name| self.number(name).and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         PlaintextWindow { retention: time("retention.ms"), segment: time("segment.ms"), scrub }
     }
@@ -107,30 +108,32 @@ impl TopicFacts {
         self.setting(name).parse().ok()
     }
 
-    /// Bytes of the largest record batch that the topic takes; 0 where the broker did not say.
+    /// Bytes of the largest record batch that the topic accepts; 0 if the broker did not report it.
     pub fn max_message_bytes(&self) -> u64 {
         self.number("max.message.bytes").and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
     }
 }
 
-/// How long the input keeps plaintext that is sealed, as far as its settings say. The broker deletes whole segments, and looks
-/// for them every `log.retention.check.interval.ms`; it unlinks their files `file.delete.delay.ms` later.
+/// Time for which the input keeps plaintext that is already sealed, according to its settings. The broker
+/// deletes whole segments. It checks for them every `log.retention.check.interval.ms` and unlinks their
+/// files `file.delete.delay.ms` later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlaintextWindow {
-    /// `retention.ms`; `None` = for ever.
+    /// `retention.ms`; `None` = without limit.
     retention: Option<Duration>,
-    /// `segment.ms`; `None` = not told by the broker.
+    /// `segment.ms`; `None` = the broker did not report it.
     segment: Option<Duration>,
     scrub: Option<Duration>,
 }
 
 impl PlaintextWindow {
-    /// Of a partition that is written to: an active segment is deleted once the next record has begun another.
+    /// The time in a partition with new records: its active segment can be deleted once a new record has
+    /// begun the next one.
     pub fn busy(&self) -> Option<Duration> {
         Some(self.scrub.or(self.retention)?.saturating_add(self.segment?))
     }
 
-    /// Of a partition that nobody writes to any more: only its retention ends its active segment.
+    /// The time in a partition without new records: only its retention ends its active segment.
     pub fn idle(&self) -> Option<Duration> {
         self.retention
     }
@@ -139,13 +142,14 @@ impl PlaintextWindow {
 impl fmt::Display for PlaintextWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let long = |time: Option<Duration>| {
-            time.map_or_else(|| "for ever".to_owned(), |it| humantime::format_duration(it).to_string())
+            time.map_or_else(|| "unlimited time".to_owned(), |it| humantime::format_duration(it).to_string())
         };
         let by = if self.scrub.is_some() { "scrub.every + segment.ms" } else { "retention.ms + segment.ms" };
         let (busy, idle) = (long(self.busy()), long(self.idle()));
         write!(
             f,
-            "{busy} in a partition that is written to ({by}), {idle} in one that is not (retention.ms), and until the broker looks"
+            "{busy} in a partition with new records ({by}), {idle} in one without (retention.ms), and until \
+             the broker's next check"
         )
     }
 }
@@ -156,11 +160,11 @@ pub fn findings(plan: &TopicPlan, facts: &BTreeMap<Role, TopicFacts>) -> Vec<Fin
     findings.input();
     plan.outputs().for_each(|role| findings.output(role));
     findings.sizes();
-    findings.single_partition(Role::Control, "its partition's owner is the one that executes commands");
-    findings.single_partition(Role::Receipts, "receipts are one sequence, followed by every process");
+    findings.single_partition(Role::Control, "the owner of its only partition executes commands");
+    findings.single_partition(Role::Receipts, "receipts are one sequence, and every process follows it");
     findings.single_partition(Role::Checkpoints, "checkpoints are one sequence");
     findings.receipts();
-    let newest = "the newest checkpoint is kept for ever, older ones need not be";
+    let newest = "the newest checkpoint is kept permanently, older ones need not be";
     findings.expect(Role::Checkpoints, "cleanup.policy", "compact", newest);
     findings.found
 }
@@ -175,12 +179,13 @@ impl Findings<'_> {
     fn input(&mut self) {
         let Some(facts) = self.facts.get(&Role::Input).filter(|_| self.plan.scrub.is_some()) else { return };
         if !facts.setting("cleanup.policy").contains("delete") {
-            let why = "`scrub.every` has records deleted, which a topic that is only compacted refuses";
+            let why = "`scrub.every` deletes records, and a topic that is only compacted refuses that";
             self.add(Role::Input, "cleanup.policy", "delete".to_owned(), why);
         }
     }
 
-    /// Of an output topic. Those of classes as well: what is sealed may be held, or kept for longer, at any time.
+    /// Checks an output topic. The outputs of classes need the longest retention, too: a sealed event may be
+    /// held, or its retention extended, at any time.
     fn output(&mut self, role: Role) {
         let Some(facts) = self.facts.get(&role) else { return };
         self.not_compacted(role, "compaction drops all but the last record of a key");
@@ -188,7 +193,7 @@ impl Findings<'_> {
         self.expect(role, "message.timestamp.type", "CreateTime", why);
         let keep = self.plan.keep_ms();
         if !facts.number("retention.ms").is_some_and(|ms| ms < 0 || ms >= keep) {
-            let why = "the longest retention must outlast it, or sealed events vanish before they are due";
+            let why = "it must be above the longest retention, or sealed events vanish before they are due";
             self.add(role, "retention.ms", format!("-1 or at least {keep}"), why);
         }
         let why = "a size limit drops sealed events before they are due";
@@ -200,7 +205,8 @@ impl Findings<'_> {
         }
     }
 
-    /// The largest input record must fit once it is sealed, or it can only be quarantined, and must always fit there.
+    /// Checks sizes. If the largest input record does not fit after it is sealed, it can only be
+    /// quarantined. In the quarantine it must always fit.
     fn sizes(&mut self) {
         let Some(input) = self.facts.get(&Role::Input).map(TopicFacts::max_message_bytes) else { return };
         let sealed = "the input's largest record and its envelope must fit";
@@ -214,7 +220,7 @@ impl Findings<'_> {
     }
 
     fn receipts(&mut self) {
-        let forever = "receipts are kept for ever: they are the proof of what was forgotten";
+        let forever = "receipts are kept permanently: they prove what was forgotten";
         self.not_compacted(Role::Receipts, forever);
         self.expect(Role::Receipts, "retention.ms", "-1", forever);
         self.expect(Role::Receipts, "retention.bytes", "-1", forever);
@@ -242,7 +248,7 @@ impl Findings<'_> {
 
     fn add(&mut self, role: Role, setting: &'static str, wanted: String, why: &'static str) {
         let found = match self.facts.get(&role).map_or("", |facts| facts.setting(setting)) {
-            "" => "not told by the broker".to_owned(),
+            "" => "not reported by the broker".to_owned(),
             found => found.to_owned(),
         };
         let subject = Subject::Topic(self.plan.name(role).to_owned());
@@ -255,7 +261,7 @@ impl Findings<'_> {
     }
 }
 
-/// Settings of a topic that is to be created, `input` being the largest record batch of the input.
+/// Settings of a new topic. `input` is the size of the input's largest record batch, in bytes.
 pub fn settings_for(role: Role, input: u64) -> Vec<(&'static str, String)> {
     let forever = ("retention.ms", "-1".to_owned());
     let unlimited = ("retention.bytes", "-1".to_owned());
@@ -272,7 +278,7 @@ pub fn settings_for(role: Role, input: u64) -> Vec<(&'static str, String)> {
         }
         Role::Control => vec![delete],
         Role::Receipts => vec![delete, stamped("LogAppendTime"), forever, unlimited],
-        // An hour's checkpoints at most wait for the cleaner.
+        // At most one hour's checkpoints wait for the cleaner.
         Role::Checkpoints => {
             vec![("cleanup.policy", "compact".to_owned()), ("segment.ms", "3600000".to_owned())]
         }
@@ -304,7 +310,7 @@ mod tests {
         }
     }
 
-    /// Topics as `create` makes them.
+    /// Topics with the settings that `create` gives them.
     fn good() -> BTreeMap<Role, TopicFacts> {
         let facts = |role| {
             let mut settings: HashMap<_, _> = settings_for(role, INPUT_BYTES)
@@ -387,12 +393,12 @@ mod tests {
         );
         assert_eq!(
             scrubbed.to_string(),
-            "1h 1m in a partition that is written to (scrub.every + segment.ms), 7days in one that is not (retention.ms), \
-             and until the broker looks"
+            "1h 1m in a partition with new records (scrub.every + segment.ms), 7days in one without \
+             (retention.ms), and until the broker's next check"
         );
         let kept = input(&[("retention.ms", "-1"), ("segment.ms", "3600000")]);
         assert_eq!(kept.plaintext_window(None).busy(), None);
-        assert_eq!(input(&[]).plaintext_window(Some(hour)).busy(), None, "what is not told is not promised");
+        assert_eq!(input(&[]).plaintext_window(Some(hour)).busy(), None, "unreported: not promised");
     }
 
     #[test]
@@ -408,7 +414,8 @@ mod tests {
         let strict = TopicPlan { partition_as_input: true, ..plan() };
         assert_eq!(
             findings(&strict, &facts)[0].to_string(),
-            "topic `jobs.output`: partitions is 4, wanted at least 8: `seal.partitioner` is `input`, so each input partition needs its own"
+            "topic `jobs.output`: partitions is 4, wanted at least 8: `seal.partitioner` is `input`, so each \
+             input partition needs its own"
         );
     }
 }

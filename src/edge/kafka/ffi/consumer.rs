@@ -1,4 +1,4 @@
-//! What a lane asks of its consumer beyond the safe API.
+//! The consumer calls of a lane that the safe API lacks.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
@@ -9,13 +9,14 @@ use rdkafka::message::BorrowedMessage;
 
 use crate::stream::Headers;
 
-/// Membership of the group at one moment: member, instance and generation, read at once (KIP-447).
+/// Membership of the group at one moment: member, instance and generation, read together (KIP-447).
 pub struct GroupMembership(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
 
 impl GroupMembership {
-    /// `None` while the consumer is no member (generation < 0): a broker takes such a commit without any fencing.
+    /// `None` while the consumer is not a member (generation < 0): a broker would accept its commit without
+    /// fencing.
     pub(in crate::edge::kafka) fn of<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Self> {
-        // SAFETY: the client is alive; what it returns is ours until it is destroyed, once, in `drop`.
+        // SAFETY: the client is alive. The returned metadata is ours until `drop` destroys it, once.
         let metadata = unsafe { rd::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) };
         let membership = Self(NonNull::new(metadata)?);
         (membership.generation() >= 0).then_some(membership)
@@ -38,7 +39,7 @@ impl Drop for GroupMembership {
     }
 }
 
-/// The end of a partition as the last fetch answer said; no request is made.
+/// The end of a partition according to the last fetch answer. Sends no request.
 pub(in crate::edge::kafka) fn cached_end<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &CStr,
@@ -68,7 +69,7 @@ pub(in crate::edge::kafka) struct MessageHeaders<'m> {
 impl<'m> MessageHeaders<'m> {
     pub(in crate::edge::kafka) fn of(message: &'m BorrowedMessage<'_>) -> Self {
         let mut headers = ptr::null_mut();
-        // SAFETY: the message is alive; the headers that are written belong to it and live as long.
+        // SAFETY: the message is alive. The headers that librdkafka returns belong to it and live as long.
         let code = unsafe { rd::rd_kafka_message_headers(message.ptr(), &mut headers) };
         let found = code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && !headers.is_null();
         // SAFETY: `headers` is valid when found.
@@ -83,7 +84,7 @@ impl Headers for MessageHeaders<'_> {
     }
 
     fn at(&self, index: usize) -> (&[u8], Option<&[u8]>) {
-        assert!(index < self.count, "a header is asked for by an index below the count");
+        assert!(index < self.count, "a header's index is below the count");
         let (mut name, mut value, mut size): (*const c_char, *const c_void, usize) =
             (ptr::null(), ptr::null(), 0);
         // SAFETY: the index is in range, so librdkafka sets all three to memory of the message.

@@ -12,7 +12,7 @@ use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::error::KafkaError;
 
-/// How long the thread waits for an event before it looks whether it is to end.
+/// Longest wait for an event, in milliseconds. After it the thread checks whether it must end.
 const WAIT_MS: i32 = 100;
 
 /// Ends its thread when it is dropped.
@@ -32,7 +32,7 @@ unsafe impl Sync for Queue {}
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: the reference came from rd_kafka_queue_get_main and is given back once.
+        // SAFETY: the reference came from rd_kafka_queue_get_main and is released once.
         unsafe { rd::rd_kafka_queue_destroy(self.0.as_ptr()) };
     }
 }
@@ -53,7 +53,7 @@ impl Events {
             };
             std::thread::Builder::new().name("producer events".to_owned()).spawn(run)
         };
-        // Without the thread no commit could end; a process that cannot start threads ends.
+        // Without the thread no commit could complete. A process that cannot start threads ends.
         Self { queue, over, thread: Some(thread.expect("the system has a thread left")) }
     }
 }
@@ -64,17 +64,18 @@ impl Drop for Events {
         // SAFETY: the queue is alive; this wakes the thread.
         unsafe { rd::rd_kafka_queue_yield(self.queue.0.as_ptr()) };
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked is over as well.
+            // An error means that the thread panicked: it has ended, too.
             let _ = thread.join();
         }
     }
 }
 
 impl Queue {
-    /// Waits for one event and hands it to the context. A delivery report needs no more than to be destroyed: a record
-    /// that was not delivered makes its commit fail.
+    /// Waits for one event and passes it to the context. A delivery report is only destroyed: if a record
+    /// was not delivered, its commit fails.
     fn serve_one<C: ClientContext>(&self, context: &C) {
-        // SAFETY: the queue is alive; the event is ours until it is destroyed, once, below; the texts live as long.
+        // SAFETY: the queue is alive. The event is ours until it is destroyed, once, below. The texts live
+        // as long.
         unsafe {
             let event = rd::rd_kafka_queue_poll(self.0.as_ptr(), WAIT_MS);
             if event.is_null() {
@@ -95,11 +96,11 @@ impl Queue {
 }
 
 /// # Safety
-/// `event` is alive and a log line.
+/// `event` is alive and is a log line.
 unsafe fn log<C: ClientContext>(event: *mut rd::rd_kafka_event_t, context: &C) {
     let (mut facility, mut text, mut level): (*const c_char, *const c_char, i32) =
         (ptr::null(), ptr::null(), 0);
-    // SAFETY: the event is alive; where 0 is returned, both texts are set and live as long as the event.
+    // SAFETY: the event is alive. If the call returns 0, both texts are set and live as long as the event.
     unsafe {
         if rd::rd_kafka_event_log(event, &mut facility, &mut text, &mut level) == 0 {
             let (facility, text) = (CStr::from_ptr(facility), CStr::from_ptr(text));
@@ -108,7 +109,7 @@ unsafe fn log<C: ClientContext>(event: *mut rd::rd_kafka_event_t, context: &C) {
     }
 }
 
-/// A level of syslog (RFC 5424, section 6.2.1) by its name.
+/// The name of a syslog level (RFC 5424, section 6.2.1).
 fn named(level: i32) -> Level {
     match level {
         0 => Level::Emerg,

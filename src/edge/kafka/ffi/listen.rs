@@ -1,4 +1,4 @@
-//! librdkafka's interceptors: every request that was sent, and how each one ended.
+//! librdkafka's interceptors. They report every request that was sent and the end of each one.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
@@ -11,14 +11,16 @@ use super::super::requests::Requests;
 const NAME: &CStr = c"hourseal-requests";
 const OK: rd::rd_kafka_resp_err_t = rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
 
-/// Has a client that is made of `config` tell `requests` of each request. librdkafka takes interceptors only while it makes
-/// the client, which rdkafka's own producers do by themselves.
+/// Registers interceptors in `config`, so that a client made from it reports each request to `requests`.
+/// librdkafka accepts interceptors only while it creates the client. rdkafka's own producers create their
+/// client themselves.
 ///
 /// # Safety
-/// `requests` must be kept until the client is gone: its threads write to it.
+/// `requests` must live until the client is gone: the client's threads write to it.
 pub(super) unsafe fn listen(config: &NativeClientConfig, requests: &Arc<Requests>) {
     let opaque = Arc::as_ptr(requests).cast::<c_void>().cast_mut();
-    // SAFETY: the configuration is alive, the name is NUL-terminated and static; the caller keeps what `opaque` points to.
+    // SAFETY: the configuration is alive. The name is NUL-terminated and static. The caller keeps the target
+    // of `opaque` alive.
     let code = unsafe {
         rd::rd_kafka_conf_interceptor_add_on_new(config.ptr(), NAME.as_ptr(), Some(on_new), opaque)
     };
@@ -32,7 +34,7 @@ unsafe extern "C" fn on_new(
     _message: *mut c_char,
     _size: usize,
 ) -> rd::rd_kafka_resp_err_t {
-    // SAFETY: librdkafka calls this while it makes `client`, the one time at which interceptors may be added.
+    // SAFETY: librdkafka calls this while it creates `client`. Only then may interceptors be added.
     unsafe {
         let sent =
             rd::rd_kafka_interceptor_add_on_request_sent(client, NAME.as_ptr(), Some(on_sent), requests);
@@ -43,7 +45,7 @@ unsafe extern "C" fn on_new(
     }
 }
 
-/// The whole request has been written to the socket.
+/// Called after the whole request was written to the socket.
 unsafe extern "C" fn on_sent(
     _client: *mut rd::rd_kafka_t,
     _socket: c_int,
@@ -60,7 +62,7 @@ unsafe extern "C" fn on_sent(
     OK
 }
 
-/// The request has an answer, or will get none: its connection was closed, or its time is over.
+/// Called when the request has an answer or will get none: its connection was closed, or it timed out.
 unsafe extern "C" fn on_ended(
     _client: *mut rd::rd_kafka_t,
     _socket: c_int,

@@ -1,4 +1,4 @@
-//! The few calls that the safe API lacks or makes dear. `unsafe` is here and in `envelope/locked.rs` only.
+//! The few calls that the safe API lacks or makes slow. `unsafe` is only here and in `envelope/locked.rs`.
 #![allow(
     unsafe_code,
     reason = "librdkafka calls that rdkafka does not wrap; each block states why it is sound"

@@ -1,4 +1,4 @@
-//! Records handed to the producer's queue without an allocation on our side.
+//! Puts records into the producer's queue without an allocation on our side.
 
 use std::ffi::{CString, c_void};
 use std::ptr;
@@ -9,14 +9,14 @@ use rdkafka::bindings as rd;
 use super::producer::{TransactionalProducer, take_error};
 use crate::stream::{Outgoing, Stage, StreamError};
 
-/// A topic handle: saves a name look-up per record. It must be dropped before its producer.
+/// A topic handle. It saves a name lookup per record. It must be dropped before its producer.
 pub(in crate::edge::kafka) struct TopicHandle(*mut rd::rd_kafka_topic_t);
 
 // SAFETY: librdkafka's topic handles are reference counted and thread-safe.
 unsafe impl Send for TopicHandle {}
 
 impl TopicHandle {
-    /// `None` when the name is no topic name.
+    /// `None` if the name is not a valid topic name.
     pub(in crate::edge::kafka) fn open<C: ClientContext>(
         producer: &TransactionalProducer<C>,
         name: &str,
@@ -30,12 +30,13 @@ impl TopicHandle {
 
 impl Drop for TopicHandle {
     fn drop(&mut self) {
-        // SAFETY: the handle came from rd_kafka_topic_new and is given back once, before its client goes.
+        // SAFETY: the handle came from rd_kafka_topic_new and is released once, before its client is
+        // destroyed.
         unsafe { rd::rd_kafka_topic_destroy(self.0) };
     }
 }
 
-/// What became of a record handed to the producer's queue.
+/// The outcome for a record that was offered to the producer's queue.
 pub(in crate::edge::kafka) enum Queued {
     Yes,
     Full,
@@ -76,8 +77,8 @@ pub(in crate::edge::kafka) fn produce<C: ClientContext>(
         };
         *vu = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_HEADER, u: U { header } };
     }
-    // SAFETY: every pointer lives until the call returns; F_COPY makes librdkafka copy value and key, and it copies
-    // headers always.
+    // SAFETY: every pointer lives until the call returns. F_COPY makes librdkafka copy value and key. It
+    // always copies headers.
     let error = unsafe { rd::rd_kafka_produceva(producer.native(), vus.as_ptr(), 6 + headers.len()) };
     match take_error(Stage::Send, error) {
         Ok(()) => Queued::Yes,

@@ -1,4 +1,5 @@
-//! A transactional producer that hears how each of its requests ends, which rdkafka's own producers cannot.
+//! A transactional producer that learns the end of each of its requests. rdkafka's own producers cannot do
+//! this.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::stream::{Stage, StreamError};
 
 /// A producer, and the thread that serves its events.
 ///
-/// Dropping it neither flushes nor aborts: what was not committed is thrown away.
+/// Dropping it neither flushes nor aborts: uncommitted records are discarded.
 pub(in crate::edge::kafka) struct TransactionalProducer<C: ClientContext + 'static> {
     /// Dropped first: its thread uses the client's queue.
     _events: Events,
@@ -31,7 +32,7 @@ pub(in crate::edge::kafka) struct TransactionalProducer<C: ClientContext + 'stat
 
 impl<C: ClientContext + 'static> TransactionalProducer<C> {
     /// # Errors
-    /// The configuration is refused.
+    /// librdkafka refuses the configuration.
     pub(in crate::edge::kafka) fn new(
         config: &ClientConfig,
         context: C,
@@ -55,12 +56,12 @@ impl<C: ClientContext + 'static> TransactionalProducer<C> {
         &self.requests
     }
 
-    /// Alive as long as `self`.
+    /// The native client. It lives as long as `self`.
     pub(super) fn native(&self) -> *mut RDKafka {
         self.client.native_ptr()
     }
 
-    /// May be called again after it timed out.
+    /// May be called again after a timeout.
     pub(in crate::edge::kafka) fn init_transactions(&self, wait: Duration) -> Result<(), StreamError> {
         // SAFETY: the client is alive.
         check(Stage::Init, unsafe { rd::rd_kafka_init_transactions(self.native(), milliseconds(wait)) })
@@ -83,8 +84,8 @@ impl<C: ClientContext + 'static> TransactionalProducer<C> {
         check(Stage::Offsets, error)
     }
 
-    /// Flushes and commits; the thread of events serves the delivery reports meanwhile. After `wait` the outcome is
-    /// unknown.
+    /// Flushes and commits. Meanwhile the event thread serves the delivery reports. After a timeout of
+    /// `wait` the outcome is unknown.
     pub(in crate::edge::kafka) fn commit(&self, wait: Duration) -> Result<(), StreamError> {
         // SAFETY: the client is alive.
         check(Stage::Commit, unsafe { rd::rd_kafka_commit_transaction(self.native(), milliseconds(wait)) })
@@ -111,7 +112,7 @@ pub(super) fn take_error(
     if error.is_null() {
         return Ok(());
     }
-    // SAFETY: a non-null error is ours until it is destroyed, once, below; its name is a static string.
+    // SAFETY: a non-null error is ours until it is destroyed, once, below. Its name is a static string.
     let (code, flags, name) = unsafe {
         let flags = Flags {
             fatal: rd::rd_kafka_error_is_fatal(error) != 0,

@@ -1,4 +1,5 @@
-//! Job events of `schemas/job-event.schema.json` from a seed: the same seed and times give the same events.
+//! Generates job events of `schemas/job-event.schema.json` from a seed. The same seed and times give the
+//! same events.
 
 use std::fmt::Write as _;
 
@@ -7,15 +8,15 @@ use crate::model::{MILLIS_PER_HOUR, Millis};
 /// Late events are up to this many hours old.
 const LATE_HOURS: i64 = 30;
 
-/// What the events are like.
+/// Properties of the generated events.
 #[derive(Clone, Debug)]
 pub struct Shape {
     pub seed: u64,
-    /// Customers, of which few have many events.
+    /// Number of customers. Few of them have many events.
     pub customers: u32,
     /// Bytes of an event's JSON, if its other fields leave room for padding.
     pub size: usize,
-    /// Fraction of events that happened 1 to 30 hours ago, 0 to 1.
+    /// Fraction of events that happened 1 to 30 hours ago, from 0 to 1.
     pub late: f64,
 }
 
@@ -25,11 +26,11 @@ pub struct SampleEvent {
     pub key: String,
     /// The record's value: JSON.
     pub value: String,
-    /// A W3C trace context, as many producers send it.
+    /// A W3C trace context, as many producers send.
     pub traceparent: String,
 }
 
-/// An endless row of events.
+/// An endless sequence of events.
 pub struct Generator {
     shape: Shape,
     random: SplitMix,
@@ -42,11 +43,11 @@ impl Generator {
         Self { shape, random, made: 0 }
     }
 
-    /// The next event; it happens at `now`, unless it is late.
+    /// Generates the next event. It happens at `now`, unless it is late.
     pub fn next(&mut self, now: Millis) -> SampleEvent {
         const TYPES: [&str; 4] = ["job.started", "step.finished", "step.finished", "job.finished"];
         self.made += 1;
-        // The fourth power makes about half of the events those of a twentieth of the customers.
+        // With the fourth power, a twentieth of the customers has about half of the events.
         let customer = (self.random.fraction().powi(4) * f64::from(self.shape.customers)) as u32 + 1;
         let late = self.random.fraction() < self.shape.late;
         let back = 1 + (self.random.fraction() * (LATE_HOURS - 1) as f64 * MILLIS_PER_HOUR as f64) as i64;
@@ -54,7 +55,8 @@ impl Generator {
         let key = format!("job-{:08}", self.made.div_ceil(TYPES.len() as u64));
         let kind = TYPES[(self.made as usize - 1) % TYPES.len()];
         let mut value = format!(
-            r#"{{"customer_id":"customer-{customer:04}","occurred_at":"{at}","job_id":"{key}","type":"{kind}","payload":""#
+            "{{\"customer_id\":\"customer-{customer:04}\",\"occurred_at\":\"{at}\",\"job_id\":\"{key}\",\
+             \"type\":\"{kind}\",\"payload\":\""
         );
         self.pad(&mut value);
         value.push_str("\"}");

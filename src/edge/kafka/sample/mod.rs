@@ -1,4 +1,4 @@
-//! A producer of sample events, for trying things out and for measuring.
+//! A producer of sample events, for trials and measurements.
 
 mod generator;
 
@@ -18,31 +18,32 @@ use crate::stream::Stop;
 
 pub use generator::{Generator, SampleEvent, Shape};
 
-/// How long the end of a run waits for the broker's acknowledgements.
+/// Longest wait for the broker's acknowledgements at the end of a run.
 const FLUSH: Duration = Duration::from_secs(30);
 
 /// Why samples could not be produced.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SampleError {
-    #[error("the kafka client cannot be made: {0}")]
+    #[error("cannot create the kafka client: {0}")]
     Client(String),
-    #[error("topic `{0}` is not there")]
+    #[error("topic `{0}` does not exist")]
     Missing(String),
-    #[error("kafka did not take the samples: {0}")]
+    #[error("kafka did not accept the samples: {0}")]
     NotTaken(String),
 }
 
-/// How many, how fast, until when.
+/// Topic, rate and number of the events to produce.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub topic: String,
-    /// Events per second; 0 = as fast as it goes.
+    /// Events per second; 0 = as fast as possible.
     pub rate: u64,
-    /// `None` = until stopped.
+    /// Number of events; `None` = until the stop.
     pub count: Option<u64>,
 }
 
-/// Produces events until there are enough or `stop` is requested; answers how many the broker has acknowledged.
+/// Produces events until `run.count` is reached, `stop` is requested or an error occurs. Returns the number
+/// of events that the broker acknowledged.
 pub fn produce(
     settings: &ClientSettings,
     run: &Run,
@@ -52,7 +53,7 @@ pub fn produce(
 ) -> Result<u64, SampleError> {
     let mut config = settings.base();
     config.set("enable.idempotence", "true").set("linger.ms", "5");
-    // A topic that is not there is said soon; the default waits half a minute for it to appear.
+    // A missing topic is reported after 5 s. The default waits 30 s for it to appear.
     config.set("topic.metadata.propagation.max.ms", "5000");
     let producer = ThreadedProducer::from_config_and_context(&config, Acknowledgements::default())
         .map_err(|error| SampleError::Client(error.to_string()))?;
@@ -75,11 +76,11 @@ pub fn produce(
     }
 }
 
-/// What the broker said of the events so far, heard on the producer's own thread.
+/// The broker's answers to the events so far. The producer's own thread writes them.
 #[derive(Default)]
 struct Acknowledgements {
     taken: AtomicU64,
-    /// The first error: one ends the run.
+    /// The first error; it ends the run.
     refusal: OnceLock<KafkaError>,
 }
 
@@ -96,7 +97,7 @@ impl ProducerContext for Acknowledgements {
     }
 }
 
-/// Events that the rate allows by now.
+/// Number of events that the rate allows after `elapsed`.
 fn allowed(rate: u64, elapsed: Duration) -> u64 {
     if rate == 0 { u64::MAX } else { (elapsed.as_secs_f64() * rate as f64) as u64 + 1 }
 }

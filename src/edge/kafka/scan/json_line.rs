@@ -1,7 +1,9 @@
-//! A record as one JSON line, so that a folder of records can be read without a cluster (`demo --keep`, `open --file`).
+//! A record as one JSON line. A file of such lines can be read without a cluster (`demo --keep`,
+//! `open --file`).
 //!
-//! `{"topic","partition","offset","timestamp","key","value","headers":[[name,value],..]}`: timestamp in milliseconds
-//! since the epoch or null; key, value, names and values of headers in base64 (RFC 4648 section 4), null where they were.
+//! `{"topic","partition","offset","timestamp","key","value","headers":[[name,value],..]}`: the timestamp is
+//! in milliseconds since the epoch, or null. Key, value, header names and header values are in base64 (RFC
+//! 4648 section 4); a null stays null.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,7 +43,7 @@ impl Scanned {
         serde_json::to_string(&line).expect("strings, numbers and lists are JSON")
     }
 
-    /// `None` when the line is no record.
+    /// `None` if the line is not a record.
     pub fn from_json_line(line: &str) -> Option<Self> {
         let line: Line = serde_json::from_str(line).ok()?;
         let header = |(name, value): (String, Option<String>)| -> Option<OwnedHeader> {
@@ -63,7 +65,7 @@ fn encode(bytes: Option<&[u8]>) -> Option<String> {
     bytes.map(|bytes| STANDARD.encode(bytes))
 }
 
-/// The outer `None` is an error, the inner one a null.
+/// The outer `None` is an error, the inner `None` a null.
 fn decode(text: Option<String>) -> Option<Option<Vec<u8>>> {
     text.map(|text| STANDARD.decode(text).ok()).map_or(Some(None), |bytes| bytes.map(Some))
 }

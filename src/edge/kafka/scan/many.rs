@@ -1,4 +1,4 @@
-//! A plain reader of several topics as if they were one.
+//! A plain reader of several topics as if they were one topic.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use super::{Next, Range, Scan, ScanError, Scanned};
 use crate::edge::kafka::client::ClientSettings;
 
-/// Readers of several topics: one after the other where the range ends, by turns where it does not.
+/// Readers of several topics. If the range ends, they read one after the other, otherwise in turns.
 pub struct Scans {
     scans: VecDeque<Scan>,
     range: Range,
 }
 
 impl Scans {
-    /// As [`Scan::begin`], of each topic.
+    /// As [`Scan::begin`], for each topic.
     pub fn begin(settings: &ClientSettings, topics: &[String], range: Range) -> Result<Self, ScanError> {
         let scans = topics.iter().map(|topic| Scan::begin(settings, topic, range));
         Ok(Self { scans: scans.collect::<Result<_, _>>()?, range })
     }
 
-    /// As [`Scan::next`]; [`Next::End`] when all have ended.
+    /// As [`Scan::next`]. Returns [`Next::End`] after all topics have ended.
     pub fn next(&mut self, wait: Duration) -> Result<Next, ScanError> {
         if self.range.ends() {
             while let Some(scan) = self.scans.front_mut() {
@@ -40,7 +40,7 @@ impl Scans {
         Ok(Next::Idle)
     }
 
-    /// Reads no more of the partition that this record is of.
+    /// Stops reading the partition of this record.
     pub fn leave(&mut self, record: &Scanned) -> Result<(), ScanError> {
         let scan = self.scans.iter_mut().find(|scan| scan.topic == record.topic);
         scan.map_or(Ok(()), |scan| scan.leave(record.partition))

@@ -1,4 +1,5 @@
-//! A plain reader of one topic for people's questions: by `assign`, read_committed, nothing committed.
+//! A plain reader of one topic, for commands that people run. It uses `assign` and read_committed, and
+//! commits no offset.
 
 mod json_line;
 mod many;
@@ -20,13 +21,13 @@ use crate::stream::Headers as _;
 
 pub use many::Scans;
 
-/// How long the cluster may take to answer.
+/// Longest wait for an answer of the cluster.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A header's name and value; a null value is `None`.
 pub type OwnedHeader = (Vec<u8>, Option<Vec<u8>>);
 
-/// A record, owned. It has no `Debug`: its content may be personal.
+/// An owned record. It has no `Debug`: its content may be personal.
 pub struct Scanned {
     pub topic: String,
     pub partition: i32,
@@ -38,54 +39,54 @@ pub struct Scanned {
 }
 
 impl Scanned {
-    /// Its headers, borrowed.
+    /// The headers, borrowed.
     pub fn event_headers(&self) -> Vec<EventHeader<'_>> {
         self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect()
     }
 
-    /// As a reader takes it; `headers` are those of [`Scanned::event_headers`].
+    /// The record as a reader takes it. `headers` come from [`Scanned::event_headers`].
     pub fn record<'a>(&'a self, headers: &'a [EventHeader<'a>]) -> Record<'a> {
         Record { key: self.key.as_deref(), value: self.value.as_deref(), headers }
     }
 }
 
-/// Which records are read.
+/// The records to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Range {
-    /// From the log's start to the end that it has when the scan begins.
+    /// From the log's start to its end at the time when the scan begins.
     Existing,
-    /// From the log's start, and then whatever comes.
+    /// From the log's start, then new records without end.
     ExistingAndNew,
-    /// Only what comes.
+    /// Only new records.
     New,
     /// The first record of each partition.
     First,
 }
 
 impl Range {
-    /// Whether it ends by itself.
+    /// Whether the range ends by itself.
     fn ends(self) -> bool {
         matches!(self, Self::Existing | Self::First)
     }
 }
 
-/// What the next look at the topic gave.
+/// The result of one call of [`Scan::next`].
 pub enum Next {
     Record(Scanned),
-    /// Nothing within the wait; only where new records are waited for.
+    /// No record within the wait. Only ranges that wait for new records return this.
     Idle,
-    /// Every record of the range was read.
+    /// Every record of the range has been read.
     End,
 }
 
 /// Why a topic cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ScanError {
-    #[error("the kafka client cannot be made: {0}")]
+    #[error("the kafka client failed: {0}")]
     Client(String),
     #[error("the right READ is denied for topic `{0}`")]
     Denied(String),
-    #[error("topic `{0}` is not there")]
+    #[error("topic `{0}` does not exist")]
     Missing(String),
     #[error("no answer from kafka at {bootstrap}: {why}")]
     Unreachable { bootstrap: String, why: String },
@@ -97,12 +98,12 @@ pub struct Scan {
     bootstrap: String,
     topic: String,
     range: Range,
-    /// Ends of the partitions that are not read to their end yet: offset after the last record.
+    /// The ends of the partitions that are not yet read to their end: the offset after the last record.
     open: BTreeMap<i32, i64>,
 }
 
 impl Scan {
-    /// Looks up the topic's partitions and ends, and begins to read.
+    /// Looks up the topic's partitions and their ends, and begins to read.
     pub fn begin(settings: &ClientSettings, topic: &str, range: Range) -> Result<Self, ScanError> {
         let consumer = consumer(settings, range)?;
         let bootstrap = settings.bootstrap.clone();
@@ -125,8 +126,9 @@ impl Scan {
         Ok(scan)
     }
 
-    /// The next record of any partition, in each partition's order. Waits `wait` at most where new records are waited
-    /// for; else until there is a record or the end, and gives up when the cluster is silent.
+    /// Returns the next record of any partition, in each partition's order. If the range waits for new
+    /// records, the call waits for `wait` at most. Otherwise it waits for a record or the end, and gives up
+    /// after 30 s without either.
     pub fn next(&mut self, wait: Duration) -> Result<Next, ScanError> {
         let since = Instant::now();
         loop {
@@ -152,13 +154,13 @@ impl Scan {
                 return Ok(Next::Idle);
             }
             if self.range.ends() && waited > PATIENCE * 2 {
-                let why = format!("silent for {} s", waited.as_secs());
+                let why = format!("no record for {} s", waited.as_secs());
                 return Err(ScanError::Unreachable { bootstrap: self.bootstrap.clone(), why });
             }
         }
     }
 
-    /// Reads no more of a partition.
+    /// Stops reading a partition.
     pub fn leave(&mut self, partition: i32) -> Result<(), ScanError> {
         self.open.remove(&partition);
         let mut left = TopicPartitionList::new();
@@ -166,7 +168,8 @@ impl Scan {
         self.consumer.pause(&left).map_err(|error| self.explain(&error))
     }
 
-    /// Transaction markers have offsets and are no records: only the client knows that nothing comes after the last one.
+    /// Finishes a partition, if the range ends. Transaction markers have offsets but are not records, so only
+    /// the client knows that no record comes after the last one.
     fn at_end(&mut self, partition: i32) {
         if self.range.ends() {
             self.open.remove(&partition);
@@ -201,7 +204,7 @@ impl Scan {
     }
 }
 
-/// A consumer that joins no group: librdkafka wants a group's name all the same.
+/// A consumer that joins no group. librdkafka requires a group name anyway.
 fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer, ScanError> {
     let mut config = settings.base();
     for (key, value) in [
@@ -210,20 +213,21 @@ fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer, Sca
         ("enable.auto.offset.store", "false"),
         ("enable.partition.eof", "true"),
         ("isolation.level", "read_committed"),
-        // A log that is cut while it is read goes on at its new start: what is gone cannot be shown.
+        // If the start of the log is deleted during the scan, reading continues at the new start: deleted
+        // records cannot be shown.
         ("auto.offset.reset", "earliest"),
         ("check.crcs", "true"),
     ] {
         config.set(key, value);
     }
     if range == Range::First {
-        // One batch of each partition: the broker sends a whole one, however large.
+        // One batch of each partition. The broker sends at least one whole batch, whatever its size.
         config.set("queued.min.messages", "1").set("fetch.message.max.bytes", "1");
     }
     config.create().map_err(|error| ScanError::Client(error.to_string()))
 }
 
-/// Errors that the client repairs by itself.
+/// Whether the client recovers from this error by itself.
 fn is_passing(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -236,7 +240,7 @@ fn is_passing(error: &KafkaError) -> bool {
     )
 }
 
-/// The record, unless it came after the end that the scan began with.
+/// The record, unless it is after the end at which the range stops.
 fn take(
     topic: &str,
     range: Range,
