@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 pub const PARTITIONS: i32 = 4;
 const CUSTOMERS: u64 = 200;
 
-/// What the records are like.
+/// The shape of the records.
 pub struct Shape {
     pub events: u64,
     pub size: usize,
@@ -33,7 +33,7 @@ impl Broker {
         Self { settings, run }
     }
 
-    /// A name that no other run has.
+    /// Returns a name that no other run uses.
     pub fn name(&self, what: &str) -> String {
         format!("bench-{}-{what}", self.run)
     }
@@ -46,7 +46,7 @@ impl Broker {
         created.expect("an answer").into_iter().for_each(|result| drop(result.expect("a topic")));
     }
 
-    /// A topic of job events as they come off many jobs at once, spread over the partitions.
+    /// Creates a topic of job events of many parallel jobs, spread over the partitions.
     pub fn fill(&self, shape: &Shape) -> String {
         let topic = self.name("input");
         self.create(&topic);
@@ -77,7 +77,8 @@ pub fn now() -> Millis {
     Millis(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64)
 }
 
-/// A job event of `size` bytes. Keys leave the customers skewed: few have many events.
+/// Returns a job event of `size` bytes. The distribution of customers is skewed: few customers
+/// have many events.
 pub fn event(number: u64, at: Millis, size: usize) -> String {
     let customer = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) % CUSTOMERS;
     let customer = customer * customer / CUSTOMERS;

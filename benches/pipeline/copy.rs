@@ -1,4 +1,4 @@
-//! The same loop without admission, keys and crypto.
+//! The same loop, without admission, keys and crypto.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Copy {
     }
 }
 
-/// Plaintext, which only a bench may publish.
+/// A plaintext record. Only a benchmark may publish it.
 struct Plain<'a> {
     partition: i32,
     timestamp: Millis,

@@ -1,4 +1,4 @@
-//! From a producer's send to a `read_committed` reader, at a steady rate.
+//! Measures the latency from a producer's send to a `read_committed` reader, at a steady rate.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::seal;
 
 const RATE: u64 = 5_000;
 const SECONDS: u64 = 10;
-/// The first part, in which the group is joined and keys are minted, does not count.
+/// The first part does not count: there the worker joins the group and mints keys.
 const WARM_UP: u64 = 4;
 
 pub fn measure(broker: &Broker, folder: &Path) {
@@ -38,7 +38,7 @@ pub fn measure(broker: &Broker, folder: &Path) {
     println!("latency at {RATE} events/s: p50 {} ms, p99 {} ms, max {} ms", at(0.5), at(0.99), at(1.0));
 }
 
-/// Events carry the time of their sending as their own, which is the sealed record's timestamp.
+/// Sends events. The time of an event is its send time, which becomes the timestamp of the sealed record.
 fn feed(producer: &rdkafka::producer::BaseProducer, topic: &str) {
     let since = Instant::now();
     for number in 0..RATE * SECONDS {
@@ -51,7 +51,7 @@ fn feed(producer: &rdkafka::producer::BaseProducer, topic: &str) {
     rdkafka::producer::Producer::flush(producer, Duration::from_secs(30)).expect("a broker that takes them");
 }
 
-/// Milliseconds from event time to arrival, in order of arrival.
+/// Returns the milliseconds from event time to arrival, in order of arrival.
 fn read(broker: &Broker, topic: &str, events: u64) -> Vec<i64> {
     let mut config = broker.config();
     config.set("group.id", broker.name("reader")).set("isolation.level", "read_committed");

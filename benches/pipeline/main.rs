@@ -1,8 +1,9 @@
-//! Seals, and plainly copies, the same records on the same broker, in turn, in one run: events per second, CPU of the
-//! worker per event, their ratio, memory, and the latency from a producer to a `read_committed` reader.
+//! Alternately seals and copies the same records on the same broker in one run. It measures events per
+//! second, the worker's CPU time per event, their ratios, memory, and the latency from a producer to a
+//! `read_committed` reader.
 //!
-//! `tests/bench` starts a broker and runs it. The copy is the same engine and the same clients without admission, keys
-//! and crypto: what is left of the difference is ours.
+//! `tests/bench` starts a broker and runs this. The copy uses the same engine and the same clients, without
+//! admission, keys and crypto. So the difference is the cost of those parts.
 
 #![allow(
     clippy::print_stdout,
@@ -67,7 +68,8 @@ fn summary(sealed: &[Figures], copied: &[Figures]) {
     let of = |figures: &[Figures], what: fn(&Figures) -> f64| median(figures.iter().map(what));
     let ratio = |what: fn(&Figures) -> f64| median(sealed.iter().zip(copied).map(|(s, c)| what(s) / what(c)));
     println!(
-        "median: seal {:.0} events/s, {:.2} µs; copy {:.0} events/s, {:.2} µs; seal/copy throughput {:.2}, CPU {:.2}",
+        "median: seal {:.0} events/s, {:.2} µs; copy {:.0} events/s, {:.2} µs; \
+         seal/copy throughput {:.2}, CPU {:.2}",
         of(sealed, |f| f.events_per_second),
         of(sealed, |f| f.cpu_micros),
         of(copied, |f| f.events_per_second),

@@ -1,4 +1,5 @@
-//! One round: a step runs over the whole input; CPU time of this process, wall-clock time, memory.
+//! One round: a step runs over the whole input. It measures the CPU time of this process, wall-clock
+//! time and memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ pub struct Figures {
     pub rss_mib: u64,
 }
 
-/// A fresh group and output topic.
+/// A round with a fresh group and output topic.
 pub struct Round<'b> {
     broker: &'b Broker,
     input: String,
@@ -54,7 +55,7 @@ impl<'b> Round<'b> {
         &self.name
     }
 
-    /// Starts the engine on a thread of its own.
+    /// Starts the engine on its own thread.
     pub fn start<S: Step + Send + 'static>(&self, mut step: S, stop: Stop) -> std::thread::JoinHandle<()> {
         let identity = LaneIdentity {
             settings: self.broker.settings.clone(),
@@ -77,7 +78,8 @@ impl<'b> Round<'b> {
         })
     }
 
-    /// Runs until `events` are committed. The clock starts with the first commit, so that joining does not count.
+    /// Runs until `events` are committed. The clock starts at the first commit, so the time to
+    /// join does not count.
     pub fn run<S: Step + Send + 'static>(&self, step: S, events: u64) -> Figures {
         let stop = Stop::default();
         let thread = self.start(step, stop.clone());
@@ -104,7 +106,7 @@ impl<'b> Round<'b> {
     }
 }
 
-/// User and system time of the process so far.
+/// Returns the user and system time of the process so far.
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("below a second"))

@@ -1,4 +1,4 @@
-//! The lane of `run`, its key store in a temporary folder.
+//! The lane of `run`, with its key store in a temporary folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use hourseal::stream::Event;
 use crate::broker::PARTITIONS;
 use crate::measure::Round;
 
-/// Keys under a lease that is proven once: the receipts' follower is not part of the pipeline.
+/// Keys under a lease that is proven once, because the follower of the receipts is not part of the pipeline.
 pub struct Keyring {
     keys: Keys,
     clock: Arc<dyn Clock>,

@@ -1,7 +1,7 @@
-//! Structured inputs that seeds can be written for: fields one after another, and what is missing is zero or empty, so that every
-//! input means something.
+//! Structured inputs, for which seeds can be written. The fields follow each other. A missing field is zero
+//! or empty, so every input has a meaning.
 
-/// The fields of an input that have not been read.
+/// The fields of an input that are not read yet.
 #[derive(Clone, Copy)]
 pub struct Fields<'a>(&'a [u8]);
 
@@ -34,13 +34,13 @@ impl<'a> Fields<'a> {
         i64::from_be_bytes(self.array())
     }
 
-    /// u16 len ‖ bytes, fewer of them where the input ends.
+    /// Reads u16 len ‖ bytes; fewer bytes if the input ends.
     pub fn sized(&mut self) -> &'a [u8] {
         let len = self.u16();
         self.take(usize::from(len))
     }
 
-    /// The same as text; what is no UTF-8 is empty.
+    /// Reads the same as text. Bytes that are not UTF-8 give an empty text.
     pub fn text(&mut self) -> &'a str {
         std::str::from_utf8(self.sized()).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// u16 len ‖ bytes, as [`Fields::sized`] reads them.
+/// Returns u16 len ‖ bytes, as [`Fields::sized`] reads them.
 pub fn sized(bytes: &[u8]) -> Vec<u8> {
     let len = u16::try_from(bytes.len()).expect("a seed's field is short");
     [&len.to_be_bytes(), bytes].concat()

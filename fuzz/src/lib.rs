@@ -1,7 +1,8 @@
-//! Fuzz targets for what reads bytes from others. `fuzz/run` builds and runs them; CONTRIBUTING.md says how.
+//! Fuzz targets for the code that reads bytes from others. `fuzz/run` builds and runs them;
+//! CONTRIBUTING.md describes how.
 //!
-//! Promise: each target states what holds for every input, not only that nothing panics; memory that the code under test takes is
-//! bounded by its input ([`memory::within`]); the targets `planted*` must fail.
+//! Promise: each target states claims for every input, not only that nothing panics. The memory of the
+//! code under test is bounded by its input ([`memory::within`]). The targets `planted*` must fail.
 //! Start at [`targets`].
 
 pub mod fields;
@@ -12,7 +13,7 @@ mod vectors;
 
 pub use start::start;
 
-/// The entry point that libFuzzer looks for, of one of [`targets`].
+/// Defines libFuzzer's entry point for one of [`targets`].
 #[macro_export]
 macro_rules! target {
     ($name:ident) => {

@@ -1,16 +1,19 @@
-//! Memory that an input may cost: libFuzzer's `-malloc_limit_mb` needs a sanitizer's hooks, so the allocator itself counts.
+//! Limits the memory that an input may cost. libFuzzer's `-malloc_limit_mb` needs a sanitizer's hooks, so the
+//! allocator itself counts.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::panic;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
-/// Bytes that may be live at once while [`within`] runs, and those that are. One thread runs the targets.
+/// Largest number of live bytes allowed while [`within`] runs, and the current number. One thread
+/// runs the targets.
 static MOST: AtomicIsize = AtomicIsize::new(isize::MAX);
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 static COUNTS: AtomicBool = AtomicBool::new(false);
 
-/// Begins to count, until something panics: what a panic's message and backtrace take is nobody's input.
+/// Starts to count, until the first panic: the memory for a panic's message and backtrace does not
+/// depend on the input.
 pub(crate) fn count() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |what| {
@@ -20,8 +23,8 @@ pub(crate) fn count() {
     COUNTS.store(true, Relaxed);
 }
 
-/// What `act` answers. The process is aborted, which is a finding, where more than `most` bytes are live at once that were
-/// allocated by it.
+/// Runs `act` and returns its answer. If more than `most` bytes that `act` allocated are live at once, the
+/// process aborts, which is a finding.
 pub fn within<T>(most: usize, act: impl FnOnce() -> T) -> T {
     LIVE.store(0, Relaxed);
     MOST.store(isize::try_from(most).unwrap_or(isize::MAX), Relaxed);
@@ -47,7 +50,7 @@ fn gave_back(bytes: usize) {
     LIVE.fetch_sub(isize::try_from(bytes).unwrap_or(isize::MAX), Relaxed);
 }
 
-/// An allocator must not unwind.
+/// Aborts the process, because an allocator must not unwind.
 #[cold]
 fn too_much(live: isize) -> ! {
     let most = MOST.load(Relaxed);
@@ -55,7 +58,8 @@ fn too_much(live: isize) -> ! {
     std::process::abort();
 }
 
-// SAFETY: everything is handed on to `System`; counting allocates only after it has stopped to count.
+// SAFETY: every call is passed on to `System`. The counting code allocates only after it has
+// stopped counting.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         took(layout.size());

@@ -1,4 +1,4 @@
-//! What a target does before its first input.
+//! The preparation of a target before its first input.
 
 use std::panic;
 use std::path::PathBuf;
@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::memory;
 
-/// Names the corpus, into which a target writes its seeds.
+/// The variable that names the corpus folder, into which a target writes its seeds.
 const SEEDS_ENV: &str = "HOURSEAL_FUZZ_SEEDS";
 
-/// Writes the seeds where they are wanted and runs each once, so that whatever is made on first use is there before memory is
-/// counted. libFuzzer is not yet there to keep a seed that is a finding: its file is named in libFuzzer's words.
+/// Writes the seeds to the corpus folder, if one is given. Then runs each seed once, so that everything that
+/// is created on first use exists before memory is counted. libFuzzer does not yet keep a seed that is a
+/// finding, so this prints the seed's file in libFuzzer's words.
 pub fn start(seeds: fn() -> Vec<Vec<u8>>, run: fn(&[u8])) {
     #[expect(clippy::disallowed_methods, reason = "libFuzzer has the arguments to itself")]
     let folder = std::env::var_os(SEEDS_ENV).map(PathBuf::from);

@@ -1,4 +1,4 @@
-//! The vectors of `tests/vectors/envelope`, which seed the corpora.
+//! The vectors of `tests/vectors/envelope`, which are seeds of the corpora.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ impl Vector {
         self.0[field].as_str().unwrap_or_default()
     }
 
-    /// Bytes of a hex field; none where there is no such field.
+    /// Returns the bytes of a hex field; none if the field is missing.
     pub(crate) fn bytes(&self, field: &str) -> Vec<u8> {
         hex::decode(self.text(field)).expect("vectors are hex")
     }
@@ -22,7 +22,7 @@ impl Vector {
         self.0[field].as_u64().and_then(|number| number.try_into().ok()).unwrap_or_default()
     }
 
-    /// The frame of what opens.
+    /// Returns the frame of a vector that opens.
     fn frame(&self) -> Option<Vec<u8>> {
         let optional = |value: &Value| value.as_str().map(|text| hex::decode(text).expect("vectors are hex"));
         let [key, payload] = ["key", "payload"].map(|field| optional(&self.0[field]));
@@ -41,7 +41,7 @@ fn written(plain: &Plain<'_>, headers: &[(Vec<u8>, Option<Vec<u8>>)]) -> Vec<u8>
     frame
 }
 
-/// Those that are envelopes, or those that are wrapped DEKs.
+/// Returns the vectors that are envelopes, or those that are wrapped DEKs.
 pub(crate) fn vectors(are_wrapped: bool) -> Vec<Vector> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/envelope");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -56,7 +56,7 @@ pub(crate) fn vectors(are_wrapped: bool) -> Vec<Vector> {
         .collect()
 }
 
-/// The frames of the vectors that open.
+/// Returns the frames of the vectors that open.
 pub(crate) fn frames() -> Vec<Vec<u8>> {
     vectors(false).iter().filter_map(Vector::frame).collect()
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 const ORDER: &str = "HOURSEAL_TEST_ORDER";
 const ANSWER: &str = "answer: ";
 
-/// A process that is ready and waits for [`Other::go`].
+/// A second process that is ready and waits for [`Other::go`].
 pub struct Other(Child);
 
 impl Other {
@@ -36,7 +36,7 @@ impl Other {
         self.0.stdin.as_mut().expect("piped").write_all(b"go\n").expect("it listens");
     }
 
-    /// What it answered, when it has ended well.
+    /// Waits until the process has ended well, and returns its answer.
     pub fn answer(mut self) -> Vec<String> {
         drop(self.0.stdin.take());
         let out = BufReader::new(self.0.stdout.take().expect("piped"));

@@ -1,4 +1,4 @@
-//! The command line as a person meets it: exit codes, help, and what an error says.
+//! The command line as a person sees it: exit codes, help and error messages.
 
 use std::process::{Command, Output};
 
@@ -6,7 +6,7 @@ use hourseal::forget::SigningKey;
 use hourseal::forget::log::{Checkpoint, Head, Origin, Proof, Tree, VerifierKey, leaf_hash};
 use hourseal::model::StoreId;
 
-/// Runs the binary in a fresh folder, without our variables around it.
+/// Runs the binary in a fresh folder, without our variables in its environment.
 fn hourseal(arguments: &[&str]) -> Output {
     hourseal_with(arguments, &[])
 }
@@ -43,7 +43,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
-/// An error is one line, its hint another; both are exact.
+/// Checks the exact text. The error is one line, and its hint is another.
 fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     let output = hourseal(arguments);
     assert_eq!(stderr(&output), expected, "{arguments:?}");
@@ -187,9 +187,10 @@ fn a_wrong_configuration_is_78_with_the_key_its_origin_and_a_hint() {
     check_error(
         &["config", "check", "--set", "kafka.consumer.session.timeout.ms=12000"],
         78,
-        "error: flag --set: kafka.consumer.session.timeout.ms: the transaction time-out 15s is not shorter than \
-         the session time-out 12s\n\
-         hint:  keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms\n",
+        "error: flag --set: kafka.consumer.session.timeout.ms: the transaction time-out 15s is not shorter \
+         than the session time-out 12s\n\
+         hint:  keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < \
+         max.poll.interval.ms\n",
     );
     check_error(
         &["config", "check", "--set", "kafka.client.isolation.level=read_uncommitted"],
@@ -245,7 +246,7 @@ fn the_example_is_a_configuration_that_changes_nothing() {
     assert!(shown(&[]).len() > 50);
 }
 
-/// Whether it is right is shown by another implementation: `tests/cluster/start/test_settings.py`.
+/// Another implementation checks that the schema is right: `tests/cluster/start/test_settings.py`.
 #[test]
 fn the_schema_is_printed_as_json() {
     let schema: serde_json::Value =
@@ -387,7 +388,7 @@ fn a_store_in_a_file_is_created_and_checked_and_has_no_roles() {
     );
 }
 
-/// An older program and a store that a newer one upgraded.
+/// An older program meets a store that a newer program upgraded.
 #[test]
 fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -405,9 +406,10 @@ fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
         &["run", "--bootstrap", "127.0.0.1:9"],
     ] {
         let output = in_folder(arguments);
-        let said = "error: the key store is not usable: its schema is version 99, this program knows version 1\n\
+        let said = "error: the key store is not usable: its schema is version 99, \
+                    this program knows version 1\n\
                     hint:  use a hourseal that knows version 99; a schema is never downgraded\n";
-        // `run` logs that it starts.
+        // `run` first logs that it starts.
         assert!(stderr(&output).ends_with(said), "{arguments:?}: {}", stderr(&output));
         assert_eq!((code(&output), stdout(&output).as_str()), (78, ""), "{arguments:?}");
     }
@@ -418,7 +420,7 @@ fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
     assert!(stdout(&checked).contains(line), "{}", stdout(&checked));
 }
 
-/// Files below a folder whose names end so.
+/// Returns the files below a folder whose names end with `ending`.
 fn walk(folder: &std::path::Path, ending: &str) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("readable") {

@@ -1,6 +1,7 @@
-//! What holds for every key store, as claims; the same ones for SQLite and for CQL.
+//! Claims that hold for every key store: the same ones for SQLite and for CQL.
 //!
-//! A store joins with a [`Subject`] and one line of [`conformance!`]. Its own traits are tested beside it.
+//! A store joins with a [`Subject`] and one line of [`conformance!`]. Its special properties are tested
+//! in its own file.
 
 pub mod forget;
 pub mod ledger;
@@ -19,29 +20,29 @@ use crate::world::{DAY, HOUR, customer, random};
 /// A store under test.
 #[async_trait]
 pub trait Subject: Send + Sync + Sized {
-    /// The `NAME` in the order `race-NAME` of `child.rs`.
+    /// `NAME` in the order `race-NAME` of `child.rs`.
     const NAME: &'static str;
 
-    /// False where its server is missing; then no claim is tested, and it says so.
+    /// False if its server is missing. Then no claim is tested, and this prints a notice.
     fn is_there() -> bool {
         true
     }
 
-    /// A new, empty store with a vault id of its own and a default retention of a day.
+    /// Creates a new, empty store with its own vault id and a default retention of one day.
     async fn fresh() -> Self;
 
-    /// The store that another process made.
+    /// Returns the store that another process created at this address.
     async fn at(address: &str) -> Self;
 
-    /// What [`Subject::at`] takes.
+    /// Returns the address for [`Subject::at`].
     fn address(&self) -> String;
 
     fn vault(&self) -> VaultId;
 
-    /// Opens the store as another process would, with these seeds.
+    /// Opens the store like another process, with this vault and this default retention.
     async fn open_as(&self, vault: VaultId, default: Retention) -> Result<Arc<dyn Store>, StoreError>;
 
-    /// Opens the store as another process would.
+    /// Opens the store like another process.
     async fn open(&self) -> Arc<dyn Store> {
         self.open_as(self.vault(), DAY).await.expect("it opens")
     }
@@ -145,7 +146,7 @@ macro_rules! conformance {
 }
 pub(crate) use conformance;
 
-/// A candidate with random bytes for a DEK, due a day after its hour.
+/// Returns a candidate with random bytes as its DEK, due a day after its hour.
 pub fn candidate(store: &dyn Store, id: &str, hour: Hour, generation: u16) -> Candidate {
     let customer = customer(id);
     let due = Due::of(hour, DAY);
@@ -174,13 +175,13 @@ pub async fn won(store: &dyn Store, id: &str, hour: Hour, generation: u16) -> Ca
     candidate
 }
 
-/// What the store has for a slot.
+/// Returns the store's entry for a slot.
 pub async fn found(store: &dyn Store, slot: SlotRef) -> Found {
     store.fetch(&[slot]).await.expect("it answers").pop().expect("one answer")
 }
 
-/// What two processes race for: 300 slots, in batches of ten. Answers each slot's key id and how many were
-/// won.
+/// Runs one side of a race of two processes for 300 slots, in batches of ten. Returns each slot's key id and
+/// the number of slots won.
 pub async fn race<S: Subject>(address: &str) -> Vec<String> {
     let store = S::at(address).await.open().await;
     let mut answers = Vec::new();
@@ -204,7 +205,7 @@ pub async fn race<S: Subject>(address: &str) -> Vec<String> {
     answers
 }
 
-/// Another process that will race for the same slots.
+/// Starts another process that will race for the same slots.
 pub fn racer<S: Subject>(subject: &S) -> Other {
     Other::ready(&format!("race-{}", S::NAME), &subject.address())
 }

@@ -1,4 +1,4 @@
-//! The demo proves something, or fails.
+//! The demo either proves its claims or fails.
 
 use hourseal::app::{DemoOptions, DemoSummary, demo};
 

@@ -1,5 +1,6 @@
-//! Never too early, always in the end: random histories of commands, holds, clocks, crashes and sweeps, on a real store, each
-//! step compared with a model that is nothing but sets.
+//! Nothing is erased too early, and everything is erased finally. Random histories of commands,
+//! holds, clocks, crashes and sweeps run on a real store. Each step is compared with a model that
+//! consists only of sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::world::{HOUR, World, customer, long_tier, slot};
 const CUSTOMERS: [&str; 2] = ["acme", "other"];
 const STEPS: usize = 25;
 
-/// SplitMix64: repeatable by its seed.
+/// SplitMix64: a seed repeats its numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -38,7 +39,7 @@ impl Dice {
     }
 }
 
-/// What is asked for in a step.
+/// The action of a step.
 #[derive(Clone, Debug)]
 enum Move {
     Tick(u32),
@@ -77,29 +78,29 @@ struct HourIs {
     live: BTreeSet<u16>,
     fenced: bool,
     due: u32,
-    /// Of the KEK in its gate.
+    /// The day of the KEK in its gate.
     kek_day: Option<u32>,
 }
 
-/// What should be there.
+/// The expected content of the store.
 #[derive(Clone)]
 struct Model {
     now: u32,
     retention: [u32; 2],
-    /// What was due when a retention was changed stays due.
+    /// Hours that were due when a retention was changed stay due.
     floor: [u32; 2],
     hours: BTreeMap<(usize, u32), HourIs>,
     holds: BTreeMap<u32, (usize, u32, u32)>,
     lifted: BTreeSet<u32>,
     closed: BTreeSet<usize>,
-    /// Days whose KEK was registered, and destroyed.
+    /// Days whose KEK was registered, and days whose KEK was destroyed.
     registered: BTreeSet<u32>,
     destroyed: BTreeSet<u32>,
-    /// For the control: a model that is wrong.
+    /// A wrong model, for the negative control.
     believes_in_no_holds: bool,
 }
 
-/// What a move should come to.
+/// The expected result of a move.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Expected {
     Nothing,
@@ -126,7 +127,7 @@ impl Default for Model {
 }
 
 impl Model {
-    /// What the gate says, or what it would.
+    /// Returns the due in the gate, or the due that a new gate would have.
     fn due(&self, who: usize, hour: u32) -> u32 {
         self.hours.get(&(who, hour)).map_or(hour + 1 + self.retention[who], |is| is.due)
     }
@@ -254,7 +255,7 @@ impl Model {
         self.floor[who] = self.floor[who].max(kept.min(now - self.retention[who]));
         for (due, is) in &mut moves {
             is.due = *due;
-            // A KEK of a later day stays.
+            // A KEK of a later day is kept.
             is.kek_day = is.kek_day.max(Some(*due / 24));
             self.registered.insert(*due / 24);
         }
@@ -282,7 +283,7 @@ impl Model {
         }
     }
 
-    /// What is held gets another KEK.
+    /// Destroys a KEK. Keys under a hold get another KEK first.
     fn destroy(&mut self, day: u32) -> Expected {
         let is_left = |is: &HourIs| !is.fenced || !is.live.is_empty();
         let of_the_day = |is: &HourIs| is.kek_day == Some(day) || (!is.fenced && is.due / 24 == day);
@@ -296,7 +297,7 @@ impl Model {
     }
 }
 
-/// What an hour that is due later than now is due, if it gets another due.
+/// Returns the new due of an hour that is not due yet, if its due changes.
 fn moved(now: u32, hour: u32, retention: u32, is: &HourIs) -> Option<u32> {
     let due = (hour + 1 + retention).max(now + 1);
     Some(due).filter(|due| !is.fenced && is.due > now && *due != is.due)
@@ -345,14 +346,14 @@ impl Observer for Deaf {
     fn note(&mut self, _: &Event<'_>, _: &Tally) {}
 }
 
-/// Where the keys are.
+/// The place of the keys.
 #[derive(Clone, Copy)]
 enum On<'a> {
     File,
     Server(&'a Cql),
 }
 
-/// A store, those who sign, and whoever executes.
+/// A store, the signers and the executor.
 struct House {
     world: World,
     runtime: Runtime,
@@ -372,13 +373,16 @@ impl House {
         let draw = || SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn");
         let keys = [draw(), draw()];
         let rights = json!(["erase", "erase-early", "hold", "release", "retention", "shorten"]);
-        let entry = |(at, key): (usize, &SigningKey)| json!({ "name": format!("key-{at}"), "public": key.public().to_string(), "rights": rights });
+        let entry = |(at, key): (usize, &SigningKey)| {
+            let (name, public) = (format!("key-{at}"), key.public().to_string());
+            json!({ "name": name, "public": public, "rights": rights })
+        };
         let entries: Vec<Value> = keys.iter().enumerate().map(entry).collect();
         let trust = json!({ "version": 1, "keys": entries }).to_string();
         let trust = Arc::new(Trust::parse(&trust).expect("a trust store"));
         let executor = executor(&world, &runtime, &trust);
         let house = Self { world, runtime, keys, trust, executor, offset: 0 };
-        // Beyond the grace of a KEK whose day ends with the hour.
+        // This is after the grace period of a KEK whose day ends with the hour.
         house.advance(20 * 60_000);
         house
     }
@@ -388,8 +392,8 @@ impl House {
         self.world.store_clock.advance(milliseconds);
     }
 
-    /// The receipt of a record. A crash comes after all was done and before it was committed: another process reads the
-    /// record again.
+    /// Executes a record and returns its receipt. The crash comes after the work and before the commit:
+    /// another process reads the record again.
     fn execute(&mut self, record: &[u8], crashes: bool) -> Option<Receipt> {
         self.offset += 1;
         if crashes {
@@ -440,7 +444,8 @@ impl House {
             }
             Move::Erase { who, from, to, early, signers } => {
                 let reason = if early { "request" } else { "retention-end" };
-                let fields = json!({ "type": "erase", "from_hour": at(from).0, "to_hour": at(to).0, "reason": reason });
+                let fields = json!({ "type": "erase", "from_hour": at(from).0, "to_hour": at(to).0,
+                    "reason": reason });
                 self.command(who, fields, signers)
             }
             Move::EraseCustomer { who, signers } => {
@@ -459,7 +464,7 @@ impl House {
         Ok(receipt.map_or(Expected::Nothing, |receipt| Expected::Receipt(receipt.outcome, receipt.why)))
     }
 
-    /// How many of the live keys there are a reader gets.
+    /// Returns the number of keys that a reader can get.
     fn opened(&self) -> usize {
         let finder = Finder::new(self.world.spy.clone(), self.world.vault.clone());
         let mut opened = 0;
@@ -479,8 +484,8 @@ impl House {
     fn command(&self, who: usize, mut fields: Value, signers: usize) -> Vec<u8> {
         let now = self.world.clock.now();
         let store = self.runtime.block_on(self.world.store().meta()).expect("it answers").store;
-        let common = json!({ "id": format!("c-{}", self.offset), "customer": CUSTOMERS[who], "issuer": "a test",
-            "deployment": store.to_string(), "not_before": now.plus(-1).to_string(),
+        let common = json!({ "id": format!("c-{}", self.offset), "customer": CUSTOMERS[who],
+            "issuer": "a test", "deployment": store.to_string(), "not_before": now.plus(-1).to_string(),
             "expires": now.plus(3_600_000).to_string() });
         let common = common.as_object().expect("an object").clone();
         fields.as_object_mut().expect("an object").extend(common);
@@ -493,7 +498,7 @@ impl House {
         to_envelope(&payload, &self.keys[..signers].iter().map(of).collect::<Vec<_>>())
     }
 
-    /// What the store has.
+    /// Returns the content of the store.
     fn hours(&self) -> BTreeMap<(usize, u32), HourIs> {
         let mut found = BTreeMap::new();
         for (who, name) in CUSTOMERS.iter().enumerate() {
@@ -535,14 +540,15 @@ fn executor(world: &World, runtime: &Runtime, trust: &Arc<Trust>) -> Executor {
     })
 }
 
-/// The model's hours are counted from ten days before [`HOUR`], when it begins.
+/// The model begins at [`HOUR`]. Its hours are counted from ten days before that.
 const BEFORE: u32 = 240;
 
 fn at(hour: u32) -> Hour {
     Hour(HOUR.0 - BEFORE + hour)
 }
 
-/// Plays a history to its end, and answers what its moves came to. `Err` says where store and model part.
+/// Plays a history to its end, and returns the results of its moves. `Err` describes the first difference
+/// between store and model.
 fn play(seed: u64, on: On<'_>, mut model: Model) -> Result<BTreeSet<Expected>, String> {
     let (mut dice, mut house, mut past) = (Dice(seed), House::new(on), Vec::new());
     let mut seen = BTreeSet::new();
@@ -567,14 +573,14 @@ fn play(seed: u64, on: On<'_>, mut model: Model) -> Result<BTreeSet<Expected>, S
         let step = Move::drawn(&mut dice, model.now);
         go(step, &mut house, &mut model, &mut dice)?;
     }
-    // What is held outlives its day.
+    // Held hours outlive their day.
     let held = if seed.is_multiple_of(2) { model.registered.clone() } else { BTreeSet::new() };
     go(Move::Tick(100), &mut house, &mut model, &mut dice)?;
     go(Move::Sweep, &mut house, &mut model, &mut dice)?;
     for day in held {
         go(Move::DestroyKek { day }, &mut house, &mut model, &mut dice)?;
     }
-    // Always in the end: nothing is held any more.
+    // Finally all holds are released, and everything must be erased.
     for (id, (who, _, _)) in model.holds.clone() {
         go(Move::Release { who, id, signers: 2 }, &mut house, &mut model, &mut dice)?;
     }
@@ -603,7 +609,7 @@ fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
     let seed = seed();
     let mut seen = BTreeSet::new();
     for history in 0..10_000 {
-        // What is rare comes in time.
+        // Rare results need more histories.
         if history >= histories && ALL_KINDS.iter().all(|kind| seen.contains(kind)) {
             break;
         }
@@ -617,7 +623,7 @@ fn nothing_goes_too_early_or_against_a_hold_and_everything_goes_in_the_end() {
     }
 }
 
-/// What histories must come to, or they show little.
+/// The results that the histories must reach. Without them, the test shows little.
 const ALL_KINDS: [Expected; 15] = [
     Expected::Receipt(Outcome::Erased, None),
     Expected::Receipt(Outcome::NothingToErase, None),
@@ -631,7 +637,7 @@ const ALL_KINDS: [Expected; 15] = [
     Expected::Receipt(Outcome::Refused, Some(Why::NotDue)),
     Expected::Receipt(Outcome::Refused, Some(Why::HoldIdReuse)),
     Expected::Receipt(Outcome::Refused, Some(Why::UnknownHold)),
-    // Something was held beyond its day.
+    // An hour was held beyond its day.
     Expected::KekOfAHold(Outcome::KekDestroyed),
     Expected::Minted(true),
     Expected::Minted(false),
@@ -642,7 +648,7 @@ fn on_a_server_they_end_as_the_model_says_too() {
     if !Cql::is_there() {
         return;
     }
-    // Mostly the server's work: some side by side keep it busy.
+    // The server does most of the work: parallel histories keep it busy.
     let (histories, at_once) = match (long_tier(), replicas()) {
         (true, 1) => (10_000, 8),
         (true, _) => (1_000, 8),
@@ -669,7 +675,8 @@ fn on_a_server_they_end_as_the_model_says_too() {
             runtime.block_on(subject.empty(&raw));
         }
     };
-    // No keyspace is dropped before the last history has ended: nodes that have rounds of Paxos in it answer nobody for a while.
+    // Keyspaces are dropped only after the last history: nodes with Paxos rounds in a dropped keyspace do not
+    // answer for a while.
     let played: Vec<(BTreeSet<Expected>, Cql)> = std::thread::scope(|scope| {
         let players: Vec<_> = (0..at_once).map(|_| scope.spawn(play_some)).collect();
         players.into_iter().map(|player| player.join().expect("it agrees with the model")).collect()
@@ -694,7 +701,7 @@ fn an_hour_whose_key_does_not_open_keeps_its_due_and_the_receipt_says_so() {
     assert_eq!(house.hours()[&(0, BEFORE + 1)].due, BEFORE + 52);
 }
 
-/// Of the first history; each of the others has the next number.
+/// Returns the seed of the first history. Each further history has the next number.
 fn seed() -> u64 {
     let drawn = || u64::from_be_bytes(crate::world::random());
     let seed = std::env::var("HOURSEAL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(drawn);

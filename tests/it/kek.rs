@@ -1,4 +1,4 @@
-//! The file vault: one KEK per id, whole or not there, and for its owner only.
+//! The file vault: one KEK per id, complete or missing, and readable only by its owner.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -65,7 +65,7 @@ async fn refused(vault: &FileVault, id: &KekId) -> String {
     }
 }
 
-/// A child's order: creates twenty KEKs that everybody creates at once, and answers their check values.
+/// A child's order: creates twenty KEKs that all processes create at once, and returns their check values.
 pub async fn create_keks(address: &str) -> Vec<String> {
     let place = Path::new(address);
     let vault = FileVault::open_or_create(&place.join("kek"), &place.join("root/hourseal-root.key"));
@@ -118,7 +118,7 @@ async fn a_kek_is_found_again_and_never_changes() {
     assert_ne!(check_value(&other, &day(2)), created);
 }
 
-/// `schemas/kek-file.md`, followed by hand with another implementation.
+/// Follows `schemas/kek-file.md` by hand with another implementation.
 #[tokio::test]
 async fn a_kek_file_opens_by_the_written_spec() {
     let place = Place::new();

@@ -1,5 +1,5 @@
-//! The Rust side of `tests/vectors/agree`: answers vectors as `schemas/readers` do, from file to file, and seals
-//! random ones for them. Each test does nothing unless it has an order in its environment.
+//! The Rust side of `tests/vectors/agree`. It answers vectors like `schemas/readers`, from file to file, and
+//! seals random ones for them. Each test does nothing unless its environment contains an order.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -52,7 +52,7 @@ fn runner(seed: u64) -> TestRunner {
     TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
-// --- what is sealed
+// --- the events to seal
 
 type Header = (Vec<u8>, Option<Vec<u8>>);
 
@@ -80,7 +80,7 @@ fn event() -> impl Strategy<Value = Event> {
     })
 }
 
-/// 1 to 256 bytes, of which a character may have four.
+/// 1 to 256 bytes. A character can have up to four bytes.
 fn customer() -> impl Strategy<Value = String> {
     let fits = |id: &String| CustomerId::check(id).is_ok();
     prop_oneof!["[a-z0-9-]{1,40}", text().prop_filter("1 to 256 bytes without ~", fits), "[a-z]{256}"]
@@ -97,7 +97,7 @@ fn text() -> impl Strategy<Value = String> {
     vec(any::<char>(), 1..64).prop_map(|chars| chars.into_iter().collect())
 }
 
-/// Mostly few, up to 64 KiB.
+/// Mostly a few bytes, and up to 64 KiB.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     (prop_oneof![90 => 0usize..40, 9 => 0usize..2_000, 1 => 0usize..=65_536], any::<u64>()).prop_map(
         |(len, seed)| (0..len as u64).map(|at| (seed.wrapping_mul(2 * at + 1) >> 40) as u8).collect(),
@@ -116,7 +116,7 @@ fn header() -> impl Strategy<Value = Header> {
     (name, proptest::option::weighted(0.8, bytes()))
 }
 
-/// What the lengths can say at most, and more than their shorter ones could.
+/// Events at the largest values of the length fields, and beyond those of a shorter field.
 fn largest() -> [Event; 3] {
     let event = Event {
         customer: "acme".to_owned(),
@@ -137,9 +137,9 @@ fn largest() -> [Event; 3] {
     ]
 }
 
-// --- as vectors
+// --- the vectors
 
-/// The event sealed, by turns as an envelope and as a record whose key or header names the customer.
+/// Seals the event, alternately as an envelope and as a record whose key or header names the customer.
 fn vector(at: usize, event: &Event) -> Value {
     let customer = CustomerId::parse(&event.customer).expect("a valid id");
     let (hour, generation) = (Hour(event.hour), Generation(event.generation));

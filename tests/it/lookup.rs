@@ -1,4 +1,4 @@
-//! Finding the key of an envelope: every way of not having one has its name.
+//! Finding the key of an envelope: each reason for a missing key has its own name.
 
 use std::sync::atomic::Ordering;
 
@@ -29,7 +29,7 @@ async fn found(world: &World, slot: &Slot, key_id: KeyId) -> &'static str {
     name(&find(world, slot, key_id).await)
 }
 
-/// Mints the slot's key and answers its id.
+/// Mints the slot's key and returns its id.
 async fn minted(world: &World, slot: &Slot) -> KeyId {
     let obtained = world.mint().obtain(std::slice::from_ref(slot), world.clock.now()).await;
     key(&obtained.expect("it answers")[0]).seal.key_id()
@@ -167,7 +167,7 @@ async fn markers_go_long_after_their_due_and_the_floor_says_the_same_from_then_o
     };
     pass(30);
     minted(&world, &open).await;
-    // A day of the calendar more, because floors move by days.
+    // One calendar day more, because floors move by whole days.
     pass(25 - 30 + 24 + 97 * 24);
     let expire = || expire_markers(&*world.spy, &*world.clock);
     assert_eq!(expire().await.expect("it answers"), 1);
@@ -177,7 +177,7 @@ async fn markers_go_long_after_their_due_and_the_floor_says_the_same_from_then_o
     assert!(floor.is_some_and(|floor| floor > HOUR && floor <= open.hour), "{floor:?}");
     assert_eq!(expire().await.expect("it answers"), 0);
 
-    // Kept for longer, the old hour would not be due: it is minted no more.
+    // With a longer retention the old hour would not be due. Nevertheless it is not minted again.
     let longer = Retention::hours(u16::MAX);
     assert!(world.store().set_retention(token, None, longer).await.expect("it answers"));
     let again = world.mint().obtain(std::slice::from_ref(&old), world.clock.now()).await;

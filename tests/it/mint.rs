@@ -1,4 +1,4 @@
-//! Minting with real keys: what a lane gets for its slots.
+//! Minting with real keys: the results that a lane gets for its slots.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -17,7 +17,7 @@ fn premint(ringed: &Ringed) -> Premint {
     Premint::new(ringed.ring.clone(), LEAD)
 }
 
-/// A ring with these slots' keys, so many seconds before the next hour.
+/// Returns a ring with the keys of these slots, this number of seconds before the next hour.
 fn before_next(seconds: i64, capacity: usize, slots: &[Slot]) -> Ringed {
     let ringed = Ringed::with_capacity(capacity);
     ringed.prove();
@@ -26,7 +26,7 @@ fn before_next(seconds: i64, capacity: usize, slots: &[Slot]) -> Ringed {
     ringed
 }
 
-/// Ticks once a second, and gives the sum.
+/// Ticks once per second, and returns the sum.
 fn tick(ringed: &Ringed, premint: &mut Premint, seconds: i64) -> Tick {
     let mut sum = Tick::default();
     for _ in 0..seconds {

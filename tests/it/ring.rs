@@ -1,4 +1,4 @@
-//! The ring: keys in memory, under a lease, asked for once.
+//! The ring: keys in memory, under a lease. Each is fetched once.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier};
@@ -12,7 +12,7 @@ use crate::world::{HOUR, World, command, key, slot};
 
 const FLIGHT: usize = Ring::FLIGHT_SLOTS;
 
-/// A ring over a watched store. Tests are plain threads, as lanes are.
+/// A ring over a watched store. Tests are plain threads, like lanes.
 pub struct Ringed {
     pub world: World,
     pub lease: Arc<Lease>,
@@ -34,7 +34,7 @@ impl Ringed {
         Self { world, lease, ring, runtime }
     }
 
-    /// With a lease that was just proven.
+    /// Creates a ring with a lease that was just proven.
     pub fn leased() -> Self {
         let ringed = Self::new();
         ringed.prove();
@@ -58,7 +58,7 @@ impl Ringed {
         key(&self.obtain(slot)).seal.key_id()
     }
 
-    /// Moves every clock, under a lease that is proven again.
+    /// Moves every clock, and proves the lease again.
     pub fn advance(&self, milliseconds: i64) {
         for clock in [&self.world.clock, &self.world.store_clock] {
             clock.advance(milliseconds);
@@ -66,7 +66,7 @@ impl Ringed {
         self.prove();
     }
 
-    /// Waits until so many keys are in memory.
+    /// Waits until this number of keys is in memory.
     fn until_entries(&self, count: usize) {
         while self.entries() < count as u64 {
             std::thread::yield_now();
@@ -78,7 +78,7 @@ impl Ringed {
     }
 }
 
-/// As many slots, each of another customer, in this hour.
+/// Returns this number of slots in this hour, each of another customer.
 pub fn slots(count: usize, hour: Hour) -> Vec<Slot> {
     (0..count).map(|n| slot(&format!("customer {n}"), hour, 0)).collect()
 }
@@ -203,7 +203,7 @@ fn an_answer_older_than_a_receipt_is_not_kept() {
         while ringed.world.spy.fetched() == before {
             std::thread::yield_now();
         }
-        // The store has answered "live"; now it is erased, and the receipt arrives before the answer.
+        // The store has answered "live". Now the key is erased, and the receipt arrives before the answer.
         ringed.runtime.block_on(ringed.world.erase(&slot, command(1)));
         ringed.ring.evict(ringed.world.place(&slot).token, HOUR, HOUR);
         drop(hindrance);

@@ -1,5 +1,6 @@
-//! The house rules that no compiler keeps (ARCHITECTURE.md): imports flow one way, outside libraries stay in their
-//! edge, and only sealed things have a way out. Reads `src/**` as text, comments and literals removed.
+//! The house rules that no compiler checks (ARCHITECTURE.md): imports have one direction, outside
+//! libraries stay in their edge, and only sealed data can leave. The tests read `src/**` as text without
+//! comments and literals.
 
 mod forget;
 
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// What each room may import, itself aside. Left of `◄` in ARCHITECTURE.md's line is what is listed here.
+/// The rooms that each room may import, besides itself: those left of `◄` in its line of ARCHITECTURE.md.
 const ROOMS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("telemetry", &["model"]),
@@ -18,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("lane", &["model", "envelope", "keys", "reader", "stream", "telemetry"]),
     ("forget", &["model", "envelope", "keys", "stream", "telemetry"]),
     ("config", &["model", "envelope", "keys", "stream", "lane", "forget", "telemetry"]),
-    // The testkit is cfg'd out of a release: the system's clock can be shifted by it.
+    // A release does not contain the testkit. With the testkit, the system's clock can be shifted.
     ("edge", &["model", "envelope", "keys", "reader", "stream", "lane", "forget", "telemetry", "testkit"]),
     (
         "app",
@@ -55,7 +56,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("testkit", &["model", "envelope", "keys", "reader", "stream", "lane", "forget", "telemetry"]),
 ];
 
-/// Text that may stand below these paths only.
+/// Text that may occur only below these paths.
 const ONLY_IN: [(&str, &[&str]); 28] = [
     ("rdkafka", &["edge/kafka"]),
     ("scylla::", &["edge/scylla", "app/build.rs", "app/metrics.rs", "cli/store.rs"]),
@@ -87,13 +88,13 @@ const ONLY_IN: [(&str, &[&str]); 28] = [
     ("async fn", &["keys", "reader", "forget", "edge", "app", "cli", "testkit"]),
 ];
 
-/// Shared by the edges that keep private files, and by the key stores that are checked.
+/// Modules of `edge` that its other edges share: edges that keep private files, and key stores with checks.
 const SHARED_EDGES: [&str; 3] = ["private", "clock", "finding"];
 
-/// A source file by its path below `src`.
+/// A source file, with its path below `src`.
 struct Source {
     path: String,
-    /// Comments and literals replaced by blanks; lines kept.
+    /// The code. Comments and literals are replaced by blanks, and the lines are kept.
     code: String,
 }
 
@@ -102,7 +103,8 @@ impl Source {
         Self { path: path.to_owned(), code: bare(text) }
     }
 
-    /// The room, and for an edge which one: `keys/ring.rs` is `keys`, `edge/kafka/sink.rs` is `edge` and `kafka`.
+    /// Returns the room, and the edge for an edge: `keys` for `keys/ring.rs`, `edge` and `kafka` for
+    /// `edge/kafka/sink.rs`.
     fn room(&self) -> (&str, Option<&str>) {
         let mut parts = self.path.split('/').map(|part| part.strip_suffix(".rs").unwrap_or(part));
         let room = parts.next().unwrap_or_default();
@@ -121,7 +123,7 @@ impl Source {
         for (text, rooms) in
             ONLY_IN.iter().filter(|(_, rooms)| !rooms.iter().any(|room| self.path.starts_with(room)))
         {
-            // Tests may drive what they test by a runtime.
+            // Tests may use a runtime.
             let until = if ["tokio", "async fn"].contains(text) { tests } else { self.code.len() };
             for at in words(&self.code[..until], text) {
                 found.push(format!("{}: `{text}` belongs to {rooms:?}", place(at)));
@@ -130,7 +132,7 @@ impl Source {
         found
     }
 
-    /// Where the file's tests begin.
+    /// Returns the position at which the file's tests begin.
     fn tests_begin(&self) -> usize {
         let is_test = self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
         let inline = self.code.find("#[cfg(test)]").unwrap_or(self.code.len());
@@ -151,7 +153,7 @@ impl Source {
     }
 }
 
-/// Where `text` stands as a word of its own.
+/// Returns the positions at which `text` is a separate word.
 fn words<'c>(code: &'c str, text: &'c str) -> impl Iterator<Item = usize> + 'c {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(text).map(|(at, _)| at).filter(move |at| {
@@ -161,7 +163,8 @@ fn words<'c>(code: &'c str, text: &'c str) -> impl Iterator<Item = usize> + 'c {
     })
 }
 
-/// Every `crate::a::b` with its place, and every member of `crate::{a::b, c::{d, e}}`, as far as two names deep.
+/// Returns every `crate::a::b` with its position, and every member of `crate::{a::b, c::{d, e}}`, up
+/// to two names deep.
 fn crate_paths(code: &str) -> Vec<(usize, Vec<String>)> {
     let mut paths = Vec::new();
     for at in words(code, "crate::") {
@@ -174,7 +177,7 @@ fn crate_paths(code: &str) -> Vec<(usize, Vec<String>)> {
     paths
 }
 
-/// The members of a group whose opening brace is gone, nested groups whole.
+/// Returns the members of a group whose opening brace was removed. Nested groups stay whole.
 fn members(group: &str) -> Vec<&str> {
     let (mut members, mut depth, mut begin) = (Vec::new(), 0, 0);
     for (at, c) in group.char_indices() {
@@ -199,7 +202,7 @@ fn names(path: &str) -> Vec<String> {
     path.split("::").take(2).map(name).take_while(|name| !name.is_empty()).collect()
 }
 
-/// Blanks comments, strings and chars, so that only code is judged. Raw strings have at most three #.
+/// Blanks comments, strings and chars, so that only code is checked. Raw strings have at most three #.
 fn bare(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -216,7 +219,8 @@ fn bare(text: &str) -> String {
     code
 }
 
-/// Bytes of the comment or literal that `rest` begins with; 0 when it begins with code.
+/// Returns the length in bytes of the comment or literal at the start of `rest`; 0 if `rest`
+/// begins with code.
 fn skip_len(rest: &str) -> usize {
     let until =
         |from: usize, end: &str| rest[from..].find(end).map_or(rest.len(), |at| from + at + end.len());
@@ -234,7 +238,7 @@ fn skip_len(rest: &str) -> usize {
     }
     match rest.as_bytes() {
         [b'"', ..] => quoted(rest, '"'),
-        // A char, and not a lifetime.
+        // This is a char and not a lifetime.
         [b'\'', b'\\', ..] => quoted(rest, '\''),
         [b'\'', ..] if rest.chars().nth(2) == Some('\'') => 2 + rest.chars().nth(1).map_or(0, char::len_utf8),
         _ => 0,
@@ -309,7 +313,7 @@ fn the_table_has_no_circle() {
     }
 }
 
-/// The number of violations in one planted file.
+/// Returns the number of violations in one planted file.
 fn planted(path: &str, text: &str) -> usize {
     Source::new(path, text).violations().len()
 }

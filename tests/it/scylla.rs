@@ -1,5 +1,6 @@
-//! The CQL store: every claim of the conformance suite, on the server that `HOURSEAL_TEST_CQL` names
-//! (host:port, more of them separated by commas; `tests/run` starts one). Its own traits are below.
+//! The CQL store: every claim of the conformance suite, on the server in `HOURSEAL_TEST_CQL` (one or more
+//! host:port, separated by commas; `tests/run` starts a server). The tests of its special properties are in
+//! the modules below.
 
 mod faults;
 mod fleet;
@@ -55,7 +56,7 @@ impl Subject for Cql {
     }
 }
 
-/// A new store in a keyspace that is not there yet or is empty.
+/// Creates a store in a keyspace that does not exist yet or is empty.
 pub async fn new_in(subject: &Cql, vault: VaultId) -> Arc<dyn Store> {
     init(&subject.options(vault, DAY)).await.expect("a new store");
     subject.open_as(vault, DAY).await.expect("it opens")

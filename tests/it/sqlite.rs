@@ -1,4 +1,4 @@
-//! The SQLite store: every claim of the conformance suite, and what only a file can get wrong.
+//! The SQLite store: every claim of the conformance suite, and the errors that only a file can have.
 
 use std::collections::HashSet;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::world::{DAY, HOUR, command};
 
 conformance!(crate::sqlite::Sqlite);
 
-/// A store in a folder of its own, or in one that another process made.
+/// A store in its own folder, or in a folder that another process created.
 pub struct Sqlite {
     path: PathBuf,
     _folder: Option<TempDir>,
@@ -69,7 +69,7 @@ impl Sqlite {
         Connection::open(&self.path).expect("the store's file")
     }
 
-    /// The files of the store that hold these bytes.
+    /// Returns the files of the store that contain these bytes.
     fn files_with(&self, bytes: &[u8]) -> Vec<String> {
         let folder = fs::read_dir(self.path.parent().expect("a folder")).expect("readable");
         folder
@@ -86,7 +86,7 @@ impl Sqlite {
     }
 }
 
-/// A child's order: opens the store that everybody creates at once, and answers its id.
+/// A child's order: opens the store that all processes create at once, and returns its id.
 pub async fn open_new(address: &str) -> Vec<String> {
     let store = Sqlite::at(address).await.open().await;
     vec![store.meta().await.expect("it answers").store.to_string()]
@@ -134,7 +134,7 @@ async fn erasing_leaves_no_byte_of_the_wrapped_key_in_any_file() {
     assert_ne!(subject.files_with(&erased[0].commitment), [""; 0], "the marker stays");
 }
 
-/// Which of the keys' wrapped bytes stand in a file of the store, wherever in it.
+/// Returns the number of keys whose wrapped bytes occur anywhere in the store's files.
 fn in_the_files<'a>(subject: &Sqlite, keys: impl Iterator<Item = &'a Candidate>) -> usize {
     let mut sought: HashSet<&[u8]> = keys.map(|key| key.wrapped.as_slice()).collect();
     let all = sought.len();
@@ -174,7 +174,8 @@ async fn of_three_thousand_keys_eight_hundred_leave_no_byte_although_others_read
     for batch in gone.chunks(200) {
         let hours: Vec<DueHour> =
             batch.iter().map(|key| DueHour::new(key.due, key.slot.token, key.slot.hour)).collect();
-        // A reader in its midst pins the log: it says that the bytes may still be there, and is asked again.
+        // An active reader pins the write-ahead log. Then the store reports that the bytes may still exist,
+        // and the test retries.
         while let Err(error) = store.forget(&hours, command(1), HOUR.start()).await {
             assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
         }
@@ -204,7 +205,7 @@ async fn what_is_wrapped_anew_leaves_no_byte_of_how_it_was_wrapped() {
     assert_ne!(subject.files_with(&new.wrapped), [""; 0]);
 }
 
-/// The negative control: without emptying the write-ahead log the bytes are still there.
+/// The negative control: unless the write-ahead log is emptied, the bytes still exist.
 #[tokio::test]
 async fn a_plain_update_leaves_the_bytes_behind() {
     let subject = Sqlite::fresh().await;

@@ -1,6 +1,6 @@
-//! Stores as released versions left them (`tests/it/stores`): of each schema version a dump, and beside it
-//! the vault's files and what was sealed under its keys. `tests/it/stores/make` writes those of today's
-//! version.
+//! Stores as released versions left them (`tests/it/stores`): for each schema version a dump, and a second
+//! file with the vault's files and the events sealed under its keys. `tests/it/stores/make` writes the files
+//! of today's version.
 
 mod dump;
 mod sqlite;
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::world::{HOUR, customer, slot};
 pub use dump::{dump_cql, dump_sqlite};
 
-/// What is beside a dump.
+/// The content of the file that belongs to a dump.
 #[derive(Serialize, Deserialize)]
 pub struct Beside {
     /// The vault's files by their path, in hexadecimal.
@@ -35,7 +35,7 @@ struct Sealed {
     customer: String,
     /// In hexadecimal.
     envelope: String,
-    /// `None` where its key was erased.
+    /// `None` if its key was erased.
     payload: Option<String>,
 }
 
@@ -43,14 +43,14 @@ const STREAM: &str = "jobs";
 const RECEIPT: i64 = 7;
 const VERDICT: &[u8] = b"{\"outcome\":\"erased\"}";
 
-/// A vault in a folder of its own.
+/// A vault in its own folder.
 pub struct Vault {
     pub vault: Arc<FileVault>,
     pub folder: TempDir,
 }
 
 impl Beside {
-    /// Puts the vault's files back.
+    /// Writes the vault's files into a new folder.
     pub fn vault(&self) -> Vault {
         let folder = tempfile::tempdir().expect("a folder");
         for (path, hex) in &self.vault {
@@ -61,7 +61,7 @@ impl Beside {
         Vault { vault: Arc::new(vault.expect("the vault that was left")), folder }
     }
 
-    /// Everything that was left is there, and the store goes on with it.
+    /// Checks that the store has everything that was left, and continues to work with it.
     pub async fn assert_all_there(&self, store: &Arc<dyn Store>, vault: &Arc<FileVault>) {
         let finder = Finder::new(Arc::<dyn Store>::clone(store), Arc::clone(vault) as _);
         let stream = StreamName::parse(STREAM).expect("a name");
@@ -100,7 +100,7 @@ impl Beside {
     }
 }
 
-/// A dump, and what is beside it.
+/// Reads a dump and its second file.
 pub fn left(name: &str) -> (String, Beside) {
     let folder = folder();
     let read = |ending: &str| {
@@ -115,7 +115,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/stores")
 }
 
-/// Writes a file that only its owner may read, in a folder of that kind.
+/// Writes a file that only its owner may read, in a folder that only its owner may use.
 fn private_file(path: &Path, bytes: &[u8]) {
     let parent = path.parent().expect("a folder");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).expect("ours");
@@ -123,7 +123,7 @@ fn private_file(path: &Path, bytes: &[u8]) {
     std::io::Write::write_all(&mut file.expect("a new file"), bytes).expect("written");
 }
 
-/// The statements of a schema without comments and line ends, for comparison.
+/// Returns the statements of a schema without comments and line ends, for a comparison.
 fn bare(text: &str) -> Vec<String> {
     let code: Vec<&str> = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
     let statements = code.join(" ");
@@ -131,7 +131,7 @@ fn bare(text: &str) -> Vec<String> {
     statements.split(';').map(words).filter(|statement| statement.starts_with("CREATE")).collect()
 }
 
-/// Without a server: a released step is what it was.
+/// A released step has not changed. This needs no server.
 #[test]
 fn the_first_step_of_each_store_is_the_one_that_was_released() {
     for (name, step) in

@@ -1,4 +1,4 @@
-//! `tests/vectors/envelope/*.json`, made by another implementation, through the public API.
+//! Tests `tests/vectors/envelope/*.json`, which another implementation made, through the public API.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ fn every_wrapped_dek_vector_ends_as_it_says() {
     check(4, 12, |name| name.starts_with("wrapped_"));
 }
 
-/// The vectors of a kind end as they say, and there are at least so many good and faulty ones. Only the fields
-/// that the answer has are compared.
+/// Checks that the vectors of a kind have the expected results, and that there are at least this number of
+/// good and faulty ones. Only the fields of the answer are compared.
 fn check(good: usize, faulty: usize, wanted: impl Fn(&str) -> bool) {
     let vectors = vectors(wanted);
     let is_good = |vector: &&Value| matches!(vector["expect"].as_str(), Some("opened" | "unwrapped"));
@@ -41,7 +41,7 @@ fn check(good: usize, faulty: usize, wanted: impl Fn(&str) -> bool) {
     }
 }
 
-/// How a vector ends, in its own words.
+/// Returns the result of a vector, in the fields of the vectors.
 pub fn answer(vector: &Value) -> Value {
     match vector {
         _ if vector.get("wrapped").is_some() => unwrapped(vector),
@@ -50,7 +50,7 @@ pub fn answer(vector: &Value) -> Value {
     }
 }
 
-/// Opens as `schemas/envelope.md` asks a reader to.
+/// Opens an envelope as `schemas/envelope.md` requires of a reader.
 fn opened(vector: &Value) -> Value {
     match open_as_a_reader(vector) {
         Ok(opened) => described(&opened),
@@ -69,7 +69,7 @@ fn open_as_a_reader(vector: &Value) -> Result<Opened, OpenError> {
     open(&envelope, &key, &Context::new(&customer, &stream(vector)))
 }
 
-/// Reads a record as it was consumed.
+/// Reads a consumed record.
 fn read(vector: &Value) -> Value {
     let (key, value) = (optional(&vector["record_key"]), optional(&vector["record_value"]));
     let pairs = vector["record_headers"].as_array().expect("a list");
@@ -88,7 +88,7 @@ fn read(vector: &Value) -> Value {
     }
 }
 
-/// The key store, of one row.
+/// A key store with one row.
 struct Row {
     dek: [u8; 32],
     commitment: [u8; 32],
@@ -128,7 +128,8 @@ fn unwrapped(vector: &Value) -> Value {
         Ok(dek) if !derive(&dek, &customer, hour, generation).commits_to(&commitment) => {
             json!({"expect": "wrong-key"})
         }
-        // It is the DEK: no other has this commitment. And it has no way out of the crate.
+        // It is the right DEK: no other has this commitment. Its bytes cannot be compared, because they
+        // cannot leave the crate.
         Ok(_) => json!({"expect": "unwrapped"}),
         Err(UnwrapError::Unauthentic) => json!({"expect": "unauthentic"}),
         Err(UnwrapError::UnknownVersion(_)) => json!({"expect": "unknown-version"}),
@@ -136,7 +137,7 @@ fn unwrapped(vector: &Value) -> Value {
     }
 }
 
-/// The vectors whose names are wanted, in order; each file's name is its vector's.
+/// Returns the vectors with a wanted name, in order. Each file has the name of its vector.
 fn vectors(wanted: impl Fn(&str) -> bool) -> Vec<Value> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/envelope");
     let mut paths: Vec<_> = std::fs::read_dir(&folder)

@@ -1,4 +1,5 @@
-//! What tests share: a clock that stands still, a store that can be watched and hindered, small names.
+//! Shared parts of the tests: a clock that does not move by itself, a store that can be watched and
+//! blocked, small names.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -12,12 +13,12 @@ use hourseal::model::*;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-/// The hour in which tests begin: 2026-11-24T00:00Z.
+/// The hour at which tests begin: 2026-11-24T00:00Z.
 pub const HOUR: Hour = Hour(498_816);
 
 pub const DAY: Retention = Retention::hours(24).expect("not zero");
 
-/// Whether `tests/run --long` asked.
+/// Whether `tests/run --long` runs the tests.
 pub fn long_tier() -> bool {
     std::env::var("HOURSEAL_TIER").is_ok_and(|tier| tier == "long")
 }
@@ -40,7 +41,7 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A clock that moves only when it is told to.
+/// A clock that moves only when a test moves it.
 pub struct StillClock {
     now: AtomicI64,
     boot: AtomicU64,
@@ -51,7 +52,7 @@ impl StillClock {
         Arc::new(Self { now: AtomicI64::new(hour.start().0), boot: AtomicU64::new(1_000_000) })
     }
 
-    /// Moves both clocks.
+    /// Moves the calendar time and the boot time.
     pub fn advance(&self, milliseconds: i64) {
         self.now.fetch_add(milliseconds, Ordering::SeqCst);
         self.boot.fetch_add(milliseconds.unsigned_abs(), Ordering::SeqCst);
@@ -68,7 +69,8 @@ impl Clock for StillClock {
     }
 }
 
-/// A folder with a vault and an embedded store, a clock each, and a spy before the store.
+/// A folder with a vault and an embedded store, a clock for the process and one for the store, and a spy in
+/// front of the store.
 pub struct World {
     pub folder: TempDir,
     pub clock: Arc<StillClock>,
@@ -87,7 +89,7 @@ impl World {
         Self { folder, clock, store_clock, vault, spy: Spy::on(Arc::new(store)) }
     }
 
-    /// The same, with the keys in another store, which goes by the store's clock of this world.
+    /// Creates a world with the keys in another store. That store uses this world's clock for the store.
     pub async fn on<S: Future<Output = Arc<dyn Store>>>(open: impl FnOnce(VaultId) -> S) -> Self {
         let world = Self::new();
         let spy = Spy::at(open(world.vault.id()).await, Some(world.store_clock.clone()));
@@ -106,7 +108,7 @@ impl World {
         Finder::new(self.spy.clone(), self.vault.clone())
     }
 
-    /// Runs SQL behind the store's back.
+    /// Runs SQL directly on the store's file, without the store.
     pub fn sql(&self, sql: &str) {
         let raw =
             rusqlite::Connection::open(self.folder.path().join("data/keys.db")).expect("the store's file");
@@ -144,7 +146,7 @@ pub fn open_sqlite(
     SqliteStore::open(&folder.path().join("data/keys.db"), options)
 }
 
-/// The key of an answer, or a panic that says what came instead.
+/// Returns the key of an answer, or panics with the answer's name.
 pub fn key(obtained: &Obtained) -> &Arc<HourKey> {
     match obtained {
         Obtained::Key(key) => key,
@@ -153,27 +155,27 @@ pub fn key(obtained: &Obtained) -> &Arc<HourKey> {
     }
 }
 
-/// A store that counts, and can be away or held up.
+/// A store that counts calls, and can be unavailable or delayed.
 pub struct Spy {
     pub store: Arc<dyn Store>,
     pub fetched: AtomicU64,
-    /// Slots of each fetch, in the order answered.
+    /// Number of slots of each fetch, in the order of the answers.
     pub fetches: Mutex<Vec<usize>>,
-    /// Fetches that are not answered yet, and the most that there were.
+    /// Number of fetches that are not answered yet, and the largest number so far.
     flying: AtomicU64,
     most_flying: AtomicU64,
     pub minted: AtomicU64,
-    /// Customers whose token was computed, and KEKs that were asked for.
+    /// Number of computed tokens, and number of requested KEKs.
     pub tokens: AtomicU64,
     pub keks: AtomicU64,
     pub away: AtomicBool,
-    /// Awaited by each fetch after the store has answered it, before the answer is passed on.
+    /// Each fetch waits for this lock after the store has answered it, and before it passes the answer on.
     pub held_up: tokio::sync::RwLock<()>,
-    /// Fetches that may still be answered: one each.
+    /// One permit for each fetch that may still be answered.
     passes: Semaphore,
-    /// Minted by somebody else just before the next mint.
+    /// The candidate that another process mints just before the next mint.
     pub forestalled_by: Mutex<Option<Candidate>>,
-    /// What the store says of the time; its own clock's where there is none.
+    /// The clock that the store reports; `None` for the store's own clock.
     clock: Option<Arc<StillClock>>,
 }
 
@@ -200,17 +202,17 @@ impl Spy {
         })
     }
 
-    /// Slots that the store was asked for so far.
+    /// Returns the number of slots that the store was asked for so far.
     pub fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::SeqCst)
     }
 
-    /// Fetches that were on their way at the same time, at most.
+    /// Returns the largest number of simultaneous fetches.
     pub fn most_flying(&self) -> u64 {
         self.most_flying.load(Ordering::SeqCst)
     }
 
-    /// Answers so many more fetches, and then none until it is told to again.
+    /// Answers this number of further fetches, and then none until the next call.
     pub fn answer_only(&self, fetches: usize) {
         self.passes.forget_permits(Semaphore::MAX_PERMITS);
         self.passes.add_permits(fetches);
@@ -224,7 +226,7 @@ impl Spy {
     }
 }
 
-/// Passes calls on to the store that is spied on.
+/// Passes calls on to the watched store.
 macro_rules! passes_on {
     ($of:ident { $($own:tt)* } $($name:ident($($value:ident: $is:ty),*) -> $answer:ty;)*) => {
         #[async_trait]

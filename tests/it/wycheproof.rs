@@ -1,4 +1,4 @@
-//! Project Wycheproof's sets against the two primitives of the envelope: `tests/vectors/wycheproof`.
+//! Runs Project Wycheproof's sets on the two primitives of the envelope: `tests/vectors/wycheproof`.
 
 use std::panic::catch_unwind;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::vectors::{array, bytes};
 #[test]
 fn xchacha20_poly1305_holds_for_every_case() {
     check("xchacha20_poly1305_test.json", |case| {
-        // A nonce of another length cannot be given: its type refuses it.
+        // A nonce of another length cannot be passed: its type prevents it.
         let Ok(nonce) = bytes(case, "iv").try_into() else { return false };
         let (key, aad, plain) = (array(case, "key"), bytes(case, "aad"), bytes(case, "msg"));
         let (sealed, tag) = (bytes(case, "ct"), array(case, "tag"));
@@ -50,7 +50,7 @@ fn hkdf_sha256_holds_for_every_case() {
     });
 }
 
-/// Every case ends as its result says, and none of them is left out.
+/// Every case has its expected result, and no case is left out.
 fn check(file: &str, holds: impl Fn(&Value) -> bool) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/wycheproof").join(file);
     let set: Value = serde_json::from_slice(&std::fs::read(path).expect("a readable file")).expect("JSON");

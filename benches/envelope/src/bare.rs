@@ -1,5 +1,6 @@
-//! The backends by themselves: HChaCha20 and ChaCha20-Poly1305 on a buffer in place, the plaintext's copy and an AAD of the
-//! same length included, no frame and no header. What they take is the least that an envelope on them can take.
+//! The bare backends: HChaCha20 and ChaCha20-Poly1305 in place on a buffer. They include the copy of the
+//! plaintext and an AAD of the same length, but no frame and no header. An envelope on a backend cannot be
+//! faster than this.
 
 use chacha20::{R20, hchacha};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
@@ -23,7 +24,7 @@ impl Buffers {
         Self { nonces: Nonces::new(), payload: Payload::beside(&record, size + 4), record }
     }
 
-    /// A nonce, and the plaintext where it is to be encrypted.
+    /// Returns a nonce, and the plaintext at the place where it is to be encrypted.
     fn next(&mut self) -> ([u8; NONCE_LEN], &mut [u8]) {
         let frame = &mut self.record[HEADER_LEN..];
         frame.copy_from_slice(self.payload.bytes());
@@ -31,7 +32,7 @@ impl Buffers {
     }
 }
 
-/// The key and nonce of RFC 8439 that an XChaCha20-Poly1305 key and nonce stand for.
+/// Returns the key and nonce of RFC 8439 that are derived from an XChaCha20-Poly1305 key and nonce.
 pub fn inner(nonce: &[u8; NONCE_LEN]) -> ([u8; 32], [u8; 12]) {
     let prefix: &[u8; 16] = nonce.first_chunk().expect("24 bytes");
     let mut short = [0; 12];
@@ -39,7 +40,7 @@ pub fn inner(nonce: &[u8; NONCE_LEN]) -> ([u8; 32], [u8; 12]) {
     (hchacha::<R20>(&KEY.into(), prefix.into()).into(), short)
 }
 
-/// A backend with `ring`'s interface seals the next record.
+/// Seals the next record with a backend that has `ring`'s interface.
 macro_rules! backend {
     ($name:ident, $library:ident) => {
         pub fn $name(buffers: &mut Buffers) -> [u8; 16] {
@@ -63,7 +64,7 @@ pub fn rustcrypto(buffers: &mut Buffers) -> [u8; 16] {
     cipher.encrypt_inout_detached(&XNonce::from(nonce), &AAD, frame.into()).expect("short").into()
 }
 
-/// A pool as large as [`Nonces`]', all of it from the system.
+/// A pool as large as that of [`Nonces`]. All of its bytes come from the system.
 pub struct SystemsNonces {
     pool: Box<[[u8; NONCE_LEN]; 170]>,
     used: usize,

@@ -1,4 +1,4 @@
-//! Counts what is asked of the heap.
+//! Counts the requests to the heap.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use crate::record::{Job, SIZES};
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator, counted.
+/// The system's allocator, with a counter.
 pub struct Counting;
 
-// SAFETY: every call goes to `System` as it came.
+// SAFETY: every call is passed on to `System` unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         CALLS.fetch_add(1, Ordering::Relaxed);
@@ -24,7 +24,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// In the steady state: after the first event, over several fillings of the nonces' pool.
+/// Checks the steady state: after the first event, over several refills of the pool of nonces.
 pub fn assert_that_sealing_leaves_it_alone() {
     const EVENTS: u64 = 10_000;
     for size in SIZES {

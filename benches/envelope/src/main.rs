@@ -1,7 +1,9 @@
-//! Seal, open, commitment check and wrap at four sizes, libsodium and the bare backends beside them, in one run.
+//! Measures seal, open, commitment check and wrap at four sizes, together with libsodium and the bare
+//! backends, in one run.
 //!
-//! Everybody does the whole job of a record: its plaintext is copied to where it is sent from, its AAD is put together, its
-//! nonce comes from the same pool. Before the timing, the heap is watched: a sealed event must not touch it.
+//! Every contestant does the whole work for a record. It copies the plaintext to the send buffer, builds the
+//! AAD, and takes the nonce from the same pool. Before the timing, the heap is watched: sealing an event
+//! must not use it.
 
 mod bare;
 mod heap;
@@ -46,7 +48,7 @@ fn open(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What an event costs apart from its bytes, and what a slot costs once in each process.
+/// Measures the cost of an event apart from its bytes, and the cost of a slot, once per process.
 fn keys(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("keys");
     let job = record::Keys::new();
@@ -65,7 +67,7 @@ fn each<T>(group: &mut BenchmarkGroup<'_, WallTime>, size: usize, who: &str, mut
     group.bench_function(BenchmarkId::new(who, size), |bencher| bencher.iter(&mut work));
 }
 
-/// Ours beside libsodium's in one pair after the other: the figures that are claimed.
+/// Compares ours with libsodium's pair by pair. These are the published figures.
 fn in_pairs() {
     println!("                      hourseal     libsodium   ratio");
     for size in SIZES {

@@ -1,5 +1,5 @@
-//! Two contestants in turns of half a millisecond, because a shared machine is faster in one second than in the next: what counts is
-//! the ratio within a pair.
+//! Runs two contestants in alternating turns of half a millisecond, because the speed of a shared machine
+//! changes from one second to the next. Only the ratio within a pair counts.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub fn compare<A, B>(what: &str, size: usize, mut ours: impl FnMut() -> A, mut t
     );
 }
 
-/// Nanoseconds per call.
+/// Returns the nanoseconds per call.
 fn turn<T>(calls: u32, work: &mut impl FnMut() -> T) -> f64 {
     let start = Instant::now();
     for _ in 0..calls {

@@ -1,10 +1,12 @@
-//! The plaintext of an event, and where it lies.
+//! The plaintext of an event, and its place in memory.
 
-/// How far apart two addresses look alike to a processor that compares their low bits before it lets a load pass a store.
+/// The distance at which two addresses look alike to a processor that compares their low bits before it lets
+/// a load pass a store.
 const ALIAS: usize = 4096;
 
-/// Lies half of that away from the record which it is copied to, for everybody: allocators place large buffers so that one
-/// contestant's copy runs into it and another's does not, which is a factor of two at 16 KB and no merit of either.
+/// A payload at half of that distance from the record that it is copied to, for every contestant. Allocators
+/// place large buffers so that the copy of one contestant has such a conflict and that of another has not.
+/// That is a factor of two at 16 KB, and not a property of either contestant.
 pub struct Payload {
     room: Vec<u8>,
     start: usize,

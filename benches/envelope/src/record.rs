@@ -1,4 +1,4 @@
-//! A record as a lane seals it.
+//! A record, sealed like in a lane.
 
 use hourseal::envelope::{
     Context, Dek, Kek, NONCE_LEN, Nonces, Opened, Plain, SealKey, Sealer, StreamName, UnwrapError,
@@ -24,7 +24,7 @@ fn key() -> SealKey {
     derive(&Dek::take(&mut [7; 32]), &customer(), HOUR, ON_TIME)
 }
 
-/// Seals one event of `size` bytes again and again, without key and headers.
+/// Seals one event of `size` bytes repeatedly, without key and headers.
 pub struct Job {
     key: SealKey,
     context: Context,
@@ -63,7 +63,7 @@ impl Job {
     }
 }
 
-/// What is done once for a slot, and once more by each process that needs its key.
+/// The work that is done once for a slot, and once more in each process that needs its key.
 pub struct Keys {
     dek: Dek,
     kek: Kek,

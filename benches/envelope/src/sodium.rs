@@ -1,4 +1,4 @@
-//! The same job by libsodium's combined mode.
+//! The same work with libsodium's combined mode.
 
 use std::ptr::null;
 
@@ -21,7 +21,7 @@ pub struct Job {
 
 impl Job {
     pub fn new(size: usize) -> Self {
-        // SAFETY: may be called at any time.
+        // SAFETY: `sodium_init` may be called at any time.
         assert!(unsafe { sodium_init() } >= 0);
         let (customer, stream) = (customer(), stream());
         let sized = |text: &str| [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
@@ -38,13 +38,14 @@ impl Job {
         let nonce = self.nonces.draw();
         let (header, sealed) = self.record.split_at_mut(HEADER_LEN);
         header[HEADER_LEN - NONCE_LEN..].copy_from_slice(&nonce);
-        // Flags and milliseconds, then the payload, encrypted where they lie.
+        // Flags and milliseconds, then the payload. All are encrypted in place.
         sealed[..4].copy_from_slice(&[0, 0, 4, 210]);
         let plain_len = sealed.len() - TAG_LEN;
         sealed[4..plain_len].copy_from_slice(self.payload.bytes());
         let (aad, aad_len) = aad(header, &self.tail);
         let mut len = 0;
-        // SAFETY: `sealed` holds the frame and has room for a tag; source and target may be one; the lengths are their slices'.
+        // SAFETY: `sealed` contains the frame and has room for a tag. Source and target may be the same. The
+        // lengths are those of their slices.
         unsafe {
             crypto_aead_xchacha20poly1305_ietf_encrypt(
                 sealed.as_mut_ptr(),
@@ -71,7 +72,8 @@ impl Job {
         let (aad, aad_len) = aad(header, &self.tail);
         let mut plain = vec![0; sealed.len() - TAG_LEN];
         let mut len = 0;
-        // SAFETY: `plain` has room for what was sealed without its tag; all lengths are those of their slices.
+        // SAFETY: `plain` has room for the sealed bytes without their tag. All lengths are those
+        // of their slices.
         let outcome = unsafe {
             crypto_aead_xchacha20poly1305_ietf_decrypt(
                 plain.as_mut_ptr(),

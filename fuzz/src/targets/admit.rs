@@ -1,4 +1,5 @@
-//! Admission: any record, read by every way to find its customer and its time. What is admitted is what somebody else reads too.
+//! Admission: any record, read in every way to find its customer and its time. The result for an admitted
+//! record is what other code reads, too.
 
 mod reference;
 
@@ -16,16 +17,16 @@ use reference::{Place, rfc3339};
 /// 2026-11-24T10:00:00Z.
 const NOW: Millis = Millis(1_795_514_400_000);
 const YEAR_2000: Millis = Millis(946_684_800_000);
-/// 9999-12-30T22:00:00Z, where the calendar of the crate under test ends.
+/// 9999-12-30T22:00:00Z: the end of the calendar of the crate under test.
 const LAST: Millis = Millis(253_402_207_200_000);
 
 const CUSTOMERS: [&str; 6] =
     ["json:/customer_id", "json:/a/0/b", "json:/", "json:/a~1b/~0", "header:c", "key"];
-/// Some lie where a customer lies, or above it.
+/// Some are at the place of a customer, or above it.
 const TIMES: [&str; 6] =
     ["json:/occurred_at", "json:/a/0/t", "json:/a/0/b", "json:/a", "header:t", "timestamp"];
 
-/// Every pair of the two, with the limits of the defaults and with small ones.
+/// Every pair of a customer and a time, with the default limits and with small ones.
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let pairs = CUSTOMERS.iter().flat_map(|customer| TIMES.map(|time| (*customer, time)));
     pairs.flat_map(|(customer, time)| [1 << 20, 64].map(|bytes| Rule::of(customer, time, bytes))).collect()
@@ -52,7 +53,7 @@ impl Rule {
     }
 }
 
-/// A record as it is read from the input, and when.
+/// A record from the input, and the time of its admission.
 struct Record<'a> {
     now: Millis,
     timestamp: Option<Millis>,
@@ -61,7 +62,7 @@ struct Record<'a> {
     value: Option<&'a [u8]>,
 }
 
-/// Which rule ‖ bits ‖ [i64 now] ‖ [i64 timestamp] ‖ [key] ‖ (name ‖ value)* ‖ value.
+/// Number of the rule ‖ bits ‖ [i64 now] ‖ [i64 timestamp] ‖ [key] ‖ (name ‖ value)* ‖ value.
 pub fn run(data: &[u8]) {
     let mut fields = Fields::of(data);
     let rule = &RULES[usize::from(fields.byte()) % RULES.len()];
@@ -75,12 +76,12 @@ pub fn run(data: &[u8]) {
         value: record.value,
         headers: &headers,
     };
-    // Found text is copied where it has escapes, by way of a buffer that doubles; a header's value is copied.
+    // Found text with escapes is copied, through a buffer that doubles. A header's value is copied.
     let decision = within(8 * data.len() + 1024, || rule.admit.decision(&input, record.now));
     check(rule, &record, &decision);
 }
 
-/// Times at the borders of RFC 3339.
+/// Times at the limits of RFC 3339.
 const BORDERS: [&str; 16] = [
     "2026-11-24T09:40:00.1234567890123Z",
     "2026-11-24T09:40:00.9995Z",
@@ -171,7 +172,7 @@ fn time_by(rule: &Rule, record: &Record<'_>) -> Option<Millis> {
     }
 }
 
-/// What is refused could not have been admitted.
+/// Checks that a refused record could not have been admitted.
 fn is_right(reason: Reason, rule: &Rule, record: &Record<'_>, decision: &Decision<'_>) {
     let customer = || rule.customer.text(record);
     let is_id = |id: Cow<'_, [u8]>| std::str::from_utf8(&id).is_ok_and(|id| CustomerId::check(id).is_ok());

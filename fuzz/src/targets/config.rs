@@ -1,5 +1,5 @@
-//! Settings: any file, environment and flags. A secret that stands where none may is never said again; what is accepted is shown as
-//! settings with the same effect.
+//! Settings: any file, environment and flags. A secret at a forbidden place is never repeated in the output.
+//! Accepted settings are shown as settings with the same effect.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,12 @@ use hourseal::config::{Config, ConfigError, EXAMPLE, Entry, Layers, Mistake, Ori
 use crate::fields::{Fields, sized};
 use crate::memory::within;
 
-/// Stands in `secret.txt`, and in [`HIDING`] for `{}`.
+/// The content of `secret.txt`. It also replaces `{}` in [`HIDING`].
 const SECRET: &str = "hunter2canary";
-/// What a file that holds the secret is called in an input.
+/// The name, in an input, of the file with the secret.
 const SECRET_FILE: &str = "@secret";
 
-/// Places in a file where somebody might put a secret, and must not.
+/// Places in a file where a person might put a secret, but must not.
 const HIDING: [&str; 10] = [
     "",
     "[kafka.client]\n\"sasl.password\" = '{}'",
@@ -27,7 +27,7 @@ const HIDING: [&str; 10] = [
     "kafka.client.sasl.password = \"\"\"{}",
 ];
 
-/// The same for the environment and for flags: variable or key, and whether it is a variable.
+/// The same places in the environment and in flags: the variable or key, and whether it is a variable.
 const HIDING_BESIDE: [(&str, bool); 6] = [
     ("HOURSEAL__KAFKA__CLIENT__SASL_PASSWORD", true),
     ("HOURSEAL__KAFKA__SASL_PASSWORD", true),
@@ -37,7 +37,7 @@ const HIDING_BESIDE: [(&str, bool); 6] = [
     ("kafka.sasl_password:{}=", false),
 ];
 
-/// Where the secret is ‖ environment ‖ flags ‖ file. The first two are lines `name=value`.
+/// Place of the secret ‖ environment ‖ flags ‖ file. Environment and flags are lines `name=value`.
 pub fn run(data: &[u8]) {
     let mut fields = Fields::of(data);
     let (place, environment, flags) = (usize::from(fields.byte()), fields.text(), fields.text());
@@ -46,7 +46,7 @@ pub fn run(data: &[u8]) {
         return;
     }
     let (layers, text) = assembled(place, environment, flags, file);
-    // The defaults are 5 KB of text, and a layer is a tree of them with its origin in each leaf.
+    // The defaults are 5 KB of text. A layer is a tree of settings with an origin in each leaf.
     let loaded = within(512 * data.len() + (4 << 20), || Config::load_text(&layers, &text));
     match &loaded {
         Ok((config, entries)) => {
@@ -67,20 +67,30 @@ pub fn seeds() -> Vec<Vec<u8>> {
     };
     let files = [
         EXAMPLE.lines().map(uncommented).collect(),
-        "instance = '007'\n[kafka]\nsasl_password_file = '@secret'\n[kafka.client]\nsecurity.protocol = 'plaintext'".to_owned(),
-        "[store]\nkind = 'scylla'\nuser = 'a'\npassword_file = 'b'\n[kek]\nshared = true\n[ring]\npremint = '0s'".to_owned(),
-        "[lane]\ncount = 2\nbatch_events = 10\n[event]\ncustomer = 'header:c'\ntime = 'timestamp'\nmax_bytes = '64 KiB'".to_owned(),
-        "[retention]\ndefault = '65535h'\n[seal]\nclear_headers = [\"a\", \"\\u007f\"]\n[kafka.producer]\n\"linger.ms\" = 5".to_owned(),
+        "instance = '007'\n[kafka]\nsasl_password_file = '@secret'\n[kafka.client]\n\
+         security.protocol = 'plaintext'"
+            .to_owned(),
+        "[store]\nkind = 'scylla'\nuser = 'a'\npassword_file = 'b'\n[kek]\nshared = true\n\
+         [ring]\npremint = '0s'"
+            .to_owned(),
+        "[lane]\ncount = 2\nbatch_events = 10\n[event]\ncustomer = 'header:c'\ntime = 'timestamp'\n\
+         max_bytes = '64 KiB'"
+            .to_owned(),
+        "[retention]\ndefault = '65535h'\n[seal]\nclear_headers = [\"a\", \"\\u007f\"]\n\
+         [kafka.producer]\n\"linger.ms\" = 5"
+            .to_owned(),
         "lane = { count = 1.5, batch_time = 1979-05-27T07:32:00Z }".to_owned(),
     ];
-    let environment = "HOURSEAL__LANE__COUNT=2\nHOURSEAL__SEAL__CLEAR_HEADERS=[\"a\", \"b\"]\nHOURSEAL__SCRUB__GROUPS=a,[::1]\nUNRELATED=x";
+    let environment = "HOURSEAL__LANE__COUNT=2\nHOURSEAL__SEAL__CLEAR_HEADERS=[\"a\", \"b\"]\n\
+                       HOURSEAL__SCRUB__GROUPS=a,[::1]\nUNRELATED=x";
     let flags = "lane.count=3\nkafka.client.client.id=x";
     let every = (0..HIDING.len() + HIDING_BESIDE.len()).map(|place| seed(place as u8, "", "", ""));
     let files = files.iter().flat_map(|file| [seed(0, "", "", file), seed(0, environment, flags, file)]);
     every.chain(files).collect()
 }
 
-/// What holds the secret already, or names a file that is none: reading a device may take for ever.
+/// Whether a text contains the secret already, or a path that may not be a regular file: reading a
+/// device may never end.
 fn is_off_limits(text: &str) -> bool {
     [SECRET, "/dev", "/proc", "/sys"].iter().any(|part| text.contains(part))
 }
@@ -101,13 +111,13 @@ fn assembled(place: usize, environment: &str, flags: &str, file: &str) -> (Layer
     (Layers { file, env, flags, host: "worker-7".to_owned(), cores: 8 }, text)
 }
 
-/// A line of the example, with its setting in force.
+/// Returns a line of the example, with its setting active.
 fn uncommented(line: &str) -> String {
     let setting = line.strip_prefix("# ").filter(|line| line.split(' ').nth(1) == Some("="));
     format!("{}\n", setting.unwrap_or(line))
 }
 
-/// A mistake names its key, unless it is about a file as a whole or about a variable or flag that is no assignment.
+/// A mistake names its key, unless it concerns a whole file, or a variable or flag that is not an assignment.
 fn says_what_to_do(mistake: &Mistake) -> bool {
     let whole = mistake.why.starts_with("not ") && mistake.origin != Origin::Default;
     (mistake.key.is_some() || whole) && !mistake.why.is_empty() && !mistake.hint.is_empty()
@@ -126,7 +136,7 @@ fn says_no_secret(said: &str) {
     assert!(!said.contains(SECRET), "{said}");
 }
 
-/// What `config show` prints is a configuration, and its effect is that of the one shown.
+/// The output of `config show` is a configuration with the same effect as the one shown.
 fn has_the_same_effect(config: &Config, entries: &[Entry], shown: &str) {
     let layers = Layers { file: Some(PathBuf::from("shown.toml")), cores: 1, ..Layers::default() };
     let again: Result<_, ConfigError> = Config::load_text(&layers, shown);

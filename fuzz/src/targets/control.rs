@@ -1,4 +1,5 @@
-//! Commands of the control topic: what is taken for one is one by the schema, and what the schema allows is taken.
+//! Commands of the control topic: every accepted command fits the schema, and every command that fits the
+//! schema is accepted.
 
 use hourseal::forget::{
     Act, Call, Command, MAX_COMMAND_BYTES, Message, NotACommand, Reason, Terms, Unverified, Wants, pae,
@@ -11,8 +12,9 @@ use serde_json::Value;
 use crate::memory::within;
 
 pub fn run(data: &[u8]) {
-    // What serde_json keeps: the strings, an error that names a field, and a scratch buffer for escapes that doubles.
-    // Beside that the command's bytes, a signed one's in base64 and as they are signed.
+    // serde_json keeps the strings, an error that names a field, and a scratch buffer for escapes,
+    // which doubles. The command's bytes come in addition; those of a signed command in base64 and in
+    // their signed form.
     let parsed = within(12 * data.len() + 2048, || parse(data));
     match parsed {
         Ok(message) => is_by_the_schema(data, &message),
@@ -24,14 +26,14 @@ pub fn run(data: &[u8]) {
         assert_eq!(Call::record(&call.wants, nonce.expect("a nonce")), data);
     }
     if let Some(value) = object(data) {
-        // The same without repeated names, on which the reference and the schema differ.
+        // The same without repeated names: the reference and the schema differ about them.
         let text = value.to_string();
         let taken = parse(text.as_bytes());
         let expected = by_the_schema(&value).filter(|_| text.len() <= MAX_COMMAND_BYTES);
         match &taken {
             _ if value.get("payloadType").is_some() => {}
             Ok(message) => assert!(agrees(expected.as_ref(), &message.command), "{text}"),
-            // Times and ids of deployments are read by libraries alone.
+            // The reference does not read times and deployment ids.
             Err(_) => {
                 assert!(expected.is_none() || TERMS.iter().any(|term| value.get(term).is_some()), "{text}")
             }
@@ -99,7 +101,7 @@ fn agrees(expected: Option<&Command>, command: &Command) -> bool {
     expected.is_some_and(|expected| Command { terms: command.terms.clone(), ..expected.clone() } == *command)
 }
 
-/// What the text says besides numbers is ours.
+/// Checks that an error's text consists of our own words and numbers.
 fn quotes_nothing(error: &NotACommand) {
     let said: String = error.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
     let ours = [
@@ -120,7 +122,7 @@ fn object(data: &[u8]) -> Option<Value> {
 
 const TERMS: [&str; 4] = ["issuer", "deployment", "not_before", "expires"];
 
-/// `schemas/control.schema.json`, read by somebody else, without the terms.
+/// Reads a command by `schemas/control.schema.json` with other code, without its terms.
 fn by_the_schema(value: &Value) -> Option<Command> {
     let text = |field: &str| value[field].as_str();
     let id = |field: &str| text(field).filter(|id| (1..=128).contains(&id.len()) && !id.starts_with('~'));

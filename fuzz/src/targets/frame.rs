@@ -1,4 +1,5 @@
-//! Frames: what parses is what is written, byte for byte, and the other way round.
+//! Frames: a frame that parses is written back to the same bytes, and a written frame parses to
+//! the same values.
 
 use arbitrary::{Arbitrary, Unstructured};
 use hourseal::envelope::frame::{self, EventHeader, Frame, MIN_FRAME_LEN, Plain};
@@ -18,7 +19,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     vectors::frames()
 }
 
-/// Reading takes no memory, and writing what was read gives the same bytes.
+/// Reading needs no memory. Writing the parsed frame gives the same bytes.
 fn any_bytes(bytes: &[u8]) {
     let Ok(frame) = within(0, || Frame::parse(bytes)) else { return };
     assert!(bytes.len() >= MIN_FRAME_LEN);
@@ -28,7 +29,7 @@ fn any_bytes(bytes: &[u8]) {
     assert_eq!(written(&plain_of(&frame), frame.headers()), bytes);
 }
 
-/// What is written is read as it was.
+/// A written frame is read back with the same values.
 fn any_event(event: &Event<'_>) {
     let plain =
         Plain { milliseconds: event.milliseconds % 3_600_000, key: event.key, payload: event.payload };

@@ -1,4 +1,5 @@
-//! The targets. Each has `run`, which panics where a claim does not hold for an input, and `seeds`, the inputs to begin with.
+//! The targets. Each has `run`, which panics if a claim does not hold for an input, and `seeds`, which
+//! returns the first inputs.
 
 pub mod admit;
 pub mod config;

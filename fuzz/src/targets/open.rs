@@ -1,4 +1,4 @@
-//! Envelopes: any bytes under any key, and any bytes in the place of an authentic frame.
+//! Envelopes: any bytes under any key, and any bytes as an authentic frame.
 
 use hourseal::envelope::{
     Context, Dek, Frame, HEADER_LEN, Header, OpenError, Opened, SealKey, Sealer, StreamName, TAG_LEN, derive,
@@ -15,7 +15,7 @@ const HOUR: Hour = Hour(494_000);
 const GENERATION: Generation = Generation(3);
 const NONCE: [u8; 24] = [9; 24];
 
-/// A byte that says which of the two ‖ the rest.
+/// A byte that selects one of the two cases ‖ the rest.
 pub fn run(data: &[u8]) {
     let mut fields = Fields::of(data);
     if fields.byte().is_multiple_of(2) { any_envelope(fields) } else { any_frame(fields.rest()) }
@@ -30,8 +30,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     vectors(false).iter().map(envelope).chain(vectors::frames().into_iter().map(frame)).collect()
 }
 
-/// dek 32 ‖ customer ‖ stream ‖ envelope, read as `schemas/envelope.md` asks of a reader. What opens is sealed again to the same
-/// bytes, and no envelope costs more than a copy of it.
+/// dek 32 ‖ customer ‖ stream ‖ envelope, read as `schemas/envelope.md` requires of a reader. An envelope
+/// that opens is sealed again to the same bytes. No envelope costs more memory than a copy of it.
 fn any_envelope(mut fields: Fields<'_>) {
     let mut dek = fields.array();
     let (Some(customer), Some(stream)) = (customer(fields.text()), stream(fields.text())) else { return };
@@ -54,7 +54,8 @@ fn any_envelope(mut fields: Fields<'_>) {
     }
 }
 
-/// Bytes in the place of the frame, authentic: they open exactly when they are a frame, and not after a change.
+/// Seals the bytes as a frame. They open if and only if they are a frame, and they do not
+/// open after a change.
 fn any_frame(bytes: &[u8]) {
     if bytes.len() < frame::MIN_FRAME_LEN {
         return;
@@ -77,7 +78,7 @@ fn any_frame(bytes: &[u8]) {
     assert_eq!(open(&envelope, &key, &context).err(), Some(refusal(at, envelope[1])));
 }
 
-/// What a reader says of an authentic envelope whose byte at `at` was changed.
+/// Returns a reader's error for an authentic envelope whose byte at `at` was changed.
 fn refusal(at: usize, suite: u8) -> OpenError {
     match at {
         0 => OpenError::NotAnEnvelope,
@@ -87,7 +88,7 @@ fn refusal(at: usize, suite: u8) -> OpenError {
     }
 }
 
-/// A place below `len` and bits to flip there, as the input has it.
+/// Derives from the input a position below `len` and the bits to flip there.
 fn chosen(bytes: &[u8], len: usize) -> (usize, u8) {
     let mixed =
         bytes.iter().fold(17_usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add((*byte).into()));

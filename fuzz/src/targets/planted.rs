@@ -1,5 +1,5 @@
-//! Must fail: a panic behind a frame that chance does not write. Whoever finds it was guided by what the parser of the crate under
-//! test compares.
+//! Must fail: a panic after a frame that chance does not produce. The fuzzer can find it only if the
+//! comparisons in the parser of the crate under test guide it.
 
 use hourseal::envelope::frame::Frame;
 

@@ -1,4 +1,4 @@
-//! Must fail: a reader that believes a length and makes room for it.
+//! Must fail: a reader that trusts a length and allocates memory for it.
 
 use std::hint::black_box;
 

@@ -1,4 +1,5 @@
-//! Proofs of receipts, which anybody may hand to a verifier: one form only, and none is believed without the key's signature.
+//! Proofs of receipts, which anyone can give to a verifier. A proof has exactly one form, and none is
+//! accepted without the key's signature.
 
 use hourseal::forget::log::{
     AnyProof, Checkpoint, Head, HourProof, Origin, Proof, Tree, VerifierKey, leaf_hash,
@@ -9,7 +10,9 @@ use hourseal::model::{Hour, StoreId, Token};
 use crate::memory::within;
 
 /// RFC 8032's first key.
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+                   -----END PRIVATE KEY-----\n";
 
 fn key() -> SigningKey {
     SigningKey::from_pem(KEY).expect("a key")
@@ -36,13 +39,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let receipts =
         [(1, 0), (5, 3), (8, 7)].map(|(size, index)| AnyProof::Receipt(proof(size, index, receipt)));
     let hours = [(1, 0), (5, 3)].map(|(size, index)| hour_proof(size, index));
-    // The second half of an hour's proof is a proof, too.
+    // The second half of an hour's proof is a proof of a receipt.
     let halves = hours.clone().map(|hour| AnyProof::Receipt(hour.receipt));
     let all = receipts.into_iter().chain(hours.map(AnyProof::Hour)).chain(halves);
     all.map(|proof| proof.to_string().into_bytes()).collect()
 }
 
-/// An hour of the schema's sweep, as if it had these.
+/// Returns the proof of an hour of the schema's sweep, as if that sweep had `size` hours.
 fn hour_proof(size: u8, index: usize) -> HourProof {
     let hour = |n| SweptHour { token: Token([n; 16]), hour: Hour(498_000), key_count: 0, keys: Vec::new() };
     let hours: Vec<SweptHour> = (0..size).map(hour).collect();
@@ -53,7 +56,7 @@ fn hour_proof(size: u8, index: usize) -> HourProof {
     let root: String = root.0.iter().map(|byte| format!("{byte:02x}")).collect();
     receipt["swept"] = serde_json::json!({ "hours": count, "root": root });
     let path = SweptBatch::path(&hours, index).expect("one of them");
-    // Beside others: among equal leaves it would be included at each of their places.
+    // The other leaves differ: among equal leaves, the receipt would be included at each of their positions.
     let value = |number| if number == 1 { receipt.to_string() } else { format!("receipt {number}") };
     let receipt = proof(3, 1, |number| value(number).into_bytes());
     HourProof { leaf: hours[index].leaf(), index: index as u64, path, receipt }

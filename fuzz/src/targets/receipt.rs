@@ -1,11 +1,13 @@
-//! Receipts, which every process follows: what is read is written and read again to the same.
+//! Receipts, which every process follows: a receipt that was read can be written and read again, with
+//! the same result.
 
 use hourseal::forget::{NotAReceipt, Receipt};
 
 use crate::memory::within;
 
 pub fn run(data: &[u8]) {
-    // A list of keys is the largest that can become of a text: 2 bytes of JSON for an empty one, and its capacity doubles.
+    // A list of keys needs the most memory for its text: an empty key has 2 bytes of JSON, and the
+    // capacity doubles.
     match within(64 * data.len() + 1024, || Receipt::parse(data)) {
         Ok(receipt) => assert_eq!(Receipt::parse(&receipt.to_json()).as_ref(), Ok(&receipt)),
         Err(NotAReceipt::Newer(version)) => assert!(version > 1),

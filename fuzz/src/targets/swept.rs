@@ -1,4 +1,5 @@
-//! The hours of a sweep, which every process follows: one spelling, and no memory out of measure.
+//! The hours of a sweep, which every process follows: they have exactly one form, and need memory only in
+//! proportion to the input.
 
 use hourseal::forget::{ErasedKey, SweptBatch, SweptHour};
 use hourseal::model::{Due, Generation, Hour, KekId, KeyId, Token};
@@ -6,7 +7,7 @@ use hourseal::model::{Due, Generation, Hour, KekId, KeyId, Token};
 use crate::memory::within;
 
 pub fn run(data: &[u8]) {
-    // A key's id becomes a string of its own; the lists' capacities double.
+    // Each KEK id becomes a separate string, and the capacities of the lists double.
     let Some(hours) = within(32 * data.len() + 1024, || SweptBatch::parse(data)) else { return };
     assert_eq!(SweptBatch::header(&hours), data);
     let batch = SweptBatch::of(&hours);

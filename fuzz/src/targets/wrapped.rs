@@ -1,4 +1,4 @@
-//! Wrapped DEKs: any bytes under any KEK, and wrapped ones of which one byte, or what they are bound to, is changed.
+//! Wrapped DEKs: any bytes under any KEK, and wrapped DEKs with one changed byte or under a changed binding.
 
 use hourseal::envelope::{Dek, Kek, UnwrapError, WRAPPED_LEN, derive, unwrap, wrap};
 use hourseal::model::{CustomerId, Generation, Hour, KekId};
@@ -8,7 +8,8 @@ use crate::fields::{Fields, sized};
 use crate::memory::within;
 use crate::vectors::{Vector, vectors};
 
-/// A byte that says which of the two ‖ KEK 32 ‖ KEK's id ‖ customer ‖ u32 hour ‖ u16 generation ‖ commitment 32 ‖ the rest.
+/// A byte that selects one of the two cases ‖ KEK 32 ‖ KEK's id ‖ customer ‖ u32 hour ‖ u16 generation ‖
+/// commitment 32 ‖ the rest.
 pub fn run(data: &[u8]) {
     let mut fields = Fields::of(data);
     let is_raw = fields.byte().is_multiple_of(2);
@@ -30,7 +31,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     vectors.iter().map(raw).chain(vectors.iter().enumerate().map(changed)).collect()
 }
 
-/// What a wrapped DEK is bound to.
+/// The values that a wrapped DEK is bound to.
 #[derive(Clone)]
 struct Place {
     kek: [u8; 32],
@@ -57,19 +58,19 @@ impl Place {
         wrap(&dek, &kek, &self.kek_id, &self.customer, self.hour, self.generation, &self.commitment, nonce)
     }
 
-    /// Unwrapping takes no memory.
+    /// Unwraps without additional memory.
     fn unwrap(&self, wrapped: &[u8]) -> Result<Dek, UnwrapError> {
         let kek = Kek::take(&mut { self.kek });
         let (hour, generation) = (self.hour, self.generation);
         within(0, || unwrap(wrapped, &kek, &self.kek_id, &self.customer, hour, generation, &self.commitment))
     }
 
-    /// The DEK, known by what is derived from it.
+    /// Returns the commitment that is derived from the DEK, which identifies the DEK.
     fn name(&self, dek: &Dek) -> [u8; 32] {
         *derive(dek, &self.customer, self.hour, self.generation).commitment()
     }
 
-    /// Bound to something else.
+    /// Changes one of the bound values.
     fn moved(mut self, which: u8) -> Self {
         match which % 6 {
             0 => self.kek[0] ^= 1,
@@ -104,7 +105,7 @@ fn any_bytes(place: &Place, fields: Fields<'_>) {
     }
 }
 
-/// DEK 32 ‖ nonce 24 ‖ what moves ‖ u16 place of a flip ‖ the flip.
+/// DEK 32 ‖ nonce 24 ‖ the bound value to change ‖ u16 position of a flip ‖ the flip.
 fn wrapped_and_changed(place: &Place, mut fields: Fields<'_>) {
     let (dek, nonce) = (fields.array(), fields.array());
     let mut wrapped = place.wrap(dek, nonce);

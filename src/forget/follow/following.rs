@@ -1,7 +1,8 @@
-//! Every process follows the receipts topic: caches forget, the store is kept up to it, the lease is proven.
+//! Every process follows the receipts topic: its caches forget keys, the store is kept up to date, and the
+//! lease is proven.
 //!
-//! A thread of its own, because a proof that waits behind other work is no proof. Whatever fails here, the
-//! lease runs out.
+//! The follower has its own thread, because a proof must not wait for other work. If anything fails here,
+//! the lease expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,10 @@ use crate::stream::Stop;
 
 /// Longest wait for the store's mark.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Pause before the topic is read anew.
+/// Pause before the topic is read again.
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// What holds copies of keys.
+/// A holder of copies of keys.
 pub trait Cache: Send + Sync {
     /// Forgets the customer's keys of the hours `from ..= to`.
     fn evict(&self, token: Token, from: Hour, to: Hour);
@@ -49,7 +50,7 @@ impl Cache for Ring {
     }
 }
 
-/// What a proof prolongs.
+/// A lease that a proof extends.
 pub trait Prove: Send + Sync {
     /// All receipts that existed at this time of the boot clock have been applied in this process.
     fn prove(&self, requested_at_boot_ms: u64);
@@ -61,29 +62,29 @@ impl Prove for Lease {
     }
 }
 
-/// What a process hears of its following; for metrics, logs and readiness.
+/// An event of the following, for metrics, logs and readiness.
 #[derive(Clone, Copy, Debug)]
 pub enum Followed<'a> {
-    /// The barrier is open: every receipt of the beginning has been applied.
+    /// The barrier is open: every receipt that the topic had at the start has been applied.
     Open,
-    /// A proof was given; there is one about every quarter of a lease.
+    /// The lease was proven. This happens about every quarter of a lease.
     Proven,
-    /// A receipt that came while the process ran, applied `took_ms` after it was done.
+    /// An erasure's receipt that arrived while the process ran. It was applied `took_ms` after it was done.
     Applied { offset: i64, done_at: Millis, took_ms: i64 },
-    /// The store lacked the erasure of this receipt; it was applied again, or a hold forbade it.
+    /// The store lacked what this receipt records. It was applied again, or a hold prevented that (`held`).
     Behind { offset: i64, held: bool },
-    /// All keys were forgotten because of a record that is no receipt.
+    /// All keys were forgotten because of a record that is not a readable receipt.
     Doubted { offset: i64, why: NotAReceipt },
-    /// No proof for this reason. Told again and again while it lasts.
+    /// No proof, for this reason. It is reported repeatedly while the reason lasts.
     Waiting(&'a str),
 }
 
-/// Hears what happens; called on the follower's own thread.
+/// Receives the events. It is called on the follower's own thread.
 pub trait FollowObserver: Send {
     fn note(&mut self, event: Followed<'_>);
 }
 
-/// Why a reading ended before its time.
+/// The reason why a reading ended early.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
     #[error(transparent)]
@@ -100,7 +101,7 @@ enum FollowError {
     Replaced,
 }
 
-/// A process's following of the receipts.
+/// Follows the receipts for a process.
 pub struct Following {
     pub store: Arc<dyn Store>,
     pub vault: Arc<dyn KekVault>,
@@ -110,20 +111,20 @@ pub struct Following {
     pub lease: Arc<dyn Prove>,
     /// A quarter of the lease.
     pub every: Duration,
-    /// Whether this process moves the store's mark; one that may not write it leaves that to those that
-    /// execute.
+    /// Whether this process moves the store's mark. A process that may not write it leaves that to the
+    /// processes that execute commands.
     pub marks: bool,
-    /// Go on where receipts are missing (`--accept-gap`).
+    /// Continue although receipts are missing (`--accept-gap`).
     pub accept_gap: bool,
     pub observer: Box<dyn FollowObserver>,
 }
 
 impl Following {
-    /// Follows until the stop is requested. `connect` makes a reader, again after each that broke.
+    /// Follows until the stop is requested. `connect` creates a reader, and a new one after each error.
     pub fn run<T: Tail>(mut self, mut connect: impl FnMut() -> Result<T, TailError>, stop: &Stop) {
         while !stop.requested() {
             if let Err(error) = self.read(&mut connect, stop) {
-                // What was missed meanwhile is not known.
+                // Receipts may be missed until the next reading begins, so no cached key is safe to use.
                 self.cache.evict_all();
                 self.observer.note(Followed::Waiting(&error.to_string()));
                 pause(stop);
@@ -131,7 +132,7 @@ impl Following {
         }
     }
 
-    /// One reading, from the store's mark on.
+    /// Reads the topic once, from the store's mark.
     fn read<T: Tail>(
         &mut self,
         connect: &mut impl FnMut() -> Result<T, TailError>,
@@ -212,7 +213,7 @@ impl Following {
         Ok(())
     }
 
-    /// Prolongs the lease, if the store still has what it had.
+    /// Extends the lease, unless the store was replaced by an older copy.
     fn prove(&mut self, follower: &mut Follower, requested_at: u64) -> Result<(), FollowError> {
         let meta = match self.ask(self.store.meta()) {
             Ok(meta) => meta,
@@ -231,8 +232,8 @@ impl Following {
         Ok(())
     }
 
-    /// Moves the store's mark. Where that fails, the next proof tries again: an old mark only makes the next
-    /// start longer.
+    /// Moves the store's mark. If that fails, the next proof retries it: an old mark only makes the
+    /// next start longer.
     fn mark(&mut self, follower: &mut Follower) {
         let Some(offset) = follower.to_mark().filter(|_| self.marks) else { return };
         match self.ask(self.store.applied_receipt(offset)) {
@@ -246,7 +247,7 @@ impl Following {
         Ok(())
     }
 
-    /// Nothing, for what the client mends by itself.
+    /// Returns nothing for an error from which the client recovers itself.
     fn unless_passing<T>(&mut self, answer: Result<T, TailError>) -> Result<Option<T>, FollowError> {
         match answer {
             Ok(answer) => Ok(Some(answer)),

@@ -1,9 +1,9 @@
-//! Before somebody without a lease opens anything: the store must have every erasure that its receipts tell
-//! of.
+//! The check before a process without a lease opens anything: the store must have every erasure that its
+//! receipts record.
 //!
-//! A worker applies what is missing ([`Following`](crate::forget::Following)). Who only reads may not write,
-//! and is refused instead. The store's mark is looked at first, so that this costs one question to the broker
-//! where nothing has happened since.
+//! A worker applies missing erasures ([`Following`](crate::forget::Following)). A process that only reads
+//! cannot write them, so it is refused instead. The check begins at the store's mark. If there is no receipt
+//! after it, the check costs one request to the broker.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,17 +17,18 @@ use crate::forget::execute::error::ExecuteError;
 use crate::forget::receipt::content::NotAReceipt;
 use crate::keys::{KekVault, ReadStore, StoreError};
 
-/// Longest time without a record or an end: a broker that does not answer, or a transaction that was left
-/// open.
+/// Longest time without a record or an end: the broker does not answer, or a transaction was left open.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Why nothing is opened.
+/// The reason why nothing is opened.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFresh {
-    /// A copy of the store was put back.
-    #[error("the key store still has what receipt {offset} says is gone: it is older than its receipts")]
+    /// An older copy of the store was restored.
+    #[error(
+        "the key store still has keys that receipt {offset} says are erased: it is older than its receipts"
+    )]
     Behind { offset: i64 },
-    #[error("record {offset} of the receipts topic is not understood: {why}")]
+    #[error("record {offset} of the receipts topic cannot be read: {why}")]
     Unknown { offset: i64, why: NotAReceipt },
     #[error(transparent)]
     Gap(#[from] Gap),
@@ -38,17 +39,18 @@ pub enum NotFresh {
     #[error(transparent)]
     Execute(#[from] ExecuteError),
     #[error(
-        "the receipts topic was not read to its end: for {} s nothing came, as while a transaction stays open",
+        "the receipts topic was not read to its end: nothing arrived for {} s, perhaps because a \
+         transaction is open",
         PATIENCE.as_secs()
     )]
     Endless,
 }
 
-/// Reads the receipts that the store has not marked as applied, and makes sure that it has what they say.
+/// Reads the receipts that the store has not marked as applied, and checks that the store has their erasures.
 /// Changes nothing.
 ///
 /// # Errors
-/// [`NotFresh`]: keys must not be used, whether the store is behind or that is not known.
+/// [`NotFresh`]: keys must not be used, because the store is behind its receipts or may be.
 pub fn ensure_fresh(
     tail: &mut impl Tail,
     store: &dyn ReadStore,

@@ -1,7 +1,8 @@
-//! Every process hears every receipt: caches forget, a store that is behind is brought up, leases are proven.
+//! Every process reads every receipt: caches forget keys, a store that is behind is updated,
+//! leases are proven.
 //!
-//! Promise: a lease is proven only by what was read to its end; a store that is behind serves no key.
-//! Start at [`following::Following`]; [`fresh::ensure_fresh`] is for those who only read.
+//! Promise: a lease is proven only after the topic was read to its end. A store that is behind serves no key.
+//! Start at [`following::Following`]; [`fresh::ensure_fresh`] is for processes that only read.
 
 pub(super) mod following;
 pub(super) mod fresh;

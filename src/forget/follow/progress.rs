@@ -1,10 +1,11 @@
-//! How a process follows the receipts topic: what it hears goes in, what to do about it comes out.
+//! The follower's decisions, without I/O. Input: records and positions of the receipts topic.
+//! Output: the actions.
 //!
-//! Three positions matter. The *end* is the broker's high watermark, records of open transactions included.
-//! What is *read* is what the client has handed over, commit markers included. A proof asked for at t0 with
-//! end E holds once everything before E is read: then every receipt that was in the log at t0 has been
-//! applied here. An open transaction keeps the client before E, and thereby delays the proof; it never makes
-//! one false.
+//! The *end* is the broker's high watermark, which includes records of open transactions. The *read* position
+//! is the one up to which the client has handed over the topic, commit markers included. A proof requested at
+//! t0 with end E holds as soon as everything before E is read: then every receipt that was in the log at t0
+//! has been applied here. An open transaction keeps the client before E and thus delays the proof. It never
+//! makes a proof false.
 
 use std::collections::VecDeque;
 
@@ -15,50 +16,49 @@ use crate::forget::receipt::swept::SweptHour;
 use crate::keys::Meta;
 use crate::model::StoreId;
 
-/// Most proofs under way. Where reading falls that far behind, there is no use in asking for more.
+/// Largest number of pending proofs. If reading is that far behind, more of them do not help.
 const PROOFS: usize = 8;
 
-/// What a record of the receipts topic asks of a process.
+/// The action that a record of the receipts topic requires.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Forget the cached keys of the receipt's hours, which are those of `swept` where it tells of a sweep.
-    /// `restore`: the store may not have the erasure; make sure first.
+    /// Forget the cached keys of the receipt's hours; for a sweep, of the hours in `swept`. `restore`: the
+    /// store may lack the erasure, so ensure that it has it.
     Apply { receipt: Box<Receipt>, swept: Vec<SweptHour>, restore: bool },
-    /// Nothing was erased, or in another key store.
+    /// Nothing to do: the receipt is a refusal, or belongs to another key store.
     Pass,
-    /// It cannot be read, so it may concern any key: forget all that is cached. `stop`: the store may lack
-    /// what it says, and nobody here knows what that is.
+    /// The record cannot be read, so it may concern any key: forget all cached keys. `stop`: the store may
+    /// lack what the record says, and this program cannot tell what that is.
     Doubt { why: NotAReceipt, stop: bool },
 }
 
-/// The log does not go on where the store's mark is.
+/// The log does not continue at the store's mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Gap {
-    #[error(
-        "the receipts topic begins at offset {start}, and receipts from offset {wanted} on are not applied"
-    )]
+    #[error("the receipts topic begins at offset {start}, but receipts from offset {wanted} are not applied")]
     Lost { wanted: i64, start: i64 },
     #[error(
-        "the receipts topic ends at offset {end}, but the key store has applied offset {applied}: not its topic"
+        "the receipts topic ends at offset {end}, but the key store has applied offset {applied}: this is \
+         not the store's topic"
     )]
     Replaced { applied: i64, end: i64 },
 }
 
-/// A proof under way.
+/// A pending proof.
 #[derive(Clone, Copy)]
 struct Proof {
     requested_at: u64,
     end: i64,
 }
 
-/// One reading of the topic, from the store's mark on.
+/// The state of one reading of the topic, which begins at the store's mark.
 pub struct Follower {
     store: StoreId,
     next: i64,
-    /// The end at the beginning: up to it the store may lack erasures, and no key is cached.
+    /// The end at the start of the reading. Before it, the store may lack erasures, and no key is cached.
     opens_at: i64,
     open: bool,
-    /// The newest record applied, and the newest that the store knows to be.
+    /// The newest applied record, and the newest one that the store has marked as applied.
     applied: Option<i64>,
     marked: Option<i64>,
     proofs: VecDeque<Proof>,
@@ -67,12 +67,12 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Begins after the store's mark: what is before it, the store answers for. The log's `start` and `end`
-    /// were asked for at `requested_at`, by the boot clock, and after `meta` was read. A proof is wanted
-    /// every `every_ms`.
+    /// Begins after the store's mark: the store already has the receipts before it. The log's `start` and
+    /// `end` were requested at `requested_at`, by the boot clock, and after `meta` was read. A proof is
+    /// wanted every `every_ms`.
     ///
     /// # Errors
-    /// [`Gap`], unless it is accepted: then what is there is read.
+    /// [`Gap`], unless it is accepted. Then the existing records are read.
     pub fn begin(
         meta: &Meta,
         (start, end): (i64, i64),
@@ -111,26 +111,26 @@ impl Follower {
         self.open
     }
 
-    /// Whether the end should be asked for again, for the next proof.
+    /// Whether the end should be requested again, for the next proof.
     pub fn wants_end(&self, boot_ms: u64) -> bool {
         boot_ms.saturating_sub(self.asked_at) >= self.every_ms && self.proofs.len() < PROOFS
     }
 
-    /// The end is being asked for, at `requested_at`.
+    /// Notes that the end is requested at `requested_at`.
     pub fn asks(&mut self, requested_at: u64) {
         self.asked_at = requested_at;
     }
 
-    /// The end that was asked for at `requested_at`.
+    /// Takes the end that was requested at `requested_at`.
     pub fn ends(&mut self, requested_at: u64, end: i64) {
         match self.proofs.back_mut() {
-            // Nothing came in between: the later question is the better proof of the same.
+            // No record was added in between: the later request proves the same, at a later time.
             Some(proof) if proof.end == end => proof.requested_at = requested_at,
             _ => self.proofs.push_back(Proof { requested_at, end }),
         }
     }
 
-    /// What to do about a record.
+    /// Returns the action for a record.
     pub fn heard(&self, record: &TailRecord) -> Action {
         let behind = record.offset < self.opens_at;
         let doubt = |why| Action::Doubt { why, stop: behind && why != NotAReceipt::Malformed };
@@ -144,22 +144,22 @@ impl Follower {
         }
     }
 
-    /// What the record asked for is done.
+    /// Notes that the action for this record is done.
     pub fn applied(&mut self, offset: i64) {
         self.applied = Some(offset);
     }
 
-    /// The newest proof that holds when everything before `position` is read: when it was requested.
+    /// Returns the request time of the newest proof that holds when everything before `position` is read.
     pub fn proof(&self, position: i64) -> Option<u64> {
         self.proofs.iter().rev().find(|proof| proof.end <= position).map(|proof| proof.requested_at)
     }
 
-    /// Whether the store has lost its mark since: it was replaced by an older copy under our hands.
+    /// Whether the store's mark is older than before: an older copy replaced the store while we read.
     pub fn is_behind(&self, meta: &Meta) -> bool {
         meta.last_receipt < self.marked
     }
 
-    /// The offset that the store should be told next.
+    /// Returns the offset that the store should mark as applied next.
     pub fn to_mark(&self) -> Option<i64> {
         self.applied.filter(|applied| Some(*applied) > self.marked)
     }
@@ -168,7 +168,8 @@ impl Follower {
         self.marked = Some(offset);
     }
 
-    /// The proof requested at `requested_at` was used. True, once, when that opened the barrier.
+    /// Notes that the proof requested at `requested_at` was used. Returns true once: when that
+    /// opened the barrier.
     pub fn proven(&mut self, requested_at: u64) -> bool {
         self.proofs.retain(|proof| proof.requested_at > requested_at);
         !std::mem::replace(&mut self.open, true)

@@ -1,7 +1,7 @@
-//! A store that is behind its receipts: what was erased before is erased again, what was held is held again.
+//! Updates a store that is behind its receipts: erased keys are erased again, holds are placed again.
 //!
-//! A backup brings erased keys back, and forgets holds. Receipts newer than the store's own mark are
-//! therefore carried out once more before any key is used. In everyday life that finds nothing to do: a
+//! A restored backup brings erased keys back, and lacks newer holds. Receipts that are newer than the store's
+//! own mark are therefore carried out once more before any key is used. Normally that finds no work: a
 //! process ended before it could move the mark.
 
 use std::collections::BTreeSet;
@@ -24,22 +24,23 @@ use crate::keys::{
 };
 use crate::model::{Clock, Hour, KekId, Token};
 
-/// What was found, the worst of it last.
+/// The result, in ascending order of severity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::forget) enum Restored {
-    /// The store had it.
+    /// The store already had it.
     Already,
-    /// It is erased again now.
+    /// It was missing, and is applied again now.
     Again,
-    /// A hold forbids it; the hours stay as they are.
+    /// A hold prevents it. The held keys stay as they are.
     Held,
 }
 
-/// Makes sure that the store has what the receipt says, and what the hours of a sweep do.
+/// Ensures that the store has what the receipt records, for a sweep in each of its hours.
 ///
 /// # Errors
-/// [`ExecuteError::Premature`] for hours that are not due and that nobody has signed to go before: either the
-/// receipt is not ours or the store is not, and neither is decided here. All other errors: ask again.
+/// [`ExecuteError::Premature`] for hours that are not due, if no signed request asked to erase them early.
+/// Either the receipt is not ours or the store is not, and this function does not decide which. After all
+/// other errors, retry.
 pub(in crate::forget) async fn restore(
     store: &Arc<dyn Store>,
     vault: &Arc<dyn KekVault>,
@@ -93,10 +94,10 @@ pub(in crate::forget) async fn restore(
     }
 }
 
-/// Whether the store has something that the receipt says is gone; nothing is changed.
+/// Whether the store still has something that the receipt says is erased. Changes nothing.
 ///
 /// # Errors
-/// When store or vault do not answer; [`ExecuteError::KekIsBack`] for a KEK that the vault has again.
+/// If the store or the vault does not answer; [`ExecuteError::KekIsBack`] for a KEK that the vault has again.
 pub(super) async fn still_has(
     store: &dyn ReadStore,
     vault: &dyn KekVault,
@@ -132,7 +133,7 @@ async fn live_keys(
     Ok(rows.into_iter().flat_map(|row| row.keys).filter(|key| key.state == KeyState::Live))
 }
 
-/// Makes sure that the vault has not what a receipt says is destroyed.
+/// Checks that the vault does not have a KEK that a receipt says is destroyed.
 async fn is_destroyed(vault: &dyn KekVault, receipt: &Receipt, kek: &KekId) -> Result<(), ExecuteError> {
     match vault.find(kek).await? {
         Some(_) => Err(ExecuteError::KekIsBack(receipt.id, kek.clone())),
@@ -140,7 +141,8 @@ async fn is_destroyed(vault: &dyn KekVault, receipt: &Receipt, kek: &KekId) -> R
     }
 }
 
-/// What an incomplete erasure did not reach is not reached for now: only the hours of the keys that it names.
+/// Returns the hours to erase. For an incomplete erasure, these are only the hours of the keys that its
+/// receipt names. Hours that it did not reach are not erased now either.
 fn ranges(receipt: &Receipt) -> Vec<(Hour, Hour)> {
     if receipt.outcome != Outcome::Incomplete {
         return vec![(receipt.from, receipt.to)];
@@ -149,7 +151,8 @@ fn ranges(receipt: &Receipt) -> Vec<(Hour, Hour)> {
     hours.into_iter().map(|hour| (hour, hour)).collect()
 }
 
-/// The store learns that the vault has a KEK no more. It does not take a receipt's word for that.
+/// Records in the store that the vault no longer has a KEK. The vault is asked: the receipt
+/// alone is not enough.
 async fn restore_kek(
     store: &dyn DecisionStore,
     vault: &dyn KekVault,

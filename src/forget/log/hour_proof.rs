@@ -1,4 +1,5 @@
-//! What shows that one hour went in a sweep: its leaf leads to the root in a receipt, and that is in the log.
+//! The proof that a sweep forgot one hour: the hour's leaf leads to the root in a receipt, and that
+//! receipt is in the log.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,11 +16,11 @@ const FIRST_LINE: &str = "hourseal/swept-hour@v1";
 /// An hour of a sweep, and the proof of the sweep's receipt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HourProof {
-    /// The hour as it stands in the receipt's header ([`crate::forget::SweptHour`]).
+    /// The hour's bytes in the receipt's header ([`crate::forget::SweptHour`]).
     pub leaf: Vec<u8>,
     /// The leaf's place in the sweep, from 0.
     pub index: u64,
-    /// From the leaf's sibling up to the child of the receipt's root.
+    /// The path from the leaf's sibling to the child of the receipt's root.
     pub path: Vec<Hash>,
     pub receipt: Proof,
 }
@@ -34,10 +35,10 @@ impl HourProof {
             _ => return Err(NoProof::Form("its second line does not hold the hour")),
         };
         let index = lines.next().and_then(|line| line.strip_prefix("index ")).and_then(decimal);
-        let index = index.ok_or(NoProof::Form("its third line is no index"))?;
+        let index = index.ok_or(NoProof::Form("its third line is not an index"))?;
         let path: Option<Vec<Hash>> = lines.map(base64_hash).collect();
         let path = path.filter(|path| path.len() <= MAX_PATH);
-        let path = path.ok_or(NoProof::Form("its path is not one hash in a line"))?;
+        let path = path.ok_or(NoProof::Form("its path is not one hash per line"))?;
         Ok(Self { leaf, index, path, receipt: Proof::parse(receipt.as_bytes())? })
     }
 
@@ -52,7 +53,7 @@ impl HourProof {
     }
 }
 
-/// What [`AnyProof::parse`] takes is written back to the same bytes.
+/// Writes the same bytes that [`AnyProof::parse`] read.
 impl std::fmt::Display for HourProof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{FIRST_LINE}\nleaf {}\nindex {}", STANDARD.encode(&self.leaf), self.index)?;
@@ -70,7 +71,7 @@ pub enum AnyProof {
 
 impl AnyProof {
     /// # Errors
-    /// [`NoProof`] of its form; nothing is verified.
+    /// [`NoProof`] for a wrong form. Nothing is verified.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoProof> {
         if bytes.len() > MAX_PROOF_BYTES {
             return Err(NoProof::Form("it is longer than 16 MiB"));
@@ -82,7 +83,7 @@ impl AnyProof {
         Proof::parse(bytes).map(Self::Receipt)
     }
 
-    /// Whether the log with this key has the receipt, and the receipt the hour.
+    /// Checks that the log with this key contains the receipt, and that the receipt covers the hour.
     ///
     /// # Errors
     /// The first step that fails.

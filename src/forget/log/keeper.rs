@@ -1,28 +1,29 @@
-//! What may be signed: values and published heads go in, the next head comes out, or why there is none.
+//! Decides what may be signed. Input: values and published heads. Output: the next head, or the reason
+//! why there is none.
 //!
-//! A tree only grows, so a published head agrees with it when the tree had that root at that size. Each
-//! published head is compared when the tree gets there; the last roots are remembered for those that come
-//! late, from another process.
+//! A tree only grows, so a published head agrees with it if the tree had that root at that size. Each
+//! published head is compared when the tree reaches its size. The last roots are remembered for heads that
+//! arrive late, from another process.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::checkpoint::{Head, NotACheckpoint};
 use crate::forget::merkle::{Frontier, Hash, leaf_hash};
 
-/// Roots that are remembered: more than the commands of one transaction.
+/// Number of remembered roots: more than the number of commands in one transaction.
 const REMEMBERED: usize = 2_048;
 
-/// Why nothing is signed. Signing would contradict what is signed already, or hide what is gone.
+/// The reason why nothing is signed. A signature would contradict an earlier one, or hide lost receipts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
     #[error("the receipts topic begins at offset {0}: the log's first receipts are gone")]
     NoStart(i64),
-    #[error("a checkpoint of {published} receipts is published, and the receipts topic has {found}")]
+    #[error("a checkpoint of {published} receipts is published, but the receipts topic has only {found}")]
     Shrunk { published: u64, found: u64 },
-    #[error("the receipts topic ends at offset {end}, and was read to offset {read}: it is another one")]
+    #[error("the receipts topic ends at offset {end}, but was read to offset {read}: it was replaced")]
     Replaced { read: i64, end: i64 },
     #[error(
-        "a checkpoint of {0} receipts is published with another root: they are not those of the receipts topic"
+        "a checkpoint of {0} receipts is published with another root: the receipts topic has other receipts"
     )]
     OtherRoot(u64),
     #[error("record {offset} of the checkpoints topic: {why}")]
@@ -33,21 +34,21 @@ pub enum Refusal {
     Late(u64),
 }
 
-/// One reading of the log from its first record on.
+/// One reading of the log, from its first record.
 #[derive(Default)]
 pub struct Keeper {
     frontier: Frontier,
-    /// The tree's last heads, the newest last.
+    /// The last heads of the tree, newest last.
     remembered: VecDeque<Head>,
-    /// Published heads that the tree has not reached.
+    /// Published heads whose size the tree has not reached.
     ahead: BTreeMap<u64, Hash>,
 }
 
 impl Keeper {
-    /// The next committed value of the topic.
+    /// Appends the next committed value of the topic.
     ///
     /// # Errors
-    /// [`Refusal::OtherRoot`] where the tree reaches a published head and is another.
+    /// [`Refusal::OtherRoot`] if the tree reaches the size of a published head and has another root.
     pub fn append(&mut self, value: &[u8]) -> Result<(), Refusal> {
         self.frontier.append(leaf_hash(value));
         let head = self.head();
@@ -61,11 +62,11 @@ impl Keeper {
         }
     }
 
-    /// A head that somebody has published.
+    /// Compares a published head with the tree, now or when the tree reaches its size.
     ///
     /// # Errors
-    /// [`Refusal::OtherRoot`] at once where the root of this size is known, [`Refusal::Late`] where it is
-    /// known no more.
+    /// [`Refusal::OtherRoot`] at once if the root of this size is known and differs, [`Refusal::Late`] if it
+    /// is no longer remembered.
     pub fn published(&mut self, head: Head) -> Result<(), Refusal> {
         let known = match head.size.checked_sub(self.frontier.size()) {
             Some(0) => Some(self.frontier.root()),
@@ -80,10 +81,11 @@ impl Keeper {
         }
     }
 
-    /// The head to sign when everything was read that was there after the heads were.
+    /// Returns the head to sign. The caller must have read the published heads, and after that the receipts
+    /// topic to its end.
     ///
     /// # Errors
-    /// [`Refusal::Shrunk`] where a published head was not reached.
+    /// [`Refusal::Shrunk`] if the tree has not reached a published head.
     pub fn at_end(&self) -> Result<Head, Refusal> {
         match self.ahead.last_key_value() {
             Some((published, _)) => {
@@ -93,7 +95,7 @@ impl Keeper {
         }
     }
 
-    /// The tree as far as it was read.
+    /// Returns the head of the tree as read so far.
     pub fn head(&self) -> Head {
         Head { size: self.frontier.size(), root: self.frontier.root() }
     }

@@ -1,9 +1,9 @@
-//! A process that has the log's key reads the receipts from the first one on, and signs what it has read.
+//! A process that has the log's key reads the receipts from the first one, and signs what it has read.
 //!
-//! A reading of its own, on a thread of its own: the process's follower begins where the store's mark is, and
-//! its proofs must not wait for a signature. And a tree rebuilt from the topic itself notices what a saved
-//! one would hide: a topic that was cut or replaced. A round: hear what is published, ask for the end, read
-//! to it, sign if nothing contradicts.
+//! The log has its own reader on its own thread. The process's follower begins at the store's mark, and its
+//! proofs must not wait for a signature. A tree that is rebuilt from the topic also notices what a saved tree
+//! would hide: a topic that was cut or replaced. One round: read the published checkpoints, ask for the end,
+//! read to it, and sign if nothing contradicts the tree.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,53 +16,54 @@ use crate::forget::follow::tail::{Tail, TailError, TailRecord, poll};
 use crate::model::{Clock, Millis};
 use crate::stream::Stop;
 
-/// Longest wait for a record, and thereby for the stop.
+/// Longest wait for a record, and thus for a requested stop.
 const WAIT: Duration = Duration::from_millis(200);
-/// At most one checkpoint in this time.
+/// At most one checkpoint is signed in this time.
 const PACE: Duration = Duration::from_secs(1);
-/// Longest silence before an end that the broker has told; an open transaction delays it less.
+/// Longest silence before an end that the broker reported. An open transaction causes a shorter delay.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often topics are looked at where nothing comes.
+/// Interval between two rounds while no record arrives.
 const IDLE: Duration = Duration::from_secs(5);
-/// Pause before the topics are read anew: after an error, and after a refusal, which only a person ends.
+/// Pause before the topics are read again: after an error, and after a refusal, which only a
+/// person can resolve.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Where checkpoints are published, under their origin as the key.
+/// Publishes checkpoints, with their origin as the key.
 pub trait Post {
-    /// Returns when the broker has it for good.
+    /// Returns when the broker has stored the checkpoint permanently.
     ///
     /// # Errors
-    /// [`NotPosted`]; it may be there all the same, which contradicts nothing.
+    /// [`NotPosted`]. The checkpoint may be published nevertheless. That contradicts nothing.
     fn post(&mut self, checkpoint: &Checkpoint) -> Result<(), NotPosted>;
 }
 
-/// A checkpoint was signed and is perhaps not published.
+/// A checkpoint was signed, but may not be published.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("a checkpoint is not published: {0}")]
+#[error("a checkpoint could not be published: {0}")]
 pub struct NotPosted(pub String);
 
-/// What one reading of the log needs: readers of the receipts and of the checkpoints topic, and a writer of
-/// the latter.
+/// The clients of one reading of the log: readers of the receipts topic and of the checkpoints topic, and a
+/// writer of the checkpoints topic.
 pub struct Clients<T, P> {
     pub receipts: T,
     pub checkpoints: T,
     pub post: P,
 }
 
-/// What a process hears of its signing; for metrics, logs, readiness and `/checkpoint`.
+/// An event of the signing, for metrics, logs, readiness and `/checkpoint`.
 #[derive(Clone, Copy, Debug)]
 pub enum Logged<'a> {
-    /// The topic is read to its end, and contradicts no published checkpoint.
+    /// The receipts topic is read to its end, and contradicts no published checkpoint.
     Read(Head),
-    /// The newest checkpoint that this log's key has signed, here or in another process.
+    /// The newest checkpoint that this log's key has signed, in this or in another process.
     Published { checkpoint: &'a Checkpoint, at: Millis },
-    /// Nothing is signed any more.
+    /// Nothing is signed until a person resolves this. The topics are read again after a pause.
     Refused(&'a Refusal),
-    /// Nothing is signed for now.
+    /// Nothing is signed for now. The topics are read again after a pause.
     Waiting(&'a str),
 }
 
-/// Hears what happens; called on the log's own thread.
+/// Receives the events. It is called on the log's own thread.
 pub trait LogObserver: Send {
     fn note(&mut self, event: Logged<'_>);
 }
@@ -79,7 +80,7 @@ enum Setback {
     Refused(#[from] Refusal),
 }
 
-/// A process's keeping of the log.
+/// Keeps the log of a process.
 pub struct Logging {
     pub origin: Origin,
     pub key: SigningKey,
@@ -87,18 +88,19 @@ pub struct Logging {
     pub observer: Box<dyn LogObserver>,
 }
 
-/// One reading, from the first receipt on.
+/// The state of one reading, which begins at the first receipt.
 #[derive(Default)]
 struct Reading {
     keeper: Keeper,
-    /// The newest published checkpoint that our key has signed, and when it was published.
+    /// The newest published checkpoint that our key has signed, and its publication time.
     heard: Option<(Checkpoint, Millis)>,
-    /// The size of the newest one that is known to agree with the tree.
+    /// The size of the newest checkpoint that is known to agree with the tree.
     signed: u64,
 }
 
 impl Logging {
-    /// Keeps the log until the stop is requested. `connect` makes clients, again after those that broke.
+    /// Keeps the log until the stop is requested. `connect` creates the clients, and new ones
+    /// after each error.
     pub fn run<T: Tail, P: Post>(
         mut self,
         mut connect: impl FnMut() -> Result<Clients<T, P>, TailError>,
@@ -181,7 +183,7 @@ impl Logging {
         Ok(())
     }
 
-    /// Reads what was published since the last time; all of it at first.
+    /// Reads the checkpoints that were published since the last call. The first call reads all of them.
     fn hear(&self, checkpoints: &mut impl Tail, reading: &mut Reading, stop: &Stop) -> Result<(), Setback> {
         let (_, end) = checkpoints.log().map_err(of_checkpoints)?;
         read_to(checkpoints, end, stop, |record| self.judge(&record, reading)).map_err(
@@ -192,8 +194,8 @@ impl Logging {
         )
     }
 
-    /// A checkpoint of this log is compared whoever has signed it, because a key may have changed; it counts
-    /// if ours has.
+    /// Compares every checkpoint of this log, because the key may have changed. Only one that our key has
+    /// signed counts as published.
     fn judge(&self, record: &TailRecord, reading: &mut Reading) -> Result<(), Refusal> {
         let Some(value) = &record.value else { return Ok(()) };
         let unreadable = |why| Refusal::Unreadable { offset: record.offset, why };
@@ -211,7 +213,7 @@ impl Logging {
     }
 }
 
-/// A record without a value is no leaf.
+/// Appends a record. A record without a value is not a leaf.
 fn append(keeper: &mut Keeper, record: &TailRecord) -> Result<(), Refusal> {
     record.value.as_deref().map_or(Ok(()), |value| keeper.append(value))
 }
@@ -230,7 +232,8 @@ fn read_to(
             hear(record)?;
         }
         if heard.elapsed() > PATIENCE {
-            let why = format!("no record for {} s, and none of offset {end} yet", PATIENCE.as_secs());
+            let why =
+                format!("no record for {} s, and the end at offset {end} is not reached", PATIENCE.as_secs());
             return Err(TailError::Passing(why).into());
         }
     }

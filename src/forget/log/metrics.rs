@@ -1,4 +1,4 @@
-//! What a process that signs the log of receipts measures. Methods are called once per checkpoint at most.
+//! The metrics of a process that signs the log of receipts. Methods are called at most once per checkpoint.
 
 #![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
 
@@ -15,7 +15,7 @@ impl NewestCheckpoint {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
     }
 
-    /// Its note; `None` before the first.
+    /// Returns its note; `None` before the first checkpoint.
     pub fn get(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -35,7 +35,7 @@ impl LogMetrics {
         Self {
             tree: registry.gauge(
                 "receipts_tree_size",
-                "Leaves in the log of receipts, as this process has read it; 0 where it signs none",
+                "Leaves in the log of receipts that this process has read; 0 if it does not sign",
             ),
             signed: registry.gauge("receipts_checkpoint_size", "Leaves under the newest signed checkpoint"),
             signed_at: registry.gauge(

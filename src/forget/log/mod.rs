@@ -1,11 +1,11 @@
 //! The receipts as a transparency log: a Merkle tree over the committed values, its signed heads, and proofs
 //! against them.
 //!
-//! Promise: a head is signed only for what was read as committed, and never beside one that it contradicts;
-//! what verifies here is of one form only, so that no bit of a proof is free; no input of others costs more
-//! than its length. Not here: Kafka (`edge::kafka`), files (`cli::receipts`). The forms stand in
-//! `schemas/receipt-log.md`. Start at [`Frontier`]; [`Keeper`] decides what may be signed, [`Logging`] acts,
-//! [`Proof`] is what leaves the house.
+//! Promise: a head is signed only for committed records that were read, and never if it contradicts a
+//! published head. A proof that verifies has exactly one form, so none of its bits can be changed. The work
+//! for input of others is bounded by its length. Not here: Kafka (`edge::kafka`), files (`cli::receipts`).
+//! `schemas/receipt-log.md` describes the forms. Start at [`Frontier`]; [`Keeper`] decides what may be
+//! signed, [`Logging`] signs it, and a [`Proof`] is given to others.
 
 mod checkpoint;
 mod hour_proof;

@@ -1,8 +1,8 @@
 //! Signed notes of C2SP `signed-note@v1`: a text, an empty line, and lines `— name base64(key id ‖
 //! signature)`.
 //!
-//! Only Ed25519 (type 0x01) is made and verified. What is read here is canonical: writing it again gives the
-//! same bytes.
+//! Only Ed25519 (type 0x01) is signed and verified. Only the canonical form is read: writing it again
+//! gives the same bytes.
 
 use std::collections::HashSet;
 
@@ -12,15 +12,15 @@ use ring::digest::{SHA256, digest};
 
 use crate::forget::command::signing::{PublicKey, SigningKey};
 
-/// Longest note, in bytes; a note of ours has 300.
+/// Longest note, in bytes. Our own notes have about 300.
 const MAX_BYTES: usize = 64 << 10;
-/// Most signatures of a note; the specification wants 16 at least.
+/// Largest number of signatures of a note. The specification requires at least 16.
 const MAX_SIGNATURES: usize = 64;
 const ED25519: u8 = 0x01;
 /// An em dash and a space.
 const MARK: &str = "\u{2014} ";
 
-/// The key that a note must be signed with: `name+hex(key id)+base64(0x01 ‖ public key)`, as Go's
+/// The key that must have signed a note: `name+hex(key id)+base64(0x01 ‖ public key)`, as Go's
 /// `sumdb/note` prints it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifierKey {
@@ -28,20 +28,20 @@ pub struct VerifierKey {
     public: PublicKey,
 }
 
-/// A text is no verifier key.
+/// A text is not a verifier key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("it is no verifier key: name+8 hex digits+base64 of an Ed25519 key is wanted")]
+#[error("it is not a verifier key: expected name+8 hex digits+base64 of an Ed25519 key")]
 pub struct NotAKey;
 
 impl VerifierKey {
     /// # Errors
-    /// [`NotAKey`] for a name that is empty or holds a space, a plus or a control character.
+    /// [`NotAKey`] for a name that is empty or contains a space, a plus or a control character.
     pub fn new(name: &str, public: PublicKey) -> Result<Self, NotAKey> {
         if is_name(name) { Ok(Self { name: name.to_owned(), public }) } else { Err(NotAKey) }
     }
 
     /// # Errors
-    /// [`NotAKey`], also where the key id is not that of name and key.
+    /// [`NotAKey`], also if the key id does not belong to the name and the key.
     pub fn parse(text: &str) -> Result<Self, NotAKey> {
         let (name, rest) = text.split_once('+').ok_or(NotAKey)?;
         let (_, key) = rest.split_once('+').ok_or(NotAKey)?;
@@ -55,7 +55,7 @@ impl VerifierKey {
         &self.name
     }
 
-    /// SHA-256(name ‖ 0x0a ‖ 0x01 ‖ public key), its first four bytes.
+    /// The first four bytes of SHA-256(name ‖ 0x0a ‖ 0x01 ‖ public key).
     fn id(&self) -> [u8; 4] {
         let named = [self.name.as_bytes(), b"\n", &[ED25519], &self.public.0].concat();
         digest(&SHA256, &named).as_ref()[..4].try_into().expect("four of 32 bytes")
@@ -69,15 +69,16 @@ impl std::fmt::Display for VerifierKey {
     }
 }
 
-/// Neither empty, nor with a Unicode space, a plus or an ASCII control character below the space.
+/// Whether a name is not empty, and contains no Unicode space, no plus and no ASCII control character
+/// below the space.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c < ' ' || c == '+')
 }
 
-/// A note as it was read: its signatures are not verified yet.
+/// A note as it was read. Its signatures are not verified yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Note {
-    /// What is signed, its last newline included.
+    /// The signed text, including its last newline.
     pub text: String,
     signatures: Vec<Signature>,
 }
@@ -89,19 +90,20 @@ struct Signature {
     signature: Vec<u8>,
 }
 
-/// Why a note is not to be believed.
+/// The reason why a note cannot be trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotANote {
-    #[error("it is no signed note")]
+    #[error("it is not a signed note")]
     Form,
-    #[error("it is not signed with the wanted key")]
+    #[error("it is not signed with the expected key")]
     UnknownKey,
     #[error("its signature is wrong")]
     Signature,
 }
 
 impl Note {
-    /// Signs a text, which ends with a newline and holds no other control character, under a name.
+    /// Signs a text under a name. The text must end with a newline, and newlines must be its only
+    /// control characters.
     pub fn sign(text: String, name: &str, key: &SigningKey) -> Self {
         let verifier = VerifierKey { name: name.to_owned(), public: key.public() };
         let signature = key.sign(text.as_bytes()).to_vec();
@@ -119,7 +121,7 @@ impl Note {
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(NotANote::Form)?;
         let lines = signatures.strip_suffix('\n').ok_or(NotANote::Form)?.split('\n');
         let signatures: Vec<_> = lines.map(Signature::parse).collect::<Option<_>>().ok_or(NotANote::Form)?;
-        // One place for each key: libraries differ in what they do about a second signature.
+        // At most one signature per key: libraries handle a second signature in different ways.
         let keys: HashSet<_> = signatures.iter().map(|signature| (&signature.name, signature.id)).collect();
         if keys.len() != signatures.len() || signatures.len() > MAX_SIGNATURES {
             return Err(NotANote::Form);
@@ -127,10 +129,11 @@ impl Note {
         Ok(Self { text: format!("{text}\n"), signatures })
     }
 
-    /// Whether the key has signed the text. Signatures of other keys are left alone.
+    /// Checks that the key has signed the text. Signatures of other keys are ignored.
     ///
     /// # Errors
-    /// [`NotANote::UnknownKey`], or [`NotANote::Signature`] where one that says to be of this key is not.
+    /// [`NotANote::UnknownKey`], or [`NotANote::Signature`] if a signature names this key but was
+    /// not made with it.
     pub fn verify(&self, key: &VerifierKey) -> Result<(), NotANote> {
         let id = key.id();
         let ours = self.signatures.iter().find(|signature| signature.name == key.name && signature.id == id);

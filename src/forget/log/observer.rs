@@ -1,4 +1,4 @@
-//! What the signing of the log does, told to metrics, readiness, the log lines and `/checkpoint`.
+//! Reports the signing of the log to metrics, readiness, the log lines and `/checkpoint`.
 
 #![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
 
@@ -6,14 +6,14 @@ use super::logging::{LogObserver, Logged};
 use super::metrics::{LogMetrics, NewestCheckpoint};
 use crate::telemetry::{Condition, codes, debug, error, warn};
 
-/// The signing's voice.
+/// Receives the events of the signing.
 pub(crate) struct LoggingObserver {
     metrics: LogMetrics,
     newest: NewestCheckpoint,
     condition: Condition,
-    /// Leaves under the newest checkpoint.
+    /// Number of leaves under the newest checkpoint.
     signed: u64,
-    /// The trouble of the last log line, while it lasts.
+    /// The reason in the last log line, while it lasts.
     trouble: Option<String>,
 }
 
@@ -22,7 +22,8 @@ impl LoggingObserver {
         Self { metrics, newest, condition, signed: 0, trouble: None }
     }
 
-    /// Once per trouble: what lasts is met again and again.
+    /// Whether the reason is new, so that it is logged once: the same reason is reported
+    /// repeatedly while it lasts.
     fn is_new(&mut self, why: &str) -> bool {
         self.condition.unmet(why);
         self.trouble.replace(why.to_owned()).as_deref() != Some(why)
@@ -58,7 +59,7 @@ impl LogObserver for LoggingObserver {
             }
             Logged::Waiting(why) => {
                 if self.is_new(why) {
-                    warn!(codes::LOG_WAITS, why, "the log of receipts waits");
+                    warn!(codes::LOG_WAITS, why, "no checkpoint is signed for now: retrying");
                 }
             }
         }

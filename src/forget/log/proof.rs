@@ -1,5 +1,5 @@
-//! What shows, without Kafka and without us, that a receipt is in the log: C2SP `tlog-proof@v1`, the receipt
-//! in `extra`.
+//! The proof that a receipt is in the log: C2SP `tlog-proof@v1`, with the receipt in `extra`. Verifying it
+//! needs neither Kafka nor us.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,39 +9,39 @@ use super::note::{NotANote, VerifierKey};
 use crate::forget::merkle::{Hash, NotIncluded, leaf_hash, verify_inclusion};
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
-/// Longest proof that is read, in bytes: a receipt of a megabyte fits.
+/// Longest proof that is read, in bytes. A receipt of one megabyte fits.
 pub const MAX_PROOF_BYTES: usize = 16 << 20;
-/// A tree below 2^63 leaves is no deeper.
+/// The depth of a tree with fewer than 2^63 leaves is at most this.
 pub(super) const MAX_PATH: usize = 63;
 
-/// A record of the receipts topic and where it stands in the log.
+/// A record of the receipts topic and its place in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proof {
     /// The record's value, byte for byte: the leaf.
     pub value: Vec<u8>,
     /// The leaf's place, from 0.
     pub index: u64,
-    /// From the leaf's sibling up to the root's child.
+    /// The path from the leaf's sibling to the root's child.
     pub path: Vec<Hash>,
     pub checkpoint: Checkpoint,
 }
 
-/// Why nothing is shown.
+/// The reason why a proof fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoProof {
-    #[error("it is no proof of a receipt: {0}")]
+    #[error("it is not a proof of a receipt: {0}")]
     Form(&'static str),
     #[error(transparent)]
     Checkpoint(NotACheckpoint),
     #[error("the receipt is not in the log: {0}")]
     Inclusion(#[from] NotIncluded),
-    #[error("the receipt is of no sweep, or the hour is not in it")]
+    #[error("the receipt is not that of a sweep, or the hour is not in it")]
     Swept,
 }
 
 impl NoProof {
-    /// The step that it fails at, in the order of the steps: `form`, `key`, `signature`, `origin`,
-    /// `inclusion`, and of an hour of a sweep `swept`.
+    /// Returns the step that failed. The steps in their order: `form`, `key`, `signature`, `origin`,
+    /// `inclusion`, and for an hour of a sweep `swept`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Form(_) | Self::Checkpoint(NotACheckpoint::Form | NotACheckpoint::Note(NotANote::Form)) => {
@@ -58,7 +58,7 @@ impl NoProof {
 
 impl Proof {
     /// # Errors
-    /// [`NoProof`] of its form; nothing is verified.
+    /// [`NoProof`] for a wrong form. Nothing is verified.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoProof> {
         if bytes.len() > MAX_PROOF_BYTES {
             return Err(NoProof::Form("it is longer than 16 MiB"));
@@ -76,17 +76,17 @@ impl Proof {
             _ => return Err(NoProof::Form("its second line does not hold the receipt")),
         };
         let index = lines.next().and_then(|line| line.strip_prefix("index ")).and_then(decimal);
-        let index = index.ok_or(NoProof::Form("its third line is no index"))?;
+        let index = index.ok_or(NoProof::Form("its third line is not an index"))?;
         let path: Vec<_> =
             lines.take(MAX_PATH + 1).map(base64_hash).collect::<Option<_>>().unwrap_or_default();
         if path.len() != head.split('\n').count() - 3 {
-            return Err(NoProof::Form("its path is not one hash in a line"));
+            return Err(NoProof::Form("its path is not one hash per line"));
         }
         let checkpoint = Checkpoint::parse(checkpoint).map_err(NoProof::Checkpoint)?;
         Ok(Self { value, index, path, checkpoint })
     }
 
-    /// Whether the log with this key has this receipt.
+    /// Checks that the log with this key contains this receipt.
     ///
     /// # Errors
     /// The first step that fails: the signature, the origin, the inclusion.
@@ -97,7 +97,7 @@ impl Proof {
     }
 }
 
-/// The proof's text. What [`Proof::parse`] takes is written back to the same bytes.
+/// Writes the proof's text: the same bytes that [`Proof::parse`] read.
 impl std::fmt::Display for Proof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{FIRST_LINE}\nextra {}\nindex {}", STANDARD.encode(&self.value), self.index)?;

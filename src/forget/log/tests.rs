@@ -1,5 +1,5 @@
-//! The log against the RFC's numbers, against a model that only follows its recursion, and against topics in
-//! a script.
+//! Tests the log against the RFC's numbers, against a model that only follows the RFC's recursion, and
+//! against scripted topics.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::forget::{Outcome, SigningKey, Tail, TailError, TailRecord};
 use crate::model::{Clock, Millis, StoreId};
 use crate::stream::Stop;
 
-/// The leaves and roots that the RFC's authors and Go's `tlog` test with (certificate-transparency,
+/// The leaves and roots in the tests of the RFC's authors and of Go's `tlog` (certificate-transparency,
 /// `merkle_tree_test`).
 const LEAVES: [&str; 8] =
     ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
@@ -107,7 +107,11 @@ fn the_known_leaves_have_the_known_roots() {
 
 proptest! {
     #[test]
-    fn every_leaf_is_shown_as_the_recursion_shows_it_and_nothing_else_is(size in 1_u64..300, pick in any::<u64>(), by in 1_u64..300) {
+    fn every_leaf_is_shown_as_the_recursion_shows_it_and_nothing_else_is(
+        size in 1_u64..300,
+        pick in any::<u64>(),
+        by in 1_u64..300,
+    ) {
         let (leaves, index) = (leaves(300), pick % size);
         let tree = tree(&leaves);
         let first = &leaves[..size as usize];
@@ -130,7 +134,11 @@ proptest! {
     }
 
     #[test]
-    fn a_tree_is_shown_to_continue_its_beginnings_and_no_others(new in 1_u64..300, pick in any::<u64>(), changed in any::<u64>()) {
+    fn a_tree_is_shown_to_continue_its_beginnings_and_no_others(
+        new in 1_u64..300,
+        pick in any::<u64>(),
+        changed in any::<u64>(),
+    ) {
         let (leaves, old) = (leaves(new), pick % (new + 1));
         let tree = tree(&leaves);
         let root = |size| tree.root_at(size).expect("it had that size");
@@ -151,7 +159,11 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_of_others_panic_and_what_is_read_is_written_back(noise in "\\PC{0,40}", at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn no_bytes_of_others_panic_and_what_is_read_is_written_back(
+        noise in "\\PC{0,40}",
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
         let mut bytes = proof(5, 3).to_string().into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
@@ -166,14 +178,16 @@ proptest! {
     }
 }
 
-/// RFC 8032's first key, as openssl would write it.
+/// RFC 8032's first key, as openssl writes it.
 fn key() -> SigningKey {
-    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+    let pem = "-----BEGIN PRIVATE KEY-----\n\
+               MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+               -----END PRIVATE KEY-----\n";
     SigningKey::from_pem(pem).expect("PKCS#8")
 }
 
 fn other_key() -> SigningKey {
-    SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn")
+    SigningKey::from_pem(&SigningKey::generate()).expect("as it was generated")
 }
 
 fn origin() -> Origin {
@@ -199,7 +213,7 @@ fn proof(size: u64, index: u64) -> Proof {
     Proof { value: value(index), index, path, checkpoint: Checkpoint::sign(&origin(), head_of(size), &key()) }
 }
 
-/// For a receipt of one key; the topic's name is the default.
+/// The receipt names one key, and the topic has the default name.
 #[test]
 fn in_a_log_of_260_000_receipts_a_proof_is_below_2_kb() {
     let schema: serde_json::Value =
@@ -219,7 +233,9 @@ fn in_a_log_of_260_000_receipts_a_proof_is_below_2_kb() {
 #[test]
 fn the_specifications_note_is_verified_by_the_specifications_key() {
     let key = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
-    let note = "This is an example message.\n\n\u{2014} example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
+    let note = "This is an example message.\n\n\u{2014} example.com/foo \
+                Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXm\
+                RKuwHjG1Yu72IneyaQM=\n";
     let key = VerifierKey::parse(key).expect("a key");
     let read = Note::parse(note).expect("a note");
     assert_eq!(read.verify(&key), Ok(()));
@@ -372,11 +388,11 @@ fn a_tree_that_is_not_the_published_one_is_not_signed() {
     assert_eq!(keeper(5_000).published(head_of(1)), Err(Refusal::Late(1)));
 }
 
-/// A topic in a script: what stands in it, and from where on.
+/// A scripted topic: its first offset and its records.
 #[derive(Clone, Default)]
 struct Topic {
     start: i64,
-    /// It has no records any more once they were read.
+    /// Its records are gone after they were read.
     is_emptied: bool,
     values: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
 }
@@ -454,7 +470,7 @@ impl Clock for FakeClock {
     }
 }
 
-/// Writes down what it hears, and stops the log after so many events.
+/// Records the events, and stops the log after the given number of them.
 struct Diary(Arc<Mutex<VecDeque<String>>>, usize, Stop);
 
 impl LogObserver for Diary {
@@ -472,7 +488,7 @@ impl LogObserver for Diary {
     }
 }
 
-/// What a process does with these topics until it has told so much.
+/// Runs the log on these topics until it has reported this number of events, and returns the events.
 fn keep(receipts: &Topic, checkpoints: &Topic, events: usize) -> Vec<String> {
     let (stop, lines) = (Stop::default(), Arc::default());
     let observer = Box::new(Diary(Arc::clone(&lines), events, stop.clone()));
@@ -490,7 +506,7 @@ fn keep(receipts: &Topic, checkpoints: &Topic, events: usize) -> Vec<String> {
 fn a_process_signs_what_it_has_read_and_the_next_one_goes_on_from_there() {
     let (receipts, checkpoints) = (Topic::of((0..3).map(value)), Topic::default());
     receipts.put(None);
-    assert_eq!(keep(&receipts, &checkpoints, 2), ["read 3", "published 3"], "a marker is no leaf");
+    assert_eq!(keep(&receipts, &checkpoints, 2), ["read 3", "published 3"], "a marker is not a leaf");
     assert_eq!(keep(&receipts, &checkpoints, 2), ["read 3", "published 3"], "signed once, heard again");
     receipts.put(Some(value(3)));
     assert_eq!(keep(&receipts, &checkpoints, 3), ["read 4", "published 3", "published 4"]);
@@ -504,7 +520,7 @@ fn a_topic_that_was_cut_or_replaced_is_not_signed() {
     let checkpoints = Topic::default();
     keep(&Topic::of((0..3).map(value)), &checkpoints, 2);
     let shorter = keep(&Topic::of((0..2).map(value)), &checkpoints, 1);
-    assert_eq!(shorter, ["a checkpoint of 3 receipts is published, and the receipts topic has 2"]);
+    assert_eq!(shorter, ["a checkpoint of 3 receipts is published, but the receipts topic has only 2"]);
     let other = keep(&Topic::of((1..9).map(value)), &checkpoints, 1);
     assert_eq!(other[0], Refusal::OtherRoot(3).to_string());
     let cut = Topic { start: 1, ..Topic::of((0..5).map(value)) };

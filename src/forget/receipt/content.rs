@@ -7,10 +7,11 @@ use super::swept::{NotSwept, SweptHour};
 use crate::forget::decide::verdict::Why;
 use crate::model::{Digest, Due, Hour, KekId, Millis, StoreId, Token};
 
-/// What every receipt of level L1 rests on, whatever the store and the vault are: numbers of SECURITY.md.
+/// The assumptions of every receipt of level L1, with every store and every vault: numbers of SECURITY.md.
 pub const ASSUMPTIONS: &[&str] = &[STORE_COPIES.code];
 
-/// The record of what was done on one command, or on a call to sweep. It names tokens, never a customer.
+/// The record of what was done on one command, or on a call to sweep or to destroy a KEK. It names tokens,
+/// never a customer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
     /// The command's digest, or the call's.
@@ -18,39 +19,39 @@ pub struct Receipt {
     /// The command's own id, or the call's.
     pub command: String,
     pub deed: Deed,
-    /// Who answers for it, as it says itself.
+    /// The issuer, as the command itself states it.
     pub issuer: Option<String>,
-    /// Names of the keys that had signed it, as the trust store calls them.
+    /// Names, in the trust store, of the keys that signed the command.
     pub signers: Vec<String>,
     pub outcome: Outcome,
     /// Why it was refused or is incomplete.
     pub why: Option<Why>,
-    /// `None` where the command named no valid customer, and of what the clock does.
+    /// `None` if the command named no valid customer, and for sweeps and destroyed KEKs.
     pub token: Option<Token>,
-    /// Of a KEK, the hours of its day: the first and last due of what it wrapped.
+    /// For a KEK, the hours of its day: the first and the last due of the keys that it wrapped.
     pub from: Hour,
     pub to: Hour,
-    /// The keys erased, or none of them where the list would be too long for a record. A sweep's are in its
-    /// header.
+    /// The erased keys, or none of them if the list would be too long for a record. The keys of a sweep
+    /// are in its header.
     pub keys: Vec<ErasedKey>,
     pub key_count: u64,
     /// The control record's timestamp.
     pub requested_at: Option<Millis>,
-    /// The hour number from which the last hour of the range is due. Of a retention: what was due then keeps
-    /// its terms.
+    /// The hour number from which the last hour of the range is due. For a retention: hours that were due at
+    /// that number keep their terms.
     pub due: Option<Due>,
     pub done_at: Millis,
-    /// When what wrapped the last of the keys is due to be destroyed.
+    /// The time at which the KEK that wrapped the last of the keys is due to be destroyed.
     pub l3_by: Option<Millis>,
-    /// From then on no process uses a cached copy of the keys.
+    /// After this time no process uses a cached copy of the keys.
     pub unusable_after: Option<Millis>,
     pub assumptions: Vec<String>,
     pub store: StoreId,
 }
 
 impl Receipt {
-    /// What was done on the record of this digest and id, and how it ended; all that most receipts do not say
-    /// is empty.
+    /// Creates a receipt for the record of this digest and id. Fields that most receipts do
+    /// not have are empty.
     pub fn new(
         (id, command): (Digest, String),
         deed: Deed,
@@ -82,7 +83,8 @@ impl Receipt {
         }
     }
 
-    /// The same, done at `now`: the leases that it must outlive are counted from when it is published.
+    /// Returns the same receipt, done at `now`: the leases that it must outlive are counted from its
+    /// publication. A clock that goes back changes nothing.
     pub fn stamped(mut self, now: Millis) -> Self {
         let later = now.0.saturating_sub(self.done_at.0).max(0);
         self.unusable_after = self.unusable_after.map(|after| after.plus(later));
@@ -90,10 +92,10 @@ impl Receipt {
         self
     }
 
-    /// The hours of a sweep from its record's header; none of anything else.
+    /// Returns the hours of a sweep from its record's header. Other receipts have none.
     ///
     /// # Errors
-    /// [`NotAReceipt::Hours`]: without them it is not known what was forgotten.
+    /// [`NotAReceipt::Hours`]: without the hours, the reader does not know which ones were forgotten.
     pub fn swept(&self, header: Option<&[u8]>) -> Result<Vec<SweptHour>, NotAReceipt> {
         match self.deed {
             Deed::Command(_) | Deed::DestroyKek { .. } => Ok(Vec::new()),
@@ -101,17 +103,17 @@ impl Receipt {
         }
     }
 
-    /// The same without the list of keys; their number stays.
+    /// Returns the same receipt without the list of keys. The number of keys stays.
     pub fn without_keys(mut self) -> Self {
         self.keys = Vec::new();
         self
     }
 }
 
-/// Why a record of the receipts topic cannot be followed.
+/// The reason why a record of the receipts topic cannot be applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotAReceipt {
-    #[error("it is no receipt")]
+    #[error("it is not a receipt")]
     Malformed,
     #[error("it is a receipt of version {0}, which this program does not know")]
     Newer(u32),
@@ -119,7 +121,7 @@ pub enum NotAReceipt {
     Hours(NotSwept),
 }
 
-/// When what wrapped these keys is due to be destroyed: the end of the latest KEK's day.
+/// Returns the time at which the last of these KEKs is due to be destroyed: the end of the latest KEK's day.
 pub(in crate::forget) fn l3_by<'a>(keks: impl Iterator<Item = &'a KekId>) -> Option<Millis> {
     keks.map(KekId::ends).max_by_key(|ends| ends.0)
 }

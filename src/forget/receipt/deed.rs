@@ -1,4 +1,4 @@
-//! What was done, and how it ended.
+//! The action that a receipt records, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,25 +7,25 @@ use crate::forget::command::act::Act;
 use crate::forget::command::kind::Kind;
 use crate::model::KekId;
 
-/// How a command ended.
+/// The outcome of a command, a sweep or a KEK's destruction.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Every hour of the range is fenced, and this command erased at least one key.
     Erased,
-    /// Every hour of the range is fenced; there was no key to erase.
+    /// Every hour of the range is fenced. There was no key to erase.
     NothingToErase,
     /// Nothing was done.
     Refused,
-    /// Something was in the way: what could be fenced and erased, is.
+    /// Something prevented part of the work. Everything else is fenced and erased.
     Incomplete,
     /// No hour of the range is erased while the hold is in force.
     HoldPlaced,
     /// The hold is lifted.
     HoldReleased,
-    /// The customer's retention is changed, and what was not due has new terms.
+    /// The customer's retention is changed, and the hours that were not due have new terms.
     RetentionSet,
-    /// Level L3: what it wrapped opens from no copy of the key store any more.
+    /// Level L3: the keys that the KEK wrapped can no longer be opened from any copy of the key store.
     KekDestroyed,
 }
 
@@ -46,7 +46,7 @@ impl Outcome {
 }
 
 impl Kind {
-    /// How it can end with a receipt.
+    /// Returns the outcomes that a receipt of this kind can have.
     pub(in crate::forget) const fn outcomes(self) -> &'static [Outcome] {
         use Outcome::{
             Erased, HoldPlaced, HoldReleased, Incomplete, KekDestroyed, NothingToErase, Refused, RetentionSet,
@@ -62,19 +62,19 @@ impl Kind {
     }
 }
 
-/// What a receipt tells of.
+/// The action that a receipt records.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Deed {
-    /// What a command asked for.
+    /// The action that a command asked for.
     Command(Act),
-    /// The clock forgot what was due.
+    /// The clock forgot the due hours.
     Sweep(SweptBatch),
     /// The KEK of a day that has ended was destroyed.
     DestroyKek {
         kek: KekId,
-        /// What was done to it, in the vault's words.
+        /// The vault's description of the destruction.
         evidence: String,
-        /// Live keys of its day that holds keep, wrapped by KEKs of their own.
+        /// Number of live keys of its day that holds keep. Their own KEKs wrap them.
         held: u64,
     },
 }
@@ -88,7 +88,7 @@ impl Deed {
         }
     }
 
-    /// Whether cached keys of its hours say no more when they are due, or are no more.
+    /// Whether caches must forget the keys of its hours: the keys are erased, or have another due.
     pub fn evicts(&self) -> bool {
         self.erases() || matches!(self, Self::Command(Act::Retention(_)))
     }

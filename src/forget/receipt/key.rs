@@ -1,9 +1,9 @@
-//! A key that is gone, as receipts name it.
+//! An erased key, as receipts name it.
 
 use crate::keys::KeyRow;
 use crate::model::{Generation, Hour, KekId, KeyId};
 
-/// A key that the command erased.
+/// A key that a command or a sweep erased.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErasedKey {
     pub hour: Hour,

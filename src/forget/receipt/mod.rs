@@ -1,7 +1,7 @@
 //! Receipts: the record of what was done (`schemas/receipt.schema.json`).
 //!
-//! Promise: a receipt names tokens, never a customer; what one program wrote, every later one reads.
-//! Start at [`content::Receipt`]; [`wire`] is its JSON, [`record`] its record.
+//! Promise: a receipt names tokens, never a customer. Every later version reads them. Start at
+//! [`content::Receipt`]; [`wire`] is its JSON, [`record`] its record.
 
 pub(super) mod assumption;
 pub(super) mod content;

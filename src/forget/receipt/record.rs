@@ -18,7 +18,7 @@ pub struct ReceiptBytes {
 }
 
 impl ReceiptBytes {
-    /// The receipt as a record of at most `limit` bytes, without its list of keys where that makes it longer.
+    /// Returns the receipt as a record. If its value is longer than `limit` bytes, it loses its list of keys.
     pub fn new(receipt: Receipt, limit: usize) -> Self {
         let key = receipt.token.map(|token| token.to_string());
         let (mut value, at) = (receipt.to_json(), receipt.done_at);
@@ -28,8 +28,8 @@ impl ReceiptBytes {
         Self { key, value, swept: None, at }
     }
 
-    /// The receipt of a sweep with its hours. Where they make the record longer than `limit`, none of them
-    /// lists its keys.
+    /// Returns the receipt of a sweep with its hours. If they make the record longer than `limit` bytes, none
+    /// of them lists its keys.
     pub fn of_sweep(receipt: Receipt, hours: Vec<SweptHour>, limit: usize) -> Self {
         let (value, swept) = (receipt.to_json(), SweptBatch::header(&hours));
         let is_short = value.len() + swept.len() <= limit;
@@ -41,7 +41,7 @@ impl ReceiptBytes {
     }
 }
 
-/// A receipt on its way to the receipts topic, which has one partition: readers assign that and no other.
+/// A receipt to be sent to the receipts topic. The topic has one partition, and readers assign only that one.
 pub struct ReceiptRecord<'a> {
     bytes: &'a ReceiptBytes,
     swept: Option<(&'static CStr, &'a [u8])>,

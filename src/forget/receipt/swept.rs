@@ -1,4 +1,4 @@
-//! What a sweep did, hour by hour: the leaves of its receipt's tree, and the record's header that has them.
+//! The hours that a sweep forgot: the leaves of its receipt's tree, and the record's header that holds them.
 
 use std::ffi::CStr;
 
@@ -7,49 +7,49 @@ use crate::forget::merkle::{Frontier, Hash, Tree, leaf_hash};
 use crate::keys::{HourRow, KeyState};
 use crate::model::{Digest, Generation, Hour, KekId, KeyId, Token};
 
-/// The header of a sweep's receipt: every [`SweptHour`], each behind its length (4 bytes, big-endian).
+/// The header of a sweep's receipt: every [`SweptHour`], each after its length (4 bytes, big-endian).
 pub const SWEPT_HEADER: &CStr = c"hourseal-swept";
 
-/// Most keys of one hour whose ids are listed.
+/// Largest number of keys of one hour whose ids are listed.
 const MOST_LISTED: usize = 1_000;
 
 /// An hour that a sweep has forgotten.
 ///
 /// A leaf is token (16 bytes) ‖ hour (4) ‖ number of keys (4) ‖ the keys, each generation (2) ‖ key id (16) ‖
-/// length of the KEK's id (1) ‖ that id. Numbers are big-endian. The keys are all there, or none of them
-/// where they would be too many.
+/// length of the KEK's id (1) ‖ that id. Numbers are big-endian. A leaf lists all keys of its hour, or none
+/// if they are too many.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SweptHour {
     pub token: Token,
     pub hour: Hour,
     pub key_count: u32,
-    /// Empty, or as many as `key_count`.
+    /// Empty, or `key_count` keys.
     pub keys: Vec<ErasedKey>,
 }
 
-/// What a receipt says of the hours in its header.
+/// The number and the root of the hours in the header, as the receipt states them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SweptBatch {
-    /// Leaves.
+    /// Number of leaves.
     pub hours: u32,
-    /// The Merkle tree's root (RFC 6962 §2.1), the leaves in the order of the header.
+    /// The root of the Merkle tree (RFC 6962 §2.1). The leaves are in the order of the header.
     pub root: Hash,
 }
 
-/// Why a header is not that of its receipt.
+/// A header does not belong to its receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the swept hours are missing, or are others than those of the receipt")]
+#[error("the swept hours are missing, or are not those of the receipt")]
 pub struct NotSwept;
 
 impl SweptHour {
-    /// Of an hour as it was read back after `sweep`; `None` where that did not forget it: keys are live, or
-    /// it went on another command.
+    /// Returns an hour as it was read back after `sweep`; `None` if that sweep did not forget it. Then keys
+    /// are live, or another command forgot the hour.
     pub(in crate::forget) fn of(row: &HourRow, sweep: Digest) -> Option<Self> {
         let ours = |command: Option<Digest>| command == Some(sweep);
         let fenced_by_us = ours(row.gate.command);
         let gone = row.keys.iter().filter(|key| match key.state {
             KeyState::Erased => ours(key.command),
-            // The fail-safe came before: no receipt tells of these yet.
+            // The fail-safe erased these keys earlier. No receipt lists them yet.
             KeyState::ErasedByTtl => fenced_by_us,
             KeyState::Live => false,
         });
@@ -68,7 +68,7 @@ impl SweptHour {
         self
     }
 
-    /// Its bytes in the header and in the tree.
+    /// Returns its bytes in the header and in the tree.
     pub fn leaf(&self) -> Vec<u8> {
         let mut leaf = self.token.0.to_vec();
         leaf.extend(self.hour.0.to_be_bytes());
@@ -83,7 +83,7 @@ impl SweptHour {
         leaf
     }
 
-    /// Of its bytes; `None` where they are no hour's.
+    /// Reads an hour from its bytes; `None` if they are not those of an hour.
     pub fn parse(leaf: &[u8]) -> Option<Self> {
         let (token, rest) = leaf.split_first_chunk::<16>()?;
         let (hour, rest) = rest.split_first_chunk::<4>()?;
@@ -115,15 +115,15 @@ impl SweptBatch {
         Self { hours: u32::try_from(tree.size()).unwrap_or(u32::MAX), root: tree.root() }
     }
 
-    /// From the sibling of the leaf at `index` up to the child of the root; `None` where there is no such
-    /// leaf.
+    /// Returns the path from the sibling of the leaf at `index` to the child of the root; `None` if the
+    /// leaf does not exist.
     pub fn path(hours: &[SweptHour], index: usize) -> Option<Vec<Hash>> {
         let mut tree = Tree::default();
         hours.iter().for_each(|hour| tree.append(leaf_hash(&hour.leaf())));
         tree.inclusion_path(index as u64, tree.size())
     }
 
-    /// The header's value.
+    /// Returns the header's value.
     pub fn header(hours: &[SweptHour]) -> Vec<u8> {
         let mut header = Vec::new();
         for leaf in hours.iter().map(SweptHour::leaf) {
@@ -133,7 +133,7 @@ impl SweptBatch {
         header
     }
 
-    /// The hours in a header, whoever wrote it; `None` where it is none.
+    /// Returns the hours in a header, without a comparison with its receipt; `None` if it is malformed.
     pub fn parse(header: &[u8]) -> Option<Vec<SweptHour>> {
         let (mut hours, mut header) = (Vec::new(), header);
         while !header.is_empty() {
@@ -145,7 +145,7 @@ impl SweptBatch {
         Some(hours)
     }
 
-    /// The hours in a header, if they are those that the receipt vouches for.
+    /// Returns the hours in a header, if they are those that the receipt's root covers.
     ///
     /// # Errors
     /// [`NotSwept`]

@@ -13,11 +13,11 @@ use crate::keys::HoldId;
 use crate::model::{Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, unhex};
 use crate::telemetry::Label as _;
 
-/// The version that this program writes; it reads no newer one.
+/// The version that this program writes. The program does not read a newer one.
 const VERSION: u32 = 1;
-/// Who answers for a command that does not say.
+/// The issuer of a command that names none.
 const UNSIGNED: &str = "unsigned";
-/// Who answers for what was due.
+/// The issuer of sweeps and of the destruction of KEKs.
 const CLOCK: &str = "clock";
 
 impl Receipt {
@@ -26,7 +26,7 @@ impl Receipt {
     }
 
     /// # Errors
-    /// [`NotAReceipt`]; unknown fields of this version are left alone.
+    /// [`NotAReceipt`]. Unknown fields of this version are ignored.
     pub fn parse(json: &[u8]) -> Result<Self, NotAReceipt> {
         let Version { version } = serde_json::from_slice(json).map_err(|_| NotAReceipt::Malformed)?;
         match version {
@@ -45,7 +45,7 @@ struct Version {
     version: u32,
 }
 
-/// The fields as they stand in JSON.
+/// The fields as they are in JSON.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     version: u32,
@@ -164,7 +164,7 @@ impl From<&Receipt> for Wire {
 }
 
 impl Wire {
-    /// `None` where an id, a time or the range is not what it must be.
+    /// `None` if a field is malformed, or if the fields do not fit each other.
     fn into_receipt(self) -> Option<Receipt> {
         let (from, to) = (Hour(self.from_hour), Hour(self.to_hour));
         let token = match self.token {
@@ -200,7 +200,7 @@ impl Wire {
         let is_done = self.outcome != Outcome::Refused;
         let is_whole = match deed {
             Deed::Command(_) => !is_done || (token.is_some() && from <= to),
-            // What the clock does is never refused and is nobody's alone.
+            // An action of the clock is never refused, and never belongs to a single customer.
             Deed::Sweep(_) | Deed::DestroyKek { .. } => is_done && token.is_none() && from <= to,
         };
         if !is_whole {
@@ -235,7 +235,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Who answers where nobody says so.
+/// The issuer in a receipt that names none.
 fn nobody(deed: &Deed) -> &'static str {
     match deed {
         Deed::Command(_) => UNSIGNED,
@@ -265,13 +265,13 @@ impl WireKey {
     }
 }
 
-/// RFC 3339, or nothing where no calendar reaches: a control record's timestamp is the sender's and may be
-/// anything.
+/// Returns the time in RFC 3339, or nothing if it is outside the calendar's range. The sender sets a control
+/// record's timestamp, so it can be any number.
 fn calendar(time: Millis) -> Option<String> {
     jiff::Timestamp::from_millisecond(time.0).ok().map(|_| time.to_string())
 }
 
-/// `None` = there is a text that is no time.
+/// Reads a time. The outer `None` means that the text is not a time, the inner one that there is no text.
 fn time(text: Option<String>) -> Option<Option<Millis>> {
     let Some(text) = text else { return Some(None) };
     text.parse().ok().map(Some)

@@ -121,7 +121,7 @@ def test_a_receipts_topic_that_was_cut_or_replaced_is_not_signed(world):
     gone.result(20)
     wait_until(lambda: world.receipts not in world.topics.admin.list_topics(timeout=20).topics, 20, "the topic is gone")
     worker = world.worker(ready=False, arguments=["--accept-gap"])
-    why = "a checkpoint of 2 receipts is published, and the receipts topic has 0"
+    why = "a checkpoint of 2 receipts is published, but the receipts topic has only 0"
     wait_until(lambda: why in (worker.why_not_ready() or ""), 40, "a refusal", alive=worker)
     erase(world, LONG_AGO + 5)
     assert worker.get("/checkpoint")[0] == 404

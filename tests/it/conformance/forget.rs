@@ -22,7 +22,7 @@ async fn erase(store: &dyn Store, token: Token, hour: Hour) -> Erasure {
     store.erase(token, hour, command(1), HOUR.plus(30).start()).await.expect("it answers")
 }
 
-/// Fences and erases, and answers the rows.
+/// Fences and erases, and returns the rows.
 async fn forget(store: &dyn Store, token: Token, hour: Hour) -> Vec<KeyRow> {
     assert_eq!(fence(store, token, hour).await, Fence::Fenced);
     match erase(store, token, hour).await {
@@ -301,9 +301,9 @@ pub async fn markers_that_still_matter_do_not_expire(subject: &impl Subject) {
     for hour in 0..5 {
         won(&*store, "acme", HOUR.plus(hour), 0).await;
     }
-    forget(&*store, token, HOUR).await; // held afterwards
-    fence(&*store, token, HOUR.plus(1)).await; // fenced, still live; hour 2 stays open
-    forget(&*store, token, HOUR.plus(3)).await; // may go
+    forget(&*store, token, HOUR).await; // held later
+    fence(&*store, token, HOUR.plus(1)).await; // fenced, with a live key; hour 2 stays open
+    forget(&*store, token, HOUR.plus(3)).await; // may expire
     forget(&*store, token, HOUR.plus(4)).await; // not below the floor
     store.place_hold(&hold(&*store, b"case 7", "acme", 0, 0)).await.expect("it answers");
     store.raise_floor(store.token(&customer("acme")), HOUR.plus(4)).await.expect("it answers");
@@ -378,7 +378,7 @@ pub async fn what_the_fail_safe_took_stays_so(subject: &impl Subject) {
     assert_eq!((rows[0].state, rows[0].command), (KeyState::ErasedByTtl, None));
 }
 
-/// In one go, what a fence and an erasure do one by one.
+/// One call does what a fence and an erasure do hour by hour.
 pub async fn many_hours_are_forgotten_and_read_back_but_for_those_that_are_held(subject: &impl Subject) {
     let store = subject.open().await;
     let token = store.token(&customer("acme"));

@@ -1,4 +1,4 @@
-//! Claims on identity, lists, and what was decided.
+//! Claims on identity, lists and decisions.
 
 use std::collections::HashSet;
 
@@ -213,7 +213,7 @@ pub async fn keys_are_counted_by_state(subject: &impl Subject) {
     assert_eq!(store.count_keys().await.expect("it answers"), (3, 2, 1));
 }
 
-/// What is counted here is what the destruction of a KEK would take.
+/// Counts the keys that the destruction of a KEK would make unusable.
 pub async fn live_keys_are_counted_by_kek_fenced_and_held_ones_too(subject: &impl Subject) {
     let store = subject.open().await;
     assert_eq!(store.live_keys().await.expect("it answers").len(), 0);

@@ -7,14 +7,14 @@ use tokio::task::JoinSet;
 use super::{Subject, candidate, found, mint_one, won};
 use crate::world::{HOUR, command, customer, random};
 
-/// A week later than [`Due::of`] a day's retention.
+/// One week later than the due with a retention of one day ([`Due::of`]).
 const LATER: Due = Due(HOUR.0 + 25 + 24 * 7);
 
 fn later() -> KekId {
     KekId::of_due(LATER)
 }
 
-/// New terms of an hour as it is now, with its live keys.
+/// Returns new terms for an hour in its current state, with its live keys.
 async fn terms(store: &dyn Store, token: Token, hour: Hour) -> Rewrap {
     store.register_kek(&later(), [1; 16]).await.expect("it answers");
     let row = hour_of(store, token, hour).await;
@@ -192,7 +192,7 @@ pub async fn a_fence_is_known_until_the_later_due_and_nothing_else_of_it_changes
     let (token, due) = (candidate.slot.token, candidate.due);
     won(&*store, "acme", HOUR.plus(2), 0).await;
     let open = hour_of(&*store, token, HOUR.plus(2)).await;
-    // With a key, and one that never had any.
+    // One hour has a key, and the other never had one.
     for hour in [HOUR, HOUR.plus(1)] {
         store.fence(token, hour, due, command(1)).await.expect("it answers");
         store.erase(token, hour, command(1), HOUR.start()).await.expect("it answers");

@@ -1,8 +1,10 @@
-//! The sub-rooms of `forget`: they import each other by path and one way, so that a command's way can be seen.
+//! The sub-rooms of `forget`: they import each other by path and in one direction, so that the way of a
+//! command is visible.
 
 use super::{Source, crate_paths, sources, words};
 
-/// What each sub-room may import, itself aside. It stands below what it imports, so there is no way back.
+/// The sub-rooms that each sub-room may import, besides itself. Each one is listed below its imports, so
+/// there are no cycles.
 const SUB_ROOMS: [(&str, &[&str]); 8] = [
     ("command", &[]),
     ("merkle", &[]),
@@ -14,27 +16,28 @@ const SUB_ROOMS: [(&str, &[&str]); 8] = [
     ("metrics", &["command", "receipt", "execute"]),
 ];
 
-/// The list for other rooms, and tests.
+/// The facade for other rooms, and the tests.
 const OUTSIDE: [&str; 2] = ["mod", "tests"];
 
 fn row(name: &str) -> Option<(&'static str, &'static [&'static str])> {
     SUB_ROOMS.into_iter().find(|(room, _)| *room == name)
 }
 
-/// The sub-room of a file below `forget`.
+/// Returns the sub-room of a file below `forget`.
 fn sub_room(source: &Source) -> Option<&str> {
     let name = source.path.strip_prefix("forget/")?.split('/').next()?;
     Some(name.strip_suffix(".rs").unwrap_or(name))
 }
 
-/// The sub-rooms that a file names outside its tests, each with its place. `None` for the facade.
+/// Returns the sub-rooms that a file names outside its tests, each with its position. `None` is the facade.
 fn named(source: &Source) -> Vec<(usize, Option<String>)> {
     let code = &source.code[..source.tests_begin()];
-    // `pub(in crate::forget)` says who may see a thing, and imports nothing.
+    // `pub(in crate::forget)` sets a visibility, and imports nothing.
     let paths = crate_paths(code).into_iter().filter(|(at, _)| !code[..*at].ends_with("(in "));
     let paths = paths.filter(|(_, path)| path.first().is_some_and(|name| name == "forget"));
     let mut found: Vec<_> = paths.map(|(at, path)| (at, path.get(1).cloned())).collect();
-    // From a file of a sub-room `super` is that sub-room; from its head, or if it is one file, it is `forget`.
+    // In a file of a sub-room, `super` is that sub-room. In the sub-room's head, or if the sub-room is one
+    // file, `super` is `forget`.
     let is_head = source.path.ends_with("/mod.rs") || source.path.matches('/').count() == 1;
     let facade = if is_head { "super::" } else { "super::super::" };
     found.extend(words(code, facade).map(|at| (at, None)));

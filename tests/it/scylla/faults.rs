@@ -1,5 +1,5 @@
-//! A proxy between store and server that loses, delays and forges: whatever is told, one DEK per slot, nothing minted after
-//! a fence, nothing called erased that is not.
+//! A proxy between store and server loses, delays and forges replies. With any reply there is one DEK per
+//! slot, nothing is minted after a fence, and nothing is reported as erased that is not.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -24,10 +24,10 @@ use super::{Cql, VAULT};
 use crate::conformance::{Subject, candidate};
 use crate::world::{DAY, HOUR, command};
 
-/// What the reply to every conditional statement says somewhere, and no other.
+/// Every reply to a conditional statement contains this, and no other reply does.
 const CONDITIONAL: &[u8] = b"[applied]";
 
-/// A proxy before the server, and how often it did harm.
+/// A proxy in front of the server, with the number of faults that it injected.
 struct Harm {
     address: SocketAddr,
     proxy: RunningProxy,
@@ -36,7 +36,7 @@ struct Harm {
     done: u32,
 }
 
-/// Where the proxy tells each frame that it did harm to.
+/// The channel on which the proxy reports each frame with a fault.
 struct Told<F> {
     tell: UnboundedSender<(F, Option<u16>)>,
     told: UnboundedReceiver<(F, Option<u16>)>,
@@ -63,8 +63,9 @@ impl Harm {
         Self { address: free, proxy, after: Told::new(), before: Told::new(), done: 0 }
     }
 
-    /// With this chance each, a reply to a conditional statement is lost, delayed or replaced after the server has acted, or
-    /// takes its connection with it; and a statement is lost or answered with an error before the server has seen it.
+    /// Starts to inject faults; `chance` scales the probability of each. After the server has acted, a reply
+    /// to a conditional statement is lost, delayed or replaced by an error, or its connection is dropped.
+    /// Before the server has seen it, a statement is answered with an error, or its connection is dropped.
     fn begin(&mut self, chance: f64) {
         let unavailable = DbError::Unavailable { consistency: Consistency::Quorum, required: 2, alive: 1 };
         let (consistency, write_type) = (Consistency::Serial, WriteType::Cas);
@@ -74,7 +75,7 @@ impl Harm {
                 .and(Condition::BodyContainsCaseSensitive(CONDITIONAL.into()))
                 .and(Condition::RandomWithProbability(chance))
         };
-        // A connection takes all that is under way on it along, so it goes more rarely.
+        // A dropped connection loses everything in flight on it, so that is rarer.
         let after = [
             (chance / 3.0, ResponseReaction::drop_frame()),
             (chance / 30.0, ResponseReaction::drop_connection()),
@@ -105,13 +106,13 @@ impl Harm {
         self.proxy.turn_off_rules();
     }
 
-    /// How often it did harm so far.
+    /// Returns the number of faults so far.
     fn done(&mut self) -> u32 {
         self.done += self.after.drain() + self.before.drain();
         self.done
     }
 
-    /// The store as it is behind the proxy, with its own figures.
+    /// Opens the store through the proxy, with its own metrics.
     async fn store(&self, subject: &Cql) -> (Arc<ScyllaStore>, Registry) {
         let registry = Registry::default();
         let mut options =
@@ -127,7 +128,8 @@ fn forged(error: DbError) -> ResponseReaction {
     }))
 }
 
-/// Asks again while nothing is known, as a lane does, which polls meanwhile: the question is made anew each time.
+/// Retries while the outcome is unknown, like a lane, which polls meanwhile. Each attempt evaluates the
+/// expression again.
 macro_rules! insist {
     ($ask:expr) => {
         loop {
@@ -140,7 +142,7 @@ macro_rules! insist {
     };
 }
 
-/// The key that a slot's mint came to.
+/// Mints a slot and returns the id of its key.
 async fn minted(store: &ScyllaStore, hour: Hour, generation: u16) -> Option<KeyId> {
     let mut offered;
     let minted = insist!({
@@ -283,7 +285,7 @@ async fn what_is_called_erased_is_erased_and_a_verdict_stands() {
     println!("{} faults, unknown outcomes settled as {}", harm.done(), settled(&figures));
 }
 
-/// Whatever the harmed store answers is what another session finds.
+/// Erases through the faulty store. Another session must find what the store answered.
 async fn erase_through(store: &ScyllaStore, direct: &ScyllaStore, token: Token, hour: Hour) {
     for generation in 0..2 {
         minted(direct, hour, generation).await;
@@ -298,7 +300,8 @@ async fn erase_through(store: &ScyllaStore, direct: &ScyllaStore, token: Token, 
     assert_eq!(told, there);
 }
 
-/// Two commands with one id, one of them through the harmed store: one verdict, and everybody is told of it.
+/// Stores verdicts for two commands with one id, one of them through the faulty store. One verdict is kept,
+/// and each caller learns whether its own was kept.
 async fn rule_through(store: &ScyllaStore, direct: &ScyllaStore, number: u16) {
     let digest = |byte: u8| {
         Digest([byte, (number >> 8) as u8, number as u8].repeat(11)[..32].try_into().expect("32 bytes"))
@@ -319,7 +322,7 @@ async fn rule_through(store: &ScyllaStore, direct: &ScyllaStore, number: u16) {
     );
 }
 
-/// The negative control: whoever takes a lost reply for a success has two owners of one row before long.
+/// The negative control: a client that takes a lost reply for a success soon gets a row with two owners.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_believes_in_lost_replies_doubles() {
     if !Cql::is_there() {

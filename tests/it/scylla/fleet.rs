@@ -1,6 +1,6 @@
-//! Eight processes race for the same slots of as many customers on three nodes with several coordinators: one
-//! DEK each, although some winners were told an error. Needs three nodes in `HOURSEAL_TEST_CQL` (`tests/run`
-//! starts them, `--long` with each Paxos variant).
+//! Eight processes race for the same slots, each of another customer, on three nodes with several
+//! coordinators. Each slot gets one DEK, although some winners received an error. The tests need three nodes
+//! in `HOURSEAL_TEST_CQL` (`tests/run` starts them, `--long` with each Paxos variant).
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -18,7 +18,8 @@ use crate::world::{DAY, HOUR, customer, long_tier};
 const PROCESSES: usize = 8;
 const BATCH: usize = 100;
 
-/// 2,000 in the long tier; three nodes and eight processes on two cores need their time.
+/// Returns the number of slots: 2,000 in the long tier. Three nodes and eight processes are
+/// slow on two cores.
 fn slots() -> u32 {
     if long_tier() { 2_000 } else { 500 }
 }
@@ -40,8 +41,8 @@ fn three_nodes() -> bool {
     enough
 }
 
-/// One process of the race: mints every slot, batch by batch, and answers `number key_id` each, then its
-/// figures.
+/// Runs one process of the race: mints every slot, batch by batch. Returns `number key_id` for each slot, and
+/// then the process's metrics.
 pub async fn race(address: &str) -> Vec<String> {
     let (subject, registry) = (Cql::of(address), Registry::default());
     let options = ScyllaOptions { metrics: StoreMetrics::register(&registry), ..subject.options(VAULT, DAY) };
@@ -64,7 +65,7 @@ fn name(number: u32) -> String {
     format!("customer-{number}")
 }
 
-/// Asks again while nothing is known, with candidates drawn anew, as a lane does.
+/// Retries with newly generated candidates while the outcome is unknown, like a lane.
 async fn race_batch(store: &dyn Store, numbers: &[u32]) -> Vec<String> {
     loop {
         let batch: Vec<_> = numbers.iter().map(|number| candidate(store, &name(*number), HOUR, 0)).collect();
@@ -78,7 +79,7 @@ async fn race_batch(store: &dyn Store, numbers: &[u32]) -> Vec<String> {
     }
 }
 
-/// Runs a race in a keyspace of its own, and answers the racers' figures, added up.
+/// Runs a race in its own keyspace, and returns the sum of the racers' metrics.
 async fn one_dek_each() -> HashMap<String, u64> {
     let subject = Cql::fresh().await;
     let store = subject.open().await;
@@ -106,7 +107,7 @@ async fn one_dek_each() -> HashMap<String, u64> {
     figures
 }
 
-/// A race without a single winner who was told an error has proven little: there is another one.
+/// A race in which no winner received an error proves little. Then another race is run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_processes_get_one_dek_per_slot_though_winners_were_told_an_error() {
     if !three_nodes() {

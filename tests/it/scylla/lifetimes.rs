@@ -1,4 +1,4 @@
-//! What the TTLs do, on a server's own clock.
+//! The effects of the TTLs, on a server's own clock.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,8 @@ use crate::world::{DAY, HOUR, command, customer};
 const DAY_S: i32 = 86_400;
 
 impl Cql {
-    /// The store with secrets that fade so many seconds after due, and markers so many after them.
+    /// Opens the store with secrets that expire `failsafe_s` seconds after their due, and markers that expire
+    /// `marker_s` seconds later.
     async fn fading(&self, failsafe_s: u32, marker_s: u32) -> impl Store {
         let lifetimes = Lifetimes { failsafe_s, marker_s };
         self.store(hourseal::edge::scylla::ScyllaOptions { lifetimes, ..self.options(VAULT, DAY) })
@@ -38,7 +39,7 @@ async fn won_at_due(store: &dyn Store, id: &str) -> Candidate {
     candidate
 }
 
-/// Asks until the server's clock has done it.
+/// Asks repeatedly until it is so on the server's clock.
 async fn until(what: &str, seconds: u64, mut is_so: impl AsyncFnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(seconds);
     while !is_so().await {
@@ -62,7 +63,7 @@ async fn a_secret_lives_until_a_week_after_due_and_all_else_90_days_longer() {
             "{ttl} s is not {days} days and an hour"
         );
     };
-    // Due is 25 hours after the hour's start, at which it was minted.
+    // The due is 25 hours after the hour's start. The key was minted at the hour's start.
     let key = subject
         .ttls("TTL(wrapped), TTL(state), TTL(key_id), TTL(commitment), TTL(kek), TTL(minted_at)", 0)
         .await;
@@ -99,8 +100,8 @@ async fn the_fail_safe_takes_the_secret_and_leaves_the_state_which_blocks_mintin
     assert_eq!(store.count_keys().await.expect("it answers"), (0, 0, 1));
 }
 
-/// Or its gate would fade while the key is there, and an erased key could come back when what overwrote it
-/// fades first.
+/// Otherwise the gate would expire while the key still exists. An erased key could also come back, if the
+/// cells that overwrote it expired first.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_an_hour_that_is_due_sooner_outlives_what_was_written_for_its_old_due() {
     if !Cql::is_there() {
@@ -218,8 +219,8 @@ async fn a_gate_that_a_sealer_has_freed_of_its_hold_is_still_held() {
     let day = HOUR.0 / 24;
     subject
         .cql(&format!(
-            "UPDATE {{}}.key SET hold = null WHERE \"token\" = 0x{token} AND day = {day} AND hour = {} AND generation = -1 \
-             IF EXISTS",
+            "UPDATE {{}}.key SET hold = null WHERE \"token\" = 0x{token} AND day = {day} AND hour = {} \
+             AND generation = -1 IF EXISTS",
             HOUR.0
         ))
         .await;
@@ -229,9 +230,9 @@ async fn a_gate_that_a_sealer_has_freed_of_its_hold_is_still_held() {
     assert!(store.customer(store.token(&customer("acme"))).await.expect("it answers").is_some());
 }
 
-/// Cassandra 5 counts to 2038 unless it is told otherwise (`storage_compatibility_mode: NONE`), and no server
-/// takes more than 20 years. What would have to be cut short is not minted; what is merely beyond 20 years
-/// is.
+/// Cassandra 5 counts to 2038 unless `storage_compatibility_mode: NONE` is set, and no server accepts a TTL
+/// of more than 20 years. A key whose life would have to be cut at 2038 is not minted. A key with a life
+/// beyond 20 years is minted, and its life is cut to 20 years.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_beyond_2038_is_refused_where_the_server_cannot_count_it_and_one_beyond_20_years_is_cut() {
     if !Cql::is_there() {
@@ -263,8 +264,8 @@ async fn a_life_beyond_2038_is_refused_where_the_server_cannot_count_it_and_one_
     }
 }
 
-/// Or an hour that was erased before its due would be minted again, when its gate has faded and it is not due
-/// any more.
+/// Otherwise an hour that was erased before its due could be minted again, when its gate has expired and its
+/// later due is not reached.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gate_of_an_hour_that_was_fenced_early_lives_until_the_later_due_and_its_margin() {
     if !Cql::is_there() {

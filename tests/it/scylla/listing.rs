@@ -1,4 +1,4 @@
-//! Lists of what a server has much of.
+//! Lists with many entries on a server.
 
 use hourseal::model::*;
 use scylla::statement::batch::{Batch, BatchType};
@@ -11,11 +11,13 @@ use crate::world::HOUR;
 const TOO_MANY: u128 = 100_000;
 
 impl Cql {
-    /// Leaves so many rows that were taken out of the due list, of tokens all over.
+    /// Deletes `hours` rows from the due list, with tokens spread over the whole range. Their
+    /// tombstones remain.
     async fn take_out(&self, (day, shard): (i32, i8), due: Due, hours: u128) {
         let raw = self.raw().await;
         let delete = format!(
-            "DELETE FROM {}.due WHERE due_day = {day} AND shard = {shard} AND due = {} AND \"token\" = ? AND hour = 0",
+            "DELETE FROM {}.due WHERE due_day = {day} AND shard = {shard} AND due = {} \
+             AND \"token\" = ? AND hour = 0",
             self.keyspace(),
             due.0
         );

@@ -1,6 +1,7 @@
-//! How many slots a second are minted cold, adopted, listed as due and forgotten; printed and never asserted.
-//! By hand on an idle machine: `with_cassandra.py 1 steady -- cargo test --release --features testkit --test
-//! it scylla::pace -- --nocapture`, with `HOURSEAL_TIER=long` for a server that has warmed up.
+//! Prints the slots per second that are minted cold, adopted, listed as due and forgotten. Nothing is
+//! asserted. Run it by hand on an idle machine: `with_cassandra.py 1 steady -- cargo test --release
+//! --features testkit --test it scylla::pace -- --nocapture`, with `HOURSEAL_TIER=long` for a server
+//! that has warmed up.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::world::{DAY, key, long_tier, slot};
 
 const CUSTOMERS: usize = 2_000;
 
-/// Obtains every slot, a flight's worth at a time, and answers their keys' ids.
+/// Obtains every slot, one flight at a time, and returns the ids of their keys.
 async fn obtain(what: &str, mint: &Mint, slots: &[Slot]) -> Vec<KeyId> {
     let begun = Instant::now();
     let mut ids = Vec::new();
@@ -81,7 +82,8 @@ async fn what_one_process_minted_another_one_adopts() {
     assert_eq!(all.len(), (1 + hours as usize) * CUSTOMERS);
 }
 
-/// As a sweep takes them: the soonest due first, a thousand at a time. 240,000 of them in the long tier.
+/// The hours are taken like in a sweep: the soonest due first, one thousand at a time. The long tier
+/// has 240,000 hours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_due_is_listed_and_forgotten_each_hour_once() {
     if !Cql::is_there() {
@@ -133,7 +135,7 @@ async fn what_is_due_is_listed_and_forgotten_each_hour_once() {
     assert_eq!(forgotten.len(), total);
 }
 
-/// Of this process.
+/// Returns the resident memory of this process.
 fn resident_kib() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a field of it");

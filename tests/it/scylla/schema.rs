@@ -38,7 +38,7 @@ async fn several_that_create_one_store_agree_on_its_identity() {
         return;
     }
     let subject = Cql::new();
-    // The tables first: servers do not like them created by several at once.
+    // The tables are created first: servers have trouble if several clients create them at once.
     init(&subject.options(VAULT, DAY)).await.expect("a new store");
     subject.cql("TRUNCATE {}.meta").await;
     let mut tasks = JoinSet::new();
@@ -67,7 +67,10 @@ async fn a_keyspace_without_a_store_says_what_creates_it() {
         assert!(matches!(error, StoreError::Unusable(_)), "{error}");
         assert!(error.to_string().contains("`hourseal store init` creates it"), "{error}");
         subject
-            .cql("CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+            .cql(
+                "CREATE KEYSPACE IF NOT EXISTS {} \
+                 WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+            )
             .await;
     }
 }

@@ -1,4 +1,4 @@
-//! A keyspace on the server under test, and what speaks CQL to it behind the store's back.
+//! A keyspace on the server under test, and CQL sessions to it that do not use the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::world::random;
 
 const SERVER: &str = "HOURSEAL_TEST_CQL";
 
-/// Where the server under test is; empty without one.
+/// Returns the addresses of the server under test; empty without a server.
 pub fn contact_points() -> Vec<String> {
     let named = std::env::var(SERVER).unwrap_or_default();
     named.split(',').filter(|point| !point.is_empty()).map(str::to_owned).collect()
 }
 
-/// Of each row: as many as there are nodes, three at most.
+/// Returns the number of replicas of each row: three with at least three nodes, otherwise one.
 pub fn replicas() -> u8 {
     if contact_points().len() >= 3 { 3 } else { 1 }
 }
 
-/// Says so loudly where there is none.
+/// Whether there is a server. Prints a clear notice if there is none.
 pub fn is_there() -> bool {
     let there = !contact_points().is_empty();
     if !there {
@@ -36,13 +36,13 @@ pub fn is_there() -> bool {
     there
 }
 
-/// Every table of the schema.
+/// Returns the names of the schema's tables.
 pub fn tables() -> impl Iterator<Item = &'static str> {
     let created = STEPS.iter().flat_map(|step| step.cql.split("CREATE TABLE IF NOT EXISTS ").skip(1));
     created.filter_map(|rest| rest.split_whitespace().next())
 }
 
-/// A keyspace of its own, dropped with it, or one that another process made.
+/// A test's own keyspace, which is dropped with this value, or a keyspace that another process created.
 pub struct Cql {
     keyspace: String,
     ours: bool,
@@ -82,7 +82,7 @@ impl Cql {
         }
     }
 
-    /// A keyspace that a server's crash may take: for what is emptied again and again.
+    /// Creates a keyspace that may be lost if the server crashes, for tests that empty it repeatedly.
     pub async fn fleeting() -> Self {
         let subject = Self::new();
         let replication =
@@ -94,7 +94,7 @@ impl Cql {
         subject
     }
 
-    /// Leaves its tables without a row, which takes less than to make them anew.
+    /// Empties its tables, which is faster than creating them again.
     pub async fn empty(&self, raw: &Session) {
         for table in tables() {
             let truncate = format!("TRUNCATE {}.{table}", self.keyspace);
@@ -102,12 +102,12 @@ impl Cql {
         }
     }
 
-    /// A session of another kind than the store's.
+    /// Opens a session that is not the store's.
     pub async fn raw(&self) -> Session {
         session().await.expect("the server answers")
     }
 
-    /// Runs CQL behind the store's back; `{}` stands for the keyspace.
+    /// Runs CQL without the store. `{}` is replaced by the keyspace.
     pub async fn cql(&self, text: &str) -> Vec<Vec<Option<CqlValue>>> {
         let answer =
             self.raw().await.query_unpaged(text.replace("{}", &self.keyspace), ()).await.expect("valid CQL");

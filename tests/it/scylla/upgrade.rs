@@ -1,4 +1,4 @@
-//! Upgrading a keyspace. The step that is added here is none of the program's: version 1 is today's.
+//! Upgrading a keyspace. The step that is added here is not a step of the program: version 1 is today's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ ALTER TABLE customer ADD note text static; -- of a customer
 ALTER TABLE key ADD notes map<text, int>;
 ";
 
-/// Today's steps and one more.
+/// Returns today's steps and one more.
 fn one_more(cql: &'static str) -> &'static [Step] {
     let mut steps = STEPS.to_vec();
     steps.push(Step { to: today() + 1, what: "notes", cql });
@@ -31,7 +31,7 @@ fn today() -> u32 {
     STEPS.last().expect("version 1 is a step").to
 }
 
-/// The store that version 1 left, in a keyspace of its own.
+/// The store that version 1 left, in its own keyspace.
 struct Left {
     cql: Cql,
     beside: Beside,
@@ -74,7 +74,7 @@ impl Left {
         self.cql.cql("SELECT value FROM {}.meta WHERE part = 'store' AND name = 'upgrader'").await.len()
     }
 
-    /// What the extra step adds is there and can be written to.
+    /// Whether the table and the columns of the extra step exist.
     async fn has_notes(&self) -> bool {
         let columns = self
             .cql
@@ -101,7 +101,7 @@ async fn a_keyspace_that_version_1_left_opens_and_is_upgraded_by_init_alone() {
     let running = subject.open(STEPS).await.expect("it opens");
     subject.beside.assert_all_there(&running, &subject.vault.vault).await;
 
-    // A worker's role may not define anything: it says what does.
+    // A worker's role may not change the schema, so the worker names the command that does.
     let steps = one_more(EXTRA);
     let older = SchemaMismatch::Older { found: 1, known: today() + 1 };
     assert_eq!(mismatch(subject.open(steps).await.err().expect("refused")), older);
@@ -118,7 +118,7 @@ async fn a_keyspace_that_version_1_left_opens_and_is_upgraded_by_init_alone() {
     let store = subject.open(steps).await.expect("it opens");
     subject.beside.assert_all_there(&store, &subject.vault.vault).await;
 
-    // An older program: the one that runs, one that starts, and its `store init`.
+    // Older programs are refused: one that runs, one that starts, and its `store init`.
     let newer = SchemaMismatch::Newer { found: today() + 1, known: today() };
     assert_eq!(mismatch(running.meta().await.expect_err("refused")), newer);
     assert_eq!(mismatch(subject.open(STEPS).await.err().expect("refused")), newer);
@@ -126,7 +126,8 @@ async fn a_keyspace_that_version_1_left_opens_and_is_upgraded_by_init_alone() {
     assert_eq!(subject.version().await, 2);
 }
 
-/// Whoever upgraded died: after one statement, after all of them, while the others still take it for alive.
+/// The upgrading process died: after one statement, after two while its claim still makes others wait, or
+/// after all three.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_ended_in_its_middle_is_executed_again() {
     for (executed, claimed) in [(1, false), (2, true), (3, false)] {
@@ -184,7 +185,8 @@ async fn a_keyspace_that_does_not_fit_is_not_upgraded() {
 
     for garbage in ["0x", "0x30", "0x3031", "0x2b31", "0x3120", "0x6f6e65", "0xff"] {
         let write = format!(
-            "UPDATE {{}}.meta SET value = {garbage} WHERE part = 'store' AND name = 'schema_version' IF EXISTS"
+            "UPDATE {{}}.meta SET value = {garbage} \
+             WHERE part = 'store' AND name = 'schema_version' IF EXISTS"
         );
         subject.cql.cql(&write).await;
         let options = subject.options(one_more(EXTRA));

@@ -1,4 +1,4 @@
-//! Fills a store of today's version, and writes it down.
+//! Fills a store of today's version, and dumps it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use super::{Beside, RECEIPT, STREAM, Sealed, VERDICT};
 use crate::scylla::{Cql, new_in, tables};
 use crate::world::{HOUR, World, customer, key, random, slot};
 
-/// The command that erased what is erased.
+/// Returns the command that erased the erased keys.
 pub fn command() -> Digest {
     Digest([5; 32])
 }
@@ -65,7 +65,7 @@ async fn version(world: &World) -> u32 {
     world.store().meta().await.expect("it answers").schema_version
 }
 
-/// Some of everything that a store keeps.
+/// Fills a store with some of every kind of entry.
 async fn fill(world: &World) -> Beside {
     let live =
         [slot("acme", HOUR, 0), slot("acme", HOUR, 3), slot("acme", HOUR.plus(1), 0), slot("ajax", HOUR, 0)];
@@ -90,7 +90,7 @@ async fn fill(world: &World) -> Beside {
     Beside { vault: files(world.folder.path()), sealed }
 }
 
-/// Seals an event under the key of its slot, as a lane does; answers the envelope in hexadecimal.
+/// Seals an event under the key of its slot, like a lane. Returns the envelope in hexadecimal.
 async fn seal(world: &World, slot: &Slot, payload: &str) -> String {
     let obtained = world.mint().obtain(std::slice::from_ref(slot), world.clock.now()).await;
     let obtained = obtained.expect("it answers");
@@ -108,7 +108,7 @@ async fn seal(world: &World, slot: &Slot, payload: &str) -> String {
     hex::encode(&arena[range])
 }
 
-/// The vault's files: root key and KEKs.
+/// Returns the vault's files: root key and KEKs.
 fn files(folder: &Path) -> BTreeMap<String, String> {
     let mut paths = vec![folder.join("root.key"), folder.join("kek")];
     let mut files = BTreeMap::new();

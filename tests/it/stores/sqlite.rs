@@ -1,4 +1,4 @@
-//! Upgrading a file. The step that is added here is none of the program's: version 1 is today's.
+//! Upgrading a file. The step that is added here is not a step of the program: version 1 is today's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const EXTRA: &str = "
     CREATE TABLE note (id BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID, STRICT;
     ALTER TABLE customer ADD COLUMN note TEXT;";
 
-/// Today's steps and one more.
+/// Returns today's steps and one more.
 fn one_more(sql: &'static str) -> &'static [Step] {
     let mut steps = STEPS.to_vec();
     steps.push(Step { to: today() + 1, what: "notes", sql });
@@ -68,7 +68,7 @@ impl Subject {
         self.raw().query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a number") > 0
     }
 
-    /// Nothing of the extra step is there.
+    /// Checks that nothing of the extra step exists.
     fn assert_untouched(&self) {
         assert_eq!((self.version(), self.has_notes()), (b"1".to_vec(), false));
     }
@@ -98,7 +98,7 @@ async fn a_file_of_version_1_is_upgraded_by_who_opens_it_to_write_and_keeps_ever
     assert!(subject.has_notes());
     subject.beside.assert_all_there(&store, &subject.vault.vault).await;
     assert_eq!(init(&subject.path, &subject.options(steps)).expect("again"), [""; 0], "nothing to do");
-    // An older program: the one that runs, one that starts, one that only looks.
+    // Older programs are refused: one that runs, one that starts, and one that only reads.
     let newer = SchemaMismatch::Newer { found: today() + 1, known: today() };
     assert_eq!(mismatch(running.meta().await.expect_err("refused")), newer);
     assert_eq!(mismatch(subject.open(STEPS).err().expect("refused")), newer);
@@ -150,7 +150,7 @@ async fn a_step_that_ends_in_its_middle_leaves_the_version_before_and_is_execute
     let dying = subject.raw();
     dying.execute_batch("BEGIN IMMEDIATE").expect("the lock");
     dying.execute_batch(EXTRA).expect("valid SQL");
-    // Somebody else waits for the lock, in vain.
+    // Another process waits for the lock, without success.
     let error = subject.open(one_more(EXTRA)).err().expect("locked");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     drop(dying);

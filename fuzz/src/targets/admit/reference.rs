@@ -1,4 +1,4 @@
-//! Where customer and time stand and what they say, read by other code: a tree of JSON, and a calendar of ten lines.
+//! Finds and reads customer and time with other code: a tree of JSON, and a calendar of ten lines.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Record;
 
-/// Where something stands.
+/// The place of a value.
 pub(super) enum Place {
     Json(&'static str),
     Header(&'static str),
@@ -24,7 +24,8 @@ impl Place {
         }
     }
 
-    /// What stands there; of a repeated JSON name the last, of repeated headers none.
+    /// Returns the text at the place. The last value of a repeated JSON name counts, and none of
+    /// repeated headers.
     pub(super) fn text<'r>(&self, record: &'r Record<'_>) -> Option<Cow<'r, [u8]>> {
         match self {
             Self::Json(pointer) => {
@@ -45,7 +46,8 @@ pub(super) fn json(value: &[u8]) -> Option<Value> {
     serde_json::from_slice(value).ok()
 }
 
-/// JSON that only a reader which keeps everything refuses: what is beside the path is skipped, however deep or large it is.
+/// JSON that only a reader which keeps everything refuses. Other readers skip everything beside the path,
+/// however deep or large it is.
 pub(super) fn is_beyond_a_tree(value: &[u8]) -> bool {
     let why = serde_json::from_slice::<Value>(value).err().map(|error| error.to_string()).unwrap_or_default();
     let beyond =
@@ -53,7 +55,7 @@ pub(super) fn is_beyond_a_tree(value: &[u8]) -> bool {
     beyond.iter().any(|beyond| why.contains(beyond))
 }
 
-/// RFC 3339 §5.6 to the millisecond below; second 60 counts as 59.
+/// Reads a time of RFC 3339 §5.6, rounded down to the millisecond. Second 60 counts as 59.
 pub(super) fn rfc3339(text: &[u8]) -> Option<Millis> {
     let (date_time, rest) = text.split_at_checked(19)?;
     let shape: Vec<u8> =
@@ -81,7 +83,7 @@ fn number(digits: &[u8]) -> Option<i64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Milliseconds, and what follows them.
+/// Returns the milliseconds, and the text after them.
 fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some((b'.', rest)) = rest.split_first() else { return Some((0, rest)) };
     let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -90,7 +92,7 @@ fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     (len > 0).then(|| (number(&padded).expect("three digits"), zone))
 }
 
-/// Seconds that a zone is ahead of UTC.
+/// Returns the seconds by which a zone is ahead of UTC.
 fn offset(zone: &[u8]) -> Option<i64> {
     match zone {
         [b'Z' | b'z'] => Some(0),
@@ -118,7 +120,7 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01, counted year by year and month by month.
+/// Returns the days since 1970-01-01, counted year by year and month by month.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let leaps = |year: i64| year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     let years = 365 * (year - 1970) + leaps(year - 1) - leaps(1969);
