@@ -1,18 +1,18 @@
 //! The Merkle tree of RFC 6962 §2.1: leaf = SHA-256(0x00 ‖ value), node = SHA-256(0x01 ‖ left ‖ right).
 //!
-//! A process that only needs roots keeps a [`Frontier`]; who makes proofs keeps a [`Tree`]. Proofs are made
-//! by the RFC's recursion and verified by the loops of RFC 9162 §2.1.3.2 and §2.1.4.2.
+//! A process that only needs roots keeps a [`Frontier`]. A process that makes proofs keeps a [`Tree`]. Proofs
+//! are made by the recursion of RFC 6962 and verified by the loops of RFC 9162 §2.1.3.2 and §2.1.4.2.
 //!
-//! Our own 200 lines: `tlog_tiles` 0.2 stores tiles, which a topic of receipts does not need, reads no
-//! `tlog-proof`, and its `signed_note` brings a second Ed25519 beside `ring`'s.
+//! We wrote these 200 lines ourselves. `tlog_tiles` 0.2 stores tiles, which a topic of receipts does not
+//! need. It cannot read a `tlog-proof`, and its `signed_note` brings a second Ed25519 besides `ring`'s.
 
 use ring::digest::{Context, SHA256, digest};
 
-/// SHA-256 of a leaf, a node, or of nothing: the root of the empty tree.
+/// SHA-256 of a leaf, of a node, or of the empty string (the root of the empty tree).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Hash(pub [u8; 32]);
 
-/// The leaf of a record's value.
+/// The leaf hash of a record's value.
 pub fn leaf_hash(value: &[u8]) -> Hash {
     hash(&[&[0], value])
 }
@@ -31,11 +31,11 @@ fn empty_root() -> Hash {
     Hash(digest(&SHA256, b"").as_ref().try_into().expect("SHA-256 is 32 bytes"))
 }
 
-/// The right edge of a growing tree: one root for each bit of its size. O(log n) memory.
+/// The right edge of a growing tree: one root for each set bit of its size. O(log n) memory.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Frontier {
     size: u64,
-    /// Of the complete subtrees, the largest first.
+    /// Roots of the complete subtrees, the largest first.
     peaks: Vec<Hash>,
 }
 
@@ -60,7 +60,7 @@ impl Frontier {
     }
 }
 
-/// A whole tree: every complete subtree's root, 64 bytes for each leaf. It makes proofs.
+/// A whole tree that makes proofs: the root of every complete subtree, 64 bytes for each leaf.
 #[derive(Clone, Default)]
 pub struct Tree {
     /// `levels[h][i]` = root of the leaves `i * 2^h .. (i + 1) * 2^h`.
@@ -87,7 +87,7 @@ impl Tree {
         }
     }
 
-    /// The root that the tree had at `size`; `None` where it never had so many leaves.
+    /// The root that the tree had at `size`; `None` if it never had so many leaves.
     pub fn root_at(&self, size: u64) -> Option<Hash> {
         match size {
             0 => Some(empty_root()),
@@ -97,7 +97,7 @@ impl Tree {
     }
 
     /// `PATH(index, D[size])` of RFC 6962 §2.1.1, from the leaf's sibling upwards; `None` unless `index <
-    /// size <=` the tree's.
+    /// size` and `size` is at most the tree's size.
     pub fn inclusion_path(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
         if index >= size || size > self.size() {
             return None;
@@ -117,8 +117,8 @@ impl Tree {
         Some(path)
     }
 
-    /// `PROOF(old, D[new])` of RFC 6962 §2.1.2; `None` unless `old <= new <=` the tree's size. Empty where
-    /// `old` is 0 or `new`.
+    /// `PROOF(old, D[new])` of RFC 6962 §2.1.2; `None` unless `old <= new <=` the tree's size. Empty if `old`
+    /// is 0 or equals `new`.
     pub fn consistency_path(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
         if old > new || new > self.size() {
             return None;
@@ -137,7 +137,7 @@ impl Tree {
                 from = middle;
             }
         }
-        // A verifier knows the old root where it is the whole of the left side.
+        // If `from` is 0, this subtree is the whole old tree, and a verifier knows its root.
         if from > 0 {
             path.push(self.subtree(from, to));
         }
@@ -145,7 +145,7 @@ impl Tree {
         Some(path)
     }
 
-    /// MTH of the leaves `from .. to`, `from` being where a subtree of that size begins.
+    /// MTH of the leaves `from .. to`. A subtree of that size must begin at `from`.
     fn subtree(&self, from: u64, to: u64) -> Hash {
         let leaves = to - from;
         if leaves.is_power_of_two() {
@@ -158,20 +158,20 @@ impl Tree {
     }
 }
 
-/// The largest power of two below `leaves`, which are two at least.
+/// The largest power of two below `leaves`, which must be at least 2.
 fn split(leaves: u64) -> u64 {
     1 << (leaves - 1).ilog2()
 }
 
-/// A leaf is not shown to be in the tree.
+/// The proof does not show that the leaf is in the tree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the proof does not lead to the root")]
 pub struct NotIncluded;
 
-/// Whether `path` leads from `leaf` at `index` to `root` (RFC 9162 §2.1.3.2).
+/// Checks that `path` leads from `leaf` at `index` to `root` (RFC 9162 §2.1.3.2).
 ///
 /// # Errors
-/// [`NotIncluded`] also for an index beyond the size and for a path of another length.
+/// [`NotIncluded`], also for an index beyond the size and for a path of the wrong length.
 pub fn verify_inclusion(
     leaf: Hash,
     index: u64,
@@ -189,7 +189,7 @@ pub fn verify_inclusion(
         }
         if at & 1 == 1 || at == last {
             node = node_hash(*sibling, node);
-            // The leaf is on the tree's right edge: levels without a sibling are passed.
+            // The leaf is on the tree's right edge: skip the levels without a sibling.
             while at & 1 == 0 && at != 0 {
                 (at, last) = (at >> 1, last >> 1);
             }
@@ -201,15 +201,15 @@ pub fn verify_inclusion(
     if last == 0 && node == root { Ok(()) } else { Err(NotIncluded) }
 }
 
-/// One tree is not shown to be the beginning of another.
+/// The proof does not show that the newer tree begins with the older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the newer tree is not shown to continue the older one")]
+#[error("the proof does not show that the newer tree continues the older one")]
 pub struct NotConsistent;
 
-/// Whether the tree (`new`, `new_root`) begins with the tree (`old`, `old_root`) (RFC 9162 §2.1.4.2).
+/// Checks that the tree (`new`, `new_root`) begins with the tree (`old`, `old_root`) (RFC 9162 §2.1.4.2).
 ///
 /// # Errors
-/// [`NotConsistent`]; a tree of size 0 must have its own root.
+/// [`NotConsistent`], also if a tree of size 0 has another root than the empty tree.
 pub fn verify_consistency(
     (old, old_root): (u64, Hash),
     (new, new_root): (u64, Hash),
@@ -225,9 +225,10 @@ pub fn verify_consistency(
     if holds { Ok(()) } else { Err(NotConsistent) }
 }
 
-/// Both roots as the path gives them; `None` for a path of another length. `0 < old < new`.
+/// Returns both roots as the path gives them; `None` for a path of the wrong length. `0 < old < new` must
+/// hold.
 fn roots_of(old: u64, new: u64, old_root: Hash, path: &[Hash]) -> Option<(Hash, Hash)> {
-    // Where the old tree is complete, its root is the first node.
+    // If the old tree is complete, its root is the first node.
     let (first, rest) = if old.is_power_of_two() { (old_root, path) } else { (path[0], &path[1..]) };
     let (mut at, mut last) = (old - 1, new - 1);
     let levels = at.trailing_ones();

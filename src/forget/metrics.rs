@@ -1,4 +1,4 @@
-//! What executor and follower measure. Each method is called once per batch or look, or more rarely.
+//! Metrics of the executor and the follower. Each method is called at most once per batch or look.
 
 #![cfg_attr(not(feature = "edges"), allow(dead_code, reason = "`app` registers and calls these"))]
 
@@ -9,7 +9,7 @@ use crate::forget::execute::batch::Tally;
 use crate::forget::receipt::deed::Outcome;
 use crate::telemetry::{Counter, Counters, Gauge, Gauges, Histogram, Label, LabelSet, Registry, label};
 
-/// What was decided on a record of the control topic.
+/// Outcome of a record of the control topic.
 #[derive(Clone, Copy)]
 enum Decided {
     Receipt(Kind, Outcome),
@@ -60,13 +60,13 @@ fn receipts(kind: Kind) -> impl Iterator<Item = Erasure> {
 }
 
 label! {
-    /// What keeps a KEK whose day has ended.
+    /// The reason why a KEK whose day has ended still exists.
     enum Kept: "state" {
-        /// Keys that are not swept.
+        /// Keys or hours that are not swept need it.
         Needed = "needed",
-        /// Keys under a hold.
+        /// Only a hold keeps it.
         Held = "held",
-        /// Nothing: it is about to be destroyed.
+        /// Nothing keeps it: it is about to be destroyed.
         Free = "free",
     }
 }
@@ -87,10 +87,10 @@ pub(crate) struct ForgetMetrics {
 impl ForgetMetrics {
     pub(crate) fn register(registry: &Registry) -> Self {
         Self {
-            messages: registry.counters("control_messages_total", "Control records, by what was decided"),
+            messages: registry.counters("control_messages_total", "Control records, by kind and outcome"),
             erasures: registry.counters(
                 "erasures_total",
-                "Receipts of erasures: of commands, of sweeps, of KEKs that were destroyed",
+                "Receipts of erasures by commands, of sweeps and of destroyed KEKs",
             ),
             propagation: registry.histogram(
                 "erasure_propagation_seconds",
@@ -105,7 +105,7 @@ impl ForgetMetrics {
                 .counter("swept_total", "Customers' hours that this process swept after their due"),
             overdue: registry.gauge(
                 "sweep_overdue",
-                "Customers' hours that are due, not held and not swept, at the last look; counted to 10,000",
+                "Customers' hours that are due, not held and not swept, at the last look; at most 10,000",
             ),
             sweep_lag: registry
                 .gauge("sweep_lag_seconds", "Time since the earliest overdue hour was due, at the last look"),
@@ -133,21 +133,21 @@ impl ForgetMetrics {
         self.swept.inc_by(tally.swept_hours);
     }
 
-    /// So many hours wait for the sweep, the earliest of them for `lag`.
+    /// Sets the number of hours that wait for the sweep, and the time that the earliest has waited (`lag`).
     pub(crate) fn overdue(&self, hours: usize, lag: Duration) {
         self.overdue.set(hours as f64);
         self.sweep_lag.set(lag.as_secs_f64());
     }
 
-    /// KEKs past their day, by what keeps them.
+    /// Sets the number of KEKs past their day, by what keeps them.
     pub(crate) fn ended_keks(&self, needed: usize, held: usize, free: usize) {
         for (state, count) in [(Kept::Needed, needed), (Kept::Held, held), (Kept::Free, free)] {
             self.ended_keks.set(state, count as f64);
         }
     }
 
-    /// An erasure's receipt reached this process's ring at `at_seconds` since the epoch, `took` after it was
-    /// made.
+    /// Records that an erasure's receipt reached this process's ring at `at_seconds` since the epoch, `took`
+    /// after the receipt was made.
     pub(crate) fn applied(&self, at_seconds: f64, took: Duration) {
         self.propagation.observe(took.as_secs_f64());
         self.last_applied.set(at_seconds);

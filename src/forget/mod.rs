@@ -1,14 +1,15 @@
-//! Forgetting: turning a command into keys that no longer exist, and a receipt that says so.
+//! Forgetting turns a command into keys that no longer exist, and a receipt that says so.
 //!
-//! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more
-//! than what was read back from the store; every process applies every receipt, or its cached keys run out.
-//! Not here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches
+//! Promise: a decision is stored before it is carried out, and every redo obeys it. No receipt says more than
+//! what was read back from the store. Every process applies every receipt, or its cached keys expire. Not
+//! here: how a key is overwritten (`edge::sqlite`), transactions and the group (`stream`), the caches
 //! themselves (`keys`).
 //!
-//! The sub-rooms are the way of a command: `command` reads it, `decide` judges it ([`decide()`]), `execute` stores
-//! the decision and obeys it, `receipt` says what was done, [`log`] makes that provable, `follow` tells every process.
-//! `merkle` is the tree that receipts and log share. They import each other by path and one way
-//! (`tests/it/rooms/forget.rs`); the list below is for other rooms.
+//! The sub-rooms follow the path of a command: `command` reads it, `decide` judges it ([`decide()`]),
+//! `execute` stores the decision and obeys it, `receipt` says what was done, [`log`] makes that provable, and
+//! `follow` applies it in every process. `merkle` is the tree that receipts and log share. The sub-rooms
+//! import each other by path and in one direction (`tests/it/rooms/forget.rs`). The list below is for other
+//! rooms.
 
 mod command;
 mod decide;

@@ -1,5 +1,5 @@
-//! Executing and following, against a mock of the key store. The real stores are held to the same in
-//! `tests/it`.
+//! Tests of executing and following, against a mock of the key store. `tests/it` tests the real stores in the
+//! same way.
 
 mod ending;
 mod executing;
@@ -32,7 +32,7 @@ const STORE: StoreId = StoreId([0xAA; 16]);
 pub(super) const HOUR: Hour = Hour(500_000);
 /// The default retention.
 const RETENTION: u16 = 720;
-/// When [`HOUR`] and the next two are due.
+/// The time at which [`HOUR`] and the next two hours are due.
 pub(super) const NOW: Millis = Hour(HOUR.0 + 3 + RETENTION as u32).start();
 const LEASE_MS: u64 = 60_000;
 
@@ -58,7 +58,7 @@ pub(super) fn a_receipt(outcome: Outcome) -> Receipt {
     Receipt { token, ..Receipt::new(named, deed, outcome, (HOUR, HOUR.plus(1)), NOW, STORE) }
 }
 
-/// The receipt of a sweep over one hour of this many customers, and these hours.
+/// Returns the receipt of a sweep over one hour of this many customers, and the swept hours.
 pub(super) fn a_sweep(customers: u8) -> (Receipt, Vec<SweptHour>) {
     let swept = |n| SweptHour { token: Token([n; 16]), hour: HOUR, key_count: 0, keys: Vec::new() };
     let hours: Vec<SweptHour> = (0..customers).map(swept).collect();
@@ -70,7 +70,7 @@ fn kek_row(id: &KekId, state: KekState) -> KekRow {
     KekRow { id: id.clone(), check: [0; 16], state }
 }
 
-/// A mock of a vault: the ids that it has.
+/// A mock of a vault. It holds only ids.
 #[derive(Default)]
 pub(super) struct FakeVault {
     ids: Mutex<BTreeSet<KekId>>,
@@ -93,7 +93,7 @@ impl KekVault for FakeVault {
 
     async fn destroy(&self, id: &KekId) -> Result<&'static str, VaultError> {
         if self.away.load(Ordering::SeqCst) {
-            return Err(VaultError::Unavailable("told to be away".to_owned()));
+            return Err(VaultError::Unavailable("switched off by the test".to_owned()));
         }
         self.ids.lock().expect("not poisoned").remove(id);
         Ok("it is forgotten")

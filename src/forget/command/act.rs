@@ -1,4 +1,4 @@
-//! What a command asks for, for whom, and for how long it is meant.
+//! The request of a command, its customer, and its period of validity.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,31 +6,31 @@ use super::kind::Kind;
 use crate::keys::HoldId;
 use crate::model::{CustomerError, CustomerId, Hour, Millis, Retention, StoreId};
 
-/// Most hours that one erasure may name.
+/// Maximum number of hours that one erasure may name.
 const MAX_HOURS: u32 = 65_535;
 
-/// Why somebody wants hours forgotten.
+/// The reason to forget hours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The customer's retention is over.
     RetentionEnd,
-    /// Somebody asks for it, perhaps before that.
+    /// Somebody asks for it, perhaps before the retention is over.
     Request,
 }
 
-/// What a command asks for.
+/// The action that a command asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Act {
     Erase(Reason),
-    /// Forget a customer as a whole: every hour, and those to come. It never waits for a due, so it is asked
-    /// for as what goes early.
+    /// Forget a whole customer: every hour, and those to come. It never waits for a due, so it needs the
+    /// right to erase early.
     EraseCustomer,
     /// Forbid erasure.
     Hold(HoldId),
-    /// Lift that.
+    /// Lift a hold.
     Release(HoldId),
-    /// Keep the customer's data for so long, what is not due yet included.
+    /// Keep the customer's data for this long, including hours that are not due yet.
     Retention(Retention),
 }
 
@@ -47,22 +47,22 @@ impl Act {
     }
 }
 
-/// A command that is well formed. What it asks for may still be impossible:
-/// [`decide()`](crate::forget::decide()) says so, in a receipt.
+/// A well-formed command. Its request may still be impossible: then [`decide()`](crate::forget::decide())
+/// refuses it, and a receipt says so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Command {
-    /// Chosen by the sender. It is copied into the receipt, and nowhere else.
+    /// Chosen by the sender. It is copied into the receipt, and the key store keeps it to detect its reuse.
     pub id: String,
     pub act: Act,
     pub customer: Result<CustomerId, CustomerError>,
-    /// The first hour; a release, a retention and the erasure of a customer have all of them.
+    /// The first hour. A release, a retention and the erasure of a customer cover all hours.
     pub from: Hour,
-    /// The last hour, itself included.
+    /// The last hour, inclusive.
     pub to: Hour,
     pub terms: Terms,
 }
 
-/// By whom, for whom and for how long a command is meant. A signed one says all of it.
+/// The issuer, the deployment and the period of validity of a command. A signed command names all of them.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Terms {
     pub issuer: Option<String>,
@@ -82,7 +82,8 @@ impl Terms {
 }
 
 impl Command {
-    /// Whether the hours are in order and not too many. A hold may cover any number.
+    /// Whether the hours are in order and, for an erasure that names them, not too many. A hold may cover any
+    /// number.
     pub fn range_is_valid(&self) -> bool {
         let more = self.to.0.checked_sub(self.from.0);
         more.is_some_and(|more| more < MAX_HOURS || !matches!(self.act, Act::Erase(_)))

@@ -1,19 +1,19 @@
-//! Calls: records of the control topic that workers write to themselves, because the clock has made something
-//! due.
+//! Calls: records of the control topic. A worker writes one when the clock has made something due, and the
+//! executor carries it out.
 //!
-//! They ask for no more than every worker does by itself, so nobody signs them; what they come to is decided
-//! when they are executed.
+//! They ask for nothing that a worker would not do by itself, so they are not signed. Their outcome is
+//! decided when they are executed.
 
 use super::digest::sha_256;
 use super::kind::Kind;
 use crate::model::{Digest, Due, KekId};
 use crate::telemetry::Label as _;
 
-/// What a call asks for.
+/// The action that a call asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wants {
-    /// Forget what is due. The due is that of the soonest hours that the writer saw, and where to look first:
-    /// what was due before may be thousands of hours that are gone. It binds nobody.
+    /// Forget hours that are due. The value is the earliest due that the writer saw. The executor looks from
+    /// there on first, because thousands of hours with an earlier due may be gone. It may choose other hours.
     Sweep(Due),
     /// Destroy the KEK of a day that has ended.
     DestroyKek(KekId),
@@ -29,11 +29,11 @@ impl Wants {
     }
 }
 
-/// A record that asks whoever executes for what is due.
+/// A record that asks the executor to do what is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
-    /// `~sweep/<due>/<nonce>` or `~destroy-kek/<KEK id>/<nonce>`, the nonce 16 hex digits. Ids of commands
-    /// never begin so.
+    /// `~sweep/<due>/<nonce>` or `~destroy-kek/<KEK id>/<nonce>`. The nonce has 16 hex digits. Ids of
+    /// commands never begin with `~`.
     pub id: String,
     pub wants: Wants,
     /// SHA-256 of the record's value.
@@ -41,7 +41,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// The record's value: JSON in this one spelling.
+    /// The record's value: JSON in exactly one spelling.
     pub fn record(wants: &Wants, nonce: u64) -> Vec<u8> {
         let kind = wants.kind().value();
         let text = match wants {
@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn a_kek_is_named_by_its_id() {
         let kek = KekId::parse("day/2026-11-28").expect("a day");
-        let text = r#"{"id":"~destroy-kek/day/2026-11-28/0000000000000001","type":"destroy-kek","kek":"day/2026-11-28"}"#;
+        let text = concat!(
+            r#"{"id":"~destroy-kek/day/2026-11-28/0000000000000001","#,
+            r#""type":"destroy-kek","kek":"day/2026-11-28"}"#
+        );
         assert_eq!(str::from_utf8(&Call::record(&Wants::DestroyKek(kek.clone()), 1)), Ok(text));
         assert_eq!(Call::parse(text.as_bytes()).map(|call| call.wants), Some(Wants::DestroyKek(kek)));
         for other in [text.replace("-28", "-31"), text.replace("day/", "hold/"), text.replace("-28/", "-27/")]

@@ -1,4 +1,4 @@
-//! SHA-256: the name of a command, of a call and of whatever is stored once.
+//! SHA-256: the name of a command, of a call, and of a fact that is stored once.
 
 use ring::digest::{SHA256, digest};
 

@@ -1,7 +1,8 @@
 //! DSSE 1.0.2 (secure-systems-lab/dsse): a command with the signatures on it.
 //!
 //! ```text
-//! {"payloadType": "application/vnd.hourseal.command+json", "payload": base64, "signatures": [{"keyid": .., "sig": base64}, ..]}
+//! {"payloadType": "application/vnd.hourseal.command+json", "payload": base64,
+//!  "signatures": [{"keyid": .., "sig": base64}, ..]}
 //! signed = PAE = "DSSEv1" ‖ SP ‖ len(type) ‖ SP ‖ type ‖ SP ‖ len(payload) ‖ SP ‖ payload
 //! ```
 
@@ -14,13 +15,13 @@ use super::json::is_object;
 
 const TYPE: &str = "application/vnd.hourseal.command+json";
 
-/// Most signatures of one command.
+/// Maximum number of signatures of one command.
 const MOST: usize = 16;
 
-/// A signature as it came.
+/// A signature as it was received.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Signature {
-    /// Whose it says it is. A hint: every key of the trust store is tried all the same.
+    /// The key that it claims to be from. This is only a hint: every key of the trust store is tried.
     pub hint: String,
     pub bytes: Vec<u8>,
 }
@@ -47,14 +48,14 @@ struct RawSignature {
     sig: String,
 }
 
-/// Only its name tells: a command has no field of this one.
+/// Only the name of this field matters: a command has no field with this name.
 #[derive(Deserialize)]
 struct Peek {
     #[serde(rename = "payloadType")]
     kind: Option<serde::de::IgnoredAny>,
 }
 
-/// Whether it means to be an envelope.
+/// Whether the JSON is meant to be an envelope.
 pub(super) fn is_envelope(json: &[u8]) -> bool {
     is_object(json) && serde_json::from_slice::<Peek>(json).is_ok_and(|peek| peek.kind.is_some())
 }
@@ -72,13 +73,13 @@ pub(super) fn parse(json: &[u8]) -> Result<Envelope, NotACommand> {
     })
 }
 
-/// What is signed.
+/// Returns the bytes that are signed.
 pub fn pae(payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {TYPE} {} ", TYPE.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }
 
-/// The record's value.
+/// Returns the record's value: the command in its envelope.
 pub fn to_envelope(payload: &[u8], signatures: &[Signature]) -> Vec<u8> {
     let signature = |signature: &Signature| RawSignature {
         keyid: signature.hint.clone(),

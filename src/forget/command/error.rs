@@ -1,24 +1,24 @@
-//! Why a control record is not a command.
+//! The reasons why a control record is not a command.
 
-/// Why a control record is no command: it is counted and left alone, without a receipt.
+/// The reason why a control record is not a command. The executor counts such a record and writes no receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotACommand {
     #[error("it has no value")]
     NoValue,
-    #[error("it is {0} bytes long")]
+    #[error("it is {0} bytes long, which is too long")]
     TooLarge(usize),
-    #[error("it is no JSON object")]
+    #[error("it is not a JSON object")]
     NotAnObject,
     #[error("it breaks the schema at line {line} column {column}")]
     Malformed { line: usize, column: usize },
-    /// Of a command, a hold or an issuer.
-    #[error("an id in it is {0} bytes long, or reserved")]
+    /// The id of a command, of a hold or of an issuer.
+    #[error("an id in it is {0} bytes long: an id has 1 to 128 bytes and does not begin with `~`")]
     Id(usize),
-    #[error("it has fields that do not belong to its type, or lacks some")]
+    #[error("its fields do not fit its type, or its deployment or a time is malformed")]
     Fields,
-    #[error("it is signed and lacks issuer, deployment, not_before or expires")]
+    #[error("it is signed, but lacks issuer, deployment, not_before or expires")]
     Terms,
-    #[error("its envelope holds something else than a command of Hourseal, or no base64")]
+    #[error("its envelope has another payloadType, invalid base64, or more than 16 signatures")]
     Envelope,
 }
 

@@ -1,4 +1,4 @@
-//! A command's JSON (`schemas/control.schema.json`): its fields, and which of them belong together.
+//! A command's JSON (`schemas/control.schema.json`): its fields, and the combinations that are allowed.
 
 use std::num::NonZeroU16;
 
@@ -10,7 +10,7 @@ use super::json::is_object;
 use crate::keys::HoldId;
 use crate::model::{CustomerId, Hour, Retention, StoreId, unhex};
 
-/// Longest id of a command, of a hold and of an issuer, in bytes.
+/// Maximum length of the id of a command, of a hold or of an issuer, in bytes.
 const MAX_ID: usize = 128;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Command, NotACommand> {
@@ -21,7 +21,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Command, NotACommand> {
     raw.into_command()
 }
 
-/// The fields as they stand; serde refuses repeated ones.
+/// The fields as the JSON has them. serde refuses repeated fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -49,7 +49,7 @@ struct Raw {
     expires: Option<String>,
 }
 
-/// What may be missing and may not be null.
+/// Reads a field that may be missing but must not be null.
 fn some<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(field: D) -> Result<Option<T>, D::Error> {
     T::deserialize(field).map(Some)
 }
@@ -64,7 +64,7 @@ enum Type {
     Retention,
 }
 
-/// A word of a list. From a string only: serde would take `{"erase": null}` for an enum as well.
+/// A word of a list, read from a string only: serde would also read `{"erase": null}` as an enum.
 #[derive(Deserialize)]
 #[serde(try_from = "String", bound(deserialize = "T: serde::de::DeserializeOwned"))]
 struct Text<T>(T);
@@ -106,7 +106,7 @@ impl Raw {
     }
 }
 
-/// 1 to 128 bytes. What begins with `~` is ours.
+/// Checks that an id has 1 to 128 bytes and does not begin with `~`. Ids with `~` are our own.
 fn id(text: &str) -> Result<(), NotACommand> {
     let is_one = !text.is_empty() && text.len() <= MAX_ID && !text.starts_with('~');
     is_one.then_some(()).ok_or(NotACommand::Id(text.len()))

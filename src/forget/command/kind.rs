@@ -1,9 +1,9 @@
-//! The kinds of what the executor does: one word each, in receipts, metrics and logs.
+//! The kinds of work that the executor does: one word each, in receipts, metrics and logs.
 
 use crate::telemetry::label;
 
 label! {
-    /// What a receipt tells of, or a call asks for.
+    /// The kind of work that a receipt reports or a call asks for.
     pub enum Kind: "kind" {
         Erase = "erase",
         EraseCustomer = "erase-customer",
@@ -16,7 +16,7 @@ label! {
 }
 
 impl Kind {
-    /// Whether keys end by it: DEKs, or a KEK and thereby every copy of what it wrapped.
+    /// Whether it ends keys: DEKs, or a KEK and with it every copy of the keys that it wrapped.
     pub(in crate::forget) const fn erases(self) -> bool {
         matches!(self, Self::Erase | Self::EraseCustomer | Self::Sweep | Self::DestroyKek)
     }

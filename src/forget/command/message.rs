@@ -1,4 +1,4 @@
-//! Commands: what a record of the control topic asks for (`schemas/control.schema.json`).
+//! Commands: requests in records of the control topic (`schemas/control.schema.json`).
 
 use super::act::Command;
 use super::digest::sha_256;
@@ -7,31 +7,31 @@ use super::error::NotACommand;
 use super::fields;
 use crate::model::Digest;
 
-/// Longest record of the control topic, in bytes.
+/// Maximum length of the value of a control record, in bytes.
 pub const MAX_COMMAND_BYTES: usize = 64 << 10;
 
-/// A control record's value as it came: bytes of which nothing is known yet.
+/// A control record's value as it was received: nothing is known about its bytes yet.
 #[derive(Clone, Copy)]
 pub struct Unverified<'a>(&'a [u8]);
 
-/// A command as it was sent: who has signed it is not known yet.
+/// A command as it was sent: its signatures are not verified yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
-    /// SHA-256 of the command's own bytes, whoever has signed them: its name from here on.
+    /// SHA-256 of the command's own bytes, without signatures. From here on, it names the command.
     pub digest: Digest,
-    /// SHA-256 of "hourseal/1 record" ‖ the record's value, signatures included: the name of what was refused
-    /// for them.
+    /// SHA-256 of "hourseal/1 record" ‖ the record's value, signatures included. It names a refusal that does
+    /// not take the command's id.
     pub record: Digest,
     pub command: Command,
     /// The command's own bytes.
     pub payload: Vec<u8>,
-    /// What stands under them; `None` for a command without an envelope.
+    /// The signatures of these bytes; `None` for a command without an envelope.
     pub signatures: Option<Vec<Signature>>,
 }
 
 impl<'a> Unverified<'a> {
     /// # Errors
-    /// [`NotACommand`] where there is nothing to look at, or too much.
+    /// [`NotACommand`] if there is no value, or if it is too long.
     pub fn new(value: Option<&'a [u8]>) -> Result<Self, NotACommand> {
         match value {
             None => Err(NotACommand::NoValue),
@@ -43,7 +43,7 @@ impl<'a> Unverified<'a> {
     /// Reads a command, or an envelope (DSSE) with a command in it.
     ///
     /// # Errors
-    /// [`NotACommand`], which quotes nothing of it.
+    /// [`NotACommand`], which quotes nothing of the value.
     pub fn parse(self) -> Result<Message, NotACommand> {
         let record = sha_256(&[b"hourseal/1 record", self.0].concat());
         let (payload, signatures) = if dsse::is_envelope(self.0) {
@@ -72,7 +72,10 @@ mod tests {
     const HOLD: &str =
         r#"{"id":"c-2","type":"hold","customer":"acme","from_hour":7,"to_hour":9,"hold":"case-17"}"#;
     const RETENTION: &str = r#"{"id":"c-5","type":"retention","customer":"acme","retention_hours":720}"#;
-    const TERMS: &str = r#""issuer":"dpo","deployment":"aa000000000000000000000000000000","not_before":"2026-11-25T00:00:00Z","expires":"2026-11-26T00:00:00Z""#;
+    const TERMS: &str = concat!(
+        r#""issuer":"dpo","deployment":"aa000000000000000000000000000000","#,
+        r#""not_before":"2026-11-25T00:00:00Z","expires":"2026-11-26T00:00:00Z""#
+    );
 
     fn message(text: &str) -> Result<Message, NotACommand> {
         Unverified::new(Some(text.as_bytes()))?.parse()
@@ -146,7 +149,7 @@ mod tests {
             ("a missing field", with(r#","reason":"retention-end""#, "")),
             ("an hour below zero", with(":7", ":-7")),
             ("an hour beyond the field", with(":7", ":4294967296")),
-            ("half an hour", with(":7", ":7.0")),
+            ("an hour with a fraction", with(":7", ":7.0")),
             ("an hour as text", with(":7", r#":"7""#)),
             ("no id", with("c-1", "")),
             ("a long id", with("c-1", &"x".repeat(129))),
@@ -169,8 +172,8 @@ mod tests {
             ("a retention that is null", RETENTION.replace(":720", ":null")),
             ("a retention with hours", RETENTION.replace(":720", r#":720,"from_hour":7,"to_hour":9"#)),
             ("an erasure with a retention", with(r#""to_hour":9"#, r#""to_hour":9,"retention_hours":720"#)),
-            ("a time that is none", with(r#""id""#, r#""expires":"tomorrow","id""#)),
-            ("a deployment that is none", with(r#""id""#, r#""deployment":"aa","id""#)),
+            ("an invalid time", with(r#""id""#, r#""expires":"tomorrow","id""#)),
+            ("an invalid deployment", with(r#""id""#, r#""deployment":"aa","id""#)),
             ("something after it", format!("{ERASE}{ERASE}")),
             ("half a surrogate", with("acme", r"\ud800")),
             ("a thousand arrays", format!(r#"{{"id":{}"#, "[".repeat(1_000))),

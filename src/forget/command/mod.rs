@@ -1,7 +1,7 @@
-//! What is asked for: commands that people sign, calls that workers write, and who may ask for what.
+//! Requests: commands that people sign, calls that workers write, and the rights that signatures give.
 //!
-//! Promise: bytes of others are read here and nowhere else, and an error quotes nothing of them.
-//! Start at [`message::Unverified`].
+//! Promise: control records are parsed only here, and an error quotes nothing of them. Start at
+//! [`message::Unverified`].
 
 pub(super) mod act;
 pub(super) mod call;

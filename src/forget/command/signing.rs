@@ -1,7 +1,7 @@
 //! Ed25519 keys (RFC 8032): of people who sign commands, and of the log that signs its checkpoints.
 //!
-//! A signing key is a PKCS#8 file in PEM (RFC 8410), as `openssl genpkey -algorithm ed25519` writes it too; a
-//! public key is the base64 of its 32 bytes.
+//! A signing key is a PKCS#8 file in PEM (RFC 8410), as `openssl genpkey -algorithm ed25519` also writes it.
+//! A public key is the base64 of its 32 bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,20 +16,21 @@ pub const SIGNATURE_LEN: usize = 64;
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
-/// PKCS#8 version 1 of Ed25519 (RFC 8410 §7): what stands before the 32 bytes of the seed.
+/// PKCS#8 version 1 of Ed25519 (RFC 8410 §7): the bytes before the 32 bytes of the seed.
 const PKCS8: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-/// Signs. No `Clone`, no `Debug`; `ring` keeps its own copy of the seed, and does not wipe it.
+/// A key that signs. It has no `Clone` and no `Debug`. `ring` keeps its own copy of the seed and does not
+/// wipe it.
 pub struct SigningKey(Ed25519KeyPair);
 
-/// Why a text is no signing key.
+/// The error for a text that is not a signing key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("it is no Ed25519 key: a PKCS#8 file in PEM is wanted, as `hourseal keygen` writes it")]
+#[error("it is not an Ed25519 key: expected a PKCS#8 file in PEM, as `hourseal keygen` writes it")]
 pub struct NotASigningKey;
 
 impl SigningKey {
-    /// Draws a key, as the text of its file.
+    /// Generates a key, and returns the text of its file.
     pub fn generate() -> Zeroizing<String> {
         let mut der = Zeroizing::new([0; PKCS8.len() + 32]);
         der[..PKCS8.len()].copy_from_slice(&PKCS8);
@@ -43,7 +44,7 @@ impl SigningKey {
     /// Reads the text of a key file.
     ///
     /// # Errors
-    /// [`NotASigningKey`], which quotes nothing of it.
+    /// [`NotASigningKey`], which quotes nothing of the text.
     pub fn from_pem(text: &str) -> Result<Self, NotASigningKey> {
         let body = text.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
         let body: Zeroizing<String> =
@@ -61,7 +62,7 @@ impl SigningKey {
     }
 }
 
-/// What verifies.
+/// A key that verifies signatures.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PublicKey(pub [u8; 32]);
 
@@ -88,12 +89,14 @@ mod tests {
     use super::*;
 
     /// Written by `openssl genpkey -algorithm ed25519`, its public key by `openssl pkey -pubout`.
-    const OF_OPENSSL: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIOxWSVGH8WQSIBgdWxflXZ9+tEtjacfcKvzCxS7cK3Kh\n-----END PRIVATE KEY-----\n";
+    const OF_OPENSSL: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIOxWSVGH8WQSIBgdWxflXZ9+tEtjacfcKvzCxS7cK3Kh\n\
+        -----END PRIVATE KEY-----\n";
 
     #[test]
     fn a_drawn_key_signs_and_another_key_has_not_signed() {
         let [one, two] =
-            [(); 2].map(|()| SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn"));
+            [(); 2].map(|()| SigningKey::from_pem(&SigningKey::generate()).expect("as it was generated"));
         let signature = one.sign(b"forget");
         assert!(one.public().has_signed(b"forget", &signature));
         assert!(!one.public().has_signed(b"forgot", &signature));

@@ -1,4 +1,4 @@
-//! The trust store: whose signature allows what (`schemas/trust.schema.json`).
+//! The trust store: the trusted keys and their rights (`schemas/trust.schema.json`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use super::dsse::{Signature, pae};
 use super::signing::PublicKey;
 use crate::model::Millis;
 
-/// What a signature may allow.
+/// A right that signatures may give.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Right {
-    /// Erase what is due.
+    /// Erase hours that are due.
     Erase,
-    /// Erase before that.
+    /// Erase hours before they are due.
     EraseEarly,
     Hold,
     Release,
     /// Keep a customer's data for longer.
     Retention,
-    /// Keep it for less long, what there is included.
+    /// Keep a customer's data for a shorter time, including existing hours.
     Shorten,
 }
 
@@ -41,8 +41,8 @@ impl Right {
         }
     }
 
-    /// How many distinct keys it takes, where the trust store does not say: two where data may go early, or a
-    /// hold.
+    /// Number of distinct keys that must sign, unless the trust store says otherwise: two if data may go
+    /// early or a hold may be lifted.
     fn usual(self) -> usize {
         match self {
             Self::Erase | Self::Hold | Self::Retention => 1,
@@ -51,7 +51,7 @@ impl Right {
     }
 }
 
-/// The keys that are trusted. Rotation is by overlap: the new key is added before the old one ends.
+/// The trusted keys. They are rotated by overlap: the new key is added before the old one ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trust {
     keys: Vec<Key>,
@@ -68,31 +68,31 @@ struct Key {
     revoked: bool,
 }
 
-/// Who stands behind a command.
+/// The signers of a command, and the rights that they give it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Authority {
-    /// Names of the keys, in order; none of an unsigned command.
+    /// Names of the keys, in the order of the trust store; empty for an unsigned command.
     pub signers: Vec<String>,
-    /// What enough of them may ask for.
+    /// The rights that enough of these keys have.
     pub granted: BTreeSet<Right>,
 }
 
-/// Why a text is no trust store.
+/// The reason why a text is not a trust store.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotATrustStore {
     #[error("it breaks schemas/trust.schema.json at line {line} column {column}: {what}")]
     Malformed { line: usize, column: usize, what: String },
     #[error("it is of version {0}, which this program does not know")]
     Version(u32),
-    #[error("the key {0:?} stands twice in it")]
+    #[error("it lists the key {0:?} twice, with the same name or the same public key")]
     Twice(String),
     #[error("the public key of {0:?} is not the base64 of 32 bytes")]
     Public(String),
-    #[error("a time of the key {0:?} is not RFC 3339, or it ends before it begins")]
+    #[error("a time of the key {0:?} is not RFC 3339, or its not_before is not before its not_after")]
     Time(String),
-    #[error("`{}` needs {needed} keys and only {there} may ever give it: nobody could use it", right.code())]
+    #[error("`{}` needs {needed} keys and only {there} can give it: no command could use it", right.code())]
     OutOfReach { right: Right, needed: usize, there: usize },
-    #[error("`{}` needs at least one key", .0.code())]
+    #[error("the threshold of `{}` is 0: it must be at least 1", .0.code())]
     Threshold(Right),
 }
 
@@ -119,17 +119,18 @@ struct RawKey {
     revoked: bool,
 }
 
-/// Where the trust store of now is had from. It is asked before each batch of commands, so that a revoked key
-/// counts no more.
+/// The source of the current trust store. The executor asks it before each batch of commands, so that a
+/// revoked key no longer counts.
 pub trait TrustSource: Send + Sync + 'static {
-    /// Whose signatures count from here on; nobody's where there is no trust store.
+    /// Returns the keys whose signatures count from here on. `None`: there is no trust store, and no
+    /// signature counts.
     ///
     /// # Errors
-    /// Why that is not known: commands wait.
+    /// The reason why the trust store is not known. Commands wait meanwhile.
     fn trust(&self) -> Result<Option<Arc<Trust>>, String>;
 }
 
-/// One that never changes.
+/// A source that never changes.
 impl TrustSource for Option<Arc<Trust>> {
     fn trust(&self) -> Result<Option<Arc<Trust>>, String> {
         Ok(self.clone())
@@ -140,8 +141,8 @@ impl Trust {
     /// Reads the text of a trust store.
     ///
     /// # Errors
-    /// [`NotATrustStore`]: also for a right that not enough keys have, because it would be found out on the
-    /// day it is needed.
+    /// [`NotATrustStore`], also for a right that some unrevoked keys have, but not enough of them. Otherwise
+    /// the operator would notice that only on the day the right is needed.
     pub fn parse(json: &str) -> Result<Self, NotATrustStore> {
         let raw: Raw = serde_json::from_str(json).map_err(|error| NotATrustStore::Malformed {
             line: error.line(),
@@ -178,8 +179,8 @@ impl Trust {
         Ok(self)
     }
 
-    /// Who has signed a command, of those that are trusted at `now`; `None` where nobody has. A key counts
-    /// once, however often it signed.
+    /// Returns the signers of a command among the keys that are trusted at `now`; `None` if none of these
+    /// keys has signed it. A key counts once, even if it signed several times.
     pub fn authority(&self, payload: &[u8], signatures: &[Signature], now: Millis) -> Option<Authority> {
         let signed = pae(payload);
         let has_signed = |key: &&Key| {
@@ -229,7 +230,7 @@ mod tests {
     const NOW: Millis = Millis(1_795_564_800_000);
 
     fn keys<const N: usize>() -> [SigningKey; N] {
-        std::array::from_fn(|_| SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn"))
+        std::array::from_fn(|_| SigningKey::from_pem(&SigningKey::generate()).expect("as it was generated"))
     }
 
     fn entry(name: &str, key: &SigningKey, more: Value) -> Value {

@@ -1,32 +1,34 @@
-//! A change of a customer's retention: which terms each hour gets, and which keep what they have. Pure.
+//! A change of a customer's retention: the terms that each hour gets, and the hours that keep their terms.
+//! Pure.
 //!
-//! Promise: an hour that was due when the change was decided stays due, and no hour falls due at once: at the
-//! soonest with the full hour that follows the decision. A KEK's day never ends before what it wraps is due;
-//! where the retention becomes shorter, keys stay under the KEK that copies of them are wrapped by, so that
-//! what receipts say of these copies holds.
+//! Promise: an hour that was due when the change was decided stays due. No hour falls due at once: a change
+//! makes an hour due no earlier than the full hour after the decision. A KEK's day never ends before the
+//! hours that it wraps are due. If the retention becomes shorter, keys stay under the KEK that also wraps
+//! their copies, so that what receipts say about these copies stays true.
 
 use crate::keys::{HourRow, Terms};
 use crate::model::{Digest, Due, Hour, KekId, Millis, Retention, Token};
 
-/// A change of a customer's retention that is decided.
+/// A decided change of a customer's retention.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     pub token: Token,
     pub retention: Retention,
-    /// What was due then stays as it is.
+    /// The hour of the decision. Hours with this due or an earlier one keep their terms.
     pub past: Due,
-    /// What it changes; where another change has been made since, this one comes late, and does nothing.
+    /// The retention before this change; `None` for the store's default. If another change has been made
+    /// since, this one comes late, and changes neither the rule nor the terms of an hour.
     pub before: Option<Retention>,
     pub command: Digest,
 }
 
 impl Change {
-    /// The hour of the decision: what is due with it was due.
+    /// Returns the hour of the decision, as a due. An hour with this due counts as due.
     pub fn past(now: Millis) -> Due {
         Due(Hour::containing(now).unwrap_or(Hour(0)).0)
     }
 
-    /// The terms that an hour gets; `None` for one that keeps what it has.
+    /// Returns the terms that an hour gets; `None` for an hour that keeps its terms.
     pub fn terms(&self, row: &HourRow) -> Option<Terms> {
         let has = row.gate.kek.as_ref().filter(|_| !row.gate.fenced && row.gate.due > self.past)?;
         let due = Due::of(row.hour, self.retention).max(Due(self.past.0.saturating_add(1)));
@@ -37,23 +39,23 @@ impl Change {
         Some(Terms { due, kek, command })
     }
 
-    /// Until when an hour must be known as fenced that was so before its due, if that is later than it is
-    /// now.
+    /// Returns the due until which the store must know a fenced hour as fenced, if it is later than the
+    /// present one. `None` for an hour that is open, or that was due when the change was decided.
     pub fn fence_until(&self, row: &HourRow) -> Option<Due> {
         let due = Due::of(row.hour, self.retention);
         Some(due).filter(|due| row.gate.fenced && row.gate.due > self.past && *due > row.gate.due)
     }
 
-    /// Whether it makes anything due sooner: an hour that there is, or one to come.
+    /// Whether it makes an existing or a future hour due sooner.
     pub fn shortens(&self, rows: &[HourRow], before: Retention) -> bool {
         let sooner = |row: &HourRow| self.terms(row).is_some_and(|terms| terms.due < row.gate.due);
         self.retention < before || rows.iter().any(sooner)
     }
 
-    /// The first hour that was not due by the rule `before`, and not behind one that is still kept by terms
-    /// of its own.
+    /// Returns the first hour that was not due by the rule `before`. The floor is never above an hour that is
+    /// not fenced and, by its own terms, not due yet.
     pub fn floor(&self, rows: &[HourRow], before: Retention) -> Hour {
-        // Due is the end of the hour and the retention.
+        // Due = end of the hour + retention.
         let of_rule = Hour(self.past.0.saturating_sub(u32::from(before.as_hours())));
         let kept = rows.iter().filter(|row| !row.gate.fenced && row.gate.due > self.past).map(|row| row.hour);
         kept.min().map_or(of_rule, |kept| of_rule.min(kept))

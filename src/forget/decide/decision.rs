@@ -1,38 +1,39 @@
-//! A decision, with the place of the record on which it was made.
+//! A decision, with the offset of its record.
 
 use super::verdict::Verdict;
 
 /// A decision as the store keeps it.
 ///
-/// The offset tells a redo (the same record again: obey, and write the receipt that was never committed) from
-/// a copy of the record further on in the topic (its receipt is there, or in the same transaction).
+/// The offset separates a redo from a copy. A redo is the same record again: obey, and write the receipt that
+/// was never committed. A copy is at a later offset of the topic: its receipt exists already, or is in the
+/// same transaction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Decision<T> {
     pub offset: i64,
     pub made: T,
 }
 
-/// What is decided on a command.
+/// The decision on a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Judgement {
     pub verdict: Verdict,
-    /// Names of the keys that had signed the command; none of one that was accepted unsigned.
+    /// Names of the keys that had signed the command; empty if it was accepted unsigned.
     pub signers: Vec<String>,
 }
 
-/// What can be decided: a [`Judgement`] on a command, a sweep's hours, a KEK's end. The store keeps it as
+/// A kind of decision: a [`Judgement`] on a command, a sweep's hours, or a KEK's end. The store keeps it as
 /// JSON.
 pub trait Decidable: Sized {
-    /// What the record itself says. It is not stored again.
+    /// The content of the record itself. The decision does not store it again.
     type Asked;
 
     /// The stored form.
     fn to_json(decision: &Decision<Self>) -> Vec<u8>;
 
-    /// `None` for what this version has not written, and for what was decided on something else: nothing may
+    /// `None` for a form that this version does not write, and for a decision on something else. Nothing may
     /// be done then.
     fn parse(json: &[u8], asked: &Self::Asked) -> Option<Decision<Self>>;
 
-    /// A new decision is stored: tests end the process here.
+    /// Called after a new decision was stored: tests end the process here.
     fn after_storing();
 }

@@ -1,4 +1,4 @@
-//! What a decision on a command rests on.
+//! The facts on which a decision on a command rests.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::forget::command::trust::Right;
 use crate::keys::{Hold, Meta};
 use crate::model::{Due, Millis, Retention};
 
-/// All that decides on a command.
+/// All facts that decide on a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
     pub asked: Asked,
     pub is_signed: bool,
-    /// What those who stand behind it may ask for.
+    /// The rights that its signers give it. For an unsigned command, the settings give them.
     pub granted: BTreeSet<Right>,
     pub is_for_us: bool,
     pub window: Window,
@@ -21,16 +21,16 @@ pub struct Facts {
     pub id_is_reused: bool,
     /// A hold covers an hour of the range, or of the customer.
     pub held: bool,
-    /// The latest due of all hours of the range; `None` while it is not known, which is as good as never.
+    /// The latest due of all hours of the range; `None` while it is unknown, which counts as never.
     pub due: Option<Due>,
     pub hold: HoldIs,
-    /// The retention that is asked for makes something due sooner.
+    /// The requested retention makes hours due sooner.
     pub shortens: bool,
-    /// The customer's retention until then, where it is not the default.
+    /// The customer's retention so far; `None` for the store's default.
     pub before: Option<Retention>,
 }
 
-/// Now, beside the times in which a command may be carried out.
+/// The present time, compared with the times in which a command may be carried out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Window {
     Before,
@@ -38,18 +38,18 @@ pub enum Window {
     After,
 }
 
-/// What the store has under the id of the hold that is asked about.
+/// The hold that the store has under the id that the command names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HoldIs {
     Unknown,
-    /// Of this customer; for a hold that is to be placed also of these hours.
+    /// A hold of this customer. If a hold is to be placed, it also covers the same hours.
     Same,
     Other,
 }
 
 impl Facts {
-    /// What a command says by itself. What the store says of it is added later, for those only that may be
-    /// carried out.
+    /// The facts that the command itself gives. The facts from the store are added later, if the customer and
+    /// the range are valid.
     pub(in crate::forget) fn of(
         command: &Command,
         asked: Asked,
@@ -68,7 +68,7 @@ impl Facts {
             held: false,
             due: None,
             hold: HoldIs::Unknown,
-            // Until the store has said otherwise.
+            // Assumed until the store's facts are added.
             shortens: true,
             before: None,
         }
@@ -86,7 +86,7 @@ impl Window {
 }
 
 impl HoldIs {
-    /// What is there under the id, beside what is asked for; a release asks for no hours.
+    /// Compares the store's hold under the id with the requested one. A release names no hours.
     pub(in crate::forget) fn of(there: Option<&Hold>, asked: &Hold, act: &Act) -> Self {
         match there {
             None => Self::Unknown,

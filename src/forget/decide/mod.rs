@@ -1,8 +1,7 @@
-//! What is decided, and the form in which the store keeps it. Pure: nothing is asked and nothing is done
-//! here.
+//! Decisions, and the form in which the store keeps them. Pure: this code asks no store and changes nothing.
 //!
-//! Promise: one table says what becomes of every combination of facts; what was stored by an earlier version
-//! is still read. Start at [`rules::decide`].
+//! Promise: one table gives the verdict for every combination of facts. Decisions that an earlier version
+//! stored can still be read. Start at [`rules::decide`].
 
 pub(super) mod change;
 pub(super) mod decision;

@@ -1,4 +1,5 @@
-//! The decision on a command: facts and now in, verdict with its reason and its target out.
+//! The decision on a command. Input: the facts and the present time. Output: a verdict with its reason and
+//! its target.
 
 use super::change::Change;
 use super::facts::{Facts, HoldIs, Window};
@@ -7,10 +8,10 @@ use crate::forget::command::act::{Act, Reason};
 use crate::forget::command::trust::Right;
 use crate::model::Millis;
 
-/// Decides on a command. Whether the customer is known is no fact: an unknown one is fenced, or held, all the
-/// same.
+/// Decides on a command. It does not depend on whether the store knows the customer: the hours of an unknown
+/// customer are fenced or held, too.
 ///
-/// `now` is the [`earliest`](crate::model::earliest) of the clocks, so that no clock destroys data alone.
+/// `now` is the [`earliest`](crate::model::earliest) of the clocks, so that no single clock can destroy data.
 pub fn decide(facts: &Facts, now: Millis) -> Verdict {
     let asked = &facts.asked;
     let is_due = facts.due.is_some_and(|due| due.reached(now));
@@ -36,7 +37,7 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
     }
 }
 
-/// Whether those who sent the command may not ask for it here.
+/// Returns the reason if the senders may not ask for this command here.
 fn refuses_the_senders(facts: &Facts, is_due: bool) -> Option<Why> {
     let act = &facts.asked.act;
     let right = match act {
@@ -56,7 +57,8 @@ fn refuses_the_senders(facts: &Facts, is_due: bool) -> Option<Why> {
     ])
 }
 
-/// Whether a command of a valid customer is refused whatever it asks for, or for a hold.
+/// Returns the reason if a command of a valid customer is refused for its range, its id, its time window, or
+/// a hold that forbids the erasure.
 fn refuses_the_command(facts: &Facts) -> Option<Why> {
     let erases = matches!(facts.asked.act, Act::Erase(_) | Act::EraseCustomer);
     first_broken([
@@ -68,7 +70,7 @@ fn refuses_the_command(facts: &Facts) -> Option<Why> {
     ])
 }
 
-/// The reason of the first rule that is broken.
+/// Returns the reason of the first broken rule.
 fn first_broken<const N: usize>(rules: [(bool, Why); N]) -> Option<Why> {
     rules.into_iter().find_map(|(is_broken, why)| is_broken.then_some(why))
 }
@@ -101,8 +103,8 @@ mod tests {
         Asked { act, token, from: Hour(7), to: Hour(9), range_is_valid, command: Digest([2; 32]) }
     }
 
-    /// Every combination: what is asked, seven yes-or-nos, three windows, three holds, three dues, each set
-    /// of rights.
+    /// Checks every combination of six acts, seven booleans, three windows, three holds, three dues and every
+    /// set of rights.
     fn every(mut check: impl FnMut(&Facts, Millis)) {
         for bits in 0..128_u32 {
             for rights in 0..64_usize {
@@ -140,7 +142,7 @@ mod tests {
         })
     }
 
-    /// The first rule that is broken names the reason; the order is the design's.
+    /// The first broken rule gives the reason. The design defines the order.
     fn expected(facts: &Facts, now: Millis) -> Verdict {
         let due = facts.due.is_some_and(|due| now >= due.at());
         let erases_hours = matches!(facts.asked.act, Act::Erase(_));

@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 /// Bytes of a sweep's hour: due (4) ‖ token (16) ‖ hour (4), numbers big-endian.
 const HOUR: usize = 24;
 
-/// On a command.
+/// The decision on a command.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OnCommand {
@@ -45,7 +45,7 @@ enum Word {
     Refused,
 }
 
-/// On a call for a sweep: the chosen hours, as base64.
+/// The decision on a call for a sweep: the chosen hours, in base64.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OnSweep {
@@ -54,7 +54,7 @@ struct OnSweep {
     sweep: String,
 }
 
-/// On a call to destroy a KEK.
+/// The decision on a call to destroy a KEK.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OnKek {
@@ -107,7 +107,7 @@ impl Decidable for Judgement {
 }
 
 impl OnCommand {
-    /// `None` where that was not decided on what is asked.
+    /// `None` if this was not decided on what `asked` asks for.
     fn verdict(&self, asked: &Asked) -> Option<Verdict> {
         let due = self.due.map(Due);
         Some(match (&self.verdict, self.why, &asked.act) {
@@ -127,7 +127,7 @@ impl OnCommand {
     }
 }
 
-/// What a sweep is to forget.
+/// The hours that a sweep is to forget.
 impl Decidable for Vec<DueHour> {
     type Asked = ();
 
@@ -150,7 +150,7 @@ impl Decidable for Vec<DueHour> {
     }
 }
 
-/// Which KEK is to be destroyed.
+/// The KEK that is to be destroyed.
 impl Decidable for KekId {
     type Asked = Self;
 
@@ -192,7 +192,7 @@ mod tests {
         Asked { act, token, from: Hour(7), to: Hour(9), range_is_valid: true, command }
     }
 
-    /// Each form as the first version wrote it, with what it means for the command that it was decided on.
+    /// Each form as the first version wrote it, with its meaning for the command that it was decided on.
     fn forms() -> Vec<(Asked, i64, Verdict, &'static [&'static str], &'static str)> {
         let (token, id) = (Token([1; 16]), HoldId(b"case".to_vec()));
         let retention = Retention::hours(48).expect("not zero");

@@ -1,4 +1,4 @@
-//! What a command asks for, with its customer as the token by which the key store knows it.
+//! The request of a command. It names the customer by the token that the key store uses.
 
 use super::change::Change;
 use crate::forget::command::act::Act;
@@ -6,13 +6,13 @@ use crate::forget::command::message::Message;
 use crate::keys::{Hold, HoldId};
 use crate::model::{CustomerId, Digest, Due, Hour, Retention, Token};
 
-/// Hours of one customer that go, and the command that they go on.
+/// Hours of one customer that are to be erased, and the command that erases them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Target {
     pub token: Token,
     /// The first hour.
     pub from: Hour,
-    /// The last hour, itself included.
+    /// The last hour, inclusive.
     pub to: Hour,
     pub command: Digest,
 }
@@ -24,11 +24,11 @@ impl Target {
     }
 }
 
-/// What a command says, as far as a decision on it needs that.
+/// The parts of a command that a decision needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
     pub act: Act,
-    /// `None` where the command names no valid customer.
+    /// `None` if the command names no valid customer.
     pub token: Option<Token>,
     pub from: Hour,
     pub to: Hour,
@@ -49,12 +49,12 @@ impl Asked {
         }
     }
 
-    /// Its hours, of the customer that it names.
+    /// Its hours, of the customer with this token.
     pub fn target(&self, token: Token) -> Target {
         Target { token, from: self.from, to: self.to, command: self.command }
     }
 
-    /// The hold `id` on its hours; a release's has all hours.
+    /// The hold `id` on its hours. The hold of a release covers all hours.
     pub fn hold(&self, token: Token, id: &HoldId) -> Hold {
         Hold { id: id.clone(), token, from: self.from, to: self.to }
     }

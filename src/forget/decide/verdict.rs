@@ -1,4 +1,4 @@
-//! What is decided on a command, or why it is refused.
+//! The verdict on a command, or the reason to refuse it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,24 +7,25 @@ use super::target::Target;
 use crate::keys::{Hold, HoldId};
 use crate::model::{Due, Token};
 
-/// Why something was not done, or not all of it.
+/// The reason why something was not done, or only in part.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// It is meant for another deployment.
     OtherDeployment,
-    /// It is not signed, and asks for what needs a signature.
+    /// It is not signed, but what it asks for needs a signature.
     SignatureRequired,
-    /// Too few of the keys that have signed it have the right to ask for that.
+    /// Too few of the keys that have signed it have the right to ask for this.
     NotAuthorized,
     /// The customer is empty, too long or reserved.
     InvalidCustomer,
-    /// The hours are not in order, or too many.
+    /// The hours are not in order, or there are too many of them.
     InvalidRange,
     /// Another command had this id before.
     IdReuse,
-    /// Its time has not come, or is over.
+    /// The time from which it is valid has not come yet.
     NotYet,
+    /// The time until which it is valid is over.
     Expired,
     /// A legal hold covers an hour.
     Held,
@@ -34,7 +35,7 @@ pub enum Why {
     HoldIdReuse,
     /// The customer has no hold of this id.
     UnknownHold,
-    /// The store did not confirm all of it when it was read back.
+    /// The store did not confirm all of it when it was read back, or an hour could not get its new terms.
     NotConfirmed,
 }
 
@@ -59,13 +60,13 @@ impl Why {
     }
 }
 
-/// What is decided on a command, and on whose hours.
+/// The verdict on a command, with the hours that it concerns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Forget every hour of the target. `due` is when the last of them is due, which is now or was before,
-    /// unless it is erased early.
+    /// Forget every hour of the target. `due` is the latest due of these hours. It has been reached, unless
+    /// the hours are erased early.
     Erase { target: Target, due: Due },
-    /// Forget every hour of the customer, and close it.
+    /// Forget every hour of the customer, and close the customer.
     EraseCustomer(Token),
     /// Forbid erasure of the hold's hours.
     Hold(Hold),
@@ -73,7 +74,7 @@ pub enum Verdict {
     Release(HoldId),
     /// Change the customer's retention.
     Retention(Change),
-    /// Do nothing. `due` says when the last hour will be due, where that is why.
+    /// Do nothing. If an hour is not due yet, `due` says when the last one will be.
     Refused { why: Why, due: Option<Due> },
 }
 
@@ -82,9 +83,9 @@ impl Verdict {
         Self::Refused { why, due: None }
     }
 
-    /// Whether it says something of the command itself, and so takes its id. What is refused for its
-    /// signatures, or is meant for another deployment, does not: the same command may come again with more of
-    /// them, or another one with its id.
+    /// Whether the verdict is about the command itself, and so takes its id. A command that is refused for
+    /// its signatures, or that is meant for another deployment, does not take its id: the same command may
+    /// come again with more signatures, or another command with the same id.
     pub fn takes_the_id(&self) -> bool {
         use Why::{NotAuthorized, OtherDeployment, SignatureRequired};
         !matches!(self, Self::Refused { why: OtherDeployment | SignatureRequired | NotAuthorized, .. })

@@ -1,35 +1,35 @@
-//! What a request comes to.
+//! The answers to requests.
 
 use crate::forget::command::kind::Kind;
 use crate::forget::decide::change::Change;
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::swept::SweptHour;
 
-/// What a request comes to.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub(in crate::forget) enum Answer {
     Receipt(Box<Receipt>),
     Swept(Box<Sweep>),
-    /// A call of this kind found nothing to do, and leaves no trace.
+    /// A call of this kind found nothing to do, or could not do it now. It gets no receipt.
     NothingDue(Kind),
-    /// The same bytes stand further up in the topic, with their receipt.
+    /// The same bytes are at an earlier offset of the topic, with their receipt.
     Copy,
-    /// Nobody who is trusted stands behind it: it is counted, and nothing is kept of it.
+    /// No trusted key has signed it: it is counted, and nothing is kept of it.
     Unverified,
 }
 
-/// What a sweep has forgotten.
+/// The hours that a sweep has forgotten, and their receipt.
 #[derive(Clone, Debug)]
 pub(in crate::forget) struct Sweep {
-    /// Its batch is that of `hours`.
+    /// Its batch is the one of `hours`.
     pub receipt: Receipt,
     pub hours: Vec<SweptHour>,
 }
 
-/// An answer, and what is to be done before it is used.
+/// An answer, and the change that must be settled before it is used.
 pub(super) struct Executed {
     pub answer: Answer,
-    /// A change of a retention that is made and not settled.
+    /// A change of a retention that is made but not settled.
     pub unsettled: Option<Change>,
 }
 

@@ -1,4 +1,4 @@
-//! The records of one transaction of the control topic, and what they came to.
+//! The records of one transaction of the control topic, and their outcomes.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::forget::receipt::deed::{Deed, Outcome};
 use crate::stream::Input;
 use crate::telemetry::{codes, info, warn};
 
-/// What a batch came to.
+/// The outcomes of a batch, counted.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Tally {
-    /// Commands and sweeps that ended with a receipt, by what they are.
+    /// Commands and calls that ended with a receipt, by kind and outcome.
     pub receipts: BTreeMap<(Kind, Outcome), u64>,
-    /// Records that are no command.
+    /// Records that are neither a command nor a call.
     pub unreadable: u64,
-    /// Commands that nobody who is trusted stands behind.
+    /// Commands that no trusted key has signed.
     pub unverified: u64,
-    /// Copies of records that have their receipt already.
+    /// Copies of earlier records, which have their receipt already.
     pub copies: u64,
     /// Hours that sweeps have forgotten.
     pub swept_hours: u64,
-    /// Calls that found nothing to do, by what they asked for.
+    /// Calls that found nothing to do, by kind.
     pub idle: BTreeMap<Kind, u64>,
 }
 
@@ -39,15 +39,15 @@ impl Tally {
 pub(super) struct Batch {
     /// In the order of the topic.
     pub requests: Vec<(i32, Request)>,
-    /// Of the first of them, in the same order.
+    /// The answers to the first requests, in the same order.
     pub answers: Vec<Answer>,
     unreadable: u64,
-    /// Where the first of those stands, and what is wrong with it.
+    /// Offset of the first unreadable record, and what is wrong with it.
     first_unreadable: Option<(i64, NotACommand)>,
 }
 
 impl Batch {
-    /// Takes a record in.
+    /// Adds a record to the batch.
     pub fn admit(&mut self, input: &Input<'_>) {
         match Request::read(input.offset, input.value, input.timestamp) {
             Ok(request) => self.requests.push((input.partition, request)),
@@ -62,7 +62,7 @@ impl Batch {
         self.answers.len() == self.requests.len()
     }
 
-    /// Keeps each answer beside its request.
+    /// Drops the requests of these partitions together with their answers.
     pub fn drop_partitions(&mut self, partitions: &[i32]) {
         let stays: Vec<bool> =
             self.requests.iter().map(|(partition, _)| !partitions.contains(partition)).collect();
@@ -97,26 +97,39 @@ impl Batch {
             };
             let (outcome, keys) = (receipt.outcome.code(), receipt.key_count);
             if let Deed::DestroyKek { kek, evidence, held } = &receipt.deed {
-                info!(codes::KEK_DESTROYED, receipt = %receipt.id, %kek, evidence, held, "KEK destroyed, receipt published");
+                info!(
+                    codes::KEK_DESTROYED,
+                    receipt = %receipt.id, %kek, evidence, held, "KEK destroyed, receipt published"
+                );
                 continue;
             }
             match hours {
                 None => {
                     let why = receipt.why.map_or("", |why| why.code());
-                    info!(codes::RECEIPT_PUBLISHED, receipt = %receipt.id, outcome, why, keys, "receipt published");
+                    info!(
+                        codes::RECEIPT_PUBLISHED,
+                        receipt = %receipt.id, outcome, why, keys, "receipt published"
+                    );
                 }
                 Some(hours) => {
-                    info!(codes::SWEPT, receipt = %receipt.id, hours, keys, "due hours swept, receipt published");
+                    info!(
+                        codes::SWEPT,
+                        receipt = %receipt.id, hours, keys, "due hours swept, receipt published"
+                    );
                 }
             }
         }
     }
 
-    /// One line per batch, however many they are: whoever may write here could fill the log.
+    /// Logs at most one line of each kind per batch: otherwise a client that may write to the topic could
+    /// fill the log.
     pub fn log_the_rest(&self) {
         if let Some((offset, why)) = self.first_unreadable {
             let records = self.unreadable;
-            warn!(codes::COMMAND_UNREADABLE, records, offset, %why, "control records are no commands; the first of them");
+            warn!(
+                codes::COMMAND_UNREADABLE,
+                records, offset, %why, "skipped control records that are not commands; offset of the first"
+            );
         }
         let is_unverified = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Unverified);
         let mut unverified = self
@@ -129,7 +142,7 @@ impl Batch {
             let commands = 1 + unverified.count();
             warn!(
                 codes::COMMAND_UNVERIFIED,
-                commands, offset, "nobody who is trusted has signed them; the first of them"
+                commands, offset, "ignored commands that no trusted key has signed; offset of the first"
             );
         }
     }

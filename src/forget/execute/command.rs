@@ -1,7 +1,7 @@
-//! From a command to its receipt: who has signed it, verdict, what it asks for, receipt.
+//! The way from a command to its receipt: check the signatures, decide, carry out, make the receipt.
 //!
-//! Every part may be done again from the beginning, by this process or by the one that follows it: the
-//! verdict is durable before anything else, and all that follows from it can be done twice.
+//! Every part may be repeated from the beginning, by this process or the next one. The verdict is durable
+//! before anything else is done, and all that follows from it can be done twice.
 
 use super::answer::{Answer, Executed};
 use super::context::Context;
@@ -25,7 +25,7 @@ use crate::forget::receipt::deed::{Deed, Outcome};
 use crate::keys::{Hold, Meta, Placed};
 use crate::model::{Due, Millis, Token};
 
-/// Decides on a command, or takes the verdict that is stored, and carries it out.
+/// Decides on a command, or reads its stored verdict, and carries it out.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -50,7 +50,7 @@ pub(super) async fn command(
     obey(ctx, verdict, receipt, &meta, now).await
 }
 
-/// Judges a command that was not judged yet. Nothing for one that nobody stands behind.
+/// Judges a command that was not judged yet. Returns [`Offer::Nothing`] if no trusted key has signed it.
 async fn judge(
     ctx: &Context,
     request: &Request,
@@ -59,8 +59,8 @@ async fn judge(
     (meta, now): (&Meta, Millis),
 ) -> Result<Offer<Judgement>, ExecuteError> {
     let Some(authority) = authority(ctx, message, now) else { return Ok(Offer::Nothing) };
-    // A refusal for want of signatures is stored by the record: the same command may come again with more of
-    // them.
+    // A refusal that does not take the command's id is stored under the record's digest: the same command may
+    // come again with more signatures.
     if let Some(before) = stored(ctx, message.record, asked).await? {
         return Ok(Offer::Before(before));
     }
@@ -78,7 +78,7 @@ async fn judge(
     Ok(Offer::New(New { digest, id, made: Judgement { verdict, signers }, if_id_is_taken: Some(reused) }))
 }
 
-/// Carries out a verdict. `receipt` says that nothing was done.
+/// Carries out a verdict. The given `receipt` says that nothing was done.
 async fn obey(
     ctx: &Context,
     verdict: Verdict,
@@ -122,7 +122,7 @@ async fn erase_customer(
     now: Millis,
 ) -> Result<Receipt, ExecuteError> {
     ctx.store.close_customer(token).await?;
-    // After it is closed, so that what was minted until then is found.
+    // List the hours after the customer is closed, to find the keys that were minted until then.
     let target = whole(&*ctx.store, token, receipt.id, meta, now).await?;
     let done = destroy(&*ctx.store, &target, meta, now).await?;
     let receipt = Receipt { from: target.from, to: target.to, done_at: ctx.now().await?, ..receipt };
@@ -134,7 +134,7 @@ async fn place(ctx: &Context, hold: &Hold, receipt: Receipt) -> Result<Receipt, 
     failpoint!("held");
     Ok(match placed {
         Placed::InForce => Receipt { outcome: Outcome::HoldPlaced, ..receipt },
-        // Another one took the id since this was decided.
+        // Another hold took the id after this was decided.
         Placed::IdReuse => Receipt { why: Some(Why::HoldIdReuse), ..receipt },
     })
 }
@@ -153,7 +153,8 @@ async fn change_retention(ctx: &Context, change: Change, receipt: Receipt) -> Re
     Ok(Executed { answer: Answer::Receipt(Box::new(receipt)), unsettled: Some(change) })
 }
 
-/// What was read back decides the outcome, not what the calls answered.
+/// Makes the receipt's outcome from what was read back, not from the answers of the calls. These only tell
+/// whether a hold is the reason.
 fn completed(ctx: &Context, receipt: Receipt, meta: &Meta, done: &Destroyed) -> Receipt {
     let keys = done.keys();
     let (outcome, why) = match (done.confirmed(), done.held) {

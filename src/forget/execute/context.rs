@@ -9,26 +9,26 @@ use crate::forget::receipt::content::{ASSUMPTIONS, Receipt, l3_by};
 use crate::keys::{KekVault, Keks, Meta, ReadStore, Store};
 use crate::model::{Clock, KekId, Millis, earliest};
 
-/// What an executor works with.
+/// The dependencies and settings of an executor.
 #[derive(Clone)]
 pub(in crate::forget) struct Context {
     pub store: Arc<dyn Store>,
     pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
-    /// The KEKs that one run has met: a run begins with none.
+    /// The KEKs that one run has used so far: a run begins with none.
     pub keks: Arc<Keks>,
-    /// Whose signatures count; nobody's where there is none.
+    /// The keys whose signatures count. `None`: no signature counts.
     pub trust: Option<Arc<Trust>>,
     /// `control.require_signatures`.
     pub signatures_required: bool,
-    /// What receipts rest on besides [`ASSUMPTIONS`].
+    /// The assumptions of receipts besides [`ASSUMPTIONS`].
     pub assumptions: Vec<String>,
-    /// [`SETTLES_IN`](crate::forget::SETTLES_IN), but for tests of what time has no part in.
+    /// [`SETTLES_IN`](crate::forget::SETTLES_IN). Tests that do not depend on time set it shorter.
     pub settles_in: Duration,
 }
 
 impl Context {
-    /// The same for one run: it trusts whom `trust` names, and has met no KEK yet.
+    /// Returns a copy for one run. It trusts the keys of `trust`, and has used no KEK yet.
     pub fn for_run(&self, trust: Option<Arc<Trust>>) -> Self {
         let keks = Arc::new(Keks::new(self.store.clone(), Arc::clone(&self.vault)));
         Self { trust, keks, ..self.clone() }
@@ -39,7 +39,7 @@ impl Context {
         time(&*self.store, &*self.clock).await
     }
 
-    /// The receipt with its deadlines, and what these rest on.
+    /// Adds the deadlines to a receipt, and the assumptions on which they rest.
     pub fn with_deadlines<'a>(
         &self,
         receipt: Receipt,
@@ -48,7 +48,7 @@ impl Context {
     ) -> Receipt {
         let general = ASSUMPTIONS.iter().map(ToString::to_string);
         Receipt {
-            // What a hold kept beyond its day is due at once.
+            // If a hold kept keys beyond the day of their KEK, that deadline is now.
             l3_by: l3_by(keks).map(|at| at.max(receipt.done_at)),
             unusable_after: Some(lease_after(receipt.done_at, meta)),
             assumptions: general.chain(self.assumptions.iter().cloned()).collect(),
@@ -66,7 +66,7 @@ pub(in crate::forget) async fn time(
     Ok(earliest(clock.now(), of_store)?)
 }
 
-/// From then on no process uses what it had cached at `done_at`.
+/// Returns the time from which on no process uses a key that it had cached at `done_at`.
 pub(super) fn lease_after(done_at: Millis, meta: &Meta) -> Millis {
     done_at.plus(i64::try_from(meta.max_lease_ms).unwrap_or(i64::MAX))
 }

@@ -1,4 +1,4 @@
-//! Decide once, store, obey: what was decided on a record is durable before anything is done, and every redo
+//! Decide once, store, obey: the decision on a record is durable before it is carried out, and every redo
 //! obeys it.
 
 use super::context::Context;
@@ -8,22 +8,22 @@ use crate::forget::decide::decision::{Decidable, Decision};
 use crate::keys::Stored;
 use crate::model::Digest;
 
-/// What is to be done with a record.
+/// The next step for a record.
 pub(super) enum Turn<T> {
-    /// Carry this out, or go on with it.
+    /// Carry this out, or continue with it.
     Obey(T),
-    /// Nothing: the same bytes stand further up in the topic, with their receipt.
+    /// Do nothing: the same bytes are at an earlier offset of the topic, with their receipt.
     Copy,
-    /// Nothing: there is nothing to decide.
+    /// Do nothing: there is nothing to decide.
     Nothing,
 }
 
-/// What a record that was not decided yet comes to.
+/// The proposal for a record that was not decided yet.
 pub(super) enum Offer<T> {
     /// It was decided under another name.
     Before(Decision<T>),
     New(New<T>),
-    /// There is nothing to decide: it leaves no trace.
+    /// There is nothing to decide, and nothing is stored.
     Nothing,
 }
 
@@ -34,15 +34,16 @@ pub(super) struct New<T> {
     /// Nothing else may be decided under this id.
     pub id: String,
     pub made: T,
-    /// Holds where something else was decided under the id. It is not stored: it comes out the same each
-    /// time. `None` for records that all have ids of their own.
+    /// The decision if another one was stored under the id. It is not stored, because each redo reaches it
+    /// again. `None` for records whose ids are all different.
     pub if_id_is_taken: Option<T>,
 }
 
-/// Reads what is stored of a request. If nothing is, asks `decide`, and stores what it offers. Answers what is
-/// stored at the end.
+/// Reads the stored decision on a request. If there is none, runs `decide` and stores its offer. Returns the
+/// stored decision, or `if_id_is_taken` if the store has another decision under the id.
 ///
-/// What is stored comes first, whatever `decide` would say now: what was begun is finished.
+/// A stored decision always counts, even if `decide` would offer another one now: work that was begun is
+/// finished.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -63,7 +64,7 @@ pub(super) async fn decide_once<T: Decidable>(
     Ok(if decision.offset < request.offset { Turn::Copy } else { Turn::Obey(decision.made) })
 }
 
-/// The decision that is stored under a name.
+/// Reads the decision that is stored under a name.
 pub(super) async fn stored<T: Decidable>(
     ctx: &Context,
     digest: Digest,

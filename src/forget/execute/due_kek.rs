@@ -1,4 +1,4 @@
-//! KEKs whose day has ended and that still exist: which may go, and which are needed.
+//! KEKs whose day has ended and that still exist: some may be destroyed, others are still needed.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,23 @@ use super::needs::Needs;
 use crate::keys::{KekRow, KekState, Meta, ReadStore};
 use crate::model::{Clock, KekId, Millis};
 
-/// Beyond the end of the day and the longest lease, in milliseconds: for clocks and slow mints.
+/// Extra time after the end of the day and the longest lease, in milliseconds: for clock differences and slow
+/// mints.
 const GRACE_MS: i64 = 600_000;
 
-/// How a KEK stands.
+/// Whether a KEK may be destroyed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KekFate {
-    /// What it wraps is not all due yet, or was only just now.
+    /// Its day, the longest lease and the extra time are not all over yet.
     Young,
-    /// Its day has ended, and so many of its keys are live, or its hours open: held, or not swept yet.
+    /// Its day has ended, but this many live keys or open hours need it: they are held, or not swept yet.
     Needed(u64),
-    /// Nothing of it is left.
+    /// Nothing needs it any more.
     Due,
     Destroyed,
 }
 
-/// How a KEK stands that `needed` keys or hours need.
+/// Returns the fate of a KEK that `needed` keys or hours need.
 pub fn fate(row: &KekRow, needed: u64, meta: &Meta, now: Millis) -> KekFate {
     match (row.state, needed) {
         (KekState::Destroyed, _) => KekFate::Destroyed,
@@ -33,7 +34,7 @@ pub fn fate(row: &KekRow, needed: u64, meta: &Meta, now: Millis) -> KekFate {
     }
 }
 
-/// When it may go at the soonest.
+/// Returns the earliest time at which the KEK may be destroyed.
 fn may_go_from(id: &KekId, meta: &Meta) -> Millis {
     lease_after(id.ends(), meta).plus(GRACE_MS)
 }
@@ -42,22 +43,23 @@ fn may_go_from(id: &KekId, meta: &Meta) -> Millis {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DueKek {
     pub id: KekId,
-    /// Keys that it wraps, that are not erased and that no hold keeps; one, if there is none and an hour of
-    /// its day is open.
+    /// Live keys that it wraps and that no hold keeps, plus one for each open hour that needs it without such
+    /// a key. The count may stop early, but it is 0 only if there are none.
     pub needed: u64,
-    /// Of a hold's KEK, the hours that it keeps. It goes when the hold is lifted.
+    /// For a hold's KEK, the number of hours that the hold keeps. The KEK cannot go before the hold is
+    /// lifted. 0 for the KEK of a day.
     pub held: u64,
 }
 
 impl DueKek {
-    /// Nothing of it is left.
+    /// Whether nothing needs it any more.
     pub fn is_free(&self) -> bool {
         self.needed == 0 && self.held == 0
     }
 }
 
-/// The KEKs whose day has ended and that still exist, the oldest first. Where there is one, all keys are
-/// scanned.
+/// Returns the KEKs that still exist although their day, the longest lease and the extra time are over, the
+/// oldest first. If there is one, the store scans all keys.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.

@@ -1,6 +1,6 @@
-//! What an erasure does to the store: fence, list, erase every generation, read back.
+//! The steps of an erasure in the store: fence, list, erase every generation, read back.
 //!
-//! It may be done again from the beginning: fencing and erasing twice is fencing and erasing once.
+//! It may be repeated from the beginning: fencing and erasing twice has the same effect as once.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::forget::receipt::key::ErasedKey;
 use crate::keys::{EraseStore, Erasure, Fence, HourRow, KeyRow, KeyState, Meta, ReadStore, StoreError};
 use crate::model::{Digest, Hour, Millis, Token};
 
-/// Hours ahead of now for which a key may be asked: `event.max_future` and pre-minting are below an hour
-/// each.
+/// Number of hours after the current one for which a key may be requested: `event.max_future` and pre-minting
+/// are below an hour each.
 const AHEAD: u32 = 2;
 
-/// All hours of a customer: those that have a gate, and those for which a key could still be made, because
-/// they are not due. All of these are fenced: a mint that is under way while the customer is closed meets the
-/// fence of its hour.
+/// Returns the range of all hours of a customer: those that have a gate, and those for which a key could
+/// still be minted, because they are not due. All of these are fenced, so that a mint that is under way while
+/// the customer is closed meets the fence of its hour.
 pub(super) async fn whole(
     store: &dyn ReadStore,
     token: Token,
@@ -35,28 +35,28 @@ pub(super) async fn whole(
     Ok(Target { token, from, to, command })
 }
 
-/// What became of a target.
+/// The result of erasing a target.
 pub(in crate::forget) struct Destroyed {
-    /// A hold was in the way.
+    /// A hold prevented a part of it.
     pub held: bool,
-    /// What was read back.
+    /// The hours as they were read back.
     pub after: Survey,
     command: Digest,
 }
 
 impl Destroyed {
-    /// Every hour is fenced and no key is live.
+    /// Whether every hour is fenced and no key is live.
     pub fn confirmed(&self) -> bool {
         self.after.is_forgotten()
     }
 
-    /// The keys that the command erased, now or in an attempt before.
+    /// The keys that the command erased, now or in an earlier attempt.
     pub fn keys(&self) -> Vec<ErasedKey> {
         self.after.hours().flat_map(|row| erased_by(row, self.command)).collect()
     }
 }
 
-/// Fences each hour, erases every generation of each, and reads back what is there then.
+/// Fences each hour, erases every generation of each, and reads back the result.
 pub(in crate::forget) async fn destroy(
     store: &dyn EraseStore,
     target: &Target,
@@ -66,15 +66,15 @@ pub(in crate::forget) async fn destroy(
     let before = survey(store, target, meta).await?;
     let mut held = false;
     for hour in target.hours() {
-        // What an attempt before fenced is not fenced again: a long range comes to its end over many
-        // attempts.
+        // Hours that an earlier attempt fenced are not fenced again, so that a long range is finished over
+        // many attempts.
         if !before.is_fenced(hour) {
             let fence = store.fence(target.token, hour, before.due(hour), target.command).await?;
             held |= matches!(fence, Fence::Held(_));
         }
     }
     failpoint!("fenced");
-    // Listed anew, because keys could be minted until the fence stood.
+    // List the hours again: keys could be minted until the fence was set.
     for (hour, row) in rows(store, target).await? {
         if row.gate.fenced && concerns(&row, target.command) {
             let erasure = store.erase(target.token, hour, target.command, now).await?;
@@ -91,8 +91,8 @@ async fn rows(store: &dyn ReadStore, target: &Target) -> Result<BTreeMap<Hour, H
     Ok(rows.into_iter().map(|row| (row.hour, row)).collect())
 }
 
-/// A live key is to be erased; one that this command has erased is erased again, because an attempt before
-/// may have ended before the store cleared its logs of it.
+/// Whether an hour has a key to erase: a live one, or one that this command has erased. The latter is erased
+/// again, because an earlier attempt may have ended before the store removed the key from its logs.
 fn concerns(row: &HourRow, command: Digest) -> bool {
     row.keys.iter().any(|key| key.state == KeyState::Live || key.command == Some(command))
 }

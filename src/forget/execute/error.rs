@@ -1,33 +1,35 @@
-//! Why an execution cannot go on.
+//! Errors of an execution.
 
 use crate::keys::{KeysError, StoreError, VaultError};
 use crate::model::{ClocksApart, Digest, KekId};
 use crate::stream::{Wait, Waiting};
 
-/// Why an execution cannot go on now. It waits and begins again; no receipt is written meanwhile.
+/// The reason why an execution cannot continue now. The executor waits and begins again. It writes no receipt
+/// meanwhile.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// Keys could not be wrapped anew.
+    /// Keys could not be wrapped under another KEK.
     #[error(transparent)]
     Keys(KeysError),
     #[error(transparent)]
     Clocks(#[from] ClocksApart),
-    #[error("the verdict stored for command {0} is not of this version")]
+    #[error("the stored decision on {0} does not fit this version or this record")]
     Verdict(Digest),
     #[error(
-        "receipt {0} says erased, but the key store says that its hours are not due, and nobody has signed that they go \
-         early: a person has to look"
+        "receipt {0} says erased, but the key store says that its hours are not due, and no signature allows \
+         an early erasure: an operator must check both"
     )]
     Premature(Digest),
     #[error(
-        "receipt {0} says that KEK {1} is destroyed, and the vault has it: a copy was put back, and a person has to look"
+        "receipt {0} says that KEK {1} is destroyed, but the vault has it: a copy was restored, and an \
+         operator must check the vault"
     )]
     KekIsBack(Digest, KekId),
-    #[error("what receipt {0} says was applied again and is not confirmed by the key store")]
+    #[error("receipt {0} was applied again, but the key store does not confirm it")]
     NotRestored(Digest),
     #[error("{0}")]
     Trust(String),
@@ -36,7 +38,7 @@ pub enum ExecuteError {
 }
 
 impl ExecuteError {
-    /// What the executor waits for, and why.
+    /// Returns what the executor waits for, and the reason.
     pub(super) fn waiting(&self) -> Waiting {
         let cause = match self {
             Self::Store(_)
@@ -54,7 +56,7 @@ impl ExecuteError {
     }
 }
 
-/// Tells what passes with time from what a person has to look at.
+/// Separates errors that pass with time from errors that a person must look at.
 impl From<KeysError> for ExecuteError {
     fn from(error: KeysError) -> Self {
         match error {

@@ -1,5 +1,4 @@
-//! What is known of a command before it is decided: who stands behind it, and what the store says of what it
-//! asks for.
+//! The facts about a command before it is decided: its authority, and what the store says about its request.
 
 use super::context::Context;
 use super::error::ExecuteError;
@@ -13,8 +12,8 @@ use crate::forget::decide::facts::{Facts, HoldIs};
 use crate::keys::{HoldId, Meta};
 use crate::model::{Hour, Millis, Retention, Token};
 
-/// Who stands behind a command. One that is not signed is accepted only where that was chosen, and may erase
-/// what is due.
+/// Returns the authority of a command; `None` if no trusted key has signed it. An unsigned command is
+/// accepted only if the settings require no signatures. It may erase only what is due.
 pub(super) fn authority(ctx: &Context, message: &Message, now: Millis) -> Option<Authority> {
     match &message.signatures {
         Some(signatures) => ctx.trust.as_ref()?.authority(&message.payload, signatures, now),
@@ -23,7 +22,7 @@ pub(super) fn authority(ctx: &Context, message: &Message, now: Millis) -> Option
     }
 }
 
-/// Adds what the store says of what is asked for.
+/// Adds what the store says about the request, if its customer and its range are valid.
 pub(super) async fn add_what_the_store_says(
     ctx: &Context,
     facts: &mut Facts,
@@ -43,7 +42,7 @@ pub(super) async fn add_what_the_store_says(
     Ok(())
 }
 
-/// Whether a hold keeps anything of a customer.
+/// Whether a hold keeps any data of a customer.
 async fn is_held(ctx: &Context, token: Token) -> Result<bool, ExecuteError> {
     let rows = ctx.store.hours(token, Hour(0), Hour(u32::MAX)).await?;
     let of_policy = ctx.store.holds().await?.iter().any(|hold| hold.token == token);

@@ -1,9 +1,10 @@
-//! Level L3: the KEK of a day that has ended is destroyed, and with it every copy of what it wrapped.
+//! Level L3: the KEK of a day that has ended is destroyed, and with it every copy of the keys that it
+//! wrapped.
 //!
-//! Promise: a KEK goes only when nothing live is wrapped by it, and no hour of its day is open. What is due
-//! on its day can be minted no more by then, so what is counted after it is closed does not grow. What a hold
-//! keeps is wrapped anew, under a KEK of that hold and day, which goes in the same way when the hold is
-//! lifted and the hour swept.
+//! Promise: a KEK goes only when it wraps no live key, and no hour of its day is open unless a hold keeps it.
+//! By then, keys that are due on its day can no longer be minted, so the count of keys after the KEK is
+//! closed does not grow. Keys that a hold keeps are wrapped again, under a KEK of that hold and day. This KEK
+//! goes in the same way when the hold is lifted and the hour is swept.
 
 use std::sync::Arc;
 
@@ -23,10 +24,10 @@ use crate::keys::{HoldId, HourRow, KekState, Keks, Terms, rewrap};
 use crate::model::{Digest, KekId};
 use crate::telemetry::{codes, warn};
 
-/// The answer where the KEK is needed, or gone already, or the vault does not destroy it now.
+/// The answer if the KEK is needed or already gone, or if the vault does not destroy it now.
 const NOTHING: Answer = Answer::NothingDue(Kind::DestroyKek);
 
-/// Destroys a KEK that may go, or goes on where that was begun.
+/// Destroys a KEK that may go, or continues a destruction that was begun.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -45,10 +46,12 @@ pub(super) async fn destroy_kek(
     let Some(held) = free(ctx, kek).await? else { return Ok(NOTHING) };
     let evidence = match ctx.vault.destroy(kek).await {
         Ok(evidence) => evidence,
-        // Commands do not wait for it: the next call tries again, and a metric tells of a KEK that does not
-        // go.
+        // Commands do not wait for it. The next call tries again, and a metric shows a KEK that does not go.
         Err(error) => {
-            warn!(codes::KEKS_WAIT, %kek, %error, "the vault does not destroy a KEK");
+            warn!(
+                codes::KEKS_WAIT,
+                %kek, %error, "the vault did not destroy the KEK; the next call tries again"
+            );
             return Ok(NOTHING);
         }
     };
@@ -59,11 +62,12 @@ pub(super) async fn destroy_kek(
     Ok(Answer::Receipt(Box::new(receipt(ctx, request, kek, deed).await?)))
 }
 
-/// Judges a call that was not judged yet. Nothing for a KEK that may not go, which leaves no trace.
+/// Judges a call that was not judged yet. Returns [`Offer::Nothing`] for a KEK that may not go: then nothing
+/// is stored.
 async fn judge(ctx: &Context, request: &Request, kek: &KekId) -> Result<Offer<KekId>, ExecuteError> {
     let Some(row) = ctx.store.kek(kek).await? else { return Ok(Offer::Nothing) };
     let (meta, now) = (ctx.store.meta().await?, ctx.now().await?);
-    // The scan only where it matters.
+    // All keys are scanned only if the result matters.
     if fate(&row, 0, &meta, now) != KekFate::Due || needs(ctx, kek).await?.0.keep(kek) {
         return Ok(Offer::Nothing);
     }
@@ -71,9 +75,9 @@ async fn judge(ctx: &Context, request: &Request, kek: &KekId) -> Result<Offer<Ke
     Ok(Offer::New(New { digest, id, made: kek.clone(), if_id_is_taken: None }))
 }
 
-/// Makes a closed KEK free: counts again what needs it, now that nothing new is wrapped, wraps what is held
-/// by other KEKs, and counts once more. Answers how many live keys of its day are wrapped by KEKs of holds;
-/// nothing where it is still needed.
+/// Frees a closed KEK. It counts again what needs the KEK, now that the KEK wraps nothing new; wraps held
+/// keys under other KEKs; and counts once more. Returns the number of live keys of its day that KEKs of holds
+/// wrap; `None` if the KEK is still needed.
 async fn free(ctx: &Context, kek: &KekId) -> Result<Option<u64>, ExecuteError> {
     let (mut stays, mut held) = needs(ctx, kek).await?;
     if !stays.keep(kek) && !stays.held.is_empty() {
@@ -83,7 +87,10 @@ async fn free(ctx: &Context, kek: &KekId) -> Result<Option<u64>, ExecuteError> {
                 (stays, held) = needs(ctx, kek).await?;
             }
             Err(ExecuteError::Keys(error)) => {
-                warn!(codes::KEKS_WAIT, %kek, %error, "what a hold keeps cannot be wrapped by another KEK");
+                warn!(
+                    codes::KEKS_WAIT,
+                    %kek, %error, "held keys cannot be wrapped under another KEK; this KEK is not destroyed"
+                );
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -92,7 +99,7 @@ async fn free(ctx: &Context, kek: &KekId) -> Result<Option<u64>, ExecuteError> {
     Ok((!stays.keep(kek) && !stays.wraps_what_is_held()).then_some(held))
 }
 
-/// What needs a KEK, and how many live keys of its day are wrapped by KEKs of holds instead.
+/// Returns the needs for a KEK, and the number of live keys of its day that KEKs of holds wrap instead.
 async fn needs(ctx: &Context, kek: &KekId) -> Result<(Needs, u64), ExecuteError> {
     let live = ctx.store.live_keys().await?;
     let moved = live.iter().filter(|(id, _)| id.is_of_a_hold() && id.day() == kek.day() && *id != kek);
@@ -100,7 +107,8 @@ async fn needs(ctx: &Context, kek: &KekId) -> Result<(Needs, u64), ExecuteError>
     Ok((Needs::of(&*ctx.store, &live, kek).await?, held))
 }
 
-/// Wraps what holds keep of a day by KEKs of their own. By these the day is found, too, once its own is gone.
+/// Wraps the keys that holds keep of a day under KEKs of these holds. By these KEKs, the store still finds
+/// the day after its own KEK is gone.
 async fn wrap_held(ctx: &Context, kek: &KekId, held: &[Held]) -> Result<(), ExecuteError> {
     let keks = Keks::new(ctx.store.clone(), Arc::clone(&ctx.vault));
     let now = ctx.now().await?;
@@ -117,7 +125,7 @@ async fn wrap_held(ctx: &Context, kek: &KekId, held: &[Held]) -> Result<(), Exec
     Ok(())
 }
 
-/// What stands for a hold in the id of its KEK: SHA-256("hourseal/1 hold" ‖ id)[0..16].
+/// The hold's part of the id of its KEK: SHA-256("hourseal/1 hold" ‖ id)[0..16].
 fn hold_digest(HoldId(id): &HoldId) -> [u8; 16] {
     let Digest(hash) = sha_256(&[b"hourseal/1 hold", id.as_slice()].concat());
     *hash.first_chunk().expect("SHA-256 gives 32 bytes")

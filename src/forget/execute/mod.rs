@@ -1,8 +1,8 @@
-//! What was decided is done, read back, and becomes a receipt.
+//! Carries out decisions, reads the result back, and makes the receipt.
 //!
-//! Promise: what was decided is stored before anything is done, and every redo obeys it; no receipt says more
-//! than what was read back from the store. Start at [`step::Executor`], one more lane over the control topic;
-//! [`command`] is a command's way, [`sweep`] and [`kek`] that of the clock.
+//! Promise: a decision is stored before it is carried out, and every redo obeys it. No receipt says more than
+//! what was read back from the store. Start at [`step::Executor`], one more lane over the control topic.
+//! [`command`] carries out commands. [`sweep`] and [`kek`] carry out what the clock makes due.
 
 pub(super) mod answer;
 pub(super) mod batch;

@@ -1,17 +1,17 @@
-//! What stands in the way of a KEK's end: keys and hours that need it.
+//! The keys and hours that prevent a KEK's end, because they need it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::keys::{DueHour, HoldId, HourRow, KeyRow, KeyState, ReadStore, StoreError};
 use crate::model::{Due, Hour, KekId, Token};
 
-/// Hours looked at by one listing.
+/// Number of hours per listing. The scan for live keys also stops at this count.
 const PAGE: usize = 1_000;
 
-/// What stands in the way of a KEK's end.
+/// The keys and hours that prevent a KEK's end.
 #[derive(Default)]
 pub(super) struct Needs {
-    /// Keys and hours that are to be swept first.
+    /// Number of keys and hours that must be swept first.
     pub swept_first: u64,
     pub held: Vec<Held>,
     seen: BTreeSet<(Token, Hour)>,
@@ -21,15 +21,15 @@ pub(super) struct Needs {
 pub(super) struct Held {
     pub row: HourRow,
     pub by: HoldId,
-    /// The KEK is in its gate, or wraps a live key of it. If not, the hour is due on the KEK's day all the
-    /// same, because the retention was shortened.
+    /// The KEK is in the hour's gate, or wraps a live key of the hour. If not, the hour is still due on the
+    /// KEK's day, because the retention was shortened.
     pub is_wrapped: bool,
 }
 
 impl Needs {
-    /// Every hour that has the KEK in its gate, or by which it wraps a live key, or that is due on its day.
-    /// Ends with the first page on which something is to be swept: what is held matters only when nothing
-    /// else is left.
+    /// Collects the hours that have the KEK in their gate, that have a live key wrapped by it, or that are
+    /// due on its day. It stops after the first page with something to sweep: held hours matter only when
+    /// nothing else is left.
     pub async fn of(
         store: &dyn ReadStore,
         live: &BTreeMap<KekId, u64>,
@@ -59,8 +59,8 @@ impl Needs {
         Ok(needs)
     }
 
-    /// An open hour needs it although its keys are gone, or are wrapped by another: it is found by the KEKs
-    /// of its day, and the sweep still owes its receipt.
+    /// Adds the hours that need the KEK. An open hour needs it even if its keys are gone or wrapped by
+    /// another KEK: the sweep finds the hour by the KEKs of its day, and still owes its receipt.
     fn add(&mut self, rows: Vec<HourRow>, kek: &KekId) {
         for row in rows {
             self.seen.insert((row.token, row.hour));
@@ -79,8 +79,8 @@ impl Needs {
         }
     }
 
-    /// Whether it must stay: what a day's KEK wraps for a hold can be wrapped by another, and a hold's
-    /// cannot.
+    /// Whether the KEK must stay. Held keys of a day's KEK can be wrapped under another KEK, those of a
+    /// hold's KEK cannot.
     pub fn keep(&self, kek: &KekId) -> bool {
         self.swept_first > 0 || (kek.is_of_a_hold() && !self.held.is_empty())
     }
@@ -90,7 +90,7 @@ impl Needs {
     }
 }
 
-/// The first and the last due of what a KEK wraps: the hours of its day.
+/// Returns the first and the last due on a KEK's day: its first and its last hour.
 pub(super) fn dues(id: &KekId) -> (Hour, Hour) {
     let last = Hour::containing(id.ends()).map_or(0, |hour| hour.0.saturating_sub(1));
     (Hour(last.saturating_sub(23)), Hour(last))

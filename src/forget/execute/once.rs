@@ -1,11 +1,12 @@
-//! What is done once and never again: a change of a retention, the lifting of a hold.
+//! Work that is done once and never again: a change of a retention, the lifting of a hold.
 //!
-//! A process that is stopped in the middle of a command and resumes after another one took over would repeat
-//! what was undone since. It looks here: after what it did, or before what it must not repeat.
+//! A process may be stopped in the middle of a command and resume after another process took over. It would
+//! then repeat work that was undone since. Therefore it looks here: after its work, or before work that it
+//! must not repeat.
 //!
-//! The key store has no table for such facts. They stand in its table of verdicts, each under a digest and an
-//! id that no command has, with `{}` for a body. They are not verdicts, nobody obeys them, and nothing but
-//! this file reads or writes them.
+//! The key store has no table for such facts. They are in its table of verdicts, each under a digest and an
+//! id that no command has, with `{}` as the body. They are not verdicts, and no code obeys them. Only this
+//! file reads and writes them.
 
 use crate::forget::command::digest::sha_256;
 use crate::keys::{DecisionStore, Hold, HoldId, Placed, StoreError};
@@ -43,7 +44,7 @@ impl Fact {
     }
 }
 
-/// Remembers that the change that a command asked for is made: it is never made again.
+/// Records that the change of a command is made: it is never made again.
 pub(super) async fn made(store: &dyn DecisionStore, command: Digest) -> Result<(), StoreError> {
     Fact::made(command).remember(store).await
 }
@@ -56,19 +57,19 @@ pub(in crate::forget) async fn is_made(
     Fact::made(command).is_known(store).await
 }
 
-/// Whether a hold of this id was lifted: the id means that one for ever.
+/// Whether a hold of this id was lifted. The id belongs to that hold permanently.
 pub(in crate::forget) async fn is_lifted(store: &dyn DecisionStore, id: &HoldId) -> Result<bool, StoreError> {
     Fact::lifted(id).is_known(store).await
 }
 
-/// Lifts a hold. That is remembered first, so that a process that places it late sees that.
+/// Lifts a hold. This is recorded first, so that a process that places the hold late sees it.
 pub(in crate::forget) async fn lift(store: &dyn DecisionStore, id: &HoldId) -> Result<(), StoreError> {
     Fact::lifted(id).remember(store).await?;
     failpoint!("marked-lifted");
     store.release_hold(id).await
 }
 
-/// Places a hold, and lifts it again if it was lifted before: then this comes late.
+/// Places a hold. If it was lifted before, this call comes late, and lifts it again.
 pub(in crate::forget) async fn place(store: &dyn DecisionStore, hold: &Hold) -> Result<Placed, StoreError> {
     let placed = store.place_hold(hold).await?;
     if placed == Placed::InForce && is_lifted(store, &hold.id).await? {

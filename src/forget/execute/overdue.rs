@@ -1,50 +1,49 @@
-//! What the clock has made due and nobody has forgotten: for the sweep, its metrics and its dry run.
+//! Hours that are due and not forgotten yet: for the sweep, its metrics and its dry run.
 
 use super::context::time;
 use super::error::ExecuteError;
 use crate::keys::{DueHour, Hold, ReadStore};
 use crate::model::{Clock, Due, Hour, Millis};
 
-/// Most hours of one sweep.
+/// Maximum number of hours of one sweep.
 pub const SWEEP_HOURS: usize = 1_000;
 
-/// Hours of one look at the store: one more than a sweep takes, so that one look tells whether there are
-/// more.
+/// Number of hours per listing: one more than a sweep takes, so that one listing shows if there are more.
 const PAGE: usize = SWEEP_HOURS + 1;
 
 /// An open hour that is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingHour {
     pub hour: DueHour,
-    /// It stays, for as long as the hold does.
+    /// A hold keeps it for as long as the hold is in force.
     pub held: bool,
 }
 
-/// What is due now.
+/// The hours that are due now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pending {
-    /// By the earliest clock.
+    /// The time of the earliest clock.
     pub now: Millis,
-    /// Soonest due first.
+    /// Earliest due first.
     pub hours: Vec<PendingHour>,
-    /// There are more.
+    /// There are more hours that are due.
     pub more: bool,
 }
 
 impl Pending {
-    /// Those that a sweep may forget.
+    /// The hours that a sweep may forget.
     pub fn free(&self) -> impl Iterator<Item = &DueHour> {
         self.hours.iter().filter(|hour| !hour.held).map(|hour| &hour.hour)
     }
 
-    /// How long the soonest of them has been due, in milliseconds; 0 where nothing is.
+    /// Time since the earliest hour that no hold keeps was due, in milliseconds; 0 if there is none.
     pub fn lag_ms(&self) -> i64 {
         self.free().next().map_or(0, |hour| self.now.0.saturating_sub(hour.due.at().0).max(0))
     }
 }
 
-/// The hours that are due now by the earliest of the worker's and the store's clock, and not before `from`,
-/// until there are `most` of them that no hold keeps.
+/// Returns the hours that are due now, by the earlier of the worker's and the store's clock, and not before
+/// `from`. Stops when it has `most` hours that no hold keeps.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -57,7 +56,7 @@ pub async fn pending(
     let now = time(store, clock).await?;
     let holds = store.holds().await?;
     let mut pending = Pending { now, hours: Vec::new(), more: false };
-    // An hour number is reached when its first millisecond is.
+    // A due is reached with the first millisecond of its hour.
     let Some(until) = Hour::containing(now).map(|hour| Due(hour.0)) else { return Ok(pending) };
     let (mut after, mut free) = (DueHour::before(from), 0);
     loop {

@@ -1,4 +1,4 @@
-//! A record of the control topic that asks for something, and its name: in the store, and in its receipt.
+//! A request in a record of the control topic, and its name in the store and in its receipt.
 
 use super::context::Context;
 use crate::forget::command::act::Act;
@@ -11,7 +11,7 @@ use crate::forget::receipt::deed::{Deed, Outcome};
 use crate::keys::Meta;
 use crate::model::{Digest, Hour, Millis};
 
-/// What is asked for, and where.
+/// A request, and the offset of its record.
 #[derive(Clone)]
 pub(in crate::forget) struct Request {
     pub offset: i64,
@@ -24,12 +24,12 @@ pub(in crate::forget) struct Request {
     pub asks: Asks,
 }
 
-/// What a record asks for.
+/// The content of a request.
 #[derive(Clone)]
 pub(in crate::forget) enum Asks {
-    /// What people want.
+    /// A person asks for it.
     Command(Box<Message>),
-    /// What the clock has made due.
+    /// The clock has made it due.
     Call(Wants),
 }
 
@@ -37,7 +37,7 @@ impl Request {
     /// Reads a record's value.
     ///
     /// # Errors
-    /// [`NotACommand`], where it is not a call either.
+    /// [`NotACommand`] if it is neither a call nor a command.
     pub fn read(
         offset: i64,
         value: Option<&[u8]>,
@@ -51,7 +51,7 @@ impl Request {
         Ok(Self { offset, requested_at, digest, id, asks: Asks::Command(Box::new(message)) })
     }
 
-    /// A receipt on it, done at `done_at`.
+    /// Makes a receipt for it, done at `done_at`.
     pub fn receipt(
         &self,
         deed: Deed,
@@ -66,14 +66,14 @@ impl Request {
 }
 
 impl Asks {
-    /// What a change of a retention asks for.
+    /// Returns the content of a change of a retention; `None` for another request.
     pub fn retention(&self, ctx: &Context) -> Option<Asked> {
         let Self::Command(message) = self else { return None };
         let is_change = matches!(message.command.act, Act::Retention(_));
         is_change.then(|| Asked::of(message, |customer| ctx.store.token(customer)))
     }
 
-    /// Whether it may erase what is due.
+    /// Whether it may erase hours that are due.
     pub fn erases_what_is_due(&self) -> bool {
         match self {
             Self::Command(message) => matches!(message.command.act, Act::Erase(_)),

@@ -1,11 +1,12 @@
-//! Changing how long a customer's data is kept: the rule for hours to come, and new terms for those that are
+//! Changes how long a customer's data is kept: the rule for future hours, and new terms for hours that are
 //! not due yet.
 //!
-//! Promise: an hour that was due when the change was decided stays due, and no hour falls due at once: at the
-//! soonest with the full hour that follows the decision. It stays so when its rows have faded, or if it never
-//! had any: the customer's floor is moved up behind what was due by the rule before. A KEK's day never ends
-//! before what it wraps is due; where the retention becomes shorter, keys stay under the KEK that copies of
-//! them are wrapped by, so that what receipts say of these copies holds.
+//! Promise: an hour that was due when the change was decided stays due. That holds after its rows have
+//! expired, and also if it never had any: the customer's floor is raised above the hours that were due by the
+//! previous rule. No hour falls due at once: a change makes an hour due no earlier than the full hour after
+//! the decision. A KEK's day never ends before the hours that it wraps are due. If the retention becomes
+//! shorter, keys stay under the KEK that also wraps their copies, so that what receipts say about these
+//! copies stays true.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +19,14 @@ use crate::keys::{KekVault, Keks, KeysError, Ring, Store, rewrap};
 use crate::model::{Hour, KekId, Millis};
 use crate::telemetry::{codes, warn};
 
-/// How long a change waits before it looks for hours once more: whoever read the old rule has minted by then,
-/// or has given up.
+/// Time that a change waits before it looks for hours once more: a process that read the old rule has minted
+/// by then, or has given up.
 pub const SETTLES_IN: Duration = Ring::LONGEST_FLIGHT.saturating_add(Duration::from_secs(5));
 
-/// Makes a change: raises the floor, so that the new rule does not keep what was due; then sets the rule, so
-/// that every later mint has its terms; then gives every hour that there is its terms. False where keys of an
-/// hour do not open: that hour keeps what it has.
+/// Makes a change. It raises the floor, so that the new rule does not keep hours that were due. Then it sets
+/// the rule, so that every later mint has its terms. If another change has been made since, it stops there
+/// and returns true. Then it gives every existing hour its terms. Returns false if the keys of an hour cannot
+/// be wrapped under the KEK of its new terms: that hour keeps what it has.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -52,16 +54,20 @@ pub(super) async fn make(
             store.keep_fence(row.token, row.hour, due, now).await?;
         }
         let Some(terms) = change.terms(&row).filter(|terms| !terms.are_of(&row)) else { continue };
-        // A day is looked through for what is due because it has a KEK.
+        // The store looks for due hours only in days that have a KEK.
         keks.sealing(store, &KekId::of_due(terms.due)).await?;
         match rewrap(store, keks, (row.token, row.hour), |row| change.terms(row), only, now).await {
             Ok(()) => {}
-            // From a backup that is older than the end of its day: there is nothing left to keep.
+            // The hour is from a backup that is older than the end of its KEK's day: there is nothing left to
+            // keep.
             Err(KeysError::KekDestroyed(_)) => {}
-            // No waiting mends it, and commands do not wait for it.
+            // Waiting does not fix it, so commands do not wait for it.
             Err(error) if is_of_the_hour(&error) => {
                 is_whole = false;
-                warn!(codes::TERMS_KEPT, %error, "an hour keeps its due: its keys cannot be wrapped anew");
+                warn!(
+                    codes::TERMS_KEPT,
+                    %error, "an hour keeps its due, because its keys cannot be wrapped under another KEK"
+                );
             }
             Err(error) => return Err(error.into()),
         }
@@ -69,7 +75,7 @@ pub(super) async fn make(
     Ok(is_whole)
 }
 
-/// Waits for those who had read the rules before these changes, makes each change once more, and remembers
+/// Waits for processes that had read the rules before these changes, makes each change once more, and records
 /// that it is made.
 ///
 /// # Errors
@@ -82,8 +88,8 @@ pub(super) async fn settle_all(ctx: &Context, changes: Vec<Change>) -> Result<()
     Ok(())
 }
 
-/// Makes a change once more, and remembers that it is made: it is never made again, because hours that came
-/// later have terms of their own.
+/// Makes a change once more, and records that it is made. A recorded change is never made again, because
+/// later hours have their own terms. If an hour kept its old terms, nothing is recorded.
 async fn settle(store: &dyn Store, keks: &Keks, change: &Change, now: Millis) -> Result<(), ExecuteError> {
     if !make(store, keks, change, now).await? {
         return Ok(());
@@ -94,13 +100,14 @@ async fn settle(store: &dyn Store, keks: &Keks, change: &Change, now: Millis) ->
     Ok(())
 }
 
-/// What a person has to look at, and what concerns no other hour.
+/// Whether a person must look at the error, and it concerns only this hour.
 fn is_of_the_hour(error: &KeysError) -> bool {
     use KeysError::{Contradiction, KekDiffers, KekMissing, WrongKey};
     matches!(error, Contradiction(_) | KekDiffers(_) | KekMissing(_) | WrongKey(_))
 }
 
-/// For a store that is behind its receipts: nobody mints by it yet.
+/// Makes a change in a store that is behind its receipts. It does not wait, because no process mints from
+/// this store yet. Returns false if the change was made before.
 pub(in crate::forget) async fn restore_change(
     store: &Arc<dyn Store>,
     vault: &Arc<dyn KekVault>,

@@ -1,4 +1,4 @@
-//! The jobs of a batch, one after the other, and what is settled before their receipts are used.
+//! Runs the requests of a batch in order, and settles changes before their receipts are used.
 
 use std::collections::BTreeSet;
 
@@ -14,25 +14,25 @@ use crate::forget::command::call::Wants;
 use crate::forget::decide::change::Change;
 use crate::model::{Due, KekId};
 
-/// How far a run came, and why no further.
+/// The answers of a run, and the error that stopped it.
 pub(in crate::forget) struct Report {
     pub answers: Vec<Answer>,
     pub error: Option<ExecuteError>,
 }
 
-/// Longest time between looking at the clock and an erasure's own look, in milliseconds.
+/// Maximum time between this look at the clock and the erasure's own look, in milliseconds.
 const MARGIN_MS: i64 = 60_000;
 
 /// Executes requests in their order.
 pub(in crate::forget) async fn execute_all(ctx: &Context, requests: &[Request]) -> Report {
     let mut run = Run::new(ctx);
     let error = run.all(requests).await.err();
-    // What comes after a change that is not settled may have to be done again.
+    // Requests after a change that is not settled may have to be repeated, so their answers are dropped.
     run.answers.truncate(run.settled);
     Report { answers: run.answers, error }
 }
 
-/// Decides on a request, or takes the decision that is stored, and carries it out.
+/// Decides on a request, or reads its stored decision, and carries it out.
 async fn execute(ctx: &Context, request: &Request) -> Result<Executed, ExecuteError> {
     match &request.asks {
         Asks::Command(message) => command(ctx, request, message).await,
@@ -44,9 +44,9 @@ async fn execute(ctx: &Context, request: &Request) -> Result<Executed, ExecuteEr
 struct Run<'a> {
     ctx: &'a Context,
     answers: Vec<Answer>,
-    /// So many answers may be used.
+    /// Number of answers that may be used.
     settled: usize,
-    /// Changes of retentions that are made and not settled. They are settled together.
+    /// Changes of retentions that are made but not settled. They are settled together.
     unsettled: Vec<Change>,
     keks: BTreeSet<&'a KekId>,
 }
@@ -75,14 +75,15 @@ impl<'a> Run<'a> {
         if let Asks::Call(wants @ Wants::DestroyKek(kek)) = &request.asks
             && !self.keks.insert(kek)
         {
-            // Each look at a KEK scans all keys, and the first one in the batch has looked.
+            // Each look at a KEK scans all keys, and the first call for it in this run has looked.
             return Ok(Answer::NothingDue(wants.kind()).into());
         }
         execute(self.ctx, request).await
     }
 
-    /// Two changes of one customer are made one after the other. And an hour that was minted by the rule
-    /// before a change must not go by that rule, although it is due by it meanwhile.
+    /// Whether the unsettled changes must be settled before this request. Two changes of one customer are
+    /// made one after the other. An hour that was minted by the rule before a change must not be erased by
+    /// that rule, even if it is due by it meanwhile.
     async fn settles_before(&self, request: &Request) -> Result<bool, ExecuteError> {
         if self.unsettled.is_empty() {
             return Ok(false);
@@ -115,7 +116,9 @@ mod tests {
     use crate::model::{Digest, Hour, Retention};
 
     fn retention_of(customer: &str) -> Vec<u8> {
-        let command = serde_json::json!({"id": "c-9", "type": "retention", "customer": customer, "retention_hours": 48});
+        let command = serde_json::json!({
+            "id": "c-9", "type": "retention", "customer": customer, "retention_hours": 48
+        });
         command.to_string().into_bytes()
     }
 

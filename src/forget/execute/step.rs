@@ -25,37 +25,38 @@ use crate::stream::{
 };
 use crate::telemetry::{codes, info, warn};
 
-/// Most requests of one transaction.
+/// Maximum number of requests of one transaction.
 const MOST: usize = 1_000;
-/// Pause before a batch that met an error goes on.
+/// Pause before a batch that met an error is continued.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// What an executor is made of.
+/// The parts of an executor.
 pub struct ExecutorParts {
     pub store: Arc<dyn Store>,
     pub vault: Arc<dyn KekVault>,
     pub clock: Arc<dyn Clock>,
-    /// Where the store is asked.
+    /// The runtime for calls to the store.
     pub runtime: Handle,
     pub trust: Arc<dyn TrustSource>,
-    /// `control.require_signatures`: a command that is not signed is not verified.
+    /// `control.require_signatures`: an unsigned command is not verified.
     pub signatures_required: bool,
-    /// Longest receipt, in bytes: the receipts topic's `max.message.bytes` less what a record needs.
+    /// Maximum length of a receipt, in bytes: the receipts topic's `max.message.bytes` minus what a record
+    /// needs.
     pub receipt_bytes: usize,
-    /// What receipts rest on besides [`ASSUMPTIONS`](crate::forget::ASSUMPTIONS), as the promise of the KEK
-    /// vault.
+    /// The assumptions of receipts besides [`ASSUMPTIONS`](crate::forget::ASSUMPTIONS), such as the promise
+    /// of the KEK vault.
     pub assumptions: Vec<String>,
-    /// [`SETTLES_IN`](crate::forget::SETTLES_IN), but for tests of what time has no part in.
+    /// [`SETTLES_IN`](crate::forget::SETTLES_IN). Tests that do not depend on time set it shorter.
     pub settles_in: Duration,
     pub observer: Box<dyn Observer>,
 }
 
-/// Hears what the executor does, once per batch.
+/// Receives each event of the executor, with the counts of its batch.
 pub trait Observer: Send {
     fn note(&mut self, event: &Event<'_>, tally: &Tally);
 }
 
-/// Executes commands and sweeps. One process of a deployment does it: the owner of the control topic's
+/// Executes commands and calls. Only one process of a deployment does so: the owner of the control topic's
 /// partition.
 pub struct Executor {
     ctx: Context,
@@ -65,15 +66,16 @@ pub struct Executor {
     observer: Box<dyn Observer>,
     batch: Batch,
     run: Option<Running>,
-    /// Why the batch is not finished, while it is not.
+    /// The reason why the batch is not finished, after an error.
     waits_for: Option<Waiting>,
-    /// Offsets of commands whose receipt the broker rejected as too large.
+    /// Offsets of requests whose receipt the broker rejected. They are sent again without their list of keys.
     refused: HashSet<i64>,
     waiting: bool,
     retry: Duration,
 }
 
-/// A task that executes the batch's open requests. Dropping it abandons it: a redo obeys what it stored.
+/// A task that executes the batch's open requests. Dropping it aborts the task: a redo obeys what the task
+/// stored.
 struct Running {
     task: AbortHandle,
     report: Receiver<Report>,
@@ -108,7 +110,7 @@ impl Executor {
         }
     }
 
-    /// Starts the open requests; after an error with a pause.
+    /// Starts the open requests, after a pause if there was an error.
     fn start(&self) -> Running {
         let pause = if self.waits_for.is_some() { self.retry } else { Duration::ZERO };
         let open = self.batch.requests[self.batch.answers.len()..].iter();
@@ -117,7 +119,7 @@ impl Executor {
         let (tell, report) = mpsc::sync_channel(1);
         let task = self.runtime.spawn(async move {
             tokio::time::sleep(pause).await;
-            // Nobody listens any more when the batch was dropped.
+            // The receiver is gone if the batch was dropped.
             let _ = tell.send(match source.trust() {
                 Ok(trust) => execute_all(&ctx.for_run(trust), &requests).await,
                 Err(why) => Report { answers: Vec::new(), error: Some(ExecuteError::Trust(why)) },
@@ -152,14 +154,17 @@ impl Executor {
                 }
             }
             Event::Aborted(error) => {
-                warn!(codes::BATCH_REDONE, lane = "control", %error, "nothing committed; the batch is read again");
+                warn!(
+                    codes::BATCH_REDONE,
+                    lane = "control", %error, "nothing committed; the batch is read again"
+                );
             }
             Event::Reincarnated(why, _) => {
                 warn!(
                     codes::PRODUCER_RENEWED,
                     lane = "control",
                     why,
-                    "the producer is replaced; the lane goes on at the broker's committed offsets"
+                    "the producer is replaced; the lane continues at the broker's committed offsets"
                 );
             }
             Event::Rejoined(error) => {

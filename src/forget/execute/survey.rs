@@ -1,4 +1,4 @@
-//! What the store has of a customer's hours: whether they are due, held, forgotten.
+//! A customer's hours as the store has them: due, held or forgotten.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use crate::forget::decide::target::Target;
 use crate::keys::{HourRow, KeyState, Meta, ReadStore, StoreError};
 use crate::model::{Due, Hour, Retention, Token};
 
-/// What the store has of a customer's hours.
+/// A customer's hours as the store has them.
 pub struct Survey {
     rows: BTreeMap<Hour, HourRow>,
-    /// For hours without a gate.
+    /// The retention for hours without a gate.
     retention: Retention,
     range: (Hour, Hour),
 }
@@ -18,7 +18,7 @@ impl Survey {
     /// Asks the store for the hours `from ..= to`.
     ///
     /// # Errors
-    /// As the store's.
+    /// The store's errors.
     pub async fn read(
         store: &dyn ReadStore,
         token: Token,
@@ -30,7 +30,8 @@ impl Survey {
         Ok(Self::of(store.hours(token, from, to).await?, retention, (from, to)))
     }
 
-    /// Of the hours of a range that have a gate; `retention` is for those that have none.
+    /// Makes a survey from the hours of a range that have a gate. `retention` is for the hours that have
+    /// none.
     pub fn of(hours: Vec<HourRow>, retention: Retention, range: (Hour, Hour)) -> Self {
         Self { rows: hours.into_iter().map(|row| (row.hour, row)).collect(), retention, range }
     }
@@ -44,12 +45,13 @@ impl Survey {
         self.rows.values().any(|row| row.gate.hold.is_some())
     }
 
-    /// The gate's due, or what it would be.
+    /// The due in the hour's gate, or the due that a gate would get.
     pub(super) fn due(&self, hour: Hour) -> Due {
         self.rows.get(&hour).map_or(Due::of(hour, self.retention), |row| row.gate.due)
     }
 
-    /// Hours without a gate fall due in their order, so the last of them is enough.
+    /// The latest due of all hours of the range. Hours without a gate fall due in their order, so the last of
+    /// them is enough.
     pub fn latest_due(&self) -> Option<Due> {
         let (from, to) = self.range;
         let ungated = (from.0..=to.0).rev().map(Hour).find(|hour| !self.rows.contains_key(hour));
@@ -61,7 +63,7 @@ impl Survey {
         self.rows.get(&hour).is_some_and(|row| row.gate.fenced)
     }
 
-    /// Every hour is fenced and no key is live.
+    /// Whether every hour is fenced and no key is live.
     pub(in crate::forget) fn is_forgotten(&self) -> bool {
         let (from, to) = self.range;
         (from.0..=to.0).all(|hour| self.rows.get(&Hour(hour)).is_some_and(is_forgotten))
@@ -72,7 +74,7 @@ fn is_forgotten(row: &HourRow) -> bool {
     row.gate.fenced && row.keys.iter().all(|key| key.state != KeyState::Live)
 }
 
-/// Of the hours of a target.
+/// Makes a survey of the hours of a target.
 pub(in crate::forget) async fn survey(
     store: &dyn ReadStore,
     target: &Target,

@@ -1,10 +1,11 @@
-//! The clock's sweep: hours that are due are forgotten although no command comes. Choose, store, forget hour
-//! by hour, read back.
+//! The sweep forgets hours that are due, without a command. Its steps: choose, store, forget hour by hour,
+//! read back.
 //!
-//! Promise: what is swept went by the earliest clock and against no hold; every swept hour is in exactly one
-//! receipt. Not here: when a process looks (`app`), how an hour is fenced and erased ([`super::erase`]).
+//! Promise: an hour is swept only if it is due by the earliest clock and no hold keeps it. Every swept hour
+//! is in exactly one receipt. Not here: when a process looks (`app`), how an hour is fenced and erased
+//! ([`super::erase`]).
 //!
-//! A sweep is asked for by a [`Call`](crate::forget::Call), so that it has what every command has: its place
+//! A [`Call`](crate::forget::Call) asks for a sweep. So a sweep has everything that a command has: its place
 //! in an order, a verdict that every redo obeys, and a receipt in one transaction with its offset.
 
 use super::answer::{Answer, Sweep};
@@ -20,11 +21,11 @@ use crate::forget::receipt::swept::{SweptBatch, SweptHour};
 use crate::keys::{DueHour, HourRow, Meta};
 use crate::model::{Digest, Due, KekId, Millis};
 
-/// The answer where nothing is due, or a hold came over all of it.
+/// The answer if nothing is due, or if holds or commands took all of it in between.
 const NOTHING: Answer = Answer::NothingDue(Kind::Sweep);
 
-/// Chooses what is due, `from` first, or takes what is stored as chosen, and forgets it. It may be done again
-/// from the beginning, by this process or another.
+/// Chooses the hours that are due, or reads the stored choice, and forgets them. It looks for hours due from
+/// `from` on first. It may be repeated from the beginning, by this process or another.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -58,7 +59,7 @@ async fn choose(ctx: &Context, request: &Request, from: Due) -> Result<Offer<Vec
     Ok(Offer::New(New { digest: request.digest, id: request.id.clone(), made, if_id_is_taken: None }))
 }
 
-/// What is due, from a due on.
+/// Returns the hours due from `from` on that no hold keeps.
 async fn free(ctx: &Context, from: Due) -> Result<Vec<DueHour>, ExecuteError> {
     let pending = pending(&*ctx.store, &*ctx.clock, from, SWEEP_HOURS).await?;
     Ok(pending.free().cloned().collect())
@@ -72,7 +73,7 @@ struct Forgotten {
 }
 
 impl Forgotten {
-    /// `None` where a hold came in between, or a command was faster: that hour is not this sweep's.
+    /// `None` if a hold or a command came in between: then this sweep did not forget the hour.
     fn of(row: &HourRow, sweep: Digest) -> Option<Self> {
         let hour = SweptHour::of(row, sweep)?;
         let kek = row.gate.kek.clone().filter(|_| hour.key_count > 0);

@@ -205,4 +205,4 @@ def test_a_worker_says_whose_commands_it_takes(kafka, make_world, tmp_path):
     office = Office(tmp_path / "office", open_world.binary)
     office.trust.write_text(office.trust.read_text().replace('"dpo"', '"legal"'))
     said = open_world.cli("run", code=78, errors=True, settings=office.settings)
-    assert "stands twice" in said
+    assert "twice, with the same name or the same public key" in said

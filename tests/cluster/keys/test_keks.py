@@ -140,7 +140,7 @@ def test_a_store_put_back_after_its_kek_is_destroyed_serves_nothing_of_it(kafka,
     with world.unguarded():
         assert outcomes(world, "acme", HOUR) == {"opened"}, "who copies the vault too has everything: assumption A2"
     worker = world.worker(ready=False)
-    why = "a copy was put back, and a person has to look"
+    why = "a copy was restored, and an operator must check the vault"
     wait_until(lambda: why in (worker.why_not_ready() or ""), 30, "it does not serve", alive=worker)
     worker.stop()
     assert len(destroyed(world)) == 1
