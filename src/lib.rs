@@ -1,6 +1,6 @@
 //! Hourseal: a Kafka stream of job events, sealed under per-customer, per-hour keys, and forgotten on time.
 //!
-//! The rooms, in reading order; imports flow one way (`tests/it/rooms.rs` keeps them so):
+//! The rooms, in reading order. Imports flow one way; `tests/it/rooms.rs` checks that:
 //!
 //! | room | what it is |
 //! |---|---|
@@ -14,9 +14,9 @@
 //! | [`edge`] | the only room that names Kafka, SQLite, files of keys and HTTP |
 //! | [`telemetry`], [`config`], [`app`], [`cli`] | registry and logs, settings, wiring, the command line |
 //!
-//! `edge`, `app` and `cli` stand behind the feature `edges`; what is left is pure.
+//! `edge`, `app` and `cli` need the feature `edges`. The other rooms are pure.
 
-/// A place at which a test has the process die or stop (`testkit`). In a release there is nothing.
+/// A place at which a test can kill or stop the process (`testkit`). Expands to nothing in a release build.
 macro_rules! failpoint {
     ($name:literal) => {
         #[cfg(feature = "testkit")]
@@ -24,7 +24,8 @@ macro_rules! failpoint {
     };
 }
 
-/// Whether a test has switched off what keeps a promise, to see it broken (`testkit`): its negative control. In a release never.
+/// Whether a test has switched off the code that keeps a promise, to see the promise broken (`testkit`): its
+/// negative control. Always false in a release build.
 macro_rules! is_off {
     ($what:literal) => {{
         #[cfg(feature = "testkit")]

@@ -1,4 +1,5 @@
-//! Lanes begin when every receipt of the beginning has been applied: a restored store serves nothing before.
+//! Lanes start when every receipt that existed at the start has been applied. A restored store serves nothing
+//! before that.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,20 +17,20 @@ impl Barrier {
         self.0.1.notify_all();
     }
 
-    /// As [`Barrier::wait`], for a task.
+    /// Like [`Barrier::wait`], for a task.
     pub(super) async fn opened(&self, stop: Stop) -> bool {
         let barrier = self.clone();
         blocking(move || barrier.wait(&stop)).await
     }
 
-    /// Whether it is open, at the latest after this time.
+    /// Waits until it is open, at most `most`. Returns whether it is open.
     pub(super) fn wait_for(&self, most: Duration) -> bool {
         let open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.0.1.wait_timeout_while(open, most, |open| !*open);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Waits until it is open; false when the stop came first.
+    /// Waits until it is open. Returns false if the stop came first.
     pub(super) fn wait(&self, stop: &Stop) -> bool {
         let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !*open && !stop.requested() {

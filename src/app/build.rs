@@ -1,4 +1,4 @@
-//! What every command rests on: the key store and the KEK vault.
+//! Opens the key store and the KEK vault, which every command needs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::model::{Clock, VaultId};
 use crate::reader::FindKey;
 use crate::telemetry::Registry;
 
-/// The store's own limit of a lease, seeded once (60 s).
+/// The longest lease that the store allows; written into a new store once (60 s).
 const MAX_LEASE_MS: u64 = 60_000;
-/// How long a store that is locked or away is waited for at start.
+/// Longest wait at start for a store that is locked or unreachable.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Store, vault and clock, opened.
@@ -33,27 +33,27 @@ pub struct Foundation {
 }
 
 impl Foundation {
-    /// Finds keys for a reader, with nothing cached.
+    /// Finds keys for a reader, without a cache.
     pub fn finder(&self) -> Arc<dyn FindKey> {
         Arc::new(Finder::new(self.store.clone(), Arc::clone(&self.vault)))
     }
 }
 
-/// What opening needs besides the settings.
+/// The dependencies of opening, besides the settings.
 pub struct Opening<'a> {
     pub clock: Arc<dyn Clock>,
-    /// Make what is missing of files and folders (0600, 0700). A store on a cluster is created by `store init` only.
+    /// Create missing files (0600) and folders (0700). Only `store init` creates a store on a cluster.
     pub create: bool,
-    /// Where a store on a cluster lives on.
+    /// The runtime of a store on a cluster.
     pub runtime: &'a Handle,
-    /// Where a store on a cluster registers its metrics.
+    /// The registry for the metrics of a store on a cluster.
     pub registry: &'a Registry,
 }
 
 /// Opens the key store and the vault.
 ///
 /// # Errors
-/// 78 where one is not ours or may be read by others, 69 where the store stays locked or away.
+/// 78 if one of them is not ours or other users can read it, 69 if the store stays locked or unreachable.
 pub fn open_foundation(config: &Config, opening: Opening<'_>) -> Result<Foundation, Failure> {
     let vault = open_vault(config, opening.create)?;
     let until = Instant::now() + PATIENCE;
@@ -72,16 +72,16 @@ pub fn open_foundation(config: &Config, opening: Opening<'_>) -> Result<Foundati
     Ok(Foundation { store, vault: Arc::new(vault), clock: opening.clock })
 }
 
-/// The vault of this configuration.
+/// Opens the vault of this configuration.
 ///
 /// # Errors
-/// 78 where it is not there, not ours, or may be read by others.
+/// 78 if it is missing, not ours, or readable by other users.
 pub fn open_vault(config: &Config, create: bool) -> Result<FileVault, Failure> {
     let (path, root) = (&config.kek.path, &config.kek.root_key_file);
     Ok(if create { FileVault::open_or_create(path, root) } else { FileVault::open(path, root) }?)
 }
 
-/// Which store is opened; metrics are registered once, however often it is tried.
+/// The store to open. Its metrics are registered once, for all tries.
 enum StoreKind<'a> {
     Sqlite(&'a Path),
     Scylla(&'a Scylla, StoreMetrics),
@@ -106,7 +106,7 @@ fn open_store(
     }
 }
 
-/// How the SQLite edge opens, creates and checks this configuration's store.
+/// The options with which the SQLite edge opens, creates and checks this configuration's store.
 pub fn sqlite_options(config: &Config, vault: VaultId, create: bool, clock: Arc<dyn Clock>) -> OpenOptions {
     OpenOptions {
         vault,
@@ -118,7 +118,7 @@ pub fn sqlite_options(config: &Config, vault: VaultId, create: bool, clock: Arc<
     }
 }
 
-/// How the CQL edge opens, creates and checks this configuration's store.
+/// The options with which the CQL edge opens, creates and checks this configuration's store.
 pub fn scylla_options(
     config: &Config,
     scylla: &Scylla,
@@ -147,12 +147,12 @@ pub fn scylla_options(
     }
 }
 
-/// The system's clock as every room takes it.
+/// The system's clock, as all rooms use it.
 pub(super) fn system_clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// How the Kafka edge reaches the cluster.
+/// The settings with which the Kafka edge connects to the cluster.
 pub fn client_settings(config: &Config) -> ClientSettings {
     ClientSettings {
         bootstrap: config.kafka.bootstrap.clone(),
@@ -162,7 +162,7 @@ pub fn client_settings(config: &Config) -> ClientSettings {
     }
 }
 
-/// The runtime of the store, HTTP and signals. Lanes are plain threads.
+/// The runtime for the store, HTTP and signals. Lanes are plain threads.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.map_err(|error| Failure::new(Failure::DEPENDENCY, format!("cannot start the runtime: {error}")))

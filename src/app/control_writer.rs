@@ -19,7 +19,7 @@ impl ControlWriter {
     }
 
     /// # Errors
-    /// Why the broker did not take it.
+    /// The reason why the broker did not take the call.
     pub(super) async fn call(&self, wants: Wants) -> Result<(), String> {
         let mut nonce = [0; 8];
         random(&mut nonce);

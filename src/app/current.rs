@@ -1,4 +1,5 @@
-//! Keys for who only reads, from a store that is made sure to be up to its receipts: at first, and now and then.
+//! Keys for processes that only read. They check at the start, and then repeatedly, that the store has every
+//! erasure of its receipts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +13,10 @@ use crate::edge::kafka::{ClientSettings, ReceiptTail};
 use crate::forget::ensure_fresh;
 use crate::reader::FindKey;
 
-/// How long a look at the receipts holds for who reads on: a copy may be put back meanwhile.
+/// Time for which a check of the receipts is valid: an operator may restore a copy of the store meanwhile.
 const LOOKS: Duration = Duration::from_secs(15);
 
-/// The keys of a store that has every erasure of which its receipts tell.
+/// The keys of a store that has every erasure of its receipts.
 pub struct CurrentKeys {
     foundation: Foundation,
     client: ClientSettings,
@@ -25,10 +26,10 @@ pub struct CurrentKeys {
 }
 
 impl CurrentKeys {
-    /// Looks at the store's receipts. Blocks, as [`CurrentKeys::ensure`] does.
+    /// Checks the store against its receipts. Blocks, as [`CurrentKeys::ensure`] does.
     ///
     /// # Errors
-    /// 78 for a store that is behind them, 69 where that is not known for now.
+    /// 78 for a store that is behind them, 69 if that cannot be determined at the moment.
     pub fn open(foundation: Foundation, config: &Config, runtime: &Handle) -> Result<Self, Failure> {
         let mut keys = Self {
             foundation,
@@ -45,10 +46,10 @@ impl CurrentKeys {
         self.foundation.finder()
     }
 
-    /// Looks again where the last look is old.
+    /// Checks again if the last check is too old.
     ///
     /// # Errors
-    /// As [`CurrentKeys::open`]'s: nothing more may be opened.
+    /// Those of [`CurrentKeys::open`]: the caller must not open anything more.
     pub fn ensure(&mut self) -> Result<(), Failure> {
         if self.looked.elapsed() < LOOKS { Ok(()) } else { self.look() }
     }

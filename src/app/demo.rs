@@ -1,7 +1,7 @@
 //! `hourseal demo`: the lane of `run` against a broker within the process, on a clock that runs ahead.
 //!
-//! The broker is librdkafka's mock cluster, which isolates no transaction: a producer made anew would double records, so it
-//! fails the demo.
+//! The broker is librdkafka's mock cluster, which does not isolate transactions: a new producer would
+//! duplicate records, so the demo fails then.
 
 mod act;
 mod clock;
@@ -13,16 +13,16 @@ use super::Failure;
 use act::Act;
 use stage::Stage;
 
-/// What the demo is asked for.
+/// Options of the demo.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
-    /// Where the folder stays; `None` = it is removed at the end.
+    /// Path of the folder to keep; `None` = a temporary folder, removed at the end.
     pub keep: Option<PathBuf>,
     /// Events, spread over all customers and hours.
     pub events: u64,
 }
 
-/// What the demo did.
+/// Counts of the demo.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DemoSummary {
     /// Events written to the input topic.
@@ -31,14 +31,14 @@ pub struct DemoSummary {
     pub committed: u64,
     /// Sealed records that opened to the event that was written.
     pub opened: u64,
-    /// Sealed records that do not open any more after the erasure.
+    /// Sealed records that no longer open after the erasure.
     pub erased: u64,
 }
 
-/// Runs the demo and tells it line by line.
+/// Runs the demo. Passes each line of its output to `say`.
 ///
 /// # Errors
-/// Anything that did not come out as it should: the demo proves something or fails.
+/// Any result that is not as expected: the demo proves something or fails.
 pub fn demo(options: &DemoOptions, say: &mut dyn FnMut(String)) -> Result<DemoSummary, Failure> {
     let folder = Folder::new(options.keep.clone())?;
     let stage = Stage::build(&folder.path)?;
@@ -77,7 +77,7 @@ impl Folder {
 
     fn tell(&self, say: &mut dyn FnMut(String)) {
         let path = self.path.display();
-        say(format!("kept in {path}: hourseal.toml, the keys, and sealed.jsonl. Look into it:"));
+        say(format!("kept in {path}: hourseal.toml, the keys and sealed.jsonl. To look at them:"));
         say(format!("  hourseal open --config {path}/hourseal.toml --file {path}/sealed.jsonl"));
         say(format!("  hourseal keys ls --config {path}/hourseal.toml"));
     }

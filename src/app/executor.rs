@@ -1,4 +1,4 @@
-//! The executor's thread: one more lane, over the control topic.
+//! The executor's thread: an additional lane, on the control topic.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::forget::{Executor, ExecutorParts, SETTLES_IN, VAULT_FILES};
 use crate::stream::{Pace, Pulse};
 
 impl Process {
-    /// The owner of the control topic's partition executes; the other processes' executors stand by.
+    /// Starts the executor. The owner of the control topic's partition executes; the executors of the other
+    /// processes stand by.
     pub(super) fn start_executor(
         &self,
         threads: &mut Threads,
@@ -58,7 +59,7 @@ impl Process {
     }
 }
 
-/// How long a change of a retention waits before it is settled.
+/// Delay before a change of a retention is settled.
 fn settles_in() -> Duration {
     #[cfg(feature = "testkit")]
     if let Some(time) = crate::testkit::settles_in() {

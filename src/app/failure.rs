@@ -1,4 +1,4 @@
-//! Why a command ends without success, and what a person can do about it.
+//! The failure of a command: its reason, and what a person can do about it.
 
 use crate::edge::kafka::admin::AdminError;
 use crate::keys::{StoreError, VaultError};
@@ -11,12 +11,12 @@ pub struct Failure {
     pub exit: u8,
     pub message: String,
     pub hint: Option<String>,
-    /// Failures that were found together with this one.
+    /// Other failures found in the same run.
     pub further: Vec<Self>,
 }
 
 impl Failure {
-    /// What was to be proven does not hold.
+    /// A proof or a certificate is refused.
     pub const REFUSED: u8 = 65;
     pub const DEPENDENCY: u8 = 69;
     pub const BUG: u8 = 70;
@@ -38,14 +38,14 @@ impl From<Halt> for Failure {
         let failure = Self::new(halt.exit_code(), halt.to_string());
         match halt {
             Halt::InputGap { .. } => {
-                failure.hint("look why the records are gone; --accept-gap goes on at the log's start")
+                failure.hint("find out why the records are gone; --accept-gap continues at the log's start")
             }
             Halt::OffsetMoved { .. } => failure.hint(
-                "look who commits offsets for this group; stop every worker of it before an operator's reset",
+                "find the client that commits offsets for the group; stop its workers before you reset them",
             ),
-            Halt::Duel { .. } => failure.hint("give every live process an `instance` of its own"),
+            Halt::Duel { .. } => failure.hint("give each running process its own `instance`"),
             Halt::OtherStore { .. } => failure.hint(
-                "one group has one key store: use another kafka.group, or the store that it was begun with",
+                "a group has one key store: use another kafka.group, or the store that the group began with",
             ),
             Halt::TooManyRestarts { .. } | Halt::RecordRefused { .. } | Halt::Setup(_) | Halt::Panicked => {
                 failure

@@ -1,4 +1,4 @@
-//! What the executor and the follower do, told to metrics, readiness and the log.
+//! Reports the work of the executor and of the follower to metrics, readiness and the log.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::forget::{FollowObserver, Followed, ForgetMetrics, Observer, Tally};
 use crate::stream::Event;
 use crate::telemetry::{Condition, codes, info, warn};
 
-/// The executor's voice.
+/// Reports for the executor.
 pub(super) struct ExecutorObserver {
     metrics: ForgetMetrics,
     condition: Condition,
@@ -47,7 +47,7 @@ impl Observer for ExecutorObserver {
     }
 }
 
-/// The follower's voice.
+/// Reports for the follower.
 pub(super) struct FollowingObserver {
     metrics: ForgetMetrics,
     condition: Condition,
@@ -66,7 +66,7 @@ impl FollowObserver for FollowingObserver {
         match event {
             Followed::Open | Followed::Proven => {
                 if std::mem::replace(&mut self.waiting, false) {
-                    info!(codes::LEASE_BACK, "every receipt is read again");
+                    info!(codes::LEASE_BACK, "all receipts can be read again");
                 }
                 self.condition.met();
                 self.barrier.open();
@@ -76,14 +76,19 @@ impl FollowObserver for FollowingObserver {
                 self.metrics.applied(done_at.plus(took_ms).0 as f64 / 1_000.0, took);
             }
             Followed::Behind { offset, held } => {
-                warn!(codes::STORE_BEHIND, offset, held, "the key store lacked an erasure: applied again");
+                warn!(
+                    codes::STORE_BEHIND,
+                    offset,
+                    held,
+                    "the key store lacked an erasure; applied it again, unless a hold forbids it"
+                );
             }
             Followed::Doubted { offset, why } => {
-                warn!(codes::STORE_BEHIND, offset, %why, "a record of the receipts topic is no receipt");
+                warn!(codes::STORE_BEHIND, offset, %why, "a record of the receipts topic is not a receipt");
             }
             Followed::Waiting(why) => {
                 if !std::mem::replace(&mut self.waiting, true) {
-                    warn!(codes::LEASE_LOST, why, "no proof that every receipt is read; cached keys run out");
+                    warn!(codes::LEASE_LOST, why, "no proof that every receipt was read; cached keys expire");
                 }
                 self.condition.unmet(why);
             }

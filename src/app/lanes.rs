@@ -1,4 +1,4 @@
-//! Lanes as threads: the same code for `run` and for the demo.
+//! The threads of lanes: the same code for `run` and for the demo.
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, Outputs, SealingLane
 use crate::model::Clock;
 use crate::stream::{Engine, Halt, Pace, Pulse, StartLog, Step, Stop};
 
-/// What a lane needs to know of the topics.
+/// The facts about the topics that a lane needs.
 #[derive(Clone, Debug)]
 pub(super) struct TopicSizes {
     pub(super) outputs: Outputs,
-    /// The least that any output topic takes.
+    /// The smallest maximum record size among the output topics.
     pub(super) output_bytes: usize,
     pub(super) quarantine_bytes: usize,
     pub(super) receipts_bytes: usize,
@@ -34,7 +34,7 @@ pub(super) fn sealing_lane(
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let stream = config.seal.stream.clone();
     let header = |name: &String| {
-        CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name holds NUL".into()))
+        CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name contains NUL".into()))
     };
     let limits = Limits {
         max_future_ms: milliseconds(config.event.max_future),
@@ -58,7 +58,7 @@ pub(super) fn sealing_lane(
     }))
 }
 
-/// What a lane's thread runs with.
+/// The dependencies of a lane's thread.
 pub(super) struct LaneThread {
     pub(super) identity: LaneIdentity,
     pub(super) starts: Arc<dyn StartLog>,
@@ -69,10 +69,10 @@ pub(super) struct LaneThread {
 }
 
 impl LaneThread {
-    /// Runs a step, once the barrier is open, until the stop or a halt; `ended` is called with how it ended.
+    /// Runs a step from the opening of the barrier until the stop or a halt. Calls `ended` with the outcome.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system cannot start a thread.
     pub(super) fn spawn<S: Step + Send + 'static>(
         self,
         mut step: S,

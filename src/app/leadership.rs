@@ -1,11 +1,12 @@
-//! Leadership: one process of the group executes commands. The executor reports it; duties ask.
+//! Leadership: one process of the group executes commands. The executor reports it; duties read it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Tells duties whether this process executes commands, and how often it has swept. Clones share it.
+/// Holds for the duties whether this process executes commands, and its number of sweeps. Clones share the
+/// state.
 #[derive(Clone)]
 pub(super) struct Leadership(Arc<watch::Sender<Held>>);
 
@@ -29,12 +30,12 @@ impl Default for Leadership {
 }
 
 impl Leadership {
-    /// This process has, or has no longer, the control topic's partition.
+    /// Records whether this process has the control topic's partition.
     pub(super) fn set_held(&self, held: bool) {
         self.0.send_modify(|now| now.held = held);
     }
 
-    /// This process has executed a sweep that found something.
+    /// Records that this process has executed a sweep that found due hours.
     pub(super) fn swept(&self) {
         self.0.send_modify(|now| now.sweeps += 1);
     }
@@ -43,14 +44,14 @@ impl Leadership {
         *self.0.borrow()
     }
 
-    /// Waits until this process executes.
+    /// Waits until this process executes commands.
     pub(super) async fn held(&self) {
-        // The sender lives as long as this does.
+        // The wait cannot fail: `self` keeps the sender alive.
         drop(self.0.subscribe().wait_for(|now| now.held).await);
     }
 
-    /// Waits for `most`, or until this process has begun to execute since `seen`; with `sweeps` also until it has
-    /// swept since.
+    /// Waits for `most`. Returns early if this process has begun to execute since `seen`, and with `sweeps`
+    /// also if it has swept since.
     pub(super) async fn rest(&self, seen: Held, most: Duration, sweeps: bool) {
         let mut states = self.0.subscribe();
         let wakes = |now: &Held| (now.held && !seen.held) || (sweeps && now.sweeps != seen.sweeps);

@@ -8,7 +8,7 @@ use crate::lane::LaneMetrics;
 use crate::model::Millis;
 use crate::telemetry::{Counter, Counters, Gauge, Registry, label};
 
-/// The metrics of a process. Those of a key store on a cluster are registered by `open_foundation`.
+/// The metrics of a process. `open_foundation` registers those of a key store on a cluster.
 #[derive(Clone)]
 pub(super) struct Metrics {
     pub(super) lanes: LaneMetrics,
@@ -19,7 +19,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// For a process that starts `now`.
+    /// Registers the metrics of a process that starts `now`.
     pub(super) fn register(registry: &Registry, now: Millis) -> Self {
         let started = registry.gauge("start_time_seconds", "Unix time at which this process started");
         started.set(seconds(now));
@@ -37,7 +37,7 @@ fn seconds(at: Millis) -> f64 {
     at.0 as f64 / 1_000.0
 }
 
-/// How much of the topics is old.
+/// The metrics of the topics' old records.
 #[derive(Clone)]
 pub(super) struct TopicMetrics {
     exposure: Gauge,
@@ -54,7 +54,7 @@ impl TopicMetrics {
             ),
             reclaimed_records: registry.counter(
                 "reclaimed_records_total",
-                "Records that this process deleted from the output because nobody can open them any more",
+                "Records that this process deleted from the output because they can no longer be opened",
             ),
             reclaimed_bytes: registry.counter(
                 "reclaimed_bytes_total",
@@ -63,7 +63,7 @@ impl TopicMetrics {
         }
     }
 
-    /// The oldest record of the input is so old.
+    /// Sets the age of the oldest record of the input.
     pub(super) fn exposes(&self, age: Duration) {
         self.exposure.set(age.as_secs_f64());
     }
@@ -81,7 +81,7 @@ label! {
         Opened = "opened",
         /// It can no longer be opened.
         Forgotten = "forgotten",
-        /// It was not found in the output.
+        /// The event did not appear in the output in time.
         NotSealed = "not-sealed",
         /// It is due, and can still be opened.
         StillOpens = "still-opens",

@@ -1,6 +1,7 @@
-//! The wiring: the only room that builds edges. Start what a process needs, wait for the stop, end in order.
+//! The wiring: the only room that builds edges. It starts the parts of a process, waits for the stop, and
+//! ends them in order.
 //!
-//! Start at [`run()`]; [`demo()`] drives the same lane against a broker within the process.
+//! Start at [`run()`]. [`demo()`] runs the same lane against a broker within the process.
 
 mod barrier;
 mod build;

@@ -1,4 +1,4 @@
-//! What the threads of a process share, and how they are started: for `run` and for the demo alike.
+//! The state that the threads of a process share, and their start: the same for `run` and for the demo.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::lane::{Keys, LaneObserver, Observer, Outputs};
 use crate::stream::{Pace, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
-/// Everything that the threads share.
+/// The state that the threads share.
 pub(super) struct Process {
     pub(super) config: Config,
     options: RunOptions,
@@ -37,15 +37,16 @@ pub(super) struct Process {
     pub(super) client: ClientSettings,
     pub(super) telemetry: Telemetry,
     pub(super) metrics: Metrics,
-    /// For `/checkpoint`.
+    /// The newest checkpoint, for `/checkpoint`.
     pub(super) newest: NewestCheckpoint,
     pub(super) stop: Stop,
-    /// Opened when every receipt of the beginning has been applied.
+    /// Opens when every receipt that existed at the start has been applied.
     pub(super) barrier: Barrier,
 }
 
 impl Process {
-    /// Opens store and vault (`create`: makes what is missing of them), asks the store who it is, and makes the topics ready.
+    /// Opens store and vault (`create`: creates their missing parts), reads the store's identity, and
+    /// prepares the topics.
     pub(super) fn for_run(
         config: &Config,
         options: RunOptions,
@@ -63,7 +64,8 @@ impl Process {
         Ok(Self::new(config, client, options, foundation, meta, sizes, telemetry))
     }
 
-    /// The demo's broker has neither topic settings nor a way to ask for them.
+    /// Builds the demo's process. The demo's broker has no topic settings and cannot report any, so the sizes
+    /// are fixed.
     pub(super) fn for_demo(
         config: &Config,
         runtime: &Runtime,
@@ -110,7 +112,7 @@ impl Process {
         }
     }
 
-    /// Starts every thread; `ear` makes a further listener for each lane.
+    /// Starts every thread. `ear` returns an additional observer for each lane.
     pub(super) fn start(
         &self,
         runtime: &Runtime,
@@ -168,13 +170,13 @@ impl Process {
         Ok(())
     }
 
-    /// Opens the barrier, and reports to metrics, readiness and the log.
+    /// Returns the observer that opens the barrier and reports to metrics, readiness and the log.
     pub(super) fn following_observer(&self) -> Box<dyn FollowObserver> {
         let condition = self.telemetry.readiness.condition("receipts read");
         Box::new(FollowingObserver::new(self.metrics.forget.clone(), condition, self.barrier.clone()))
     }
 
-    /// Returns what the thread that follows the receipts does.
+    /// Returns the closure of the thread that follows the receipts.
     pub(super) fn following(
         &self,
         runtime: &Runtime,
@@ -182,7 +184,7 @@ impl Process {
         lease: Arc<Lease>,
         observer: Box<dyn FollowObserver>,
     ) -> impl FnOnce() + Send + 'static + use<> {
-        // A quarter of the lease, and often enough that `/readyz` soon says when a broker is away.
+        // A quarter of the lease, and at most 5 s, so that `/readyz` soon reports a broker that is away.
         let every = Duration::from_millis((lease.length_ms() / 4).clamp(250, 5_000));
         let following = Following {
             store: Arc::clone(&self.foundation.store),
@@ -217,7 +219,7 @@ impl Process {
         }
     }
 
-    /// Of who writes to output and quarantine.
+    /// Returns the identity of a lane that writes to output and quarantine.
     pub(super) fn sealing_identity(&self, group: &str, lane: String, input: &str) -> LaneIdentity {
         let topics = &self.config.topics;
         let (output, quarantine) = (self.sizes.output_bytes, self.sizes.quarantine_bytes);

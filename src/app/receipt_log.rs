@@ -1,4 +1,4 @@
-//! The log of receipts: reads its key and runs it.
+//! The log of receipts: reads its signing key and runs it.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::forget::TailError;
 use crate::forget::log::{Clients, Logging, LoggingObserver, NotPosted, Origin, VerifierKey};
 use crate::telemetry::{codes, info};
 
-/// Returns what the thread that signs does, where the configuration names a key.
+/// Returns the closure of the signing thread, if the configuration names a key.
 ///
 /// # Errors
-/// 78 where the key cannot be used.
+/// 78 if the key cannot be used.
 pub(super) fn receipt_log(process: &Process) -> Result<Option<impl FnOnce() + Send + 'static>, Failure> {
     let config = &process.config;
     let Some(path) = &config.receipts.signing_key_file else { return Ok(None) };

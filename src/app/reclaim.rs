@@ -1,4 +1,5 @@
-//! Reclaiming: what nobody can open any more is deleted from the beginning of each partition of the output.
+//! Reclaiming: deletes records that can no longer be opened, from the beginning of each partition of the
+//! output.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use crate::keys::Lookup;
 use crate::model::{CustomerId, Generation, Hour, KeyId};
 use crate::reader::FindKey;
 
-/// Records at the beginning of a partition that nobody can open any more.
+/// Records at the beginning of a partition that can no longer be opened.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Prefix {
     pub records: u64,
-    /// Of keys and values, as they were sent.
+    /// Size of keys and values, as they were sent.
     pub bytes: u64,
     /// The offset after the last of them.
     pub next: i64,
@@ -37,11 +38,12 @@ impl Prefix {
 /// The prefixes of the partitions that have one, by topic and partition.
 pub type Prefixes = BTreeMap<(String, i32), Prefix>;
 
-/// Reads each partition of the topics from its beginning to the first record that can still be opened, or of which that is not
-/// known. `told` hears how many records were read. Blocks; not for a runtime's own thread.
+/// Reads each partition of the topics from its beginning to the first record that can still be opened, or for
+/// which that is unknown. Calls the closure with the number of records read. Blocks: do not call it on a
+/// thread of the runtime.
 ///
 /// # Errors
-/// 69 where the key store does not answer: nothing is known then.
+/// 69 if the key store does not answer: nothing is known then.
 pub fn forgotten(
     client: &ClientSettings,
     topics: &[String],
@@ -70,10 +72,11 @@ pub fn forgotten(
     }
 }
 
-/// Has the broker delete them.
+/// Asks the broker to delete the prefixes.
 ///
 /// # Errors
-/// 78 without the right DELETE on a topic, 69 for a broker that does not answer; some may be deleted then.
+/// 78 without the right DELETE on a topic, 69 if the broker does not answer. Some prefixes may be deleted by
+/// then.
 pub async fn reclaim(client: &ClientSettings, prefixes: &Prefixes) -> Result<(), Failure> {
     let mut ends: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
     for ((topic, partition), prefix) in prefixes {
@@ -86,17 +89,18 @@ pub async fn reclaim(client: &ClientSettings, prefixes: &Prefixes) -> Result<(),
     Ok(())
 }
 
-/// What names a key.
+/// The name of a key.
 type Named = (CustomerId, Hour, Generation, KeyId);
 
-/// Asks for each key once: what is forgotten stays so, and what is not ends a partition.
+/// Looks up each key once: a forgotten key stays forgotten, and the first key that is not forgotten ends a
+/// partition.
 struct Judge {
     keys: Arc<dyn FindKey>,
     known: HashMap<Named, bool>,
 }
 
 impl Judge {
-    /// Whether it is a sealed record whose key is gone for good.
+    /// Whether it is a sealed record whose key is permanently gone.
     async fn is_forgotten(&mut self, record: &Scanned) -> Result<bool, Failure> {
         let Some(named) = named(record) else { return Ok(false) };
         if let Some(known) = self.known.get(&named) {
@@ -107,7 +111,7 @@ impl Judge {
             Lookup::Erased { .. } | Lookup::ErasedByTtl | Lookup::Gone => true,
             Lookup::Key(_) | Lookup::NoSuchKey | Lookup::WrongKey => false,
             Lookup::Unavailable(error) => {
-                let why = format!("it is not known what is forgotten, and nothing is deleted: {error}");
+                let why = format!("cannot tell which records are forgotten, so nothing is deleted: {error}");
                 return Err(Failure::new(Failure::DEPENDENCY, why));
             }
         };
@@ -116,7 +120,8 @@ impl Judge {
     }
 }
 
-/// What the record says of itself, unproven: a lie names another key, and that one's record is not this one.
+/// Returns the key that the record names, without proof: a forged name refers to another key, whose record
+/// this is not.
 fn named(record: &Scanned) -> Option<Named> {
     let Header { hour, generation, key_id, .. } = Header::parse(record.value.as_deref()?).ok()?;
     let customer = record.record(&record.event_headers()).customer()?;

@@ -1,4 +1,5 @@
-//! `hourseal quarantine redrive`: what was quarantined and has kept its content goes through the lane of `run` once more.
+//! `hourseal quarantine redrive`: passes quarantined records that have kept their content through the lane of
+//! `run` again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,41 +19,41 @@ use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver,
 use crate::reader::{Opener, WaitingOpener};
 use crate::stream::{Event, Halt, Pace, Pulse, StartLog, Stop};
 
-/// How often it is told how far it has come.
+/// Time between two progress reports.
 const TELL: Duration = Duration::from_millis(200);
-/// How long a start may take before it is said what it waits for.
+/// Time from the start after which progress also reports why the process cannot begin.
 const START: Duration = Duration::from_secs(5);
-/// How long the records of a batch may take to be opened, before the group is served and it is tried again.
+/// Longest time to open the records of a batch. After it the lane serves its group, then tries again.
 const OPENING: Duration = Duration::from_secs(10);
-/// Its `instance`: a second redrive of the group is a duel, wherever it runs.
+/// The `instance` of a redrive: a second redrive of the group is a duel, on any host.
 const INSTANCE: &str = "redrive";
 
-/// What is in the quarantine, as far as it can be seen without opening it.
+/// The content of the quarantine, as far as it is visible without opening records.
 #[derive(Clone, Default, Debug)]
 pub struct Survey {
-    /// Records that keep their content and were not redriven before.
+    /// Number of records that have kept their content and were not redriven before, by reason.
     pub kept: BTreeMap<Reason, u64>,
-    /// By partition, the offset before which all was redriven.
+    /// By partition, the offset before which all records were redriven.
     done: BTreeMap<i32, i64>,
     /// By partition, the offset after the last record of `kept`.
     ends: BTreeMap<i32, i64>,
 }
 
-/// What a redrive came to.
+/// The result of a redrive.
 #[derive(Clone, Default, Debug)]
 pub struct Redriven {
     pub sealed: u64,
-    /// Quarantined anew, by the reason of today.
+    /// Records that were quarantined again, by their new reason.
     pub quarantined: BTreeMap<Reason, u64>,
     pub left: Left,
-    /// Why it waits, while it does.
+    /// The reason why it waits, while it waits.
     pub waiting: Option<String>,
 }
 
-/// Reads the quarantine from its beginning to its end; `told` hears how many records that are.
+/// Reads the quarantine from its beginning to its end. Calls the closure with the number of records read.
 ///
 /// # Errors
-/// Where the topic cannot be read.
+/// If the topic cannot be read.
 pub fn survey(config: &Config, told: &mut dyn FnMut(u64)) -> Result<Survey, ScanError> {
     let topic = &config.topics.quarantine;
     let mut scan = Scan::begin(&build::client_settings(config), topic, Range::Existing)?;
@@ -93,24 +94,24 @@ fn seen(config: &Config, record: &Scanned) -> Quarantined {
     Quarantined::read(&config.topics.input, &config.topics.quarantine, record.value.is_some(), &headers)
 }
 
-/// Redrives what the survey found; `told` hears how far it has come, a few times a second.
+/// Redrives the records of the survey. Calls the closure with the progress a few times a second.
 ///
 /// # Errors
-/// Where it cannot go on. What was committed stays so, and the next one goes on behind it.
+/// If it cannot continue. Committed records stay committed, and the next redrive continues after them.
 pub fn redrive(
     config: &Config,
     survey: Survey,
     runtime: &Runtime,
     told: &mut dyn FnMut(&Redriven),
 ) -> Result<Redriven, Failure> {
-    // What the broker has deleted of the quarantine is nobody's any more.
+    // Records that the broker has deleted from the quarantine are gone: a gap is not an error here.
     let options = RunOptions { accept_gap: true };
     let process = Process::for_run(config, options, runtime, false)?;
     let progress = Progress::new(survey.ends.clone(), process.stop.clone());
     let mut threads = Threads::default();
     process.start_redrive(&mut threads, runtime, survey, progress.clone())?;
     let fault = loop {
-        // A lane reports how it ended before its thread has ended.
+        // A lane reports its outcome before its thread has ended.
         let is_over = threads.lanes_have_ended();
         let fault = threads.fault_now();
         if is_over || fault.is_some() {
@@ -130,7 +131,7 @@ pub fn redrive(
 }
 
 impl Process {
-    /// The lane of the quarantine, and who follows the receipts for it.
+    /// Starts the lane of the quarantine, and the thread that follows the receipts for it.
     fn start_redrive(
         &self,
         threads: &mut Threads,
@@ -172,7 +173,7 @@ impl Process {
     }
 }
 
-/// A group whose offsets have expired begins at the start: the marks say what was done.
+/// Lets a group whose offsets have expired begin at the start: the marks record which records were redriven.
 struct FromTheStart;
 
 impl StartLog for FromTheStart {
@@ -185,20 +186,20 @@ impl StartLog for FromTheStart {
     }
 }
 
-/// The lane within is heard through the redrive.
+/// Ignores the events of the inner lane: the redrive reports them.
 struct Unheard;
 
 impl Observer for Unheard {
     fn note(&mut self, _event: &Event<'_>, _tally: &Tally) {}
 }
 
-/// How far it has come, shared with its thread; ends it behind the last record of the survey.
+/// The progress, shared with the redrive's thread. Stops the redrive after the last record of the survey.
 #[derive(Clone)]
 struct Progress(Arc<Mutex<State>>);
 
 struct State {
     redriven: Redriven,
-    /// What is left of [`Survey::ends`].
+    /// The rest of [`Survey::ends`].
     ends: BTreeMap<i32, i64>,
     stop: Stop,
     begun: Instant,
@@ -213,7 +214,7 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With the reason why the process cannot begin, where that is one.
+    /// Returns the progress, with the reason why the process cannot begin, if there is one.
     fn seen(&self, process: &Process) -> Redriven {
         let state = self.lock();
         let mut seen = state.redriven.clone();

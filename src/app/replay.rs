@@ -1,4 +1,5 @@
-//! `hourseal store replay`: a key store that was put back from a copy is brought up to its receipts before anybody reads from it.
+//! `hourseal store replay`: applies the missing receipts to a key store that was restored from a copy, before
+//! anything reads from it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,31 +14,34 @@ use super::threads::Threads;
 use crate::config::Config;
 use crate::forget::{FollowObserver, Followed};
 
-/// How often it is told how far it has come.
+/// Time between two progress reports.
 const TELL: Duration = Duration::from_millis(200);
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Clone, Default, Debug)]
 pub struct Replayed {
-    /// Receipts whose erasure, hold or retention the store lacked, applied again.
+    /// Number of receipts whose erasure, hold or retention the store lacked. They were applied again, unless
+    /// a hold forbade it.
     pub again: u64,
-    /// Of these, what a hold forbade.
+    /// Number of these that a hold forbade.
     pub held: u64,
-    /// Why it waits, while it does.
+    /// The reason why it waits, while it waits.
     pub waiting: Option<String>,
 }
 
-/// Applies every receipt that the store lacks, as each worker does when it starts, and remembers how far that came.
+/// Applies every receipt that the store lacks, as each worker does when it starts. Marks in the store how far
+/// that came.
 ///
 /// # Errors
-/// Where the store cannot be opened. What cannot be read for now is waited for: `told` hears why.
+/// If the store cannot be opened. If something cannot be read at the moment, it waits and calls the closure
+/// with the reason.
 pub fn replay(
     config: &Config,
     runtime: &Runtime,
     told: &mut dyn FnMut(&Replayed),
 ) -> Result<Replayed, Failure> {
     let mut config = config.clone();
-    // Who may not write the store's mark cannot do it.
+    // A replay writes the store's mark, so it needs the rights of a process that executes.
     config.control.execute = true;
     let process = Process::for_run(&config, RunOptions::default(), runtime, false)?;
     let (keys, lease) = process.keys(runtime);
@@ -51,12 +55,12 @@ pub fn replay(
         told(&progress.seen());
     }
     process.stop.request();
-    // It has told what there is; how its thread ends says nothing more.
+    // The thread has reported its result; the way in which it ends adds nothing.
     let _ = threads.settle();
     Ok(progress.seen())
 }
 
-/// How far it has come.
+/// The progress of a replay.
 #[derive(Clone)]
 struct Progress(Arc<Mutex<Replayed>>, Barrier);
 

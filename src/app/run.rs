@@ -6,17 +6,17 @@ use super::{Failure, build};
 use crate::config::Config;
 use crate::telemetry::{codes, info};
 
-/// What the command line adds to the settings.
+/// Options from the command line that are not settings.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct RunOptions {
-    /// Go on at the log's start where committed offsets are missing or out of range.
+    /// Continue at the log's start if committed offsets are missing or out of range.
     pub accept_gap: bool,
 }
 
 /// Runs until a signal or a fault.
 ///
 /// # Errors
-/// The first fault, with its exit code.
+/// Returns the first fault, with its exit code.
 pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
     let runtime = build::runtime()?;

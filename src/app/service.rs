@@ -62,7 +62,7 @@ fn until_stopped(
     let mut signals = runtime.block_on(async { Signals::listen() })?;
     let mut threads = start(runtime)?;
     let fault = runtime.block_on(signals.or_fault(&mut threads, admin));
-    info!(codes::STOPPING, "stopping: current batches are settled first");
+    info!(codes::STOPPING, "stopping; batches in work are settled first");
     stop.request();
     let at_once = runtime.spawn(signals.end_at_once());
     let settled = threads.settle();
@@ -76,7 +76,7 @@ fn until_stopped(
     }
 }
 
-/// What a stop without a fault comes to.
+/// Reports the result of a stop without a fault.
 fn report(settled: Settled) -> Result<(), Failure> {
     match settled {
         Settled::All => {
@@ -107,7 +107,7 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Self, Failure> {
         let deaf =
-            |error: std::io::Error| Failure::new(Failure::BUG, format!("cannot hear signals: {error}"));
+            |error: std::io::Error| Failure::new(Failure::BUG, format!("cannot listen for signals: {error}"));
         let terminate = signal(SignalKind::terminate()).map_err(deaf)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
         Ok(Self { terminate, interrupt })
@@ -117,7 +117,7 @@ impl Signals {
         tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
     }
 
-    /// Waits for a signal (`None`), or for the first thread that halts: its name and why.
+    /// Waits for a signal (`None`), or for the first thread that halts: its name and reason.
     async fn or_fault(
         &mut self,
         threads: &mut Threads,
@@ -126,15 +126,15 @@ impl Signals {
         tokio::select! {
             () = self.next() => None,
             fault = threads.fault() => Some(fault),
-            // It serves until it is told to stop.
+            // The port serves until its stop: an earlier end is a fault.
             _ = admin => Some(("the admin port".to_owned(), Halt::Panicked)),
         }
     }
 
-    /// A second signal ends the process at once, which exactly-once makes safe.
+    /// Ends the process at once at a second signal. Exactly-once makes that safe.
     async fn end_at_once(mut self) {
         self.next().await;
-        error!(codes::STOPPED_AT_ONCE, "second signal: ending at once");
+        error!(codes::STOPPED_AT_ONCE, "second signal: exiting at once");
         std::process::exit(i32::from(Failure::DEPENDENCY));
     }
 }

@@ -1,4 +1,4 @@
-//! The start log, kept in the key store.
+//! The start log, in the key store.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -11,18 +11,19 @@ use crate::keys::{SealStore, StoreError};
 use crate::stream::StartLog;
 use crate::telemetry::{codes, warn};
 
-/// Longest wait for the store; a lane asks from within a rebalance or after a commit.
+/// Longest wait for the store. A lane asks during a rebalance or after a commit.
 const ANSWER: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Remembers in the key store which partitions of an input were started.
+/// Stores in the key store which partitions of an input were started.
 pub(super) struct StoreStarts {
     store: Arc<dyn SealStore>,
     runtime: Handle,
     /// `<group>/<topic>`
     input: String,
     marked: Mutex<HashSet<i32>>,
-    /// When the store may be asked again after it did not answer: a lane must not wait for it at each commit.
+    /// Earliest time to ask the store again after it did not answer: a lane must not wait for it at each
+    /// commit.
     ask_again: Mutex<Option<Instant>>,
 }
 
@@ -64,13 +65,13 @@ impl StartLog for StoreStarts {
             return Ok(());
         }
         if ask_again.is_some_and(|at| Instant::now() < at) {
-            return Err("the key store did not answer a moment ago".to_owned());
+            return Err("the key store did not answer at the last try, less than 10 s ago".to_owned());
         }
         let outcome = self.ask(self.store.mark_started(&self.input, &new));
         *ask_again = outcome.is_err().then(|| Instant::now() + PAUSE);
         match &outcome {
             Ok(()) => self.marked().extend(&new),
-            Err(why) => warn!(codes::STORE_AWAY, why, "started partitions are not remembered yet"),
+            Err(why) => warn!(codes::STORE_AWAY, why, "started partitions are not stored yet"),
         }
         outcome
     }

@@ -1,4 +1,4 @@
-//! The threads of a process: how they start, how a panic is noticed, and how they end after the stop.
+//! The threads of a process: their start, the detection of panics, and their end after the stop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::JoinHandle;
@@ -11,19 +11,19 @@ use super::Failure;
 use super::duty::Duties;
 use crate::stream::{Halt, Pulse};
 
-/// After the stop, what waits for a broker or for the key store is left so much time.
+/// After the stop, the time for threads that wait for a broker or for the key store.
 const WAITS_LIMIT: Duration = Duration::from_secs(10);
-/// After the stop, a batch that is being worked on, and a commit, are left so much time.
+/// After the stop, the time for a batch in work and for a commit.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
 /// The name of a thread or duty and how it ended.
 pub(super) type Ended = (String, Result<(), Halt>);
 
-/// Starts a thread. `ended` is called with how it ended, also when it panicked: a thread that ends
-/// unnoticed leaves its work undone in a process that looks healthy.
+/// Starts a thread. Calls `ended` with its outcome, also after a panic: a thread that ends unnoticed leaves
+/// its work undone in a process that looks healthy.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// If the system cannot start a thread.
 pub(super) fn spawn(
     name: &str,
     run: impl FnOnce() -> Result<(), Halt> + Send + 'static,
@@ -45,21 +45,21 @@ pub(super) fn spawn(
     })
 }
 
-/// Runs a call that blocks on a thread of its own. A panic in it is a panic of the caller.
+/// Runs a blocking call on its own thread. A panic in the call becomes a panic of the caller.
 pub(super) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(call).await {
         Ok(value) => value,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-        // The runtime is being shut down: nobody waits for an answer any more.
+        // The runtime is shutting down: no caller waits for an answer any longer.
         Err(_) => std::future::pending().await,
     }
 }
 
 /// The threads of a process.
 pub(super) struct Threads {
-    /// The executor is one of them.
+    /// The lanes, and the executor.
     lanes: Vec<RunningLane>,
-    /// The others. They hold no batch.
+    /// The other threads. They do not hold a batch.
     others: Vec<JoinHandle<()>>,
     duties: Option<AbortHandle>,
     ended: mpsc::UnboundedSender<Ended>,
@@ -74,20 +74,21 @@ struct RunningLane {
 }
 
 impl RunningLane {
-    /// Whether it does more than wait for a broker's answer.
+    /// Whether it does something else than wait for a broker's answer. A commit counts as work.
     fn is_at_work(&self) -> bool {
         !self.thread.is_finished() && (self.pulse.is_committing() || self.pulse.stuck_for().is_none())
     }
 }
 
-/// What became of the threads after the stop.
+/// The state of the threads after the stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Settled {
-    /// Each one ended, its batch settled.
+    /// All threads ended, and their batches are settled.
     All,
-    /// Some did not end in time. They have committed nothing: the next start reads their batches again.
+    /// Some threads did not end in time. They have not committed their batches: the next start reads these
+    /// again.
     Cancelled,
-    /// A commit has no answer yet: the next start asks the broker for its outcome.
+    /// A commit is still unanswered: the next start asks the broker for its outcome.
     CommitUnknown,
     Panicked,
 }
@@ -100,10 +101,10 @@ impl Default for Threads {
 }
 
 impl Threads {
-    /// Starts a thread that holds no batch, and ends the process if it panics.
+    /// Starts a thread without a batch, and ends the process if it panics.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system cannot start a thread.
     pub(super) fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
         let run = || {
             run();
@@ -114,7 +115,7 @@ impl Threads {
         Ok(())
     }
 
-    /// Keeps a lane's thread, which reports its end by [`Threads::ended_of`].
+    /// Keeps a lane's thread. The thread reports its end by [`Threads::ended_of`].
     pub(super) fn add_lane(&mut self, name: String, pulse: Pulse, thread: JoinHandle<()>) {
         self.lanes.push(RunningLane { name, pulse, thread });
     }
@@ -124,14 +125,14 @@ impl Threads {
         self.duties = Some(duties.watch(self.ended.clone()));
     }
 
-    /// To be called with how the thread of this name ended.
+    /// Returns the closure to call with the outcome of the thread of this name.
     pub(super) fn ended_of(&self, name: &str) -> impl FnOnce(Result<(), Halt>) + Send + 'static + use<> {
         let (ended, name) = (self.ended.clone(), name.to_owned());
         // The receiver is gone only when the process ends anyway.
         move |outcome| drop(ended.send((name, outcome)))
     }
 
-    /// The signs of life of the lanes, by their names.
+    /// Returns the signs of life of the lanes, with their names.
     pub(super) fn pulses(&self) -> Vec<(String, Pulse)> {
         self.lanes.iter().map(|lane| (lane.name.clone(), lane.pulse.clone())).collect()
     }
@@ -146,12 +147,12 @@ impl Threads {
         unreachable!("a sender is kept beside the receiver")
     }
 
-    /// The first thread or duty that has halted or panicked by now.
+    /// Returns the first thread or duty that has halted or panicked by now.
     pub(super) fn fault_now(&mut self) -> Option<(String, Halt)> {
         self.faults().next()
     }
 
-    /// Those that have halted or panicked by now and were not told of before.
+    /// Returns the threads and duties that have halted or panicked by now and were not yet reported.
     fn faults(&mut self) -> impl Iterator<Item = (String, Halt)> {
         std::iter::from_fn(|| self.endings.try_recv().ok())
             .filter_map(|(name, outcome)| Some((name, outcome.err()?)))
@@ -202,7 +203,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
         };
         assert_eq!(fault, ("ill".to_owned(), Halt::Panicked));
-        assert_eq!(threads.settle(), Settled::All, "they are told once");
+        assert_eq!(threads.settle(), Settled::All, "each fault is reported once");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The topics that a process needs: what they are called, how they must be, how large their records may be.
+//! The topics that a process needs: their names, their required settings, and the sizes of their records.
 
 use super::Failure;
 use super::lanes::TopicSizes;
@@ -10,7 +10,7 @@ use crate::lane::{Outputs, Partitioner};
 use crate::model::{ClassId, Retention};
 use crate::telemetry::{codes, info, warn};
 
-/// The topics that a process needs; `longest` is the longest retention that any customer has.
+/// Returns the topics that a process needs. `longest` is the longest retention of any customer.
 pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
     let topics = &config.topics;
     let names = [
@@ -32,7 +32,7 @@ pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
     }
 }
 
-/// Creates what is missing where that is wanted, and refuses what breaks a promise.
+/// Creates missing topics if `topics.create` is set, and refuses topics that break a promise.
 pub(super) async fn ready_topics(
     config: &Config,
     client: &ClientSettings,
@@ -54,7 +54,7 @@ pub(super) async fn ready_topics(
     check_brokers(&admin).await?;
     if let Some(input) = facts.get(&Role::Input) {
         let window = input.plaintext_window(plan.scrub);
-        info!(codes::PLAINTEXT_WINDOW, %window, "the input keeps plaintext that is sealed already, from then on");
+        info!(codes::PLAINTEXT_WINDOW, %window, "the input keeps plaintext for this time after it is sealed");
     }
     let bytes = |role| facts.get(&role).map_or(0, TopicFacts::max_message_bytes);
     let bytes = |role| usize::try_from(bytes(role)).unwrap_or(usize::MAX);
@@ -72,7 +72,7 @@ pub(super) async fn ready_topics(
     })
 }
 
-/// Refuses brokers that are known not to verify transactions.
+/// Refuses brokers that do not verify transactions. Warns of brokers that do not report it.
 async fn check_brokers(admin: &TopicAdmin) -> Result<(), Failure> {
     let verification = admin.verification().await?;
     let findings = verification.findings();

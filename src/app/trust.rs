@@ -1,4 +1,5 @@
-//! Whose commands are carried out: read before each batch of commands, and said aloud where that is more, or fewer, than one would think.
+//! The keys whose commands are carried out. The executor reads the trust store before each batch of commands.
+//! The process warns if it accepts unsigned commands, or cannot verify any.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,15 +9,15 @@ use crate::config::Control;
 use crate::forget::{Trust, TrustSource};
 use crate::telemetry::{Readiness, codes, info, warn};
 
-const UNSIGNED: &str = "commands are accepted that nobody has signed: whoever writes to the control topic can erase what is due \
-                        (control.require_signatures = false)";
+const UNSIGNED: &str = "unsigned commands are accepted: every client that may write to the control topic can \
+                        erase what is due (control.require_signatures = false)";
 const NOBODY: &str =
-    "no command can be verified: control.trust_store_file is not set, and control.require_signatures is";
+    "no command can be verified: control.require_signatures is set, but control.trust_store_file is not";
 
-/// The trust store that the settings name.
+/// Reads the trust store that the settings name.
 ///
 /// # Errors
-/// A [`Failure`] of configuration, with what is wrong with it.
+/// A [`Failure`] of configuration, with the mistake.
 pub fn read_trust(control: &Control) -> Result<Option<Trust>, Failure> {
     control.trust_store_file.as_deref().map(read).transpose()
 }
@@ -25,7 +26,7 @@ fn read(path: &Path) -> Result<Trust, Failure> {
     Ok(read_both(path)?.1)
 }
 
-/// The text and what it says.
+/// Returns the file's text and the trust store in it.
 fn read_both(path: &Path) -> Result<(String, Trust), Failure> {
     let failed = |why| Failure::new(Failure::CONFIG, why);
     let text = read_text(path).map_err(failed)?;
@@ -45,10 +46,11 @@ fn unusable(path: &Path, what: &dyn std::fmt::Display) -> String {
     format!("the trust store {} cannot be used: {what}", path.display())
 }
 
-/// The trust store's file, read whenever it is asked for. While it cannot be used, nobody is trusted and commands wait.
+/// The trust store's file, read at each use. While the file cannot be used, no key is trusted and commands
+/// wait.
 pub(super) struct TrustFile {
     path: PathBuf,
-    /// What was read last, and what it says.
+    /// The text that was read last, and the trust store in it.
     last: Mutex<(String, Arc<Trust>)>,
 }
 
@@ -67,16 +69,16 @@ impl TrustSource for TrustFile {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != text {
             *last = (text.clone(), Arc::new(parse(&self.path, &text)?));
-            info!(codes::TRUST_READ, file = %self.path.display(), "the trust store was changed and counts from here on");
+            info!(codes::TRUST_READ, file = %self.path.display(), "the changed trust store is in use");
         }
         Ok(Some(Arc::clone(&last.1)))
     }
 }
 
-/// Where a process that executes has its trust store from.
+/// Returns the trust source of a process that executes.
 ///
 /// # Errors
-/// As [`TrustFile::open`].
+/// Those of [`TrustFile::open`].
 pub(super) fn trust_source(control: &Control) -> Result<Arc<dyn TrustSource>, Failure> {
     Ok(match &control.trust_store_file {
         Some(path) => Arc::new(TrustFile::open(path)?),

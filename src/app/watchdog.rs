@@ -1,25 +1,26 @@
-//! Calls that last too long: told on `/readyz`, and after two minutes the end of the process, if a broker answers all
-//! the same: exactly-once makes that a legal recovery. During an outage it waits: a restart would mend nothing.
+//! Kafka calls that last too long. The watchdog reports them on `/readyz`. After two minutes it ends the
+//! process if a broker answers: exactly-once makes that a legal recovery. During an outage it waits: a
+//! restart would not help.
 
 use std::time::Duration;
 
 use crate::stream::{Pulse, Stop};
 use crate::telemetry::Condition;
 
-/// A call that lasts longer is told.
+/// A longer call is reported.
 const SLOW: Duration = Duration::from_secs(5);
-/// A call that lasts longer is stuck.
+/// A longer call is stuck.
 const STUCK: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The lanes' signs of life, and where to tell what is seen.
+/// The lanes' signs of life, and the condition that reports slow calls.
 pub(super) struct Watchdog {
     pub(super) pulses: Vec<(String, Pulse)>,
     pub(super) condition: Condition,
 }
 
 impl Watchdog {
-    /// Looks until the stop. `answers` asks a broker; `give_up` ends the process.
+    /// Checks the lanes until the stop. `answers` asks a broker; `give_up` ends the process.
     pub(super) fn watch(&self, stop: &Stop, answers: impl Fn() -> bool, give_up: impl Fn(&str)) {
         while !stop.requested() {
             match self.longest() {

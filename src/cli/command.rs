@@ -1,4 +1,4 @@
-//! `hourseal command`: what several people put together.
+//! `hourseal command`: commands that several people sign.
 
 use std::path::PathBuf;
 
@@ -10,24 +10,24 @@ use crate::forget::to_envelope;
 
 #[derive(Subcommand)]
 pub enum CommandFile {
-    /// Add signatures to a command that was written with --save
+    /// Sign a command that was written with --save
     Sign(Sign),
-    /// Send a command that was written with --save, and follow it to the receipt
+    /// Send a command that was written with --save, and wait for its receipt
     Send(Send),
 }
 
 #[derive(Args)]
 pub struct Sign {
-    /// The command; the signatures are added to it
+    /// The command's file; the signatures are added to it
     file: PathBuf,
-    /// Sign with this key, repeatable
+    /// Sign with this key; repeatable
     #[arg(long, value_name = "KEY_FILE", required = true)]
     sign_with: Vec<PathBuf>,
 }
 
 #[derive(Args)]
 pub struct Send {
-    /// The command
+    /// The command's file
     file: PathBuf,
     #[command(flatten)]
     follow: Follow,
@@ -40,14 +40,16 @@ pub fn run(command: CommandFile) -> anyhow::Result<()> {
     }
 }
 
-/// Shows what is signed before it is: a signature under what one has not read is worth nothing.
+/// Prints the command before it is signed: the signer must be able to read it.
 fn add_signatures(of: &Sign) -> anyhow::Result<()> {
     let value = std::fs::read(&of.file).map_err(|error| cannot(&of.file, &error))?;
     let message = understood(&value)?;
     let Some(mut signatures) = message.signatures else {
-        return Err(
-            Failure::new(failure::USAGE, "the command is not in an envelope: write it with --save").into()
-        );
+        return Err(Failure::new(
+            failure::USAGE,
+            "the command has no envelope for signatures: write it with --save",
+        )
+        .into());
     };
     output::line(&String::from_utf8_lossy(&message.payload))?;
     for signature in sign(&message.payload, &of.sign_with)? {

@@ -8,17 +8,17 @@ use crate::config::{Config, EXAMPLE, show_json, show_toml};
 
 #[derive(Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration: exit code 78 and every mistake when it is refused
+    /// Check the configuration. If it is refused: every mistake, and exit code 78
     Check(Check),
-    /// Print every setting as TOML, with where its value came from
+    /// Print every setting as TOML, with the origin of its value
     Show(Show),
-    /// Print every setting with its meaning and its default: a file to begin with
+    /// Print every setting with its meaning and its default, as a file to start with
     ///
-    /// As it stands it changes nothing: `hourseal config example > hourseal.toml`.
+    /// Unedited, the file changes nothing: `hourseal config example > hourseal.toml`.
     Example,
     /// Print a JSON Schema of the configuration file, for editors and pipelines
     ///
-    /// Draft 2020-12. Editors with Taplo take it by a first line `#:schema ./hourseal.schema.json`.
+    /// Draft 2020-12. Editors with Taplo read it if the first line is `#:schema ./hourseal.schema.json`.
     Schema,
 }
 

@@ -11,13 +11,13 @@ use crate::config::Process;
 
 const HELP: &str = "\
 Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one
-customer's hour by a control message, and shows the same record before and after.
-The mock has no transaction isolation; `hourseal run` on a real broker has.";
+hour of one customer with a control message, and shows the same record before and after.
+The mock has no transaction isolation; `hourseal run` on a real broker has it.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Demo {
-    /// Leave the folder `hourseal-demo` with the sealed records and the keys, and say how to look into it
+    /// Keep the sealed records and the keys in the folder `hourseal-demo`, and print how to look at them
     #[arg(long)]
     pub keep: bool,
 

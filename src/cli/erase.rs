@@ -10,20 +10,20 @@ use crate::model::{CustomerId, Hour};
 
 #[derive(Subcommand)]
 pub enum Erase {
-    /// Ask for the erasure of a customer's hours, and follow it to the receipt
+    /// Request the erasure of a customer's hours, and wait for the receipt
     #[command(after_help = HELP)]
     Request(Request),
-    /// Ask for the erasure of a customer as a whole, and follow it to the receipt
+    /// Request the erasure of a whole customer, and wait for the receipt
     #[command(after_help = CUSTOMER_HELP)]
     Customer(Customer),
-    /// Say what an erasure would destroy, what is in its way, and what it takes; changes nothing
+    /// Show which keys an erasure would destroy, what blocks it, and which rights it needs; changes nothing
     Plan(Plan),
 }
 
 const HELP: &str = "\
-retention-end is refused while an hour is not due. request may come before that, and then takes
-signatures of as many keys with the right `erase-early` as the trust store says (two, unless it
-says otherwise).
+The reason `retention-end` is refused while an hour is not due. The reason `request` is accepted
+before that, but then needs signatures with the right `erase-early`, from as many keys as the trust
+store demands (two by default).
 
 Examples:
   hourseal erase request --customer acme --from 498000 --to 498023 --sign-with dpo.pem
@@ -35,9 +35,10 @@ Examples:
 Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
 
 const CUSTOMER_HELP: &str = "\
-Every hour of the customer goes, due or not, and no key is made for it again: its further events go
-to the quarantine without their content. There is no way back. It takes signatures of as many keys
-with the right `erase-early` as the trust store says, and is refused while a hold is in force.
+Erases every hour of the customer, due or not. No key is generated for the customer again: its
+further events go to the quarantine without their content. This cannot be undone. The command needs
+signatures with the right `erase-early`, from as many keys as the trust store demands. It is refused
+while a hold is in force.
 
 Example:
   hourseal erase customer --customer acme --sign-with dpo.pem --sign-with legal.pem
@@ -46,23 +47,23 @@ Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
 
 #[derive(Args)]
 pub struct Customer {
-    /// Whom to forget
+    /// The customer to forget
     #[arg(long, value_parser = text::customer)]
     customer: CustomerId,
     #[command(flatten)]
     issue: Issue,
 }
 
-/// What is to be erased.
+/// The hours to erase.
 #[derive(Args)]
 pub struct Hours {
-    /// Whose hours
+    /// The customer
     #[arg(long, value_parser = text::customer)]
     pub customer: CustomerId,
     /// The first hour: a number, or an RFC 3339 time within it
     #[arg(long, value_parser = text::hour)]
     pub from: Hour,
-    /// The last hour, itself included [default: the first]
+    /// The last hour, inclusive [default: the first]
     #[arg(long, value_parser = text::hour)]
     to: Option<Hour>,
 }
@@ -77,7 +78,7 @@ impl Hours {
 pub struct Request {
     #[command(flatten)]
     hours: Hours,
-    /// Why
+    /// The reason of the erasure
     #[arg(long, value_enum, default_value_t = Why::RetentionEnd)]
     reason: Why,
     #[command(flatten)]
@@ -86,9 +87,9 @@ pub struct Request {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Why {
-    /// Their retention is over
+    /// The retention of the hours has ended
     RetentionEnd,
-    /// Somebody asks for it, perhaps before that
+    /// A person requests it, possibly before the retention has ended
     Request,
 }
 

@@ -1,4 +1,4 @@
-//! How a command fails: an exit code, one line, and a hint on its own line.
+//! The failure of a command: an exit code, one line, and a hint on its own line.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -10,18 +10,20 @@ use crate::edge::kafka::scan::ScanError;
 use crate::edge::keyfile::KeyFileError;
 use crate::forget::{NotFresh, TailError};
 
-/// Done, or drained.
+/// Success.
 pub const OK: u8 = 0;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
-/// A command was refused, or carried out in part.
+/// A command was refused, or only carried out in part.
 pub const REFUSED: u8 = 65;
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let failure = |mistake: &Mistake| Self::new(Self::CONFIG, mistake.to_string()).hint(&mistake.hint);
         let mut failures = error.mistakes().iter().map(failure);
-        let first = failures.next().unwrap_or_else(|| Self::new(Self::BUG, "a refusal without a reason"));
+        let first = failures
+            .next()
+            .unwrap_or_else(|| Self::new(Self::BUG, "the configuration was refused without a reason"));
         Self { further: failures.collect(), ..first }
     }
 }
@@ -30,12 +32,12 @@ impl From<ScanError> for Failure {
     fn from(error: ScanError) -> Self {
         let (exit, hint) = match &error {
             ScanError::Client(_) => (Failure::CONFIG, "check [kafka.client] in the configuration"),
-            ScanError::Denied(_) => (Failure::CONFIG, "grant the right to the principal that reads"),
+            ScanError::Denied(_) => (Failure::CONFIG, "grant the right to this command's principal"),
             ScanError::Missing(_) => {
-                (Failure::CONFIG, "check the topic's name; `hourseal topics check` lists ours")
+                (Failure::CONFIG, "check the topic's name; `hourseal topics check` lists the topics")
             }
             ScanError::Unreachable { .. } => {
-                (Failure::DEPENDENCY, "check that the broker runs and `kafka.bootstrap` names it")
+                (Failure::DEPENDENCY, "check that the broker runs and that `kafka.bootstrap` names it")
             }
         };
         Self::new(exit, error.to_string()).hint(hint)
@@ -46,9 +48,9 @@ impl From<SampleError> for Failure {
     fn from(error: SampleError) -> Self {
         let (exit, hint) = match &error {
             SampleError::Client(_) => (Failure::CONFIG, "check [kafka.client] in the configuration"),
-            SampleError::Missing(_) => (Failure::CONFIG, "create it with `hourseal topics create`"),
+            SampleError::Missing(_) => (Failure::CONFIG, "create the topic with `hourseal topics create`"),
             SampleError::NotTaken(_) => {
-                (Failure::DEPENDENCY, "check that the broker runs and `kafka.bootstrap` names it")
+                (Failure::DEPENDENCY, "check that the broker runs and that `kafka.bootstrap` names it")
             }
         };
         Self::new(exit, error.to_string()).hint(hint)
@@ -65,10 +67,12 @@ impl From<TailError> for Failure {
     fn from(error: TailError) -> Self {
         match &error {
             TailError::Denied(_) => Self::new(Failure::CONFIG, error.to_string()).hint(
-                "grant the right: who opens sealed records reads the receipts too, to know what is erased",
+                "grant the right: a reader of sealed records also reads the receipts, to know what is erased",
             ),
             TailError::Passing(_) | TailError::Broken(_) => Self::new(Failure::DEPENDENCY, error.to_string())
-                .hint("check that the broker runs, `kafka.bootstrap` names it, and `hourseal topics check`"),
+                .hint(
+                    "check that the broker runs and `kafka.bootstrap` names it; run `hourseal topics check`",
+                ),
         }
     }
 }
@@ -78,14 +82,16 @@ impl From<NotFresh> for Failure {
         match error {
             NotFresh::Tail(error) => error.into(),
             NotFresh::Store(error) => error.into(),
-            NotFresh::Behind { .. } => Self::new(Self::CONFIG, error.to_string())
-                .hint("nothing is opened; `hourseal store replay`, or any worker's start, erases it again"),
+            NotFresh::Behind { .. } => Self::new(Self::CONFIG, error.to_string()).hint(
+                "nothing is opened; `hourseal store replay`, or the start of a worker, erases the key again",
+            ),
             NotFresh::Gap(_) | NotFresh::Unknown { .. } | NotFresh::Execute(_) => {
-                Self::new(Self::CONFIG, error.to_string())
-                    .hint("nothing is opened before it is known what is erased; see `hourseal receipts ls`")
+                Self::new(Self::CONFIG, error.to_string()).hint(
+                    "nothing is opened until it is known which keys are erased; see `hourseal receipts ls`",
+                )
             }
             NotFresh::Endless => Self::new(Self::DEPENDENCY, error.to_string())
-                .hint("check that a worker executes, which ends what was left open"),
+                .hint("check that a worker executes commands: it ends a transaction that was left open"),
         }
     }
 }
@@ -94,34 +100,34 @@ impl From<PostError> for Failure {
     fn from(error: PostError) -> Self {
         let (exit, hint) = match &error {
             PostError::Client(_) | PostError::Missing(_) => {
-                (Failure::CONFIG, "`hourseal topics check` lists the topics and what is wrong with them")
+                (Failure::CONFIG, "run `hourseal topics check`: it lists the topics and their faults")
             }
             PostError::Refused(_) | PostError::Unknown => {
-                (Failure::DEPENDENCY, "sending it again is harmless: the same command is carried out once")
+                (Failure::DEPENDENCY, "sending it again is safe: the same command is carried out once")
             }
         };
         Self::new(exit, error.to_string()).hint(hint)
     }
 }
 
-/// Prints a warning: the command goes on.
+/// Prints a warning. The command continues.
 pub fn warn(text: &str) {
     say(&format!("{} {text}", label(33, "warning:")));
 }
 
-/// Says something that is no part of the answer.
+/// Prints a line to stderr that is not a part of the answer.
 pub fn say(text: &str) {
     // Nothing can be done about a closed stderr.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// The same on a line that is written over and over.
+/// Prints progress to stderr, on a line that the next call overwrites.
 pub fn progress(text: &str) {
     let _ = write!(std::io::stderr().lock(), "\r{text} \u{1b}[K\r");
 }
 
-/// Prints the error, and what was found together with it. Returns the exit code. An error that no command has
-/// classified is a bug of ours.
+/// Prints the error, and the other failures found in the same run. Returns the exit code. An error without a
+/// class is a bug of ours.
 pub fn report(error: &anyhow::Error) -> u8 {
     let Some(failure) = error.downcast_ref::<Failure>() else {
         say_error(&format!("{error:#}"), None);
@@ -141,7 +147,7 @@ fn say_error(message: &str, hint: Option<&str>) {
     }
 }
 
-/// In this colour on a terminal, plain elsewhere.
+/// Colours the word on a terminal, not elsewhere.
 fn label(colour: u8, word: &str) -> String {
     if std::io::stderr().is_terminal() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
 }

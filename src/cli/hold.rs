@@ -10,9 +10,9 @@ use crate::model::{CustomerId, Hour};
 
 #[derive(Subcommand)]
 pub enum Hold {
-    /// Forbid the erasure of a customer's hours, those to come included
+    /// Forbid the erasure of a customer's hours, also of hours in the future
     Place(Place),
-    /// Lift a hold; takes two keys with the right `release`, unless the trust store says otherwise
+    /// Release a hold; needs two keys with the right `release`, unless the trust store says otherwise
     Release(Release),
     /// List the holds in force
     Ls(Ls),
@@ -20,16 +20,16 @@ pub enum Hold {
 
 #[derive(Args)]
 pub struct Place {
-    /// Whose hours
+    /// The customer
     #[arg(long, value_parser = text::customer)]
     customer: CustomerId,
     /// The first hour: a number, or an RFC 3339 time within it
     #[arg(long, value_parser = text::hour)]
     from: Hour,
-    /// The last hour, itself included
+    /// The last hour, inclusive
     #[arg(long, value_parser = text::hour)]
     to: Hour,
-    /// The hold's id, such as a case's; nothing personal: it stands in receipts
+    /// The hold's id, such as a case number; not personal data, because receipts contain it
     #[arg(long)]
     hold: String,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub struct Place {
 
 #[derive(Args)]
 pub struct Release {
-    /// Whose hold
+    /// The customer
     #[arg(long, value_parser = text::customer)]
     customer: CustomerId,
     /// The hold's id
@@ -91,13 +91,13 @@ fn list(ls: &Ls) -> anyhow::Result<()> {
     if ls.json { Ok(()) } else { output::text(&output::table(&["HOLD", "CUSTOMER", "FROM", "TO"], &rows)) }
 }
 
-/// The name of whom it holds; one who has no key yet is known by token only.
+/// Returns the name of the hold's customer. A customer without a key is known by token only.
 fn customer(store: &dyn ReadStore, hold: &Held) -> anyhow::Result<Option<String>> {
     let customer = runtime::block_on(store.customer(hold.token))?.map_err(Failure::from)?;
     Ok(customer.and_then(|customer| customer.name).map(|name| name.as_str().to_owned()))
 }
 
 fn to_json(hold: &Held, customer: Option<&str>) -> Value {
-    json!({ "hold": hold.id.to_string(), "token": hold.token.to_string(), "customer": customer, "from_hour": hold.from.0,
-        "to_hour": hold.to.0 })
+    json!({ "hold": hold.id.to_string(), "token": hold.token.to_string(), "customer": customer,
+        "from_hour": hold.from.0, "to_hour": hold.to.0 })
 }

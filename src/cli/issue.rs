@@ -1,4 +1,4 @@
-//! How a command is issued: put together, signed, sent, and followed to its receipt.
+//! Issues a command: builds it, signs it, sends it, and waits for its receipt.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -19,30 +19,30 @@ use crate::forget::{
 };
 use crate::model::{Clock, Digest, StoreId};
 
-/// The end of a command line that asks for something.
+/// The flags of every command line that issues a command.
 #[derive(Args)]
 pub struct Issue {
-    /// The command's own id, never used for another one [default: drawn]
+    /// The command's own id; never reuse an id for another command [default: random]
     #[arg(long)]
     id: Option<String>,
 
-    /// Who answers for it; it stands in the receipt, which is kept for ever
+    /// The person or program responsible; the receipt contains it and is kept permanently
     #[arg(long, default_value = "hourseal-cli")]
     issuer: String,
 
-    /// Sign with this key, repeatable; without one the command is unsigned
+    /// Sign with this key; repeatable. Without a key the command is unsigned
     #[arg(long, value_name = "KEY_FILE")]
     sign_with: Vec<PathBuf>,
 
-    /// How long the command may be carried out
+    /// Time within which the command may be carried out
     #[arg(long, default_value = "1h", value_parser = text::duration)]
     valid_for: Duration,
 
-    /// The key store that it is meant for, as 32 hex digits [default: the one of this configuration]
+    /// The key store that the command is for, as 32 hex digits [default: the one of this configuration]
     #[arg(long, value_parser = text::store)]
     deployment: Option<StoreId>,
 
-    /// Write the command here instead of sending it: `hourseal command sign` and `send` go on with it
+    /// Write the command to this file instead of sending it, for `hourseal command sign` and `send`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 
@@ -50,18 +50,18 @@ pub struct Issue {
     follow: Follow,
 }
 
-/// How long somebody waits for the receipt.
+/// The flags of the wait for the receipt.
 #[derive(Args)]
 pub struct Follow {
     /// Do not wait for the receipt
     #[arg(long)]
     no_wait: bool,
 
-    /// How long to wait for it
+    /// Longest wait for the receipt
     #[arg(long, default_value = "2m", value_parser = text::duration)]
     wait: Duration,
 
-    /// Print the receipt as it stands in the topic
+    /// Print the receipt exactly as in the topic
     #[arg(long)]
     json: bool,
 
@@ -69,13 +69,13 @@ pub struct Follow {
     settings: Settings,
 }
 
-/// Issues the command whose own fields are `fields`.
+/// Issues a command. `fields` are the fields of its type.
 pub fn issue(issue: &Issue, fields: &Value) -> anyhow::Result<()> {
     let config = issue.follow.settings.load()?;
     if issue.sign_with.is_empty() && issue.save.is_none() && config.control.require_signatures {
         let hint =
-            "--sign-with a key of the trust store; or set control.require_signatures = false, everywhere";
-        return Err(Failure::new(failure::USAGE, "an unsigned command is not carried out here")
+            "--sign-with a key of the trust store, or set control.require_signatures = false everywhere";
+        return Err(Failure::new(failure::USAGE, "this configuration requires a signature on every command")
             .hint(hint)
             .into());
     }
@@ -88,7 +88,7 @@ pub fn issue(issue: &Issue, fields: &Value) -> anyhow::Result<()> {
         None => send(&config, &value, &issue.follow),
         Some(file) => {
             std::fs::write(file, &value).map_err(|error| cannot(file, &error))?;
-            output::line(&format!("written to {}, not sent", file.display()))
+            output::line(&format!("written to {}; not sent", file.display()))
         }
     }
 }
@@ -110,7 +110,7 @@ fn payload(issue: &Issue, config: &Config, fields: &Value) -> anyhow::Result<Vec
     let terms = json!({
         "issuer": issue.issuer,
         "deployment": deployment.to_string(),
-        // Clocks differ by up to a minute or so.
+        // Clocks may differ by up to about a minute.
         "not_before": now.plus(-120_000).to_string(),
         "expires": now.plus(valid).to_string(),
     });
@@ -126,14 +126,14 @@ fn drawn_id() -> String {
     format!("cli-{}", hex::encode(drawn))
 }
 
-/// What a worker would make of it.
+/// Parses the command as a worker does.
 pub fn understood(value: &[u8]) -> Result<Message, Failure> {
     Unverified::new(Some(value))
         .and_then(Unverified::parse)
-        .map_err(|why| Failure::new(failure::USAGE, format!("this is no command: {why}")))
+        .map_err(|why| Failure::new(failure::USAGE, format!("this is not a command: {why}")))
 }
 
-/// A signature of each key.
+/// Signs the payload with each key.
 pub fn sign(payload: &[u8], keys: &[PathBuf]) -> Result<Vec<Signature>, Failure> {
     let signed = pae(payload);
     let of = |path: &PathBuf| {
@@ -147,7 +147,7 @@ pub fn cannot(file: &Path, error: &std::io::Error) -> Failure {
     Failure::new(failure::USAGE, format!("{}: {error}", file.display()))
 }
 
-/// Sends a record and follows it to its receipt.
+/// Sends a record and waits for its receipt.
 pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()> {
     let message = understood(value)?;
     warn_of_signatures(config, &message)?;
@@ -158,7 +158,7 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     let offset = post(&client, &config.topics.control, &Posted { value, ..Posted::default() })
         .map_err(Failure::from)?;
     failure::say(&format!(
-        "command {} stands at offset {offset} of {}",
+        "command {} is at offset {offset} of {}",
         message.command.id, config.topics.control
     ));
     if follow.no_wait {
@@ -179,14 +179,15 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     }
 }
 
-/// What this process's own trust store says of it, where there is one; the executor's decides.
+/// Checks the signatures against this process's own trust store, if there is one. The executor's trust store
+/// decides.
 fn warn_of_signatures(config: &Config, message: &Message) -> Result<(), Failure> {
     let (Some(trust), Some(signatures)) = (read_trust(&config.control)?, &message.signatures) else {
         return Ok(());
     };
     match trust.authority(&message.payload, signatures, SystemClock.now()) {
         None => failure::warn(
-            "no key of the trust store has signed it: it will be counted and left alone, without a receipt",
+            "no key of the trust store has signed it: workers will count and ignore it, without a receipt",
         ),
         Some(authority) => failure::say(&format!("signed by {}", authority.signers.join(", "))),
     }
@@ -210,12 +211,12 @@ fn await_receipt(tail: &mut ReceiptTail, id: Digest, wait: Duration) -> Result<(
             return Ok((String::from_utf8_lossy(&value).into_owned(), receipt));
         }
     }
-    let hint = "it stands in the control topic and nothing of it is lost: see that a worker executes commands (log code HS1405) and \
-                whether it counted this one as unverified (HS1408)";
+    let hint = "the command is in the control topic and is not lost: check that a worker executes commands \
+                (log code HS1405), and whether it counted this one as unverified (HS1408)";
     Err(Failure::new(Failure::DEPENDENCY, format!("no receipt within {} s", wait.as_secs())).hint(hint))
 }
 
-/// A receipt for people.
+/// Formats a receipt for people.
 fn told(receipt: &Receipt) -> String {
     let mut lines = vec![format!("outcome         {}", receipt.outcome.code())];
     let mut line = |name: &str, value: Option<String>| {
@@ -235,7 +236,7 @@ fn told(receipt: &Receipt) -> String {
     lines.join("\n") + "\n"
 }
 
-/// For those that send what somebody else has put together.
+/// Sends a command from a file and waits for its receipt.
 pub fn send_file(file: &Path, follow: &Follow) -> anyhow::Result<()> {
     let config = follow.settings.load()?;
     let value = std::fs::read(file).map_err(|error| cannot(file, &error))?;

@@ -11,19 +11,19 @@ use crate::edge::keyfile;
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Keygen {
-    /// The new file, 0600; one that is there is never overwritten
+    /// The new file (mode 0600); an existing file is never overwritten
     file: PathBuf,
-    /// Only print the public key of a file that is there
+    /// Only print the public key of an existing file
     #[arg(long)]
     public: bool,
 }
 
 const HELP: &str = "\
-The file is PKCS#8 in PEM, as `openssl genpkey -algorithm ed25519` writes it too. What is printed
-goes into the trust store (schemas/trust.schema.json), with a name and rights:
+The file is PKCS#8 in PEM, as from `openssl genpkey -algorithm ed25519`. Put the printed public key
+into the trust store (schemas/trust.schema.json), with a name and rights:
 
   {\"version\": 1, \"keys\": [
-    {\"name\": \"dpo\", \"public\": \"<what is printed>\", \"rights\": [\"erase\", \"hold\"]}]}";
+    {\"name\": \"dpo\", \"public\": \"<the printed key>\", \"rights\": [\"erase\", \"hold\"]}]}";
 
 pub fn run(keygen: &Keygen) -> anyhow::Result<()> {
     let key = if keygen.public { keyfile::read(&keygen.file) } else { keyfile::create(&keygen.file) };

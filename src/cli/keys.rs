@@ -7,7 +7,7 @@ use super::{Failure, Settings, keystore, output, runtime, text};
 use crate::keys::{Customer, Gate, HourRow, KeyRow, KeyState, ReadStore, StoreError};
 use crate::model::{CustomerId, Hour, KekId, Retention, Token};
 
-/// Customers asked for at a time.
+/// Customers per request to the store.
 const PAGE: usize = 500;
 
 #[derive(Subcommand)]
@@ -74,7 +74,7 @@ fn run_ls(ls: &Ls) -> anyhow::Result<()> {
     if ls.json { Ok(()) } else { output::text(&output::table(&HEAD, &rows)) }
 }
 
-/// The customers that are asked for, by token. One that the store does not know is none.
+/// Returns the requested customers, by token; none if the store does not know the requested one.
 pub(super) async fn customers(
     store: &dyn ReadStore,
     only: Option<&CustomerId>,
@@ -96,7 +96,7 @@ pub(super) async fn customers(
 
 const HEAD: [&str; 8] = ["CUSTOMER", "HOUR", "GENERATION", "STATE", "KEY", "KEK", "MINTED", "DUE"];
 
-/// The customer's name; one that is known from receipts only has a token.
+/// Returns the customer's name, or the token of a customer that is known only from receipts.
 fn who(customer: &Customer, hour: &HourRow) -> String {
     customer.name.as_ref().map_or_else(|| hour.token.to_string(), |name| name.as_str().to_owned())
 }
@@ -154,9 +154,9 @@ fn run_show(show: &Show) -> anyhow::Result<()> {
     output::text(&describe(&customer, hour))
 }
 
-/// An answer, not a fault: but a script must see that nothing was shown.
+/// Not a fault, but a script must see that nothing was shown.
 fn nothing(what: &str) -> Failure {
-    Failure::new(Failure::CONFIG, what).hint("`hourseal keys ls` lists what there is")
+    Failure::new(Failure::CONFIG, what).hint("`hourseal keys ls` lists the existing keys")
 }
 
 fn hour_json(customer: &Customer, hour: &HourRow) -> Value {
@@ -188,7 +188,8 @@ fn describe(customer: &Customer, hour: &HourRow) -> String {
     let hold = gate.hold.as_ref().map_or("none".to_owned(), |hold| hex::encode(&hold.0));
     let rows: Vec<_> = hour.keys.iter().map(|key| cells(customer, hour, key)).collect();
     format!(
-        "customer  {}\ntoken     {}\nhour      {} {}\ngate      {fence}\nhold      {hold}\ndue       {}\n\n{}",
+        "customer  {}\ntoken     {}\nhour      {} {}\ngate      {fence}\nhold      {hold}\n\
+         due       {}\n\n{}",
         who(customer, hour),
         hour.token,
         hour.hour.0,

@@ -1,4 +1,4 @@
-//! The key store and its vault, opened for reading commands: nothing is created.
+//! Opens the key store and its vault for commands that only read. Creates nothing.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use crate::keys::ReadStore;
 use crate::reader::FindKey;
 use crate::telemetry::Registry;
 
-/// The key store of this configuration.
+/// Opens the key store of this configuration.
 pub fn store(config: &Config) -> anyhow::Result<Arc<dyn ReadStore>> {
     Ok(open(config)?.store)
 }
 
-/// Finds keys for an opener of records that come from no broker, so that there are no receipts to ask.
+/// Finds keys for records that do not come from a broker, so there are no receipts to check.
 pub fn finder(config: &Config) -> anyhow::Result<Arc<dyn FindKey>> {
     Ok(open(config)?.finder())
 }
 
-/// The keys of a store that has every erasure of which its receipts tell.
+/// Opens the keys of a store that has every erasure of its receipts.
 ///
 /// # Errors
-/// 78 for a store that is behind its receipts, 69 where that is not known for now.
+/// 78 for a store that is behind its receipts, 69 if that cannot be determined at the moment.
 pub fn current(config: &Config) -> anyhow::Result<CurrentKeys> {
     Ok(CurrentKeys::open(open(config)?, config, runtime::get()?.handle())?)
 }

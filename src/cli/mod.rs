@@ -1,6 +1,7 @@
 //! The command line: one file per command. The only room that prints, and the only one with untyped errors.
 //!
-//! Promise: exit codes 0, 64 usage, 65 refused, 69 dependency, 70 bug, 78 configuration; an error is one line and its hint another.
+//! Promise: exit codes 0, 64 usage, 65 refused, 69 dependency, 70 bug, 78 configuration. An error is one
+//! line, its hint another.
 //! Start at [`Cli`]; each command has a `run`.
 
 mod canary;
@@ -38,9 +39,11 @@ use clap::{Parser, Subcommand};
 use crate::app::Failure;
 use settings::Settings;
 
-/// Seals a Kafka stream of job events under per-customer, per-hour keys, exactly once, and forgets them on time.
+/// Seals a Kafka stream of job events under keys per customer and hour, exactly once, and forgets them on
+/// time.
 #[derive(Parser)]
-#[command(name = "hourseal", version, max_term_width = 100, propagate_version = true, after_help = AFTER_HELP)]
+#[command(name = "hourseal", version, max_term_width = 100, propagate_version = true,
+    after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -50,64 +53,65 @@ const AFTER_HELP: &str = "\
 First steps:
   hourseal demo                                   everything in one process, nothing to install
   hourseal run --bootstrap 127.0.0.1:9092         seal `jobs` into `jobs.sealed`
-  hourseal produce-sample --rate 100              feed it
+  hourseal produce-sample --rate 100              write sample events to `jobs`
   hourseal open --topic jobs.sealed --from-beginning
 
-Exit codes: 0 done, 64 usage, 65 a command or a proof is refused, 69 a dependency is away, 70 a bug, 78 configuration.";
+Exit codes: 0 done, 64 usage, 65 a command or a proof is refused, 69 a dependency is unavailable,
+70 a bug, 78 configuration.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show everything in one process: seal, open, forget; nothing to install
+    /// Seal, open and forget in one process; nothing to install
     Demo(demo::Demo),
-    /// Seal the input topic until told to stop
+    /// Seal the input topic until a signal stops the process
     Run(run::Run),
     /// Test the whole path continuously, from outside
     Canary(canary::Canary),
-    /// Produce sample job events to the input topic
+    /// Write sample job events to the input topic
     ProduceSample(produce_sample::ProduceSample),
-    /// Open sealed records and print one JSON line each
+    /// Open sealed records and print each as a JSON line
     Open(open::Open),
-    /// Ask for hours to be forgotten
+    /// Plan or request the erasure of hours, or of a customer
     #[command(subcommand)]
     Erase(erase::Erase),
-    /// Place, lift or list legal holds
+    /// Place, release or list legal holds
     #[command(subcommand)]
     Hold(hold::Hold),
-    /// Sign or send a command that was put together before
+    /// Sign or send a saved command
     #[command(subcommand)]
     #[command(name = "command")]
     File(command::CommandFile),
-    /// Draw a key that signs commands
+    /// Generate a signing key
     Keygen(keygen::Keygen),
-    /// Look at the key store
+    /// List or show keys
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Look at records that could not be sealed as asked, or give them to the worker again
+    /// List quarantined records, or reprocess them
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
-    /// Look at receipts, prove them to others, verify such proofs
+    /// List, export or verify receipts; print certificates
     #[command(subcommand)]
     Receipts(receipts::Receipts),
-    /// Delete what nobody can open any more from the beginning of the output topic
+    /// Delete records that can no longer be opened from the beginning of the output topic
     Reclaim(reclaim::Reclaim),
-    /// Say and change how long data is kept; look at what is due
+    /// Show or change retention; list due hours
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
-    /// Create or check the key store of a fleet, on ScyllaDB or Apache Cassandra; purge it of erased keys
+    /// Create, check, purge or restore the key store
     #[command(subcommand)]
     Store(store::Store),
     /// Check or create the topics
     #[command(subcommand)]
     Topics(topics::Topics),
-    /// Check or show the configuration; print its defaults or its schema
+    /// Check or show the configuration; print an example or the schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions(completions::Completions),
 }
 
 impl Cli {
-    /// Parses the arguments. `Err` holds the exit code after help, the version or an error was printed.
+    /// Parses the arguments. `Err` holds the exit code, after the help, the version or an error was printed.
     pub fn from_arguments() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|error| {
             // Nothing can be done about a closed terminal.
@@ -116,7 +120,7 @@ impl Cli {
         })
     }
 
-    /// Does what was asked for.
+    /// Runs the command.
     pub fn dispatch(self) -> ExitCode {
         let done = match self.command {
             Command::Demo(demo) => demo::run(demo),

@@ -14,7 +14,7 @@ use crate::envelope::StreamName;
 use crate::model::{CustomerId, Hour};
 use crate::reader::{Opener, Place, Reading, line};
 
-/// Records opened together: one question to the store per key among them.
+/// Records to open together, with one request to the store per key among them.
 const BATCH: usize = 500;
 
 #[derive(Args)]
@@ -28,7 +28,7 @@ pub struct Open {
     #[arg(long)]
     file: Option<PathBuf>,
 
-    /// Start at the topic's first record, and end at its last one
+    /// Start at the topic's first record, and end at its last record
     #[arg(long, conflicts_with = "file")]
     from_beginning: bool,
 
@@ -44,7 +44,7 @@ pub struct Open {
     #[arg(long, value_parser = text::hour)]
     hour: Option<Hour>,
 
-    /// One JSON object per record, which is what it prints anyway
+    /// One JSON object per record; this is always the format
     #[arg(long)]
     json: bool,
 
@@ -53,10 +53,11 @@ pub struct Open {
 }
 
 const HELP: &str = "\
-Each record ends in one outcome: opened, erased, erased-by-ttl, gone, no-such-key, wrong-key,
-tampered, unknown-suite, not-an-envelope or unavailable.
-Without --from-beginning only what comes from now on is read, until Ctrl-C. Nothing is opened with a key
-store that still has what its receipts say is gone, as one that was put back from a copy: exit code 78.
+Each record has one outcome: opened, erased, erased-by-ttl, gone, no-such-key, wrong-key, tampered,
+unknown-suite, not-an-envelope or unavailable.
+Without --from-beginning the command reads only new records, until Ctrl-C. If the key store still
+has keys that its receipts call erased, for example after a restore from a copy, the command opens
+nothing and ends with exit code 78.
 
 Examples:
   hourseal open --from-beginning | head
@@ -91,14 +92,14 @@ pub fn run(open: Open) -> anyhow::Result<()> {
     }
 }
 
-/// Where a record stood, for its JSON line.
+/// The place of a record, for its JSON line.
 pub fn place(scanned: &Scanned) -> Place<'_> {
     let Scanned { topic, partition, offset, timestamp, .. } = scanned;
     Place { topic, partition: *partition, offset: *offset, timestamp: *timestamp }
 }
 
-/// Opens every record of these topics, in batches while there are many, at once when they trickle; none where the key store is behind
-/// its receipts.
+/// Opens every record of these topics: in batches while there are many, each record at once while there are
+/// few. Opens none if the key store is behind its receipts.
 pub fn each_of_topics(
     config: &Config,
     stream: StreamName,
@@ -143,8 +144,9 @@ fn each_of_file(
     let mut batch = Vec::new();
     for (number, line) in file.lines().enumerate() {
         let record = Scanned::from_json_line(&line.map_err(unreadable)?).ok_or_else(|| {
-            let message = format!("{} line {} is no record", path.display(), number + 1);
-            Failure::new(Failure::CONFIG, message).hint("the file is one that `hourseal demo --keep` leaves")
+            let message = format!("{} line {} is not a record", path.display(), number + 1);
+            Failure::new(Failure::CONFIG, message)
+                .hint("--file reads only files that `hourseal demo --keep` writes")
         })?;
         batch.push(record);
         if batch.len() == BATCH {

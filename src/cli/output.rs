@@ -1,11 +1,11 @@
-//! What a command prints: whole lines on stdout.
+//! The output of commands: whole lines on stdout.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use super::failure;
 
-/// stdout is closed: whoever read it has seen enough (`hourseal open | head`). No error for a person.
+/// stdout is closed: its reader has read enough (`hourseal open | head`). This is not reported as an error.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout is closed")]
 pub struct Closed;
@@ -26,7 +26,7 @@ pub fn verdict(good: bool, word: &str) -> String {
     if io::stdout().is_terminal() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
 }
 
-/// Columns as wide as their widest cell.
+/// Formats a table. Each column is as wide as its widest cell.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -41,7 +41,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     std::iter::once(&head).chain(rows).map(line).collect()
 }
 
-/// One line per field, lists and objects below their name.
+/// Formats one line per field. The items of a list are below its name.
 pub fn fields(rows: &[(&str, serde_json::Value)]) -> String {
     use serde_json::Value;
     let plain = |value: &Value| match value {
@@ -64,12 +64,12 @@ pub fn fields(rows: &[(&str, serde_json::Value)]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// Tells on a terminal how far a long work is, a few times a second; its line goes with it.
+/// Shows the progress of long work on a terminal, a few times a second. Clears its line at the end.
 pub struct Progress {
     what: &'static str,
     told: Option<Instant>,
     tells: bool,
-    /// Why the work waits, as it was said last.
+    /// The last printed reason why the work waits.
     why: Option<String>,
 }
 
@@ -81,7 +81,7 @@ impl Progress {
     }
 
     pub fn at(&mut self, count: u64) {
-        // The first look is free of a line: most works end before.
+        // The first call prints nothing: most work ends within the first half second.
         let told = *self.told.get_or_insert_with(Instant::now);
         if self.tells && told.elapsed() >= Self::PACE {
             self.told = Some(Instant::now());
@@ -92,7 +92,7 @@ impl Progress {
 }
 
 impl Progress {
-    /// Says why the work waits, once for each reason.
+    /// Prints why the work waits, once for each reason in a row.
     pub fn waits(&mut self, why: Option<&str>) {
         if self.why.as_deref() != why {
             self.why = why.map(str::to_owned);

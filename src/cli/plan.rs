@@ -1,4 +1,4 @@
-//! `hourseal erase plan`: what an erasure would meet, before anybody asks for it. Changes nothing.
+//! `hourseal erase plan`: the effect of an erasure, before anyone requests it. Changes nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::model::{Clock as _, CustomerId, Hour, KekId, Millis, earliest};
 pub struct Plan {
     #[command(flatten)]
     hours: Hours,
-    /// Do not read the output topic: no records are counted
+    /// Do not read the output topic, and count no records
     #[arg(long)]
     without_records: bool,
     /// One JSON object
@@ -33,9 +33,9 @@ pub struct Plan {
 }
 
 const HELP: &str = "\
-Says which keys an erasure of these hours would destroy, what is in its way, what it takes, and when
-it reaches the key store (L1) and every copy of it (L3). The records that it makes unreadable are
-counted by reading the output topic once, from its first record.
+Shows which keys an erasure of these hours would destroy, what blocks it, which command it needs,
+and when it reaches the key store (L1) and every copy of it (L3). To count the records that the
+erasure would make unreadable, it reads the output topic once, from its first record.
 
 Examples:
   hourseal erase plan --customer acme --from 498000 --to 498023
@@ -45,7 +45,7 @@ pub fn run(flags: &Plan) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     let (customer, from, to) = (&flags.hours.customer, flags.hours.from, flags.hours.to());
     if from > to {
-        return Err(Failure::new(Failure::CONFIG, "the last hour is before the first").into());
+        return Err(Failure::new(Failure::CONFIG, "the last hour is before the first hour").into());
     }
     let store = keystore::store(&config)?;
     let (facts, now) = runtime::block_on(facts(&*store, customer, from, to))?.map_err(Failure::from)?;
@@ -62,7 +62,7 @@ pub fn run(flags: &Plan) -> anyhow::Result<()> {
     output::text(&output::fields(&rows))
 }
 
-/// What the store knows of the hours.
+/// The store's facts about the hours.
 struct Facts {
     from: Hour,
     to: Hour,
@@ -71,7 +71,7 @@ struct Facts {
     max_lease_ms: u64,
 }
 
-/// The store's clock with them.
+/// Reads the facts, and the store's time.
 async fn facts(
     store: &dyn ReadStore,
     customer: &CustomerId,
@@ -103,14 +103,14 @@ impl Facts {
     }
 }
 
-/// The plan's fields in their order, but for the records.
+/// Returns the plan's fields in their order, without the records.
 fn rows(customer: &CustomerId, facts: &Facts, now: Millis) -> Vec<(&'static str, Value)> {
     let due = facts.survey.latest_due();
     let is_due = due.is_some_and(|due| due.reached(now));
     let takes = match (facts.holds.is_empty(), is_due) {
-        (false, _) => "nothing can: release the holds first",
+        (false, _) => "not possible: release the holds first",
         (true, true) => "a command `retention-end`, or `request`",
-        (true, false) => "a command `request` with the right `erase-early`, or to wait until due_at",
+        (true, false) => "a command `request` with the right `erase-early`, or a wait until due_at",
     };
     let hold = |hold: &Hold| json!(format!("{}: {} to {}", hold.id, hold.from, hold.to));
     let l3 = facts
@@ -130,7 +130,7 @@ fn rows(customer: &CustomerId, facts: &Facts, now: Millis) -> Vec<(&'static str,
         ("takes", takes.into()),
         (
             "level_l1",
-            format!("with the receipt; cached keys {} s later at most", facts.max_lease_ms / 1_000).into(),
+            format!("with the receipt; cached keys at most {} s later", facts.max_lease_ms / 1_000).into(),
         ),
         ("level_l3", l3.into()),
     ]
@@ -160,7 +160,7 @@ impl Part {
     }
 }
 
-/// Reads the output topics from their first record to the end that it has now.
+/// Reads the output topics from their first record to their current end.
 fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyhow::Result<Value> {
     let mut scan = Scans::begin(&client_settings(config), &config.topics.outputs(), Range::Existing)
         .map_err(Failure::from)?;
@@ -187,7 +187,7 @@ fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyh
     }
 }
 
-/// What the record says of itself, unproven: its customer and its hour.
+/// Whether the record names this customer and one of these hours. The names are not proven.
 fn concerns(record: &Scanned, customer: &CustomerId, from: Hour, to: Hour) -> bool {
     let header = record.value.as_deref().and_then(|value| Header::parse(value).ok());
     header.is_some_and(|header| (from..=to).contains(&header.hour))
@@ -195,8 +195,8 @@ fn concerns(record: &Scanned, customer: &CustomerId, from: Hour, to: Hour) -> bo
 }
 
 fn part_json(topic: &str, partition: i32, part: &Part) -> Value {
-    json!({ "topic": topic, "partition": partition, "records": part.count, "bytes": part.bytes, "first_offset": part.first,
-        "last_offset": part.last })
+    json!({ "topic": topic, "partition": partition, "records": part.count, "bytes": part.bytes,
+        "first_offset": part.first, "last_offset": part.last })
 }
 
 #[cfg(test)]
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(
             facts(vec![short], Vec::new()).survey.latest_due(),
             Some(Due(FIRST.0 + 2 + 25)),
-            "its gate is what counts there"
+            "its gate decides there"
         );
     }
 
@@ -287,7 +287,8 @@ mod tests {
         [(7, 100), (9, 50)].iter().for_each(|(offset, bytes)| part.add(*offset, *bytes));
         assert_eq!(
             part_json("jobs.sealed", 2, &part),
-            json!({ "topic": "jobs.sealed", "partition": 2, "records": 2, "bytes": 150, "first_offset": 7, "last_offset": 9 })
+            json!({ "topic": "jobs.sealed", "partition": 2, "records": 2, "bytes": 150, "first_offset": 7,
+                "last_offset": 9 })
         );
     }
 }

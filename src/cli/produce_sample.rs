@@ -13,7 +13,7 @@ use crate::stream::Stop;
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct ProduceSample {
-    /// Events per second; 0 = as fast as it goes
+    /// Events per second; 0 = as fast as possible
     #[arg(long, default_value_t = 100)]
     rate: u64,
 
@@ -21,11 +21,11 @@ pub struct ProduceSample {
     #[arg(long, default_value = "20")]
     customers: NonZeroU32,
 
-    /// Stop after so many events [default: until Ctrl-C]
+    /// Stop after this number of events [default: until Ctrl-C]
     #[arg(long)]
     count: Option<u64>,
 
-    /// Bytes of each event
+    /// Size of each event in bytes
     #[arg(long, default_value_t = 512, value_name = "BYTES")]
     size: usize,
 
@@ -33,7 +33,7 @@ pub struct ProduceSample {
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION")]
     late: f64,
 
-    /// The same seed gives the same events but for their times
+    /// Seed; the same seed gives the same events, except for their times
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
@@ -46,8 +46,8 @@ pub struct ProduceSample {
 }
 
 const HELP: &str = "\
-Events follow schemas/job-event.schema.json; few customers have many of them; the record's key is
-the job's id.
+Events follow schemas/job-event.schema.json. Few customers have most of the events. The record's key
+is the job's id.
 
 Examples:
   hourseal produce-sample --rate 100 --customers 20

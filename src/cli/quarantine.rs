@@ -13,16 +13,16 @@ use crate::reader::{Reading, line};
 
 #[derive(Subcommand)]
 pub enum Quarantine {
-    /// List quarantined records, opened: reason, origin and what they were
+    /// Open and list quarantined records: reason, origin and content
     Ls(Ls),
-    /// Give the worker once more what was quarantined and has kept its content, after the cause is mended
+    /// Reprocess quarantined records that have kept their content, after the cause is fixed
     Redrive(Redrive),
 }
 
 #[derive(Args)]
 #[command(after_help = REDRIVE_HELP)]
 pub struct Redrive {
-    /// Only count what would be given
+    /// Only count the records to reprocess
     #[arg(long)]
     dry_run: bool,
     /// One JSON object
@@ -33,13 +33,14 @@ pub struct Redrive {
 }
 
 const REDRIVE_HELP: &str = "\
-Each record is opened, and sealed into the output as if it came from the input now, by the settings
-of this command: so give it the ones that mend the cause. What can still not be sealed is
-quarantined anew, with the reason of today. All of it happens once, in transactions that also write
-a mark of how far they came to the quarantine; the old records stay until their retention ends.
-What was forgotten meanwhile, and what has no content, is left alone. Workers may go on.
+Opens each record and seals it into the output, as if it came from the input now. The command uses
+its own settings, so pass the settings that fix the cause. A record that still cannot be sealed is
+quarantined again, with its new reason. Each record is reprocessed exactly once: the transactions
+also write a mark of their progress to the quarantine. The old records stay until their retention
+ends. Records that were forgotten meanwhile, and records without content, are skipped. Workers may
+continue to run.
 
-Takes the rights of a worker: to the key store, the vault and the topics, to read the quarantine,
+Needs the rights of a worker: to the key store, the vault and the topics, to read the quarantine,
 and to the group and the transactional id that begin with <kafka.group>.redrive.
 
 Examples:
@@ -121,7 +122,7 @@ fn list(ls: &Ls) -> anyhow::Result<()> {
     })
 }
 
-/// The headers in the clear that say why a record is here, as JSON fields.
+/// The plaintext headers with the reason why a record is in quarantine, as JSON fields.
 const LABELS: [(&str, &str); 4] = [
     ("reason", "hourseal-reason"),
     ("origin", "hourseal-origin"),
@@ -129,7 +130,7 @@ const LABELS: [(&str, &str); 4] = [
     ("digest", "hourseal-digest"),
 ];
 
-/// The text of a header that the worker wrote.
+/// Returns the text of a header that the worker wrote.
 fn label<'a>(scanned: &'a Scanned, header: &str) -> Option<&'a str> {
     let (_, value) = scanned.headers.iter().find(|(name, _)| name == header.as_bytes())?;
     str::from_utf8(value.as_deref()?).ok()

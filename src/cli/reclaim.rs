@@ -1,4 +1,4 @@
-//! `hourseal reclaim`: what nobody can open any more is deleted from the beginning of each partition.
+//! `hourseal reclaim`: deletes records that can no longer be opened, from the beginning of each partition.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub struct Reclaim {
     /// The topic [default: topics.output, and those of topics.class]
     #[arg(long)]
     topic: Option<String>,
-    /// Only say what would be deleted
+    /// Only show what would be deleted
     #[arg(long)]
     dry_run: bool,
     /// One JSON object per partition
@@ -23,12 +23,12 @@ pub struct Reclaim {
 }
 
 const HELP: &str = "\
-Reads each partition from its beginning to the first record that can still be opened, or of which it
-is not known, and has the broker delete what stands before it (DeleteRecords). A held hour, a key
-that is live, a record that is none of ours: each of them ends it. Later records stay as they are,
-and so do their offsets. The broker frees a segment's bytes when all of it is deleted, and its
-active segment never: see `segment.ms`. Takes the right DELETE on the topic. A worker does it by
-itself where `reclaim.every` says so; with `topics.class` long-lived records do not stand before
+Reads each partition from its beginning to the first record that can still be opened, or for which
+that is unknown. Then asks the broker to delete the records before it (DeleteRecords). A held hour,
+a live key, or a record that is not ours ends the scan of its partition. Later records and their
+offsets stay as they are. The broker frees a segment's bytes when the whole segment is deleted, and
+never frees the active segment: see `segment.ms`. Needs the right DELETE on the topic. With
+`reclaim.every` a worker does this itself. With `topics.class` long-lived records do not block
 short-lived ones.
 
 Examples:

@@ -13,31 +13,31 @@ use crate::model::{CustomerId, Due, Hour, Retention, Token};
 
 #[derive(Subcommand)]
 pub enum RetentionCommand {
-    /// Say how long customers' data is kept
+    /// Show retention
     #[command(after_help = SHOW_HELP)]
     Show(Show),
-    /// Change how long a customer's data is kept, what is not due yet included
+    /// Change a customer's retention, also for existing hours that are not due yet
     #[command(after_help = SET_HELP)]
     Set(Set),
-    /// Say which hours are due and not yet forgotten; changes nothing
+    /// List hours that are due and not yet forgotten; changes nothing
     #[command(after_help = HELP)]
     Sweep(Sweep),
 }
 
 const SHOW_HELP: &str = "\
-Without --customer: the store's default, and each customer that has had a key and has a retention of
-its own.
+Without --customer: the store's default, and each customer that has had a key and has its own
+retention.
 
 Examples:
   hourseal retention show
   hourseal retention show --customer acme --json";
 
 const SET_HELP: &str = "\
-Takes the right `retention`, and where anything would be due sooner the right `shorten`, which needs
-two keys unless the trust store says otherwise. Hours that are due already stay due. What would be
-due at once goes with the next full hour. Where data is kept for longer, its keys are wrapped anew,
-by the key of the later day. The receipt comes after about 35 s: until then a worker may still mint
-by the old rule, and what it mints is changed, too.
+Needs the right `retention`. If any hour would become due sooner, it also needs the right `shorten`,
+with two keys unless the trust store says otherwise. Hours that are already due stay due. Hours that
+would become due at once become due at the next full hour. If data is kept for longer, its keys are
+wrapped again, with the KEK of the later day. The receipt comes after about 35 s: until then a
+worker may still mint under the old rule, and the command changes those hours, too.
 
 Examples:
   hourseal retention set --customer acme --keep 90d --sign-with dpo.key
@@ -45,7 +45,7 @@ Examples:
 
 #[derive(Args)]
 pub struct Show {
-    /// Whose; one that was never seen has the default
+    /// Only this customer; an unknown customer has the default
     #[arg(long, value_parser = text::customer)]
     customer: Option<CustomerId>,
     /// One JSON object per customer
@@ -57,10 +57,10 @@ pub struct Show {
 
 #[derive(Args)]
 pub struct Set {
-    /// Whose data
+    /// The customer
     #[arg(long, value_parser = text::customer)]
     customer: CustomerId,
-    /// How long an hour is kept after it has ended: whole hours, 1h to 65535h, such as 30d
+    /// Time for which an hour is kept after its end: whole hours, 1h to 65535h, such as 30d
     #[arg(long, value_parser = text::retention)]
     keep: Retention,
     #[command(flatten)]
@@ -68,20 +68,20 @@ pub struct Set {
 }
 
 const HELP: &str = "\
-The worker that executes commands sweeps by itself, every `retention.sweep`: what is free goes then,
-and what is held stays until its hold is released. Both the store's and this machine's clock must
-have reached an hour's due.
+The worker that executes commands sweeps by itself, every `retention.sweep`. It erases the due hours
+that are free; held hours stay until their hold is released. An hour is due when both the store's
+clock and this machine's clock have reached its due time.
 
 Examples:
   hourseal retention sweep --dry-run
-  hourseal retention sweep --dry-run --json | jq -r 'select(.held | not) | .customer' | sort | uniq -c";
+  hourseal retention sweep --dry-run --json | jq -r 'select(.held | not).customer' | sort | uniq -c";
 
 #[derive(Args)]
 pub struct Sweep {
-    /// Only look. Required: who sweeps is the worker
+    /// Only list the hours; required, because only a worker sweeps
     #[arg(long, required = true)]
     dry_run: bool,
-    /// Most hours that are listed, those that are held not counted
+    /// Most hours to list; held hours do not count
     #[arg(long, default_value_t = 10_000)]
     limit: usize,
     /// One JSON object per hour
@@ -96,7 +96,8 @@ pub fn run(command: RetentionCommand) -> anyhow::Result<()> {
         RetentionCommand::Show(show) => self::show(&show),
         RetentionCommand::Set(set) => issue(
             &set.issue,
-            &json!({ "type": "retention", "customer": set.customer.as_str(), "retention_hours": set.keep.as_hours() }),
+            &json!({ "type": "retention", "customer": set.customer.as_str(),
+                "retention_hours": set.keep.as_hours() }),
         ),
         RetentionCommand::Sweep(sweep) => dry_run(&sweep),
     }
@@ -125,7 +126,7 @@ fn show(show: &Show) -> anyhow::Result<()> {
     output::text(&output::table(&["CUSTOMER", "KEPT FOR", "RULE", "FLOOR", "STATUS"], &rows))
 }
 
-/// How long somebody's data is kept; the store's default has neither name nor token.
+/// The retention of one customer. The store's default has neither name nor token.
 struct Kept {
     customer: Option<String>,
     token: Option<Token>,
@@ -188,7 +189,7 @@ fn dry_run(sweep: &Sweep) -> anyhow::Result<()> {
     }
 }
 
-/// The names of customers, each asked for once where their hours stand together.
+/// The names of customers. Consecutive hours of one customer need one request to the store.
 struct Names<'a> {
     store: &'a dyn ReadStore,
     last: Option<(Token, Option<String>)>,

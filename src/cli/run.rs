@@ -10,11 +10,11 @@ use crate::telemetry;
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Run {
-    /// Start at the log's beginning where committed offsets are gone: the events in the gap are lost
+    /// Start at the log's beginning if committed offsets are gone; events in the gap are lost
     #[arg(long)]
     accept_gap: bool,
 
-    /// Accept unsigned commands, and of those only `retention-end` (control.require_signatures = false)
+    /// Accept unsigned commands, but only `retention-end` (control.require_signatures = false)
     #[arg(long)]
     unsigned_commands: bool,
 
@@ -23,9 +23,9 @@ pub struct Run {
 }
 
 const HELP: &str = "\
-Creates what is missing (folders, root key, key store, topics), then seals. SIGTERM or Ctrl-C
-settles what is under way and ends; a second one ends at once, which is safe. Metrics and
-readiness: http://127.0.0.1:9464/metrics and /readyz (admin.listen).
+Creates missing folders, the root key, the key store and topics, then seals. SIGTERM or Ctrl-C
+settles the batches in work and ends the process. A second signal ends it at once, which is safe.
+Metrics and readiness: http://127.0.0.1:9464/metrics and /readyz (admin.listen).
 
 Examples:
   hourseal run --bootstrap 127.0.0.1:9092

@@ -1,12 +1,12 @@
-//! One small runtime for a command that asks the store or the cluster a few questions: a store on a cluster lives on it
-//! from its opening on.
+//! One small runtime for a command that sends a few requests to the store or the cluster. A store on a
+//! cluster uses it from its opening on.
 
 use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 
-/// Runs one future to its end.
+/// Runs a future to its end.
 pub fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     Ok(get()?.block_on(future))
 }

@@ -1,4 +1,4 @@
-//! The flags that every command shares, and the configuration made of them. The only place that reads the
+//! The flags that all commands share, and the configuration from them. The only place that reads the
 //! environment.
 
 use std::path::PathBuf;
@@ -9,12 +9,12 @@ use super::shield::shield;
 use crate::app::Failure;
 use crate::config::{Config, ENV_PREFIX, Entry, Layers};
 
-/// Where settings come from. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the file,
-/// which wins over the defaults.
+/// The sources of settings. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the
+/// file, which wins over the defaults.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Configuration")]
 pub struct Settings {
-    /// TOML file; without one the defaults hold
+    /// TOML file; without one the defaults apply
     #[arg(long, short, value_name = "FILE", env = "HOURSEAL_CONFIG")]
     pub config: Option<PathBuf>,
 
@@ -22,25 +22,26 @@ pub struct Settings {
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Option<String>,
 
-    /// Any setting, repeatable: --set lane.batch_time=50ms, --set scrub.groups=a,b
+    /// Any setting; repeatable: --set lane.batch_time=50ms, --set scrub.groups=a,b
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
 
 impl Settings {
-    /// The effective configuration, for a command that may read keys: the process is shielded as it says.
+    /// Returns the effective configuration, for a command that may read keys. Shields the process as the
+    /// configuration says.
     pub fn load(&self) -> Result<Config, Failure> {
         let config = self.read()?;
         shield(&config.process);
         Ok(config)
     }
 
-    /// The effective configuration, and nothing done about it.
+    /// Returns the effective configuration, and does not shield the process.
     pub fn read(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.layers())?)
     }
 
-    /// The effective configuration and the origin of every value.
+    /// Returns the effective configuration, and the origin of every value.
     pub fn load_with_entries(&self) -> Result<(Config, Vec<Entry>), Failure> {
         Ok(Config::load_with_entries(&self.layers())?)
     }
@@ -59,7 +60,8 @@ impl Settings {
     }
 }
 
-/// Our variables. One that is not UTF-8 cannot be a setting and is kept, so that it is refused by name.
+/// Returns our variables. A variable that is not UTF-8 cannot be a setting; it is kept, so that it is refused
+/// by name.
 fn environment() -> Vec<(String, String)> {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let all = std::env::vars_os();

@@ -1,18 +1,18 @@
-//! The process, shielded before a command reads its first key.
+//! Shields the process before a command reads its first key.
 
 use super::failure;
 use crate::config::Process;
 use crate::edge::process;
 use crate::telemetry::{codes, warn};
 
-/// For a command that prints: says on stderr what the system refused.
+/// Shields a command that prints. Reports on stderr what the system refused.
 pub fn shield(settings: &Process) {
     if !settings.dumpable {
         process::shield().iter().for_each(|exposure| failure::warn(&exposure.to_string()));
     }
 }
 
-/// For `run`: says it in the log, and also that the settings leave it open.
+/// Shields `run`. Logs what the system refused, or that the settings disable the shield.
 pub fn shield_and_log(settings: &Process) {
     if settings.dumpable {
         warn!(

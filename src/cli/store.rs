@@ -19,11 +19,11 @@ use crate::telemetry::Registry;
 pub enum Store {
     /// Create the key store, or upgrade its schema to this program's version
     Init(Init),
-    /// Look whether the key store and its cluster are as they must be: exit code 78 when not
+    /// Check the key store and its cluster; exit code 78 if a check fails
     Check(Check),
-    /// Purge an SQLite key store of the copies of erased keys in its own files (level L2)
+    /// Remove copies of erased keys from the files of an SQLite key store (level L2)
     Purge(Purge),
-    /// Bring a key store that was put back from a copy up to its receipts, before anybody reads from it
+    /// Apply missing receipts to a key store that was restored from a copy, before anything reads it
     Replay(Replay),
 }
 
@@ -33,7 +33,7 @@ pub struct Init {
     /// Also create the roles KEYSPACE_sealer, _eraser, _auditor and _admin with their rights
     #[arg(long)]
     roles: bool,
-    /// One JSON object per thing done
+    /// One JSON object per step
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -41,16 +41,20 @@ pub struct Init {
 }
 
 const INIT_HELP: &str = "\
-Creates what is missing: the KEK vault's files, because a store belongs to one vault for good; on a cluster also the
-keyspace, for which the user needs the right to create one (with --roles: roles too). May be repeated at any time.
+Creates the key store, and missing files of the KEK vault, because a store permanently belongs to
+one vault. On a cluster it also creates the keyspace: the user needs the right to create keyspaces,
+and with --roles also roles. You can repeat the command at any time.
 
-To upgrade the schema, run `store init` of the new version, then replace the workers. Workers of the older version
-that still run wait and seal nothing; one that starts ends with exit code 78. A schema is never downgraded. Repeat
---roles after an upgrade: a new table needs its rights. On SQLite `run` upgrades the file itself when it starts.
+To upgrade the schema, run `store init` of the new version, then replace the workers. Workers of the
+older version that still run wait and seal nothing; a worker of the older version that starts ends
+with exit code 78. A schema is never downgraded. Repeat --roles after an upgrade: a new table needs
+its rights. On SQLite `run` upgrades the file itself when it starts.
 
-Roles (--roles) are given to the users with which processes connect: GRANT hourseal_sealer TO my_worker;
-  sealer   lanes (`control.execute = false`): mints keys; reads policies, holds and verdicts, and cannot alter them
-  eraser   executes commands (any other `run`): all that a sealer may, and verdicts, holds, policies, the receipts mark
+Grant the roles (--roles) to the users of the processes: GRANT hourseal_sealer TO my_worker;
+  sealer   for lanes (`control.execute = false`): mints keys; reads policies, holds and verdicts,
+           and cannot change them
+  eraser   for processes that execute commands (any other `run`): all rights of a sealer, and
+           changes verdicts, holds, policies and the receipts mark
   auditor  reads everything: `open`, `keys ls`, `store check`
   admin    everything in the keyspace: `store init`";
 
@@ -65,10 +69,10 @@ pub struct Check {
 }
 
 const CHECK_HELP: &str = "\
-What to run first on a new cluster, after `store init`: server and version, data centre, clocks of all nodes, replicas,
-lifetimes, a lightweight transaction, the conditional batch that a mint is, the schema version found and the one that
-this program knows, and whose store this is. Writes to the table `probe` only. On SQLite: the file, the schema version,
-and whose store this is.";
+Run this first on a new cluster, after `store init`. It checks: server and version, data centre,
+clocks of all nodes, replicas, lifetimes, a lightweight transaction, the conditional batch of a
+mint, the schema version against that of this program, and the vault that the store belongs to. It
+writes only to the table `probe`. On SQLite it checks the file, the schema version and the vault.";
 
 #[derive(Args)]
 #[command(after_help = PURGE_HELP)]
@@ -81,10 +85,12 @@ pub struct Purge {
 }
 
 const PURGE_HELP: &str = "\
-Each erasure does it already. This does it again and verifies it. Exit code 69 while a reader pins the write-ahead log.
+Each erasure already does this. The command does it again and verifies it. Exit code 69 while a
+reader pins the write-ahead log.
 
-ScyllaDB and Apache Cassandra overwrite an erased key, and keep the old value in files until these are compacted or dropped.
-docs/purge.md has the commands for their nodes. Level L3 needs none of this: it ends every copy.";
+ScyllaDB and Apache Cassandra overwrite an erased key, and keep the old value in files until these
+are compacted or dropped. docs/purge.md has the commands for their nodes. Level L3 does not need
+this: it ends every copy.";
 
 #[derive(Args)]
 #[command(after_help = REPLAY_HELP)]
@@ -97,9 +103,10 @@ pub struct Replay {
 }
 
 const REPLAY_HELP: &str = "\
-Each worker does it at its start, before it serves a key. Do it by hand where something else reads a store that was put back,
-such as `hourseal open` or a reader of your own: until then it opens what was erased since the copy was made. Takes the
-rights of who executes commands.";
+Each worker does this at its start, before it serves a key. Run it yourself if something else reads
+a restored store, such as `hourseal open` or your own reader: until then, a reader that does not
+check the receipts opens records that were erased since the copy was made. Needs the rights of a
+process that executes commands.";
 
 pub fn run(command: Store) -> anyhow::Result<()> {
     match command {
@@ -124,16 +131,15 @@ fn run_init(flags: &Init) -> anyhow::Result<()> {
         }
     };
     let done = done.map_err(Failure::from)?;
-    let nothing = done
-        .is_empty()
-        .then(|| format!("nothing to do: the store is there, its schema is version {version}"));
+    let nothing =
+        done.is_empty().then(|| format!("nothing to do: the store exists, its schema is version {version}"));
     for line in done.iter().chain(&nothing) {
         tell(flags.json, "done", line)?;
     }
     if flags.roles {
         let statements = runtime::block_on(create_roles(&options(&config, true)?))?.map_err(|error| {
             Failure::from(error)
-                .hint("roles need an authenticator and an authorizer on every node, and a superuser here")
+                .hint("roles need an authenticator and an authorizer on every node, and a superuser's login")
         })?;
         for statement in &statements {
             tell(flags.json, "cql", statement)?;
@@ -165,8 +171,8 @@ fn run_check(flags: &Check) -> anyhow::Result<()> {
         return Ok(());
     }
     let wrong = findings.iter().filter(|finding| finding.grade == Grade::Wrong).count();
-    Err(Failure::new(Failure::CONFIG, format!("{wrong} thing(s) do not fit"))
-        .hint("each line says what would")
+    Err(Failure::new(Failure::CONFIG, format!("{wrong} check(s) failed"))
+        .hint("each line marked `wrong` says what is required")
         .into())
 }
 
@@ -182,7 +188,7 @@ fn run_replay(flags: &Replay) -> anyhow::Result<()> {
         return output::line(&json!({ "applied_again": again, "held": held }).to_string());
     }
     output::line(&format!(
-        "the store is up to its receipts: {again} applied again, {held} of them kept by a hold"
+        "the store has its receipts: it lacked {again}, now applied, except {held} blocked by a hold"
     ))
 }
 
@@ -190,11 +196,11 @@ fn run_purge(flags: &Purge) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     if let StoreConfig::Sqlite { path } = &config.store {
         sqlite::purge(path).map_err(Failure::from)?;
-        let text = format!("{}: no erased key is in it or its log", path.display());
+        let text = format!("{}: the file and its log contain no erased key", path.display());
         let json = || json!({ "store": path, "purged": true }).to_string();
         return output::line(&if flags.json { json() } else { text });
     }
-    let failure = Failure::new(Failure::CONFIG, "`store purge` is for a key store on SQLite");
+    let failure = Failure::new(Failure::CONFIG, "`store purge` works only on an SQLite key store");
     Err(failure.hint("docs/purge.md has the commands for ScyllaDB and Apache Cassandra").into())
 }
 
@@ -206,7 +212,7 @@ fn word(grade: Grade) -> &'static str {
     }
 }
 
-/// The options of this configuration's store, which must be one on a cluster.
+/// Returns the options of this configuration's store, which must be on a cluster.
 fn options(config: &Config, create: bool) -> anyhow::Result<ScyllaOptions> {
     let StoreConfig::Scylla(cluster) = &config.store else {
         return Err(on_no_cluster("it is one file").into());
@@ -216,7 +222,7 @@ fn options(config: &Config, create: bool) -> anyhow::Result<ScyllaOptions> {
     Ok(scylla_options(config, cluster, vault.id(), Arc::new(SystemClock), metrics))
 }
 
-/// The options of a store that is one file.
+/// Returns the options of a store in a file.
 fn file_options(config: &Config, create: bool) -> anyhow::Result<OpenOptions> {
     let vault = open_vault(config, create)?;
     Ok(sqlite_options(config, vault.id(), create, Arc::new(SystemClock)))

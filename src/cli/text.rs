@@ -1,23 +1,23 @@
-//! Values as people write them on a command line.
+//! Parses values as people write them on a command line.
 
 use std::time::Duration;
 
 use crate::config::parse_retention;
 use crate::model::{CustomerId, Hour, Millis, Retention, StoreId, unhex};
 
-/// A customer's id; for clap.
+/// Parses a customer's id; for clap.
 pub fn customer(text: &str) -> Result<CustomerId, String> {
     CustomerId::parse(text).map_err(|error| error.to_string())
 }
 
-/// An RFC 3339 time; for clap.
+/// Parses an RFC 3339 time; for clap.
 pub fn time(text: &str) -> Result<Millis, String> {
     let time: Result<jiff::Timestamp, _> = text.parse();
     time.map(|time| Millis(time.as_millisecond()))
         .map_err(|_| "not a time such as 2026-10-24T00:00:00Z".to_owned())
 }
 
-/// An hour: its number since the epoch, or any RFC 3339 time within it; for clap.
+/// Parses an hour: its number since the epoch, or any RFC 3339 time within it; for clap.
 pub fn hour(text: &str) -> Result<Hour, String> {
     if let Ok(number) = text.parse() {
         return Ok(Hour(number));
@@ -28,19 +28,19 @@ pub fn hour(text: &str) -> Result<Hour, String> {
     })
 }
 
-/// A span such as `90s` or `2h 30m`; for clap.
+/// Parses a duration such as `90s` or `2h 30m`; for clap.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
-/// A retention such as `30d` or `720h`; for clap.
+/// Parses a retention such as `30d` or `720h`; for clap.
 pub fn retention(text: &str) -> Result<Retention, String> {
     parse_retention(text)
 }
 
-/// A key store's id; for clap.
+/// Parses a key store's id; for clap.
 pub fn store(text: &str) -> Result<StoreId, String> {
-    unhex(text).map(StoreId).ok_or_else(|| "an id is 32 hex digits".to_owned())
+    unhex(text).map(StoreId).ok_or_else(|| "not an id of 32 hex digits".to_owned())
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use crate::edge::kafka::admin::{
 
 #[derive(Subcommand)]
 pub enum Topics {
-    /// Check that the topics are there and as they must be: exit code 78 when not
+    /// Check that the topics exist and have the required settings; exit code 78 if not
     Check(Check),
-    /// Create the topics that are missing, with the right settings; what exists is never changed
+    /// Create missing topics with the required settings; existing topics are never changed
     Create(Create),
 }
 
@@ -38,7 +38,7 @@ pub struct Create {
     settings: Settings,
 }
 
-/// The plan of this configuration, by the retention that a new store would have.
+/// Returns the plan of this configuration, for the retention that a new store would have.
 fn plan(config: &Config) -> TopicPlan {
     topic_plan(config, config.retention.default.max(config.retention.quarantine))
 }
@@ -62,7 +62,8 @@ fn run_check(check: &Check) -> anyhow::Result<()> {
     accept(inspection, &plan)
 }
 
-/// Exit code 78 for a missing or a wrong topic. What is wrong was printed already, on a line of its own.
+/// Returns exit code 78 for a missing or a wrong topic. The caller has already printed each finding on its
+/// own line.
 fn accept(inspection: Inspection, plan: &TopicPlan) -> anyhow::Result<()> {
     match inspection.accept(plan) {
         Ok(_) => Ok(()),
@@ -133,8 +134,9 @@ fn print_table(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> 
     let rows: Vec<_> = plan.roles().map(row).collect();
     output::text(&output::table(&["ROLE", "TOPIC", "PARTITIONS", "MAX BYTES", "STATE"], &rows))?;
     inspection.findings.iter().try_for_each(|finding| output::line(&finding.to_string()))?;
-    plaintext_window(plan, inspection)
-        .map_or(Ok(()), |window| output::line(&format!("sealed plaintext stays in the input for {window}")))
+    plaintext_window(plan, inspection).map_or(Ok(()), |window| {
+        output::line(&format!("plaintext stays in the input after sealing for {window}"))
+    })
 }
 
 fn plaintext_window(plan: &TopicPlan, inspection: &Inspection) -> Option<PlaintextWindow> {
@@ -150,7 +152,7 @@ fn run_create(create: &Create) -> anyhow::Result<()> {
     for topic in &created {
         output::line(&format!("created {topic}"))?;
     }
-    // Those that were there before may break a rule: that is no success.
+    // An existing topic may break a rule: that is not a success.
     print_table(&plan, &inspection)?;
     accept(inspection, &plan)
 }

@@ -6,19 +6,20 @@ use std::sync::OnceLock;
 /// Names the file that holds the offset of this process's wall clock: seconds as decimal text, signed.
 pub const CLOCK_ENV: &str = "HOURSEAL_TESTKIT_CLOCK";
 
-/// As [`CLOCK_ENV`], for what a key store on a server says of its clock: a server's own cannot be moved.
+/// Like [`CLOCK_ENV`], for the time of a key store on a server: a test cannot move that server's clock.
 pub const STORE_CLOCK_ENV: &str = "HOURSEAL_TESTKIT_STORE_CLOCK";
 
-/// Milliseconds that are added to the system's wall clock; 0 without the variable. The file is read anew each time.
+/// Milliseconds to add to the system's wall clock; 0 without the variable. Reads the file at each call.
 ///
 /// # Panics
-/// When the file is missing or holds something else: a test that believes in another time than the process proves nothing.
+/// If the file is missing or does not hold a number: a test that assumes another time than the process proves
+/// nothing.
 pub fn clock_offset_ms() -> i64 {
     static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
     offset_ms(FILE.get_or_init(|| std::env::var_os(CLOCK_ENV).map(PathBuf::from)).as_deref())
 }
 
-/// Milliseconds that are added to the clock of a key store on a server.
+/// Milliseconds to add to the clock of a key store on a server.
 ///
 /// # Panics
 /// As [`clock_offset_ms`].

@@ -1,4 +1,4 @@
-//! Places at which a test has the process die, or stop as if it was forgotten by its host.
+//! Places at which a test kills the process, or stops it as a host that suspends it does.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-/// `NAME`, `NAME/N` for the Nth time that it is reached, and `NAME/N/stop` to be stopped (SIGSTOP) there instead of killed.
+/// `NAME` kills the process at that failpoint. `NAME/N` does so the Nth time that the process reaches it;
+/// `NAME/N/stop` stops the process (SIGSTOP) instead.
 pub const FAILPOINT_ENV: &str = "HOURSEAL_TESTKIT_FAILPOINT";
 
 const UNTIL_STOPPED: Duration = Duration::from_millis(500);
@@ -30,7 +31,8 @@ fn set() -> Option<&'static Set> {
     SET.get_or_init(read).as_ref()
 }
 
-/// Does not come back where the test says so; after a stop it goes on when somebody continues the process.
+/// Kills or stops the process if the test has set this failpoint. After a stop it returns when the process is
+/// continued (SIGCONT).
 ///
 /// # Panics
 /// When the variable is malformed.
@@ -39,7 +41,7 @@ pub fn failpoint(name: &str) {
     let is_it = |left: u32| left.checked_sub(1);
     if set.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_it) == Ok(1) {
         kill_process(getpid(), set.signal).expect("a process may signal itself");
-        // Another thread may be the one that takes the signal: until all of them are stopped, this one does nothing more.
+        // Another thread may take the signal: this one waits until all threads are stopped.
         std::thread::sleep(UNTIL_STOPPED);
         if set.signal == Signal::KILL {
             loop {
@@ -49,10 +51,10 @@ pub fn failpoint(name: &str) {
     }
 }
 
-/// The thread or duty of this name panics where the test says so (`HOURSEAL_TESTKIT_PANIC`).
+/// Panics if the test has named this thread or duty (`HOURSEAL_TESTKIT_PANIC`).
 ///
 /// # Panics
-/// That is what it is for.
+/// If the test asks for it.
 pub fn panic_point(name: &str) {
     assert!(std::env::var("HOURSEAL_TESTKIT_PANIC").as_deref() != Ok(name), "as the test says");
 }

@@ -372,7 +372,7 @@ fn a_store_in_a_file_is_created_and_checked_and_has_no_roles() {
     assert_eq!((code(&created), stderr(&created).as_str()), (0, ""));
     assert!(stdout(&created).starts_with("created the store in "), "{}", stdout(&created));
     let again = in_folder(&["store", "init"]);
-    let nothing = "nothing to do: the store is there, its schema is version 1\n";
+    let nothing = "nothing to do: the store exists, its schema is version 1\n";
     assert_eq!((code(&again), stdout(&again).as_str()), (0, nothing));
     let checked = in_folder(&["store", "check"]);
     assert_eq!(code(&checked), 0, "{}", stdout(&checked));

@@ -14,7 +14,7 @@ use crate::reader::{Opener, Outcome, Place, Reading, Record, line};
 
 const CUSTOMERS: u32 = 20;
 const HOURS: u32 = 6;
-/// Whose hour is forgotten.
+/// The customer whose hour is forgotten.
 const FORGOTTEN: &str = "customer-0001";
 
 pub(super) struct Act<'a> {
@@ -38,11 +38,14 @@ impl<'a> Act<'a> {
     }
 
     pub(super) fn play(&self, say: &mut dyn FnMut(String)) -> Result<DemoSummary, Failure> {
-        say("a broker within this process (librdkafka's mock: it isolates no transaction; `run` on Kafka has more)".into());
+        say("a broker within this process (librdkafka's mock, without the transaction isolation that \
+             `run` has on Kafka)"
+            .into());
         let produced = self.seal_hours()?;
         let committed = self.stage.committed();
         say(format!(
-            "sealed     {committed} events of {CUSTOMERS} customers over {HOURS} hours, each under its customer's key of its hour"
+            "sealed     {committed} events of {CUSTOMERS} customers over {HOURS} hours, each under the key \
+             of its customer and hour"
         ));
         let before = self.open_all()?;
         let opened = count(&before, |outcome| matches!(outcome, Outcome::Opened(_)));
@@ -60,20 +63,18 @@ impl<'a> Act<'a> {
         say(format!("after      {}", shown(&after[witness])));
         let erased = count(&after, |outcome| matches!(outcome, Outcome::Erased { .. }));
         let still = count(&after, |outcome| matches!(outcome, Outcome::Opened(_)));
-        say(format!(
-            "forgotten  {erased} records, wherever copies of them lie; the other {still} still open"
-        ));
+        say(format!("forgotten  {erased} records, and all copies of them; the other {still} still open"));
         if erased == 0 || erased + still != produced {
             return Err(Failure::new(
                 Failure::BUG,
-                format!("{erased} erased and {still} open of {produced}"),
+                format!("{erased} erased and {still} still open, of {produced}"),
             ));
         }
         self.keep(&after)?;
         Ok(DemoSummary { produced, committed, opened, erased })
     }
 
-    /// Hour after hour: events happen, some of them are late, the lane seals them.
+    /// Writes events hour by hour, some of them late, and waits until the lane has sealed them.
     fn seal_hours(&self) -> Result<u64, Failure> {
         let shape = Shape { seed: 1, customers: CUSTOMERS, size: 300, late: 0.0 };
         let mut generator = Generator::new(shape);
@@ -82,7 +83,7 @@ impl<'a> Act<'a> {
             let until = self.events * u64::from(hour + 1) / u64::from(HOURS);
             let mut records = Vec::new();
             for number in produced..until {
-                // Every eighth event is one hour late: it gets a key of its own, which dies with its own hour.
+                // Every eighth event is one hour late: its key is that of its own hour, and dies with it.
                 let late = u32::from(number % 8 == 7 && hour > 0);
                 let event = generator.next(self.stage.time(hour - late, 10 + (number % 40) as i64));
                 let topic = self.stage.config.topics.input.clone();
@@ -116,19 +117,20 @@ impl<'a> Act<'a> {
         Ok(all.into_iter().zip(readings).map(|(record, reading)| Opened { record, reading }).collect())
     }
 
-    /// A record of the hour that will be forgotten.
+    /// Returns the index of a record of the hour that will be forgotten.
     fn witness(&self, opened: &[Opened]) -> Result<usize, Failure> {
         let forgotten = |one: &Opened| {
             one.reading.customer.as_ref().is_some_and(|customer| customer.as_str() == FORGOTTEN)
                 && one.reading.header.as_ref().is_some_and(|header| header.hour == self.stage.first_hour)
         };
         let missing = || {
-            Failure::new(Failure::CONFIG, "too few events: none of the hour to forget").hint("--events 2000")
+            Failure::new(Failure::CONFIG, "too few events: none is in the hour to forget")
+                .hint("--events 2000")
         };
         opened.iter().position(forgotten).ok_or_else(missing)
     }
 
-    /// The command at the end of retention, as an operator writes it, and its receipt.
+    /// Writes the command at the end of retention, as an operator does, and waits for its receipt.
     fn forget(&self, say: &mut dyn FnMut(String)) -> Result<(), Failure> {
         let hour = self.stage.first_hour;
         let now = self.stage.clock.now();
@@ -175,7 +177,7 @@ impl<'a> Act<'a> {
         Ok(live)
     }
 
-    /// Leaves the sealed records as JSON lines, which `open --file` reads.
+    /// Writes the sealed records as JSON lines for `open --file`.
     fn keep(&self, records: &[Opened]) -> Result<(), Failure> {
         let lines: String = records.iter().map(|one| one.record.to_json_line() + "\n").collect();
         std::fs::write(self.folder.join("sealed.jsonl"), lines).map_err(|error| {
@@ -188,7 +190,7 @@ fn count(records: &[Opened], is: impl Fn(&Outcome) -> bool) -> u64 {
     records.iter().filter(|one| is(&one.reading.outcome)).count() as u64
 }
 
-/// A record on one line: where it lies, what it opens to.
+/// Formats a record on one line: its place and what it opens to.
 fn shown(one: &Opened) -> String {
     let Scanned { topic, partition, offset, timestamp, .. } = &one.record;
     let place = Place { topic, partition: *partition, offset: *offset, timestamp: *timestamp };

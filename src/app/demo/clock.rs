@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::model::{Clock, Millis};
 
-/// Wall-clock time as the demo sets it; the boot clock is the system's, because leases are real.
+/// Wall-clock time that the demo sets. The boot clock is the system's, because leases are real.
 pub(super) struct DemoClock {
     now: AtomicI64,
     system: crate::edge::clock::SystemClock,

@@ -1,4 +1,4 @@
-//! Everything that the demo needs: broker, store, vault, and the threads of `run`.
+//! The environment of the demo: broker, store, vault, and the threads of `run`.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,12 +21,12 @@ use crate::telemetry::Registry;
 
 /// Partitions of input and output.
 const PARTITIONS: i32 = 4;
-/// Retention of the demo's customers, in hours: the first hours fall due while it plays.
+/// Retention of the demo's customers, in hours: the first hours become due during the demo.
 pub(super) const RETENTION_HOURS: u32 = 2;
 /// Longest wait for anything that the demo expects.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// What the lane says that it did.
+/// The counts and faults that the lane reports.
 #[derive(Default)]
 pub(super) struct Counts {
     committed: AtomicU64,
@@ -34,7 +34,7 @@ pub(super) struct Counts {
     trouble: Mutex<Option<String>>,
 }
 
-/// The demo's ear on the lane of `run`.
+/// Observes the lane of `run` for the demo.
 struct DemoObserver(Arc<Counts>);
 
 impl Observer for DemoObserver {
@@ -53,7 +53,8 @@ impl Observer for DemoObserver {
 }
 
 impl Counts {
-    /// The mock isolates nothing: what was aborted or sent by an older producer would show up as doubles.
+    /// The mock isolates nothing: records that were aborted, or sent by an older producer, would be
+    /// duplicates.
     fn fail(&self, why: &str) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
     }
@@ -112,21 +113,20 @@ impl Stage {
         self.counts.committed.load(Ordering::Relaxed)
     }
 
-    /// Waits until the lane has committed so many records in all.
+    /// Waits until the lane has committed `wanted` events in total, quarantined ones included.
     pub(super) fn until_committed(&self, wanted: u64) -> Result<(), Failure> {
         self.until(&format!("the lane to commit {wanted} events"), || {
             self.committed() + self.counts.quarantined.load(Ordering::Relaxed) >= wanted
         })
     }
 
-    /// Waits for a condition, unless the lane is in trouble.
+    /// Waits for a condition. Fails if the lane reports a fault.
     pub(super) fn until(&self, what: &str, mut met: impl FnMut() -> bool) -> Result<(), Failure> {
         let since = Instant::now();
         while !met() {
             let trouble = self.counts.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(why) = trouble {
-                let message =
-                    format!("the lane had to begin anew ({why}), which the demo's broker cannot undo");
+                let message = format!("the lane had to restart ({why}), which the demo's broker cannot undo");
                 return Err(Failure::new(Failure::DEPENDENCY, message).hint("run the demo again"));
             }
             if since.elapsed() > PATIENCE {
@@ -146,14 +146,14 @@ impl Stage {
     }
 
     pub(super) fn close(self) {
-        // Whether the last batch was settled does not matter any more: the broker ends with the demo.
+        // It does not matter whether the last batch was settled: the broker ends with the demo.
         self.process.stop.request();
         let _ = self.threads.settle();
         self.runtime.shutdown_timeout(Duration::from_secs(2));
     }
 }
 
-/// The demo's settings, also left in its folder for `open` and `keys`.
+/// The demo's settings. Also writes them to its folder, for `open` and `keys`.
 fn settings(folder: &Path, bootstrap: &str) -> Result<Config, Failure> {
     let at = |name: &str| folder.join(name).display().to_string();
     let values = [
@@ -165,7 +165,7 @@ fn settings(folder: &Path, bootstrap: &str) -> Result<Config, Failure> {
         ("kek.root_key_file", at("root.key")),
         ("retention.default", format!("{RETENTION_HOURS}h")),
         ("control.require_signatures", "false".to_owned()),
-        // Its clock leaps from one hour's end to the next.
+        // The demo's clock jumps from hour to hour.
         ("ring.premint", "0s".to_owned()),
         ("retention.sweep", "0s".to_owned()),
         ("kek.destroy", "0s".to_owned()),

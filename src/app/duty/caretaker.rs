@@ -1,4 +1,4 @@
-//! The caretaker: looks at the store, its clock, the ring and the keys' memory, for metrics and readiness.
+//! The caretaker: checks the store, its clock, the ring and the keys' memory, for metrics and readiness.
 
 use std::time::{Duration, Instant};
 
@@ -21,11 +21,11 @@ pub(super) struct Caretaker {
     metrics: KeyMetrics,
     store: Looked,
     clocks: Looked,
-    /// The ring's figures as published last.
+    /// The ring's figures at the last publication.
     last: RingStats,
-    /// The log has said that keys are in unlocked memory.
+    /// Whether the log already reports that keys are in unlocked memory.
     warned: bool,
-    /// When the keys were counted last.
+    /// Time of the last count of the keys.
     counted: Option<Instant>,
 }
 
@@ -95,8 +95,9 @@ impl Caretaker {
             warn!(
                 codes::MEMORY_NOT_LOCKED,
                 bytes = memory.unlocked,
-                "keys may be swapped out or dumped ({denied}): for mlock, raise the limit of locked memory (`ulimit -l`, \
-                 LimitMEMLOCK= of systemd, ulimits.memlock of a container) to 1 MiB and 32 bytes for each key"
+                "keys may be swapped out or dumped ({denied}): for mlock, raise the limit of locked memory \
+                 (`ulimit -l`, LimitMEMLOCK= of systemd, ulimits.memlock of a container) to 1 MiB and 32 \
+                 bytes for each key"
             );
         }
     }
@@ -120,11 +121,11 @@ impl Duty for Caretaker {
         Ok(LOOK)
     }
 
-    /// Readiness says why.
+    /// Logs nothing: readiness reports the reason.
     fn log_failure(&self, _why: &str) {}
 }
 
-/// A condition that is looked at each second, and its last change for the log.
+/// A condition that is checked each second, and its last state, to log each change.
 struct Looked {
     condition: Condition,
     is_met: Option<bool>,
@@ -135,20 +136,21 @@ impl Looked {
         Self { condition, is_met: None }
     }
 
-    /// True where it was not met at the last look.
+    /// Returns true if it was not met at the last check.
     fn met(&mut self) -> bool {
         self.condition.met();
         self.is_met.replace(true) == Some(false)
     }
 
-    /// True where it was met at the last look, or this is the first.
+    /// Returns true if it was met at the last check, or if this is the first check.
     fn unmet(&mut self, why: &str) -> bool {
         self.condition.unmet(why);
         self.is_met.replace(false) != Some(false)
     }
 }
 
-/// The store's clock, and that it could be written to: a store that only answers reads mints nothing.
+/// Returns the store's time, after a check that the store accepts writes: a store that answers only reads
+/// cannot mint.
 async fn probe(store: &dyn SealStore) -> Result<crate::model::Millis, crate::keys::StoreError> {
     store.check_writable().await?;
     store.now().await

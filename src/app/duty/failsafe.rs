@@ -1,4 +1,4 @@
-//! The fail-safe: overwrites keys that are overdue for a week, and deletes the markers that nobody needs.
+//! The fail-safe: overwrites keys that are overdue for a week, and deletes expired markers.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use crate::app::process::Process;
 use crate::keys::{KeyMetrics, expire_markers, expire_overdue};
 use crate::telemetry::{codes, warn};
 
-/// Time from one turn to the next. The grace of a week makes it no hurry, and on CQL each turn reads what is overdue.
+/// Time from one turn to the next. With a grace of a week there is no hurry, and on CQL each turn reads all
+/// overdue hours.
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// Turns from one look at the markers to the next: floors move by days.
+/// Turns from one check of the markers to the next: floors move by days.
 const TURNS_A_DAY: u32 = 24;
 
 pub(super) struct FailSafe {
@@ -33,7 +34,7 @@ impl FailSafe {
                 self.metrics.expired(keys);
                 warn!(
                     codes::KEYS_EXPIRED,
-                    keys, "overwrote keys that were overdue for a week without a command"
+                    keys, "overwrote keys that no command erased within a week of their due time"
                 );
                 Ok(())
             }
@@ -48,7 +49,7 @@ impl FailSafe {
 impl Duty for FailSafe {
     const NAME: &'static str = "fail-safe";
     const WHO: Who = Who::Everyone;
-    /// What a command erased must be called erased, not expired.
+    /// A key that a command erased must be recorded as erased, not as expired.
     const AFTER_RECEIPTS: bool = true;
 
     fn interval(&self) -> Duration {

@@ -1,4 +1,5 @@
-//! KEKs whose day has ended: counts them and calls for the destruction of those that no key needs.
+//! KEKs whose day has ended: counts them, and writes a call to destroy each one that no key and no hold
+//! needs.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::app::process::Process;
 use crate::forget::{DueKek, ForgetMetrics, Wants, due_keks};
 use crate::telemetry::{codes, warn};
 
-/// Time to the next turn after one that has called.
+/// Time to the next turn after a turn that has written a call.
 const SOON: Duration = Duration::from_secs(10);
 
 /// Only the leader takes turns: each one may scan all keys.
@@ -54,6 +55,6 @@ impl Duty for KekDuty {
     }
 
     fn log_failure(&self, why: &str) {
-        warn!(codes::KEKS_WAIT, why, "could not look for KEKs to destroy; they stay until the next try");
+        warn!(codes::KEKS_WAIT, why, "could not find or destroy ended KEKs; they stay until the next try");
     }
 }

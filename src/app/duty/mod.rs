@@ -1,7 +1,7 @@
 //! Duties: the tasks that a process repeats beside its lanes.
 //!
-//! Promise: a duty that fails logs the first failure of several and tries again; one that panics ends the process.
-//! Not here: what is decided (`keys`, `forget`). A duty looks, reports, and calls.
+//! Promise: a duty that fails logs the first of several failures in a row and tries again. A duty that panics
+//! ends the process. Not here: decisions (`keys`, `forget`). A duty checks, reports, and writes calls.
 //! Start at [`Duty`]; [`Duties::of`] lists them.
 
 mod caretaker;
@@ -27,7 +27,7 @@ use super::threads::Ended;
 use crate::keys::Ring;
 use crate::stream::{Halt, Stop};
 
-/// Which processes take their turns.
+/// The processes that take turns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Who {
     Everyone,
@@ -37,21 +37,21 @@ pub(super) enum Who {
 
 /// A task that a process repeats.
 pub(super) trait Duty: Send + 'static {
-    /// Stands in the log line that ends the process.
+    /// Named in the log line if the duty ends the process.
     const NAME: &'static str;
     const WHO: Who;
-    /// Begins only when the store has every erasure of its receipts.
+    /// Starts only after the store has every erasure of its receipts.
     const AFTER_RECEIPTS: bool;
-    /// Takes its next turn early when this process has swept.
+    /// Takes the next turn early if this process has swept.
     const AFTER_SWEEPS: bool = false;
 
-    /// Time to the next turn after one that failed.
+    /// Time to the next turn after a failed turn.
     fn interval(&self) -> Duration;
 
-    /// One turn. Returns the time to the next one, or why it failed.
+    /// Takes one turn. Returns the time to the next turn, or the reason of its failure.
     fn turn(&mut self) -> impl Future<Output = Result<Duration, String>> + Send;
 
-    /// Logs the first failure of several.
+    /// Logs the first of several failures in a row.
     fn log_failure(&self, why: &str);
 }
 
@@ -63,7 +63,7 @@ struct Surroundings {
     stop: Stop,
 }
 
-/// The duties of a process, each one a task.
+/// The duties of a process. Each duty is a task.
 pub(super) struct Duties {
     tasks: JoinSet<()>,
     names: HashMap<Id, &'static str>,
@@ -110,7 +110,7 @@ impl Duties {
         self.names.insert(task.id(), D::NAME);
     }
 
-    /// Reports to `ended` each duty that panics, until the returned handle aborts this and all duties.
+    /// Reports each duty that panics to `ended`. The returned handle aborts the watch and all duties.
     pub(super) fn watch(mut self, ended: mpsc::UnboundedSender<Ended>) -> AbortHandle {
         let runtime = self.runtime.clone();
         let watch = async move {

@@ -10,7 +10,7 @@ use crate::telemetry::{codes, warn};
 pub(super) struct PremintDuty {
     premint: Premint,
     metrics: KeyMetrics,
-    /// Since a failure, until slots are answered again.
+    /// True from a failure until slots are answered again.
     failing: bool,
 }
 
@@ -20,8 +20,8 @@ impl PremintDuty {
         Self { premint, metrics: process.metrics.keys.clone(), failing: false }
     }
 
-    /// Logs the first of several failures. A slow store is not a failure: what was asked for goes on. A tick without
-    /// work does not end one, so this is not left to [`Duty::log_failure`].
+    /// Logs the first of several failures in a row. A slow store is not a failure: the requests continue. A
+    /// tick without work does not end a row of failures, so [`Duty::log_failure`] cannot do this.
     fn report(&mut self, tick: &Tick) {
         self.metrics.preminted(tick.ready, tick.refused, tick.waiting);
         match &tick.why {

@@ -1,4 +1,4 @@
-//! Reclaim: deletes from the output the records that nobody can open any more.
+//! Reclaim: deletes the output's records that can no longer be opened.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) struct ReclaimDuty {
     foundation: Foundation,
     metrics: TopicMetrics,
     client: ClientSettings,
-    /// The output, and those of retention classes.
+    /// The output topic, and those of the retention classes.
     topics: Vec<String>,
     /// `reclaim.every`
     every: Duration,
@@ -34,7 +34,7 @@ impl ReclaimDuty {
         }
     }
 
-    /// The scan blocks, so that it has a thread of its own for as long.
+    /// Scans and deletes. The scan blocks, so it runs on its own thread.
     async fn reclaim(&self) -> Result<(), Failure> {
         let finder = self.foundation.finder();
         let (client, topics, runtime) = (self.client.clone(), self.topics.clone(), Handle::current());
@@ -44,7 +44,7 @@ impl ReclaimDuty {
         let records = prefixes.values().map(|prefix| prefix.records).sum();
         let bytes = prefixes.values().map(|prefix| prefix.bytes).sum();
         if records > 0 {
-            info!(codes::RECLAIMED, records, bytes, "deleted from the output: nobody can open it any more");
+            info!(codes::RECLAIMED, records, bytes, "deleted output records that can no longer be opened");
             self.metrics.reclaimed(records, bytes);
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! The input's plaintext: measures how old its oldest record is, and deletes it where the settings ask for that.
+//! The input's plaintext: measures the age of its oldest record, and deletes plaintext if the settings ask
+//! for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::edge::kafka::scan::{Next, Range, Scan, ScanError};
 use crate::model::Millis;
 use crate::telemetry::{codes, warn};
 
-/// Time between two turns where nothing is deleted.
+/// Time between two turns if nothing is deleted.
 const LOOK: Duration = Duration::from_secs(60);
 
 pub(super) struct ScrubDuty {
@@ -27,9 +28,9 @@ pub(super) struct ScrubDuty {
     topic: String,
     /// The group that seals, then `scrub.groups`.
     groups: Vec<String>,
-    /// `scrub.every`; zero = only look.
+    /// `scrub.every`; zero = only measure.
     every: Duration,
-    /// How far each partition was deleted.
+    /// For each partition, the offset before which records were deleted.
     done: BTreeMap<i32, i64>,
 }
 
@@ -48,7 +49,8 @@ impl ScrubDuty {
         }
     }
 
-    /// Deletes what all groups have committed. Returns how far.
+    /// Deletes the records that all groups have committed. Returns the offset before which each partition was
+    /// deleted.
     async fn scrub(&self) -> Result<BTreeMap<i32, i64>, String> {
         let admin = TopicAdmin::new(&self.client).map_err(|error| error.to_string())?;
         let committed =
@@ -89,15 +91,18 @@ impl Duty for ScrubDuty {
     }
 
     fn log_failure(&self, why: &str) {
-        warn!(codes::SCRUB_WAITS, why, "could not measure or delete the input's plaintext; tries again");
+        warn!(
+            codes::SCRUB_WAITS,
+            why, "could not measure or delete the input's plaintext; the worker tries again"
+        );
     }
 }
 
-/// Next offset of each partition that a group has committed any of.
+/// Next offset of each partition for which a group has committed an offset.
 type Committed = BTreeMap<i32, i64>;
 
-/// Returns the offset before which each partition may be deleted: all of the groups have committed it. A partition of
-/// which one group has committed nothing is absent; without a group the map is empty.
+/// Returns the offset before which each partition may be deleted: all groups have committed it. A partition
+/// for which one group has committed nothing is absent. Without a group the map is empty.
 fn scrub_ends(groups: &[Committed]) -> BTreeMap<i32, i64> {
     let Some((first, others)) = groups.split_first() else { return BTreeMap::new() };
     let slowest = |(partition, next): (&i32, &i64)| {
@@ -108,7 +113,7 @@ fn scrub_ends(groups: &[Committed]) -> BTreeMap<i32, i64> {
     first.iter().filter_map(slowest).collect()
 }
 
-/// Record time of the oldest of the partitions' first records.
+/// Returns the record time of the oldest among the partitions' first records.
 fn oldest(client: &ClientSettings, topic: &str) -> Result<Option<Millis>, ScanError> {
     let mut scan = Scan::begin(client, topic, Range::First)?;
     let mut oldest: Option<Millis> = None;
@@ -148,7 +153,9 @@ mod tests {
             groups in prop::collection::vec(prop::collection::btree_map(0..4_i32, 0..100_i64, 0..5), 0..4)
         ) {
             for (partition, end) in scrub_ends(&groups) {
-                prop_assert!(groups.iter().all(|group| group.get(&partition).is_some_and(|next| *next >= end)));
+                prop_assert!(
+                    groups.iter().all(|group| group.get(&partition).is_some_and(|next| *next >= end))
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The sweep: counts the hours that are due, and calls for their erasure where this process executes.
+//! The sweep: counts the due hours. If this process executes commands, it also writes calls to erase them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::forget::{ForgetMetrics, Pending, SWEEP_HOURS, Wants, pending};
 use crate::model::Due;
 use crate::telemetry::{codes, warn};
 
-/// Most overdue hours that one turn counts.
+/// Most overdue hours to count in one turn.
 const COUNTED: usize = 10_000;
 
 pub(super) struct SweepDuty {
@@ -34,7 +34,8 @@ impl SweepDuty {
         }
     }
 
-    /// Writes one call for each sweep that is needed, with the due of the first hour that it will find.
+    /// Writes one call for each sweep that is needed, with the due of the first hour that the sweep will
+    /// find.
     async fn call(&self, pending: &Pending) -> Result<(), String> {
         for hour in pending.free().step_by(SWEEP_HOURS) {
             self.control.call(Wants::Sweep(hour.due)).await?;

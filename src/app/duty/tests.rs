@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-/// Fails or panics as it is told, and counts.
+/// A duty that fails or panics as the test asks, and counts.
 struct Told<const AFTER_RECEIPTS: bool, const LEADER: bool> {
     panics: bool,
     turns: Arc<AtomicU32>,
@@ -20,10 +20,10 @@ impl<const AFTER_RECEIPTS: bool, const LEADER: bool> Duty for Told<AFTER_RECEIPT
     }
 
     async fn turn(&mut self) -> Result<Duration, String> {
-        assert!(!self.panics, "as it was told");
+        assert!(!self.panics, "as the test asks");
         match self.turns.fetch_add(1, Ordering::Relaxed) {
             2 => Ok(Duration::from_secs(1)),
-            _ => Err("as it was told".to_owned()),
+            _ => Err("as the test asks".to_owned()),
         }
     }
 
@@ -56,7 +56,7 @@ impl World {
         Self { duties, turns, failures }
     }
 
-    /// Lets the virtual time of the runtime pass.
+    /// Lets the virtual time of the runtime pass. Returns the turns and the logged failures.
     async fn pass(&self, milliseconds: u64) -> (u32, u32) {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         (self.turns.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
@@ -106,7 +106,7 @@ async fn leadership_that_was_gained_during_a_turn_ends_the_rest() {
     let seen = leadership.now();
     leadership.swept();
     leadership.rest(seen, Duration::from_secs(60), false).await;
-    assert!(begun.elapsed() >= Duration::from_secs(60), "a sweep wakes only who asks for it");
+    assert!(begun.elapsed() >= Duration::from_secs(60), "a sweep wakes only duties that ask for it");
     leadership.rest(seen, Duration::from_secs(3_600), true).await;
     assert!(begun.elapsed() < Duration::from_secs(3_600));
 }

@@ -1,4 +1,4 @@
-//! `hourseal receipts certificate`: an erasure in the words that auditors ask for, with its proof.
+//! `hourseal receipts certificate`: a description of an erasure for auditors, with its proof.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -18,10 +18,10 @@ pub struct Certificate {
     /// The command's id, or its digest
     #[arg(required_unless_present = "customer", conflicts_with = "customer")]
     id: Option<String>,
-    /// Whose hour, instead of a command: also one that went in a sweep
+    /// The customer of an hour, instead of a command; also for an hour that a sweep erased
     #[arg(long, value_parser = text::customer, requires = "hour")]
     customer: Option<CustomerId>,
-    /// Which hour of the customer: a number, or an RFC 3339 time within it
+    /// The hour of the customer: a number, or an RFC 3339 time within it
     #[arg(long, value_parser = text::hour, requires = "customer")]
     hour: Option<Hour>,
     /// The log's verifier key [default: that of receipts.signing_key_file]
@@ -35,8 +35,9 @@ pub struct Certificate {
 }
 
 const HELP: &str = "\
-Only for what was erased, or had no key: a receipt `refused` or `incomplete` gets no certificate,
-and exit code 65. The proof at its end is a file of its own for `hourseal receipts verify`.
+Only for hours that were erased or had no key. A receipt `refused` or `incomplete` gets no
+certificate, and exit code 65. To verify the proof at the end, save it as a file and pass it to
+`hourseal receipts verify`.
 
 Examples:
   hourseal receipts certificate 2026-11-24/17
@@ -60,13 +61,13 @@ pub fn run(flags: &Certificate) -> anyhow::Result<()> {
     output::text(&format!("{}\nproof\n\n{proof}", output::fields(&rows)))
 }
 
-/// What is to be certified.
+/// The command or hour to certify.
 enum Asked {
     Command(String),
     Hour(Token, Hour),
 }
 
-/// An erasure that is: of a sweep, one hour as if it had a receipt of its own.
+/// An erasure that can be certified. For a sweep: one hour, as if it had its own receipt.
 struct Certified {
     index: u64,
     receipt: Receipt,
@@ -97,7 +98,7 @@ impl Asked {
         match self {
             Self::Command(id) => none_of(id),
             Self::Hour(_, hour) => {
-                Failure::new(Failure::CONFIG, format!("no receipt is of that customer's hour {}", hour.0))
+                Failure::new(Failure::CONFIG, format!("no receipt covers hour {} of that customer", hour.0))
                     .hint("`hourseal receipts ls --customer` lists what was erased")
             }
         }
@@ -108,7 +109,8 @@ fn place(swept: &[SweptHour], token: Token, hour: Hour) -> Option<usize> {
     swept.iter().position(|of| of.token == token && of.hour == hour)
 }
 
-/// The erasure that can be certified. Where an id was used twice, that of the command that was carried out.
+/// Returns the erasure that can be certified. If an id was used twice: the erasure of the command that was
+/// carried out.
 fn certifiable(signed: &SignedLog, asked: &Asked) -> Result<Certified, Failure> {
     let found: Vec<&Entry> =
         signed.log.entries.iter().filter(|entry| asked.concerns(&entry.receipt, &entry.swept)).collect();
@@ -122,8 +124,11 @@ fn certifiable(signed: &SignedLog, asked: &Asked) -> Result<Certified, Failure> 
         return Ok(Certified { index, receipt, proof: AnyProof::Receipt(signed.proof(entry)?) });
     };
     let Asked::Hour(token, hour) = *asked else {
-        return Err(Failure::new(Failure::REFUSED, "a sweep is certified hour by hour")
-            .hint("`--customer` and `--hour` name one of its hours"));
+        return Err(Failure::new(
+            Failure::REFUSED,
+            "a sweep has no certificate as a whole, only one for each hour",
+        )
+        .hint("name one of its hours with `--customer` and `--hour`"));
     };
     let at = place(&entry.swept, token, hour).expect("that is why it was found");
     let SweptHour { key_count, keys, .. } = entry.swept[at].clone();
@@ -134,12 +139,13 @@ fn certifiable(signed: &SignedLog, asked: &Asked) -> Result<Certified, Failure> 
 
 fn not_done(receipt: &Receipt) -> Failure {
     let why = receipt.why.map_or("no reason", |why| why.code());
-    let message = format!("no certificate: the command ended {} ({why})", receipt.outcome.code());
+    let message = format!("no certificate: the outcome of the command is {} ({why})", receipt.outcome.code());
     Failure::new(Failure::REFUSED, message)
-        .hint("erase again when the reason is gone; that has its own receipt")
+        .hint("remove the reason and erase again; the new command gets its own receipt")
 }
 
-/// When the last of the KEKs of these keys was destroyed; `None` while one is not, or where they are not listed.
+/// Returns the time at which the last of these keys' KEKs was destroyed. `None` if one still exists, or if
+/// the receipt does not list the keys.
 fn kek_destroyed_at(signed: &SignedLog, receipt: &Receipt) -> Option<Millis> {
     let is_listed = !receipt.keys.is_empty() && receipt.keys.len() as u64 == receipt.key_count;
     let done = |key: &ErasedKey| {
@@ -152,7 +158,7 @@ fn kek_destroyed_at(signed: &SignedLog, receipt: &Receipt) -> Option<Millis> {
     done.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|at| at.0)
 }
 
-/// The certificate's fields in their order.
+/// Returns the certificate's fields in their order.
 fn rows(
     config: &Config,
     signed: &SignedLog,
@@ -196,13 +202,14 @@ fn what_was_done(receipt: &Receipt) -> Vec<(&'static str, Value)> {
         ("keys", keys),
         (
             "method",
-            "cryptographic erasure: the 256-bit keys of XChaCha20-Poly1305, one for each customer, hour and generation, were \
-             overwritten in the key store, and none is made for these hours again"
+            "cryptographic erasure: the 256-bit keys of XChaCha20-Poly1305, one for each customer, hour and \
+             generation, were overwritten in the key store, and none is made for these hours again"
                 .into(),
         ),
         (
             "verification",
-            "the key store was read back before the receipt was published; the receipt is in a signed log, as its proof shows"
+            "the key store was read back before the receipt was published; the receipt is in a signed log, \
+             as its proof shows"
                 .into(),
         ),
         ("command", field("command")),
@@ -222,21 +229,21 @@ fn how_far_it_reaches(
 ) -> Vec<(&'static str, Value)> {
     let topics = &config.topics;
     let covers = format!(
-        "the records of this customer and these hours in the topics `{}` and `{}`, and in every copy of them: replicas, mirrors, \
-         backups, consumers' copies of the sealed records",
+        "the records of this customer and these hours in the topics `{}` and `{}`, and in every copy of \
+         them: replicas, mirrors, backups, consumers' copies of the sealed records",
         topics.outputs().join("`, `"),
         topics.quarantine
     );
     let (level, means) = match kek_destroyed_at {
         Some(_) => (
             "L3",
-            "erased in the key store, and what wrapped the keys is destroyed: no copy of the key store, however old, gives them; \
-             the receipt of that is in the same log, of type destroy-kek",
+            "erased in the key store, and what wrapped the keys is destroyed: no copy of the key store, \
+             however old, gives them; the receipt of that is in the same log, of type destroy-kek",
         ),
         None => (
             "L1",
-            "erased in the key store; copies of the key store made before are covered when what wrapped the keys is \
-             destroyed, which is due at l3_by and is not confirmed here",
+            "erased in the key store; copies of the key store made before are covered when what wrapped the \
+             keys is destroyed, which is due at l3_by and is not confirmed here",
         ),
     };
     let plaintext = format!(
@@ -260,7 +267,7 @@ fn how_far_it_reaches(
     ]
 }
 
-/// With its number in SECURITY.md.
+/// Returns an assumption, with its number in SECURITY.md.
 fn assumed(code: &str) -> Value {
     assumption(code).map_or_else(|| code.into(), |known| format!("{code}: {}", known.text).into())
 }

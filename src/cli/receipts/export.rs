@@ -11,7 +11,7 @@ use crate::forget::log::VerifierKey;
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Export {
-    /// A folder, made where it is missing; with one --id also a file that ends in .tlog-proof
+    /// The folder, created if it is missing; with --id also a file that ends in .tlog-proof
     to: PathBuf,
     /// Only the receipt of this command: its id, or its digest
     #[arg(long)]
@@ -26,9 +26,9 @@ pub struct Export {
 }
 
 const HELP: &str = "\
-Each file INDEX.tlog-proof holds a receipt and proves itself to whoever has the log's verifier key
-(schemas/receipt-log.md). Beside them the folder gets that key (log.vkey) and the checkpoint
-(checkpoint). Receipts that no checkpoint covers yet are left out, and counted.";
+Each file INDEX.tlog-proof holds a receipt with its proof. The log's verifier key is enough to
+verify it (schemas/receipt-log.md). The command also writes that key (log.vkey) and the checkpoint
+(checkpoint) to the folder. Receipts that no checkpoint covers yet are counted and not exported.";
 
 pub fn run(export: &Export) -> anyhow::Result<()> {
     let config = export.settings.load()?;
@@ -48,8 +48,10 @@ pub fn run(export: &Export) -> anyhow::Result<()> {
 
 fn one_file(signed: &SignedLog, to: &Path) -> anyhow::Result<()> {
     let [entry] = signed.log.entries.as_slice() else {
-        let message = format!("{} receipts do not go into one file", signed.log.entries.len());
-        return Err(Failure::new(Failure::CONFIG, message).hint("name one with --id, or a folder").into());
+        let message = format!("{} receipts match, but a file holds only one", signed.log.entries.len());
+        return Err(Failure::new(Failure::CONFIG, message)
+            .hint("name one receipt with --id, or give a folder")
+            .into());
     };
     write(to, &signed.proof(entry)?.to_string())?;
     output::line(&format!("1 receipt exported; its log's verifier key is {}", signed.key))

@@ -12,7 +12,7 @@ use crate::forget::Receipt;
 pub struct Ls {
     #[command(flatten)]
     filter: Filter,
-    /// One JSON object per receipt: its own fields, and `index`, its place in the log
+    /// One JSON object per receipt: its own fields and `index`, its place in the log
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub fn run_show(show: &Show) -> anyhow::Result<()> {
 
 fn tell_unreadable(log: &Log) {
     if log.unreadable > 0 {
-        failure::warn(&format!("{} record(s) of the receipts topic are no receipts", log.unreadable));
+        failure::warn(&format!("{} record(s) of the receipts topic are not receipts", log.unreadable));
     }
 }
 
@@ -76,19 +76,19 @@ fn cells(entry: &Entry) -> Vec<String> {
     ]
 }
 
-/// A command's id is its sender's and may hold anything: a terminal gets no control characters.
+/// Replaces control characters: a sender chooses its command's id freely, and the id goes to a terminal.
 fn printable(receipt: &Receipt) -> String {
     receipt.command.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// The receipt's own fields, unknown ones included, and its place.
+/// Returns the receipt's own fields, also unknown ones, and its place.
 fn to_json(entry: &Entry) -> Value {
     let mut fields: Value = serde_json::from_slice(&entry.value).expect("a receipt is JSON");
     fields["index"] = entry.index.into();
     fields
 }
 
-/// The receipt's fields in their own order.
+/// Returns the receipt's fields in a fixed order.
 fn rows_of(entry: &Entry) -> Vec<(&'static str, Value)> {
     const ORDER: [&str; 23] = [
         "index",

@@ -1,7 +1,8 @@
-//! `hourseal receipts`: what was forgotten, and the proof of it for others.
+//! `hourseal receipts`: the receipts of erasures, and their proofs for others.
 //!
-//! Promise: what is proven or certified was verified here first; `verify` needs neither Kafka nor a configuration.
-//! Start at [`Receipts`]; the topic is read in `reading.rs`, the forms stand in `schemas/receipt-log.md`.
+//! Promise: each proof and certificate is verified here before it is printed or written. `verify` needs
+//! neither Kafka nor a configuration.
+//! Start at [`Receipts`]. `reading.rs` reads the topic; `schemas/receipt-log.md` defines the formats.
 
 mod certificate;
 mod export;
@@ -19,15 +20,15 @@ use crate::model::{CustomerId, Millis, Token};
 
 #[derive(Subcommand)]
 pub enum Receipts {
-    /// List receipts: one line each
+    /// List receipts, one line each
     Ls(ls::Ls),
-    /// Show one command's receipt
+    /// Show the receipt of one command
     Show(ls::Show),
-    /// Verify proofs of receipts offline: exit code 65 when one is refused
+    /// Verify proofs of receipts offline; exit code 65 if one is refused
     Verify(verify::Verify),
     /// Print the certificate of an erasure, with its proof
     Certificate(certificate::Certificate),
-    /// Write receipts as files that prove themselves
+    /// Write receipts to files, with their proofs
     Export(export::Export),
 }
 
@@ -41,22 +42,23 @@ pub fn run(command: Receipts) -> anyhow::Result<()> {
     }
 }
 
-/// Which receipts are wanted; all of them without a flag.
+/// Selects receipts; all receipts without a flag.
 #[derive(Args)]
 struct Filter {
-    /// Only this customer's, sweeps of its hours among them
+    /// Only receipts of this customer, including sweeps of its hours
     #[arg(long, value_parser = text::customer)]
     customer: Option<CustomerId>,
-    /// Only those done at or after this RFC 3339 time
+    /// Only receipts done at or after this RFC 3339 time
     #[arg(long, value_name = "TIME", value_parser = text::time)]
     since: Option<Millis>,
-    /// Only those that ended so: erased, nothing-to-erase, refused, incomplete or kek-destroyed
+    /// Only receipts with this outcome: erased, nothing-to-erase, refused, incomplete or kek-destroyed
     #[arg(long, value_parser = outcome)]
     outcome: Option<Outcome>,
 }
 
 impl Filter {
-    /// What says whether a receipt is wanted. A customer's name becomes a token in the key store only.
+    /// Returns the test whether a receipt is selected. Only the key store can turn a customer's name into a
+    /// token.
     fn wanted(&self, config: &Config) -> anyhow::Result<impl Fn(&Receipt, &[SweptHour]) -> bool + use<>> {
         let token: Option<Token> = match &self.customer {
             Some(customer) => Some(keystore::store(config)?.token(customer)),
@@ -71,7 +73,7 @@ impl Filter {
     }
 }
 
-/// Whether a receipt tells of a customer's hours.
+/// Whether a receipt covers a customer's hours.
 fn concerns(receipt: &Receipt, swept: &[SweptHour], token: Token) -> bool {
     receipt.token == Some(token) || swept.iter().any(|hour| hour.token == token)
 }
@@ -80,7 +82,7 @@ fn outcome(text: &str) -> Result<Outcome, String> {
     use Outcome::{Erased, Incomplete, KekDestroyed, NothingToErase, Refused};
     let all = [Erased, NothingToErase, Refused, Incomplete, KekDestroyed];
     let found = all.into_iter().find(|outcome| outcome.code() == text);
-    found.ok_or_else(|| format!("none of {}", all.map(Outcome::code).join(", ")))
+    found.ok_or_else(|| format!("not one of {}", all.map(Outcome::code).join(", ")))
 }
 
 /// Whether a receipt is that of a command, named by its own id or by its digest.
@@ -89,11 +91,11 @@ fn is_of(receipt: &Receipt, id: &str) -> bool {
 }
 
 fn none_of(id: &str) -> Failure {
-    Failure::new(Failure::CONFIG, format!("no receipt is of a command `{id}`"))
+    Failure::new(Failure::CONFIG, format!("no receipt of a command `{id}`"))
         .hint("`hourseal receipts ls` lists commands and digests")
 }
 
-/// A verifier key; for clap.
+/// Parses a verifier key; for clap.
 fn verifier_key(text: &str) -> Result<VerifierKey, String> {
     VerifierKey::parse(text).map_err(|error| error.to_string())
 }

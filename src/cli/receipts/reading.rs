@@ -1,4 +1,4 @@
-//! The receipts topic, read from its first record to its end, and the checkpoint that covers it.
+//! Reads the receipts topic from its first record to its end, and the checkpoint that covers it.
 
 use std::time::Duration;
 
@@ -20,23 +20,23 @@ pub struct Entry {
     pub swept: Vec<SweptHour>,
 }
 
-/// The log as the topic has it.
+/// The log, as read from the topic.
 pub struct Log {
     tree: Tree,
-    /// What was wanted of it, in its order.
+    /// The selected receipts, in the order of the log.
     pub entries: Vec<Entry>,
-    /// Leaves that this program cannot read.
+    /// Number of leaves that this program cannot read.
     pub unreadable: u64,
 }
 
-/// The same under a signed checkpoint.
+/// The log with a signed checkpoint.
 pub struct SignedLog {
     pub log: Log,
     pub key: VerifierKey,
     pub checkpoint: Checkpoint,
 }
 
-/// Reads the whole topic and keeps the receipts that are wanted.
+/// Reads the whole topic and keeps the selected receipts.
 pub fn read(config: &Config, wanted: impl Fn(&Receipt, &[SweptHour]) -> bool) -> anyhow::Result<Log> {
     let mut log = Log { tree: Tree::default(), entries: Vec::new(), unreadable: 0 };
     let mut progress = output::Progress::new("receipts read");
@@ -55,7 +55,8 @@ pub fn read(config: &Config, wanted: impl Fn(&Receipt, &[SweptHour]) -> bool) ->
     Ok(log)
 }
 
-/// The same, and the newest checkpoint of the log whose key is given, or else is in the configuration.
+/// Like [`read`], with the newest checkpoint of the log. The log's key is `key`, or else that of the
+/// configuration.
 pub fn read_signed(
     config: &Config,
     key: Option<&VerifierKey>,
@@ -70,7 +71,7 @@ pub fn read_signed(
         newest = checkpoint.filter(|checkpoint| checkpoint.head().size >= size).or(newest.take());
     })?;
     let checkpoint = newest.ok_or_else(|| {
-        Failure::new(Failure::CONFIG, "no checkpoint of this log is published")
+        Failure::new(Failure::CONFIG, "no checkpoint of this log was published")
             .hint("a worker with `receipts.signing_key_file` publishes them; `--key` must be its key")
     })?;
     let log = read(config, wanted)?;
@@ -78,21 +79,22 @@ pub fn read_signed(
     if log.tree.root_at(head.size) != Some(head.root) {
         let message = format!("the receipts topic does not lead to the signed checkpoint of {}", head.size);
         return Err(Failure::new(Failure::REFUSED, message)
-            .hint("receipts are missing, or are others than those that were signed: nothing is proven")
+            .hint("receipts are missing, or differ from those that were signed: nothing is proven")
             .into());
     }
     Ok(SignedLog { log, key, checkpoint })
 }
 
 impl SignedLog {
-    /// The proof of one receipt, verified.
+    /// Returns the verified proof of one receipt.
     ///
     /// # Errors
     /// 69 for a receipt that no checkpoint covers yet.
     pub fn proof(&self, entry: &Entry) -> Result<Proof, Failure> {
         let size = self.checkpoint.head().size;
         let path = self.log.tree.inclusion_path(entry.index, size).ok_or_else(|| {
-            let message = format!("receipt {} is newer than the newest checkpoint, of {size}", entry.index);
+            let message =
+                format!("receipt {} is newer than the newest checkpoint, which covers {size}", entry.index);
             Failure::new(Failure::DEPENDENCY, message).hint("a worker signs within seconds: try again")
         })?;
         let (value, checkpoint) = (entry.value.clone(), self.checkpoint.clone());
@@ -101,10 +103,10 @@ impl SignedLog {
         Ok(proof)
     }
 
-    /// The proof of one hour of a sweep, verified.
+    /// Returns the verified proof of one hour of a sweep.
     ///
     /// # Errors
-    /// As [`SignedLog::proof`].
+    /// Those of [`SignedLog::proof`].
     pub fn hour_proof(&self, entry: &Entry, index: usize) -> Result<AnyProof, Failure> {
         let (receipt, hour) = (self.proof(entry)?, &entry.swept[index]);
         let path = SweptBatch::path(&entry.swept, index).expect("it is one of them");
@@ -114,14 +116,14 @@ impl SignedLog {
     }
 }
 
-/// A receipt with the hours of its sweep.
+/// Parses a receipt with the hours of its sweep.
 fn parse(value: &[u8], swept: Option<&[u8]>) -> Result<(Receipt, Vec<SweptHour>), NotAReceipt> {
     let receipt = Receipt::parse(value)?;
     let hours = receipt.swept(swept)?;
     Ok((receipt, hours))
 }
 
-/// The verifier key of the configuration's signing key and store.
+/// Returns the verifier key of the configuration's signing key and store.
 fn own_key(config: &Config) -> anyhow::Result<VerifierKey> {
     let refused = |why: String| Failure::new(Failure::CONFIG, why);
     let path = config.receipts.signing_key_file.as_ref().ok_or_else(|| {
@@ -135,7 +137,8 @@ fn own_key(config: &Config) -> anyhow::Result<VerifierKey> {
     Ok(VerifierKey::new(origin.as_str(), key.public()).map_err(|error| refused(error.to_string()))?)
 }
 
-/// Every committed value of a topic of one partition, as it stands there now, with its header of a sweep.
+/// Calls `hear` with every committed value that a topic of one partition has now, and with the value's sweep
+/// header.
 fn each_value(
     config: &Config,
     topic: &str,

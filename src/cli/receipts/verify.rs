@@ -1,4 +1,4 @@
-//! `hourseal receipts verify`: offline, with nothing but files and a key.
+//! `hourseal receipts verify`: works offline, with only files and a key.
 
 use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::forget::log::{AnyProof, MAX_PROOF_BYTES, NoProof, VerifierKey};
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Verify {
-    /// Files of proofs; `-` reads the base64 of one proof from each line of stdin
+    /// Files with proofs; `-` reads one proof in base64 from each line of stdin
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The log's verifier key: name+id+key
@@ -29,7 +29,7 @@ pub struct Verify {
 const HELP: &str = "\
 Prints `ok` with the receipt's place in the log, or `refused` with the step that failed: form, key,
 signature, origin, inclusion or swept (schemas/receipt-log.md). Get the key from the log's operator,
-not from where the proofs are.";
+not from the source of the proofs.";
 
 pub fn run(verify: &Verify) -> anyhow::Result<()> {
     let mut refused = 0_u64;
@@ -37,7 +37,7 @@ pub fn run(verify: &Verify) -> anyhow::Result<()> {
         if file == Path::new("-") {
             for (number, line) in std::io::stdin().lock().lines().enumerate() {
                 let line = line.map_err(|why| unreadable(file, &why))?;
-                // What is no base64 is no proof either.
+                // Invalid base64 decodes to nothing, which is refused as a proof.
                 let bytes = STANDARD.decode(line.trim_end()).unwrap_or_default();
                 refused += u64::from(!judge(verify, &(number + 1).to_string(), &bytes)?);
             }
@@ -52,7 +52,7 @@ pub fn run(verify: &Verify) -> anyhow::Result<()> {
     Err(Failure::new(Failure::REFUSED, format!("{refused} proof(s) refused")).into())
 }
 
-/// Not more than a proof may have, and one byte more to notice it.
+/// Reads at most the size limit of a proof and one byte, so that a file over the limit is noticed.
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(file)?.take(MAX_PROOF_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -63,7 +63,7 @@ fn unreadable(file: &Path, why: &std::io::Error) -> Failure {
     Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", file.display()))
 }
 
-/// Prints the verdict on one proof; false where it is refused.
+/// Prints the verdict on one proof. Returns false if the proof is refused.
 fn judge(verify: &Verify, name: &str, bytes: &[u8]) -> anyhow::Result<bool> {
     let verdict = AnyProof::parse(bytes).and_then(|proof| proof.verify(&verify.key).map(|()| proof));
     let line = if verify.json { to_json(name, &verdict) } else { to_text(name, &verdict) };
@@ -87,8 +87,8 @@ fn to_json(name: &str, verdict: &Result<AnyProof, NoProof>) -> String {
             let receipt = proof.receipt();
             let fields: Option<Value> = serde_json::from_slice(&receipt.value).ok();
             let (origin, size) = (receipt.checkpoint.origin(), receipt.checkpoint.head().size);
-            let mut said = json!({ "file": name, "ok": true, "index": receipt.index, "size": size, "log": origin,
-                "receipt": fields });
+            let mut said = json!({ "file": name, "ok": true, "index": receipt.index, "size": size,
+                "log": origin, "receipt": fields });
             if let AnyProof::Hour(hour) = proof {
                 said["hour"] = SweptHour::parse(&hour.leaf).map_or(Value::Null, |hour| hour_json(&hour));
             }

@@ -200,7 +200,7 @@ def test_commands_wait_for_a_trust_store_and_a_revoked_key_counts_no_more(world)
 def test_a_worker_says_whose_commands_it_takes(kafka, make_world, tmp_path):
     open_world = make_world(kafka)
     worker = open_world.worker()
-    assert "nobody has signed" in worker.get("/readyz")[1]
+    assert "unsigned commands are accepted" in worker.get("/readyz")[1]
     worker.stop()
     office = Office(tmp_path / "office", open_world.binary)
     office.trust.write_text(office.trust.read_text().replace('"dpo"', '"legal"'))
