@@ -83,7 +83,7 @@ impl Step for Copy {
         Err(Halt::Setup(why.to_string()))
     }
 
-    fn note(&mut self, event: Event<'_>) {
+    fn observe(&mut self, event: Event<'_>) {
         if matches!(event, Event::Committed { .. }) {
             self.committed.fetch_add(self.entries.len() as u64, Ordering::Relaxed);
         }

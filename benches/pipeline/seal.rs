@@ -56,7 +56,7 @@ impl Keyring {
 struct Count(Arc<AtomicU64>);
 
 impl Observer for Count {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally) {
         if matches!(event, Event::Committed { .. }) {
             assert!(tally.quarantined.is_empty(), "every record of the bench can be sealed");
             self.0.fetch_add(tally.sealed, Ordering::Relaxed);

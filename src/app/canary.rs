@@ -2,8 +2,8 @@
 //! customer of its own, opens it from the output, and verifies after its retention that it can no longer be
 //! opened.
 //!
-//! Promise: it needs the rights of a producer and of a reader, and no command key. Workers seal and forget its
-//! events as all others; `hourseal retention set` sets how long they are kept.
+//! Promise: it needs the rights of a producer and of a reader, and no command key. Workers seal and forget
+//! its events as all others; `hourseal retention set` sets how long they are kept.
 
 use std::time::{Duration, Instant};
 
@@ -28,16 +28,16 @@ use crate::telemetry::{Condition, Telemetry, codes, info, warn};
 const LOOK: Duration = Duration::from_secs(10);
 /// Time that an event may take to the output.
 const UNDER_WAY: Duration = Duration::from_secs(120);
-/// Time after its due at which an event may still be opened, in milliseconds: the sweep and its receipt take time.
+/// Time after its due during which an event may still open, in milliseconds: the sweep takes time.
 const MARGIN_MS: i64 = 15 * 60_000;
-/// Longest retention that a canary accepts, in hours. It proves nothing sooner, and keeps an event of each hour.
+/// Longest retention that a canary accepts, in hours. It proves nothing sooner, and keeps one event per hour.
 const LONGEST_HOURS: u16 = 48;
 
 /// Sends and verifies events until a signal or a fault.
 ///
 /// # Errors
-/// 78 when the settings have no place for its events, when their retention is longer than 48 hours, or when the
-/// key store is behind its receipts. 69 when a dependency is away.
+/// 78 when the settings have no place for its events, when their retention is longer than 48 hours, or when
+/// the key store is behind its receipts. 69 when a dependency is away.
 pub fn canary(config: &Config) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
     let (runtime, telemetry, stop) = (build::runtime()?, Telemetry::new(), Stop::default());

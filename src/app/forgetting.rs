@@ -29,7 +29,7 @@ impl ExecutorObserver {
 }
 
 impl Observer for ExecutorObserver {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally) {
         match event {
             Event::Committed { .. } => self.committed(tally),
             Event::Assigned(partitions) => {
@@ -62,7 +62,7 @@ impl FollowingObserver {
 }
 
 impl FollowObserver for FollowingObserver {
-    fn note(&mut self, event: Followed<'_>) {
+    fn observe(&mut self, event: Followed<'_>) {
         match event {
             Followed::Open | Followed::Proven => {
                 if std::mem::replace(&mut self.waiting, false) {

@@ -112,17 +112,17 @@ impl Process {
         }
     }
 
-    /// Starts every thread. `ear` returns an additional observer for each lane.
+    /// Starts every thread. `listener` returns an additional observer for each lane.
     pub(super) fn start(
         &self,
         runtime: &Runtime,
-        ear: &dyn Fn(usize) -> Option<Box<dyn Observer>>,
+        listener: &dyn Fn(usize) -> Option<Box<dyn Observer>>,
     ) -> Result<Threads, Failure> {
         let (keys, lease) = self.keys(runtime);
         let leadership = Leadership::default();
         let mut threads = Threads::default();
         for lane in 0..self.config.lane.count {
-            self.start_lane(&mut threads, runtime, lane, keys.clone(), ear(lane))?;
+            self.start_lane(&mut threads, runtime, lane, keys.clone(), listener(lane))?;
         }
         if self.config.control.execute {
             self.start_executor(&mut threads, runtime, leadership.clone())?;
@@ -152,12 +152,12 @@ impl Process {
         runtime: &Runtime,
         lane: usize,
         keys: Keys,
-        ear: Option<Box<dyn Observer>>,
+        listener: Option<Box<dyn Observer>>,
     ) -> Result<(), Failure> {
         let clock = Arc::clone(&self.foundation.clock);
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
         let observer =
-            LaneObserver::new(lane, self.metrics.lanes.clone(), condition, Arc::clone(&clock), ear);
+            LaneObserver::new(lane, self.metrics.lanes.clone(), condition, Arc::clone(&clock), listener);
         let step = lanes::sealing_lane(&self.config, &self.sizes, keys, clock, Box::new(observer))?;
         let identity =
             self.sealing_identity(&self.config.kafka.group, lane.to_string(), &self.config.topics.input);

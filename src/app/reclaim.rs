@@ -49,7 +49,7 @@ pub fn forgotten(
     topics: &[String],
     keys: Arc<dyn FindKey>,
     runtime: &Handle,
-    told: &mut dyn FnMut(u64),
+    report: &mut dyn FnMut(u64),
 ) -> Result<Prefixes, Failure> {
     let mut scans = Scans::begin(client, topics, Range::Existing)?;
     let mut judge = Judge { keys, known: HashMap::new() };
@@ -58,7 +58,7 @@ pub fn forgotten(
         match scans.next(Duration::from_millis(100))? {
             Next::Record(record) => {
                 read += 1;
-                told(read);
+                report(read);
                 if runtime.block_on(judge.is_forgotten(&record))? {
                     let place = (record.topic.clone(), record.partition);
                     prefixes.entry(place).or_default().add(&record);

@@ -54,7 +54,7 @@ pub struct Redriven {
 ///
 /// # Errors
 /// If the topic cannot be read.
-pub fn survey(config: &Config, told: &mut dyn FnMut(u64)) -> Result<Survey, ScanError> {
+pub fn survey(config: &Config, report: &mut dyn FnMut(u64)) -> Result<Survey, ScanError> {
     let topic = &config.topics.quarantine;
     let mut scan = Scan::begin(&build::client_settings(config), topic, Range::Existing)?;
     let (mut survey, mut kept, mut read) = (Survey::default(), Vec::new(), 0);
@@ -62,7 +62,7 @@ pub fn survey(config: &Config, told: &mut dyn FnMut(u64)) -> Result<Survey, Scan
         match scan.next(TELL)? {
             Next::Record(record) => {
                 read += 1;
-                told(read);
+                report(read);
                 match seen(config, &record) {
                     Quarantined::Kept { reason, .. } => kept.push((record.partition, record.offset, reason)),
                     Quarantined::Mark { partition, before } => {
@@ -102,7 +102,7 @@ pub fn redrive(
     config: &Config,
     survey: Survey,
     runtime: &Runtime,
-    told: &mut dyn FnMut(&Redriven),
+    report: &mut dyn FnMut(&Redriven),
 ) -> Result<Redriven, Failure> {
     // Records that the broker has deleted from the quarantine are gone: a gap is not an error here.
     let options = RunOptions { accept_gap: true };
@@ -117,7 +117,7 @@ pub fn redrive(
         if is_over || fault.is_some() {
             break fault;
         }
-        told(&progress.seen(&process));
+        report(&progress.seen(&process));
         std::thread::sleep(TELL);
     };
     process.stop.request();
@@ -190,7 +190,7 @@ impl StartLog for FromTheStart {
 struct Unheard;
 
 impl Observer for Unheard {
-    fn note(&mut self, _event: &Event<'_>, _tally: &Tally) {}
+    fn observe(&mut self, _event: &Event<'_>, _tally: &Tally) {}
 }
 
 /// The progress, shared with the redrive's thread. Stops the redrive after the last record of the survey.
@@ -228,7 +228,7 @@ impl Progress {
 }
 
 impl RedriveObserver for Progress {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally, left: &Left) {
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally, left: &Left) {
         let mut state = self.lock();
         match event {
             Event::Committed { offsets, .. } => {

@@ -38,7 +38,7 @@ pub struct Replayed {
 pub fn replay(
     config: &Config,
     runtime: &Runtime,
-    told: &mut dyn FnMut(&Replayed),
+    report: &mut dyn FnMut(&Replayed),
 ) -> Result<Replayed, Failure> {
     let mut config = config.clone();
     // A replay writes the store's mark, so it needs the rights of a process that executes.
@@ -52,7 +52,7 @@ pub fn replay(
         if let Some((_, halt)) = threads.fault_now() {
             return Err(halt.into());
         }
-        told(&progress.seen());
+        report(&progress.seen());
     }
     process.stop.request();
     // The thread has reported its result; the way in which it ends adds nothing.
@@ -79,7 +79,7 @@ impl Progress {
 }
 
 impl FollowObserver for Progress {
-    fn note(&mut self, event: Followed<'_>) {
+    fn observe(&mut self, event: Followed<'_>) {
         let mut replayed = self.lock();
         match event {
             Followed::Open | Followed::Proven => {

@@ -105,7 +105,7 @@ fn payload(issue: &Issue, config: &Config, fields: &Value) -> anyhow::Result<Vec
     let now = SystemClock.now();
     let valid = i64::try_from(issue.valid_for.as_millis()).unwrap_or(i64::MAX);
     let mut command = Map::new();
-    command.insert("id".to_owned(), issue.id.clone().unwrap_or_else(drawn_id).into());
+    command.insert("id".to_owned(), issue.id.clone().unwrap_or_else(random_id).into());
     command.extend(fields.as_object().cloned().unwrap_or_default());
     let terms = json!({
         "issuer": issue.issuer,
@@ -120,10 +120,10 @@ fn payload(issue: &Issue, config: &Config, fields: &Value) -> anyhow::Result<Vec
     Ok(bytes)
 }
 
-fn drawn_id() -> String {
-    let mut drawn = [0; 12];
-    crate::envelope::random(&mut drawn);
-    format!("cli-{}", hex::encode(drawn))
+fn random_id() -> String {
+    let mut bytes = [0; 12];
+    crate::envelope::random(&mut bytes);
+    format!("cli-{}", hex::encode(bytes))
 }
 
 /// Parses the command as a worker does.
@@ -168,7 +168,7 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     if follow.json {
         output::line(&json)?;
     } else {
-        output::text(&told(&receipt))?;
+        output::text(&summary(&receipt))?;
     }
     match receipt.outcome {
         Outcome::Refused | Outcome::Incomplete => {
@@ -217,7 +217,7 @@ fn await_receipt(tail: &mut ReceiptTail, id: Digest, wait: Duration) -> Result<(
 }
 
 /// Formats a receipt for people.
-fn told(receipt: &Receipt) -> String {
+fn summary(receipt: &Receipt) -> String {
     let mut lines = vec![format!("outcome         {}", receipt.outcome.code())];
     let mut line = |name: &str, value: Option<String>| {
         lines.extend(value.map(|value| format!("{name:<15} {value}")));

@@ -67,7 +67,7 @@ pub fn fields(rows: &[(&str, serde_json::Value)]) -> String {
 /// Shows the progress of long work on a terminal, a few times a second. Clears its line at the end.
 pub struct Progress {
     what: &'static str,
-    told: Option<Instant>,
+    shown: Option<Instant>,
     tells: bool,
     /// The last printed reason why the work waits.
     why: Option<String>,
@@ -77,14 +77,14 @@ impl Progress {
     const PACE: Duration = Duration::from_millis(500);
 
     pub fn new(what: &'static str) -> Self {
-        Self { what, told: None, tells: io::stderr().is_terminal(), why: None }
+        Self { what, shown: None, tells: io::stderr().is_terminal(), why: None }
     }
 
     pub fn at(&mut self, count: u64) {
         // The first call prints nothing: most work ends within the first half second.
-        let told = *self.told.get_or_insert_with(Instant::now);
-        if self.tells && told.elapsed() >= Self::PACE {
-            self.told = Some(Instant::now());
+        let shown = *self.shown.get_or_insert_with(Instant::now);
+        if self.tells && shown.elapsed() >= Self::PACE {
+            self.shown = Some(Instant::now());
             // Nothing can be done about a closed stderr.
             let _ = write!(io::stderr().lock(), "\r{count} {} ", self.what);
         }

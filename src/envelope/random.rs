@@ -37,7 +37,7 @@ impl Nonces {
     }
 
     /// Returns 24 random bytes that it has never returned before.
-    pub fn draw(&mut self) -> [u8; NONCE_LEN] {
+    pub fn take(&mut self) -> [u8; NONCE_LEN] {
         if self.used == Self::POOL {
             self.refill();
         }
@@ -70,8 +70,8 @@ mod tests {
     #[test]
     fn no_nonce_is_drawn_twice() {
         let mut nonces = Nonces::new();
-        let drawn: HashSet<_> = (0..3 * Nonces::POOL + 1).map(|_| nonces.draw()).collect();
-        assert_eq!(drawn.len(), 3 * Nonces::POOL + 1);
-        assert!(!drawn.contains(&[0; NONCE_LEN]));
+        let distinct: HashSet<_> = (0..3 * Nonces::POOL + 1).map(|_| nonces.take()).collect();
+        assert_eq!(distinct.len(), 3 * Nonces::POOL + 1);
+        assert!(!distinct.contains(&[0; NONCE_LEN]));
     }
 }

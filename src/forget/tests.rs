@@ -174,7 +174,7 @@ impl World {
     }
 
     fn execute(&self, offset: i64, bytes: &[u8]) -> Receipt {
-        match self.try_execute(offset, bytes).expect("no trouble") {
+        match self.try_execute(offset, bytes).expect("no error") {
             Answer::Receipt(receipt) => *receipt,
             answer => panic!("{answer:?}"),
         }

@@ -22,11 +22,11 @@ pub fn check_value(kek: &Kek, id: &KekId) -> [u8; 16] {
 pub struct Keks {
     store: Arc<dyn ReadStore>,
     vault: Arc<dyn KekVault>,
-    shelf: Mutex<Shelf>,
+    cache: Mutex<Cache>,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct Cache {
     met: BTreeMap<KekId, Met>,
     /// Changes each time a KEK is forgotten. A KEK requested before the change is not kept after it.
     epoch: u64,
@@ -46,7 +46,7 @@ impl Keks {
     const CAPACITY: usize = 4_096;
 
     pub fn new(store: Arc<dyn ReadStore>, vault: Arc<dyn KekVault>) -> Self {
-        Self { store, vault, shelf: Mutex::default() }
+        Self { store, vault, cache: Mutex::default() }
     }
 
     /// The KEK that wraps new DEKs: found or created, registered and live. `registrar` is the store that
@@ -60,7 +60,7 @@ impl Keks {
         if let Some(met) = self.met(id).filter(|met| met.live) {
             return Ok(met.kek);
         }
-        let epoch = self.shelf().epoch;
+        let epoch = self.cache().epoch;
         let met = match self.store.kek(id).await? {
             Some(row) => self.meet(row).await?,
             None => {
@@ -81,7 +81,7 @@ impl Keks {
         if let Some(met) = self.met(id) {
             return Ok(met.kek);
         }
-        let epoch = self.shelf().epoch;
+        let epoch = self.cache().epoch;
         let row =
             self.store.kek(id).await?.ok_or(KeysError::Contradiction("its KEK was never registered"))?;
         let met = self.meet(row).await?;
@@ -91,16 +91,16 @@ impl Keks {
 
     /// Forgets a KEK. The next request for it asks the store first.
     pub fn forget(&self, id: &KekId) {
-        let mut shelf = self.shelf();
-        shelf.met.remove(id);
-        shelf.epoch += 1;
+        let mut cache = self.cache();
+        cache.met.remove(id);
+        cache.epoch += 1;
     }
 
     /// Forgets all KEKs.
     pub fn clear(&self) {
-        let mut shelf = self.shelf();
-        shelf.met.clear();
-        shelf.epoch += 1;
+        let mut cache = self.cache();
+        cache.met.clear();
+        cache.epoch += 1;
     }
 
     /// Unwraps a live row's DEK and proves, in constant time, that it is the one that the row commits to.
@@ -132,22 +132,22 @@ impl Keks {
     }
 
     fn met(&self, id: &KekId) -> Option<Met> {
-        self.shelf().met.get(id).cloned()
+        self.cache().met.get(id).cloned()
     }
 
     fn remember(&self, id: &KekId, met: &Met, epoch: u64) {
-        let mut shelf = self.shelf();
-        if shelf.epoch != epoch {
+        let mut cache = self.cache();
+        if cache.epoch != epoch {
             return;
         }
-        shelf.met.insert(id.clone(), met.clone());
-        if shelf.met.len() > Self::CAPACITY {
-            shelf.met.pop_first();
+        cache.met.insert(id.clone(), met.clone());
+        if cache.met.len() > Self::CAPACITY {
+            cache.met.pop_first();
         }
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

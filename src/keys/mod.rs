@@ -6,6 +6,7 @@
 //! (`lane`).
 //! Start at [`Ring::obtain`]; everything else serves it.
 
+mod cache;
 mod error;
 mod failsafe;
 mod flight;
@@ -21,7 +22,6 @@ mod rewrap;
 mod ring;
 mod rows;
 mod schema;
-mod shelf;
 mod standing;
 mod store;
 mod token;

@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 
 use crate::model::{Clock, CustomerId, Hour, KekId, Millis, Slot, Token};
 
+use super::cache::Cache;
 use super::flight::{Cause, Flight, Landed, Waiting};
-use super::shelf::Shelf;
 use super::{Lease, Mint, MintStats, Obtained, SlotRef};
 
 /// Gives lanes the keys of their slots. It is cheap to clone, and clones share everything.
@@ -53,7 +53,7 @@ struct State {
     /// Customers' pseudonyms. They are cached because an HMAC costs more than the rest of a hit.
     tokens: HashMap<CustomerId, Token>,
     capacity: usize,
-    shelf: Shelf,
+    cache: Cache,
     /// Slots that are under way. A receipt removes its slots: the answer may be older than the receipt.
     /// Lanes that asked before it get the answer, but the answer is not cached.
     flying: HashMap<SlotRef, Arc<Flight>>,
@@ -96,7 +96,7 @@ impl Ring {
         let state = State {
             tokens: HashMap::new(),
             capacity: capacity.max(1),
-            shelf: Shelf::new(capacity),
+            cache: Cache::new(capacity),
             flying: HashMap::new(),
         };
         let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -131,7 +131,7 @@ impl Ring {
     pub fn evict(&self, token: Token, from: Hour, to: Hour) -> usize {
         let mut state = self.core.state();
         state.flying.retain(|slot, _| slot.token != token || !(from..=to).contains(&slot.hour));
-        state.shelf.evict(token, from, to)
+        state.cache.evict(token, from, to)
     }
 
     /// Forgets a destroyed KEK.
@@ -143,14 +143,14 @@ impl Ring {
     pub fn clear(&self) {
         let mut state = self.core.state();
         state.flying.clear();
-        state.shelf.clear();
+        state.cache.clear();
         self.core.mint.keks().clear();
     }
 
     pub fn stats(&self) -> RingStats {
         let core = &self.core;
         RingStats {
-            entries: core.state().shelf.len() as u64,
+            entries: core.state().cache.len() as u64,
             hits: core.hits.load(Ordering::Relaxed),
             misses: core.misses.load(Ordering::Relaxed),
             mint: core.mint.stats(),
@@ -168,7 +168,7 @@ impl Ring {
     /// Number of keys that still fit before another key has to leave. Keys under way count as present.
     pub(super) fn room(&self) -> usize {
         let state = self.core.state();
-        state.capacity.saturating_sub(state.shelf.len() + state.flying.len())
+        state.capacity.saturating_sub(state.cache.len() + state.flying.len())
     }
 
     /// Customers with an on-time key of `hour`, the current one, but none of the next. Also drops spent keys.
@@ -178,13 +178,13 @@ impl Ring {
         let (mut wanting, mut from) = (Vec::new(), 0);
         loop {
             let mut state = self.core.state();
-            let part = from..state.shelf.extent().min(from + Self::PASS);
+            let part = from..state.cache.extent().min(from + Self::PASS);
             if part.is_empty() {
                 return wanting;
             }
             from = part.end;
-            state.shelf.drop_spent(part.clone(), hour);
-            wanting.extend(state.shelf.wanting(part, hour).cloned());
+            state.cache.drop_spent(part.clone(), hour);
+            wanting.extend(state.cache.wanting(part, hour).cloned());
             drop(state);
             std::thread::yield_now();
         }
@@ -284,7 +284,7 @@ impl State {
     /// A key in memory that is not due by the worker's clock. Only that clock and the store's clock together
     /// decide that it is due.
     fn cached(&mut self, place: &SlotRef, now: Millis) -> Option<Obtained> {
-        let key = self.shelf.get(place).filter(|key| !key.due.reached(now))?;
+        let key = self.cache.get(place).filter(|key| !key.due.reached(now))?;
         Some(Obtained::Key(Arc::clone(key)))
     }
 
@@ -328,9 +328,9 @@ impl Boarded {
             }
             match landed.as_ref().ok().and_then(|answers| answers.get(&place)) {
                 Some(Obtained::Key(key)) if self.cacheable && current => {
-                    state.shelf.insert(place, slot.customer, Arc::clone(key));
+                    state.cache.insert(place, slot.customer, Arc::clone(key));
                 }
-                Some(Obtained::Expired | Obtained::Erased) => state.shelf.remove(&place),
+                Some(Obtained::Expired | Obtained::Erased) => state.cache.remove(&place),
                 Some(Obtained::Key(_)) | None => {}
             }
         }

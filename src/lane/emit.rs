@@ -59,7 +59,7 @@ impl<'b> Emitter<'b> {
         let owner = &self.batch.owners[group.owner];
         let record = &mut arena[entry.record.clone()];
         let context = if entry.reason.is_none() { &owner.context } else { &owner.quarantine };
-        seal_in_place(&key.seal, context, group.hour, group.generation, &self.nonces.draw(), record);
+        seal_in_place(&key.seal, context, group.hour, group.generation, &self.nonces.take(), record);
         self.tally.bytes_out += record.len() as u64;
         match entry.reason {
             None => self.event(entry, group, owner, record, txn)?,

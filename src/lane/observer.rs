@@ -132,9 +132,9 @@ impl LaneObserver {
 }
 
 impl Observer for LaneObserver {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally) {
         if let Some(listener) = &mut self.listener {
-            listener.note(event, tally);
+            listener.observe(event, tally);
         }
         match event {
             Event::Committed { took, lag, .. } => self.committed(tally, *took, lag),
@@ -199,12 +199,12 @@ mod tests {
             Self { telemetry, observers }
         }
 
-        fn note(&mut self, lane: usize, event: &Event<'_>) {
-            self.observers[lane].note(event, &Tally { sealed: 10, ..Tally::default() });
+        fn observe(&mut self, lane: usize, event: &Event<'_>) {
+            self.observers[lane].observe(event, &Tally { sealed: 10, ..Tally::default() });
         }
 
         fn commits(&mut self, lane: usize, lag: &[(i32, u64)]) {
-            self.note(lane, &Event::Committed { offsets: &[], took: Duration::from_millis(12), lag });
+            self.observe(lane, &Event::Committed { offsets: &[], took: Duration::from_millis(12), lag });
         }
 
         /// The lines of the metrics that begin with this text.
@@ -223,7 +223,7 @@ mod tests {
         let mut lanes = Lanes::new(2);
         lanes.commits(0, &[]);
         lanes.commits(1, &[]);
-        lanes.note(1, &Event::Waiting(&Waiting::new(Wait::Vault, "the clock of the vault has stopped")));
+        lanes.observe(1, &Event::Waiting(&Waiting::new(Wait::Vault, "the clock of the vault has stopped")));
         assert_eq!(
             lanes.series("hourseal_events_total{outcome=\"sealed"),
             ["hourseal_events_total{outcome=\"sealed\"} 20"]
@@ -243,23 +243,23 @@ mod tests {
             "its cause, not its text"
         );
         assert_eq!(lanes.series("hourseal_waiting{").len(), 2 * 6);
-        lanes.note(1, &Event::Resumed);
+        lanes.observe(1, &Event::Resumed);
         assert_eq!(waits(&lanes), Vec::<String>::new());
     }
 
     #[test]
     fn the_lag_of_a_partition_that_went_to_another_process_is_gone() {
         let mut lanes = Lanes::new(1);
-        lanes.note(0, &Event::Assigned(&[3, 4]));
+        lanes.observe(0, &Event::Assigned(&[3, 4]));
         lanes.commits(0, &[(3, 7), (4, 8)]);
-        lanes.note(0, &Event::Assigned(&[4]));
+        lanes.observe(0, &Event::Assigned(&[4]));
         assert_eq!(lanes.lags(), ["hourseal_input_lag_records{partition=\"4\"} 8"]);
         let error = crate::stream::StreamError {
             stage: crate::stream::Stage::Group,
             class: crate::stream::ErrorClass::Fatal,
             name: "_FATAL".to_owned(),
         };
-        lanes.note(0, &Event::Rejoined(&error));
+        lanes.observe(0, &Event::Rejoined(&error));
         assert_eq!(lanes.lags(), Vec::<String>::new(), "a lane that joins again has no partition");
     }
 
@@ -267,15 +267,15 @@ mod tests {
     fn the_lag_of_a_partition_that_went_to_another_lane_stays() {
         for gained_first in [true, false] {
             let mut lanes = Lanes::new(2);
-            lanes.note(0, &Event::Assigned(&[3]));
+            lanes.observe(0, &Event::Assigned(&[3]));
             lanes.commits(0, &[(3, 7)]);
             if gained_first {
-                lanes.note(1, &Event::Assigned(&[3]));
+                lanes.observe(1, &Event::Assigned(&[3]));
                 lanes.commits(1, &[(3, 5)]);
-                lanes.note(0, &Event::Assigned(&[]));
+                lanes.observe(0, &Event::Assigned(&[]));
             } else {
-                lanes.note(0, &Event::Assigned(&[]));
-                lanes.note(1, &Event::Assigned(&[3]));
+                lanes.observe(0, &Event::Assigned(&[]));
+                lanes.observe(1, &Event::Assigned(&[3]));
                 lanes.commits(1, &[(3, 5)]);
             }
             assert_eq!(lanes.lags(), ["hourseal_input_lag_records{partition=\"3\"} 5"]);

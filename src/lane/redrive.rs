@@ -78,7 +78,7 @@ pub struct Left {
 
 /// Receives the events of a redrive, with the counts of the batch.
 pub trait RedriveObserver: Send {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally, left: &Left);
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally, left: &Left);
 }
 
 /// Dependencies of a redrive.
@@ -307,10 +307,10 @@ impl Step for Redrive {
         }
     }
 
-    fn note(&mut self, event: Event<'_>) {
-        self.parts.observer.note(&event, self.parts.lane.tally(), &self.left());
+    fn observe(&mut self, event: Event<'_>) {
+        self.parts.observer.observe(&event, self.parts.lane.tally(), &self.left());
         // These offsets belong to the quarantine. The lane would take them for offsets of its input.
-        self.parts.lane.note(match event {
+        self.parts.lane.observe(match event {
             Event::Committed { took, lag, .. } => Event::Committed { offsets: &[], took, lag },
             other => other,
         });

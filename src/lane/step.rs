@@ -38,7 +38,7 @@ pub struct LaneParts {
 
 /// Receives the events of a lane, with the counts of the batch.
 pub trait Observer: Send {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally);
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally);
 }
 
 /// Counts of a batch.
@@ -287,7 +287,7 @@ impl Step for SealingLane {
         Ok(())
     }
 
-    fn note(&mut self, event: Event<'_>) {
+    fn observe(&mut self, event: Event<'_>) {
         if let Event::Committed { offsets, .. } = &event
             && !self.condemned.is_empty()
         {
@@ -295,6 +295,6 @@ impl Step for SealingLane {
                 offsets.iter().all(|next| next.partition != *partition || next.offset <= *offset)
             });
         }
-        self.parts.observer.note(&event, &self.tally);
+        self.parts.observer.observe(&event, &self.tally);
     }
 }

@@ -66,7 +66,7 @@ impl<C: Connector> Engine<'_, C> {
                 None => return Ok(()),
                 Some(error) => {
                     step.clear();
-                    step.note(Event::Rejoined(&error));
+                    step.observe(Event::Rejoined(&error));
                     std::thread::sleep(BACKOFF);
                 }
             }
@@ -100,7 +100,7 @@ impl<C: Connector> Lane<'_, C> {
             match self.incarnation(step)? {
                 End::Stopped => break,
                 End::Again(name, cause) => {
-                    step.note(Event::Reincarnated(&name, cause));
+                    step.observe(Event::Reincarnated(&name, cause));
                     self.failures.restarted(&name, cause)?;
                     self.breathe(step, BACKOFF)?;
                 }
@@ -118,7 +118,7 @@ impl<C: Connector> Lane<'_, C> {
             Err(error) => return self.after_failure(error, Duration::ZERO),
         };
         self.rewind(step)?;
-        step.note(Event::Resumed);
+        step.observe(Event::Resumed);
         while !self.engine.stop.requested() {
             self.fill(step)?;
             if let Some(end) = self.settle(&mut sink, step)? {
@@ -199,7 +199,7 @@ impl<C: Connector> Lane<'_, C> {
     ) -> Option<End> {
         let lag: Vec<(i32, u64)> =
             offsets.iter().filter_map(|next| Some((next.partition, self.source.lag(*next)?))).collect();
-        step.note(Event::Committed { offsets, took, lag: &lag });
+        step.observe(Event::Committed { offsets, took, lag: &lag });
         step.clear();
         self.known.committed(offsets);
         self.unmarked.extend(self.offsets.committed());
@@ -244,7 +244,7 @@ impl<C: Connector> Lane<'_, C> {
         if let Err(error) = self.calling(|_| txn::persist(|| sink.abort())) {
             return self.after_failure(error, age).map(Some);
         }
-        step.note(Event::Aborted(&error));
+        step.observe(Event::Aborted(&error));
         if fate == Fate::Bisect {
             self.narrow(step, &error, offsets)?;
         }
@@ -279,14 +279,14 @@ impl<C: Connector> Lane<'_, C> {
         self.source.hold(true)?;
         let ready = self.wait_until_ready(step)?;
         self.source.hold(false)?;
-        step.note(Event::Resumed);
+        step.observe(Event::Resumed);
         Ok(ready)
     }
 
     /// False if the stop was requested, or if a record slipped past the pause and would be missed.
     fn wait_until_ready<S: Step>(&mut self, step: &mut S) -> Result<bool, Fault> {
         while let Ready::Wait(waiting) = step.prepare(Instant::now() + WAITING_POLL) {
-            step.note(Event::Waiting(&waiting));
+            step.observe(Event::Waiting(&waiting));
             let mut slipped = false;
             self.calling(|lane| {
                 lane.source.poll(Duration::from_millis(100), &mut |_| {
@@ -329,7 +329,7 @@ impl<C: Connector> Lane<'_, C> {
             match self.known.resume(&found) {
                 Ok(positions) => {
                     if doubted {
-                        step.note(Event::Resumed);
+                        step.observe(Event::Resumed);
                     }
                     return Ok(self.calling(|lane| lane.source.seek(&positions))?);
                 }
@@ -338,7 +338,7 @@ impl<C: Connector> Lane<'_, C> {
                 }
                 Err(halt) => {
                     doubted = true;
-                    step.note(Event::Waiting(&Waiting::new(Wait::Broker, halt.to_string())));
+                    step.observe(Event::Waiting(&Waiting::new(Wait::Broker, halt.to_string())));
                     self.breathe(step, WAITING_POLL)?;
                 }
             }
@@ -378,13 +378,13 @@ impl<C: Connector> Lane<'_, C> {
             }
         }
         self.joined = true;
-        step.note(Event::Assigned(&self.assigned));
+        step.observe(Event::Assigned(&self.assigned));
     }
 
     fn tell_joined<S: Step>(&mut self, step: &mut S) {
         if !self.joined && self.filled == 0 && self.source.membership().is_some() {
             self.joined = true;
-            step.note(Event::Assigned(&[]));
+            step.observe(Event::Assigned(&[]));
         }
     }
 

@@ -32,7 +32,7 @@ pub trait Step {
     fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt>;
 
     /// Receives an event, for metrics, logs and readiness.
-    fn note(&mut self, event: Event<'_>);
+    fn observe(&mut self, event: Event<'_>);
 }
 
 /// Whether a step can emit its batch.

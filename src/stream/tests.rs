@@ -21,7 +21,7 @@ struct Log {
     open: Option<Vec<(i32, i64)>>,
     staged: Vec<NextOffset>,
     /// The partitions in each event of an assignment.
-    told: Vec<Vec<i32>>,
+    notified: Vec<Vec<i32>>,
     /// Calls, in order.
     calls: Vec<&'static str>,
     /// The error of a stage's next call, and whether a commit took effect in spite of it.
@@ -309,9 +309,9 @@ impl Step for Copy {
         Ok(())
     }
 
-    fn note(&mut self, event: Event<'_>) {
+    fn observe(&mut self, event: Event<'_>) {
         if let Event::Assigned(partitions) = event {
-            self.log.borrow_mut().told.push(partitions.to_vec());
+            self.log.borrow_mut().notified.push(partitions.to_vec());
         }
         if matches!(event, Event::Committed { .. })
             && self.log.borrow().committed.values().sum::<i64>() >= self.wanted
@@ -455,7 +455,7 @@ fn records_of_a_revoked_partition_are_dropped_with_their_offsets() {
     assert_eq!(ran.outcome, Ok(()));
     assert!(ran.log.output.iter().all(|(partition, _)| *partition == 1), "{:?}", ran.log.output);
     assert_eq!(ran.log.committed, BTreeMap::from([(1, 3)]));
-    assert_eq!(ran.log.told, [[1]], "the step is notified which partition is left");
+    assert_eq!(ran.log.notified, [[1]], "the step is notified which partition is left");
 }
 
 #[test]
@@ -506,11 +506,10 @@ fn a_committed_offset_that_this_lane_did_not_commit_halts_it() {
             log.late = Some(NextOffset { partition: 0, offset });
             log.taints = true;
         });
-        assert!(
-            matches!(ran.outcome, Err(Halt::OffsetMoved { partition: 0, known: Some(8), found: Some(f) }) if f == offset),
-            "{:?}",
-            ran.outcome
-        );
+        let Err(Halt::OffsetMoved { partition, known, found }) = ran.outcome else {
+            panic!("{:?}", ran.outcome)
+        };
+        assert_eq!((partition, known, found), (0, Some(8), Some(offset)));
     }
 }
 

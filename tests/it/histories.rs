@@ -343,7 +343,7 @@ impl Sink for Sent {
 struct Deaf;
 
 impl Observer for Deaf {
-    fn note(&mut self, _: &Event<'_>, _: &Tally) {}
+    fn observe(&mut self, _: &Event<'_>, _: &Tally) {}
 }
 
 /// The place of the keys.
@@ -402,7 +402,7 @@ impl House {
         }
         let receipt = self.attempt(record);
         let offsets = [NextOffset { partition: 0, offset: self.offset + 1 }];
-        self.executor.note(Event::Committed { offsets: &offsets, took: Duration::ZERO, lag: &[] });
+        self.executor.observe(Event::Committed { offsets: &offsets, took: Duration::ZERO, lag: &[] });
         self.executor.clear();
         receipt
     }

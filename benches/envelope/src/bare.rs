@@ -28,7 +28,7 @@ impl Buffers {
     fn next(&mut self) -> ([u8; NONCE_LEN], &mut [u8]) {
         let frame = &mut self.record[HEADER_LEN..];
         frame.copy_from_slice(self.payload.bytes());
-        (self.nonces.draw(), frame)
+        (self.nonces.take(), frame)
     }
 }
 

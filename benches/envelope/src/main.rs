@@ -53,7 +53,7 @@ fn keys(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("keys");
     let job = record::Keys::new();
     let mut nonces = Nonces::new();
-    group.bench_function("nonce", |bencher| bencher.iter(|| nonces.draw()));
+    group.bench_function("nonce", |bencher| bencher.iter(|| nonces.take()));
     group.bench_function("hchacha20", |bencher| bencher.iter(|| bare::inner(&[9; NONCE_LEN])));
     group.bench_function("derive", |bencher| bencher.iter(|| job.derive()));
     group.bench_function("commitment check", |bencher| bencher.iter(|| job.check()));
@@ -80,7 +80,7 @@ fn in_pairs() {
     }
     println!("                        seeded      system's   ratio");
     let (mut seeded, mut systems) = (Nonces::new(), bare::SystemsNonces::new());
-    pairs::compare("nonce", NONCE_LEN, || seeded.draw(), || systems.draw());
+    pairs::compare("nonce", NONCE_LEN, || seeded.take(), || systems.take());
     println!("                          ring        aws-lc   ratio");
     for size in SIZES {
         let (mut ours, mut theirs) = (bare::Buffers::new(size), bare::Buffers::new(size));

@@ -49,7 +49,7 @@ impl Job {
         self.arena.clear();
         let sealer = Sealer { key: &self.key, context: &self.context, hour: HOUR, generation: ON_TIME };
         let plain = Plain { milliseconds: 1_234, key: None, payload: Some(self.payload.bytes()) };
-        let nonce = self.nonces.draw();
+        let nonce = self.nonces.take();
         sealer.append(&mut self.arena, &nonce, &plain, []).expect("it fits").len()
     }
 

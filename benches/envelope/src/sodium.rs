@@ -35,7 +35,7 @@ impl Job {
     }
 
     pub fn seal(&mut self) -> u64 {
-        let nonce = self.nonces.draw();
+        let nonce = self.nonces.take();
         let (header, sealed) = self.record.split_at_mut(HEADER_LEN);
         header[HEADER_LEN - NONCE_LEN..].copy_from_slice(&nonce);
         // Flags and milliseconds, then the payload. All are encrypted in place.

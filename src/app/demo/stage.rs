@@ -31,14 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(45);
 pub(super) struct Counts {
     committed: AtomicU64,
     quarantined: AtomicU64,
-    trouble: Mutex<Option<String>>,
+    fault: Mutex<Option<String>>,
 }
 
 /// Observes the lane of `run` for the demo.
 struct DemoObserver(Arc<Counts>);
 
 impl Observer for DemoObserver {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally) {
         match event {
             Event::Committed { .. } => {
                 self.0.committed.fetch_add(tally.sealed, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl Counts {
     /// The mock isolates nothing: records that were aborted, or sent by an older producer, would be
     /// duplicates.
     fn fail(&self, why: &str) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
     }
 }
 
@@ -100,8 +100,8 @@ impl Stage {
         let foundation = build::open_foundation(&config, opening)?;
         let process = Process::for_demo(&config, &runtime, foundation, PARTITIONS)?;
         let counts = Arc::new(Counts::default());
-        let ear = Arc::clone(&counts);
-        let threads = process.start(&runtime, &|_| Some(Box::new(DemoObserver(Arc::clone(&ear)))))?;
+        let listener = Arc::clone(&counts);
+        let threads = process.start(&runtime, &|_| Some(Box::new(DemoObserver(Arc::clone(&listener)))))?;
         Ok(Self { config, clock, process, runtime, counts, first_hour, threads, _cluster: cluster })
     }
 
@@ -124,8 +124,8 @@ impl Stage {
     pub(super) fn until(&self, what: &str, mut met: impl FnMut() -> bool) -> Result<(), Failure> {
         let since = Instant::now();
         while !met() {
-            let trouble = self.counts.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(why) = trouble {
+            let fault = self.counts.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(why) = fault {
                 let message = format!("the lane had to restart ({why}), which the demo's broker cannot undo");
                 return Err(Failure::new(Failure::DEPENDENCY, message).hint("run the demo again"));
             }

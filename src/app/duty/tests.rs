@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 
 /// A duty that fails or panics as the test asks, and counts.
-struct Told<const AFTER_RECEIPTS: bool, const LEADER: bool> {
+struct Recorded<const AFTER_RECEIPTS: bool, const LEADER: bool> {
     panics: bool,
     turns: Arc<AtomicU32>,
     failures: Arc<AtomicU32>,
 }
 
-impl<const AFTER_RECEIPTS: bool, const LEADER: bool> Duty for Told<AFTER_RECEIPTS, LEADER> {
-    const NAME: &'static str = "told";
+impl<const AFTER_RECEIPTS: bool, const LEADER: bool> Duty for Recorded<AFTER_RECEIPTS, LEADER> {
+    const NAME: &'static str = "recorded";
     const WHO: Who = if LEADER { Who::Leader } else { Who::Everyone };
     const AFTER_RECEIPTS: bool = AFTER_RECEIPTS;
 
@@ -52,7 +52,7 @@ impl World {
             },
         };
         let (turns_of, failures_of) = (Arc::clone(&turns), Arc::clone(&failures));
-        duties.start(Told::<AFTER_RECEIPTS, LEADER> { panics, turns: turns_of, failures: failures_of });
+        duties.start(Recorded::<AFTER_RECEIPTS, LEADER> { panics, turns: turns_of, failures: failures_of });
         Self { duties, turns, failures }
     }
 
@@ -93,7 +93,7 @@ async fn a_duty_waits_until_every_receipt_was_read() {
 async fn a_duty_that_panics_is_reported_by_its_name() {
     let (ended, mut endings) = mpsc::unbounded_channel();
     let _watch = World::of::<false, false>(true).duties.watch(ended);
-    assert_eq!(endings.recv().await, Some(("told".to_owned(), Err(Halt::Panicked))));
+    assert_eq!(endings.recv().await, Some(("recorded".to_owned(), Err(Halt::Panicked))));
 }
 
 #[tokio::test(start_paused = true)]

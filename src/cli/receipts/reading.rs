@@ -137,19 +137,19 @@ fn own_key(config: &Config) -> anyhow::Result<VerifierKey> {
     Ok(VerifierKey::new(origin.as_str(), key.public()).map_err(|error| refused(error.to_string()))?)
 }
 
-/// Calls `hear` with every committed value that a topic of one partition has now, and with the value's sweep
+/// Calls `each` with every committed value that a topic of one partition has now, and with the value's sweep
 /// header.
 fn each_value(
     config: &Config,
     topic: &str,
-    mut hear: impl FnMut(Vec<u8>, Option<&[u8]>),
+    mut each: impl FnMut(Vec<u8>, Option<&[u8]>),
 ) -> anyhow::Result<()> {
     let mut scan = Scan::begin(&client_settings(config), topic, Range::Existing).map_err(Failure::from)?;
     loop {
         match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
             Next::Record(Scanned { value: Some(value), headers, .. }) => {
                 let swept = headers.iter().find(|(name, _)| name == SWEPT_HEADER.to_bytes());
-                hear(value, swept.and_then(|(_, hours)| hours.as_deref()));
+                each(value, swept.and_then(|(_, hours)| hours.as_deref()));
             }
             Next::Record(_) | Next::Idle => {}
             Next::End => return Ok(()),

@@ -35,7 +35,7 @@ impl Outages {
 
     /// Notes an outage. librdkafka reports a consumer's unanswered requests only in its log, with these
     /// facilities at level INFO.
-    pub(super) fn hear(&self, facility: &str) {
+    pub(super) fn logged(&self, facility: &str) {
         if matches!(facility, "FAIL" | "REQTMOUT" | "SESSTMOUT") {
             self.seen(Instant::now());
         }

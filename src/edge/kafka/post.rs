@@ -27,20 +27,20 @@ pub enum PostError {
 }
 
 /// Passes on the record's delivery report.
-struct Told(std::sync::mpsc::SyncSender<Result<i64, KafkaError>>);
+struct Deliveries(std::sync::mpsc::SyncSender<Result<i64, KafkaError>>);
 
-impl ClientContext for Told {}
+impl ClientContext for Deliveries {}
 
-impl ProducerContext for Told {
+impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let told = match result {
+        let delivery = match result {
             Ok(message) => Ok(message.offset()),
             Err((error, _)) => Err(error.clone()),
         };
         // After `ANSWER` the receiver is gone.
-        let _ = self.0.try_send(told);
+        let _ = self.0.try_send(delivery);
     }
 }
 
@@ -59,12 +59,12 @@ pub struct Record<'a> {
 /// # Errors
 /// [`PostError`].
 pub fn post(settings: &ClientSettings, topic: &str, record: &Record<'_>) -> Result<i64, PostError> {
-    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let (tell, delivery) = std::sync::mpsc::sync_channel(1);
     let mut config = settings.base();
     config.set("acks", "all").set("enable.idempotence", "true");
     config.set("message.timeout.ms", ANSWER.as_millis().to_string());
-    let producer: ThreadedProducer<Told> =
-        config.create_with_context(Told(tell)).map_err(|error| PostError::Client(error.to_string()))?;
+    let producer: ThreadedProducer<Deliveries> =
+        config.create_with_context(Deliveries(tell)).map_err(|error| PostError::Client(error.to_string()))?;
     let header = |headers: OwnedHeaders, (key, value): &(String, Vec<u8>)| {
         headers.insert(Header { key, value: Some(value) })
     };
@@ -78,7 +78,7 @@ pub fn post(settings: &ClientSettings, topic: &str, record: &Record<'_>) -> Resu
     }
     producer.send(sent).map_err(|(error, _)| judge(topic, &error))?;
     let _ = producer.flush(ANSWER);
-    match told.recv_timeout(ANSWER) {
+    match delivery.recv_timeout(ANSWER) {
         Ok(Ok(offset)) => Ok(offset),
         Ok(Err(error)) => Err(judge(topic, &error)),
         Err(_) => Err(PostError::Unknown),

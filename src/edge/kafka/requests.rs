@@ -30,14 +30,14 @@ const OF_A_TRANSACTION: [i16; 5] = [PRODUCE, 24, 25, 26, 28];
 pub(super) struct Requests {
     /// Number of requests that were sent and have not ended, by API key. The keys that matter are below 32.
     under_way: [AtomicU32; 32],
-    heard: AtomicBool,
+    reported: AtomicBool,
     unanswered: AtomicBool,
     outages: Outages,
 }
 
 impl Requests {
     pub(super) fn new(outages: Outages) -> Self {
-        Self { under_way: Default::default(), heard: false.into(), unanswered: false.into(), outages }
+        Self { under_way: Default::default(), reported: false.into(), unanswered: false.into(), outages }
     }
 
     /// Whether a request of a transaction ended without an answer.
@@ -46,12 +46,12 @@ impl Requests {
     }
 
     /// Whether librdkafka has reported any request. If it has not, it would not report a lost one either.
-    pub(super) fn are_heard(&self) -> bool {
-        self.heard.load(Ordering::Acquire)
+    pub(super) fn are_reported(&self) -> bool {
+        self.reported.load(Ordering::Acquire)
     }
 
     pub(super) fn sent(&self, api: i16) {
-        self.heard.store(true, Ordering::Release);
+        self.reported.store(true, Ordering::Release);
         if let Some(under_way) = self.of(api) {
             under_way.fetch_add(1, Ordering::AcqRel);
         }

@@ -69,7 +69,7 @@ impl KafkaSink {
         });
         let topics = topics.collect::<Result<_, _>>()?;
         init(&producer, stop)?;
-        if !producer.requests().are_heard() {
+        if !producer.requests().are_reported() {
             let name = "librdkafka does not report its requests".to_owned();
             return Err(StreamError { stage: Stage::Init, class: ErrorClass::Fatal, name });
         }

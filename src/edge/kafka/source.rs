@@ -154,7 +154,7 @@ fn committed<C: ConsumerContext>(
 
 impl ClientContext for GroupContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.outages.hear(facility);
+        self.outages.logged(facility);
         log_line(level, facility, text);
     }
 

@@ -28,12 +28,12 @@ impl RootKey {
     pub(super) fn open_or_create(path: &Path, may_create: bool) -> Result<Self, VaultError> {
         if may_create && !path.exists() {
             private::make_folder(private::parent(path)).map_err(refused)?;
-            private::publish(path, &Self::draw().line()).map_err(refused)?;
+            private::publish(path, &Self::generate().line()).map_err(refused)?;
         }
         Self::read(path)
     }
 
-    fn draw() -> Self {
+    fn generate() -> Self {
         let mut key = KeyCell::zeroed();
         random(key.as_mut_slice());
         Self(key)

@@ -16,10 +16,10 @@ statements! {
 }
 
 impl ScyllaStore {
-    /// Calls `hear` with the hour, KEK and state of every key. It scans the whole table.
+    /// Calls `each` with the hour, KEK and state of every key. It scans the whole table.
     pub(super) async fn each_key(
         &self,
-        mut hear: impl FnMut((Token, Hour), Option<&str>, KeyState) -> Result<(), StoreError>,
+        mut each: impl FnMut((Token, Hour), Option<&str>, KeyState) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         type State = (Vec<u8>, i64, i32, Option<i8>, Option<String>, Option<i64>);
         let pager = self.ask.session.execute_iter(self.statements.scan.states.clone(), ()).await;
@@ -37,7 +37,7 @@ impl ScyllaStore {
             };
             let token = Token(token.try_into().map_err(|_| malformed("token"))?);
             let hour = Hour(u32::try_from(hour).map_err(|_| malformed("hour"))?);
-            hear((token, hour), kek.as_deref(), state)?;
+            each((token, hour), kek.as_deref(), state)?;
         }
         Ok(())
     }

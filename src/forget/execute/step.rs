@@ -53,7 +53,7 @@ pub struct ExecutorParts {
 
 /// Receives each event of the executor, with the counts of its batch.
 pub trait Observer: Send {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally);
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally);
 }
 
 /// Executes commands and calls. Only one process of a deployment does so: the owner of the control topic's
@@ -240,9 +240,9 @@ impl Step for Executor {
         Err(Halt::RecordRefused { partition, offset, name: why.name.clone() })
     }
 
-    fn note(&mut self, event: Event<'_>) {
+    fn observe(&mut self, event: Event<'_>) {
         self.log(&event);
-        self.observer.note(&event, &self.batch.tally());
+        self.observer.observe(&event, &self.batch.tally());
         if let Event::Committed { offsets, .. } = event {
             failpoint!("committed");
             self.refused.retain(|offset| offsets.iter().all(|next: &NextOffset| *offset >= next.offset));

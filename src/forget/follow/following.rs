@@ -81,7 +81,7 @@ pub enum Followed<'a> {
 
 /// Receives the events. It is called on the follower's own thread.
 pub trait FollowObserver: Send {
-    fn note(&mut self, event: Followed<'_>);
+    fn observe(&mut self, event: Followed<'_>);
 }
 
 /// The reason why a reading ended early.
@@ -126,7 +126,7 @@ impl Following {
             if let Err(error) = self.read(&mut connect, stop) {
                 // Receipts may be missed until the next reading begins, so no cached key is safe to use.
                 self.cache.evict_all();
-                self.observer.note(Followed::Waiting(&error.to_string()));
+                self.observer.observe(Followed::Waiting(&error.to_string()));
                 pause(stop);
             }
         }
@@ -178,7 +178,7 @@ impl Following {
             Action::Doubt { why, stop: true } => return Err(FollowError::Unknown { offset, why }),
             Action::Doubt { why, stop: false } => {
                 self.cache.evict_all();
-                self.observer.note(Followed::Doubted { offset, why });
+                self.observer.observe(Followed::Doubted { offset, why });
             }
         }
         follower.applied(offset);
@@ -203,12 +203,12 @@ impl Following {
         if behind {
             match self.runtime.block_on(restore(&self.store, &self.vault, &*self.clock, receipt, swept))? {
                 Restored::Already => {}
-                Restored::Again => self.observer.note(Followed::Behind { offset, held: false }),
-                Restored::Held => self.observer.note(Followed::Behind { offset, held: true }),
+                Restored::Again => self.observer.observe(Followed::Behind { offset, held: false }),
+                Restored::Held => self.observer.observe(Followed::Behind { offset, held: true }),
             }
         } else if erases {
             let took_ms = self.clock.now().0.saturating_sub(receipt.done_at.0);
-            self.observer.note(Followed::Applied { offset, done_at: receipt.done_at, took_ms });
+            self.observer.observe(Followed::Applied { offset, done_at: receipt.done_at, took_ms });
         }
         Ok(())
     }
@@ -226,9 +226,9 @@ impl Following {
         let opened = follower.proven(requested_at);
         self.lease.prove(requested_at);
         if opened {
-            self.observer.note(Followed::Open);
+            self.observer.observe(Followed::Open);
         }
-        self.observer.note(Followed::Proven);
+        self.observer.observe(Followed::Proven);
         Ok(())
     }
 
@@ -238,12 +238,12 @@ impl Following {
         let Some(offset) = follower.to_mark().filter(|_| self.marks) else { return };
         match self.ask(self.store.applied_receipt(offset)) {
             Ok(()) => follower.marked(offset),
-            Err(error) => self.observer.note(Followed::Waiting(&error.to_string())),
+            Err(error) => self.observer.observe(Followed::Waiting(&error.to_string())),
         }
     }
 
     fn wait(&mut self, why: &str) -> Result<(), FollowError> {
-        self.observer.note(Followed::Waiting(why));
+        self.observer.observe(Followed::Waiting(why));
         Ok(())
     }
 

@@ -65,11 +65,11 @@ pub enum Logged<'a> {
 
 /// Receives the events. It is called on the log's own thread.
 pub trait LogObserver: Send {
-    fn note(&mut self, event: Logged<'_>);
+    fn observe(&mut self, event: Logged<'_>);
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Setback {
+enum LoggingError {
     #[error(transparent)]
     Receipts(#[from] TailError),
     #[error("the checkpoints topic cannot be read: {0}")]
@@ -109,12 +109,12 @@ impl Logging {
         while !stop.requested() {
             let Err(setback) = self.read(&mut connect, stop) else { continue };
             let pause = match &setback {
-                Setback::Refused(refusal) if !matches!(refusal, Refusal::Late(_)) => {
-                    self.observer.note(Logged::Refused(refusal));
+                LoggingError::Refused(refusal) if !matches!(refusal, Refusal::Late(_)) => {
+                    self.observer.observe(Logged::Refused(refusal));
                     BACKOFF.1
                 }
                 passing => {
-                    self.observer.note(Logged::Waiting(&passing.to_string()));
+                    self.observer.observe(Logged::Waiting(&passing.to_string()));
                     BACKOFF.0
                 }
             };
@@ -129,7 +129,7 @@ impl Logging {
         &mut self,
         connect: &mut impl FnMut() -> Result<Clients<T, P>, TailError>,
         stop: &Stop,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), LoggingError> {
         let mut clients = connect()?;
         let mut reading = Reading::default();
         let (start, _) = clients.checkpoints.log().map_err(of_checkpoints)?;
@@ -154,8 +154,8 @@ impl Logging {
         clients: &mut Clients<T, P>,
         reading: &mut Reading,
         stop: &Stop,
-    ) -> Result<(), Setback> {
-        self.hear(&mut clients.checkpoints, reading, stop)?;
+    ) -> Result<(), LoggingError> {
+        self.read_checkpoints(&mut clients.checkpoints, reading, stop)?;
         let (start, end) = clients.receipts.log()?;
         if start != 0 {
             return Err(Refusal::NoStart(start).into());
@@ -169,26 +169,31 @@ impl Logging {
             return Ok(());
         }
         let head = reading.keeper.at_end()?;
-        self.observer.note(Logged::Read(head));
+        self.observer.observe(Logged::Read(head));
         if let Some((checkpoint, at)) = reading.heard.take() {
             reading.signed = checkpoint.head().size;
-            self.observer.note(Logged::Published { checkpoint: &checkpoint, at });
+            self.observer.observe(Logged::Published { checkpoint: &checkpoint, at });
         }
         if head.size > reading.signed {
             let checkpoint = Checkpoint::sign(&self.origin, head, &self.key);
             clients.post.post(&checkpoint)?;
             reading.signed = head.size;
-            self.observer.note(Logged::Published { checkpoint: &checkpoint, at: self.clock.now() });
+            self.observer.observe(Logged::Published { checkpoint: &checkpoint, at: self.clock.now() });
         }
         Ok(())
     }
 
     /// Reads the checkpoints that were published since the last call. The first call reads all of them.
-    fn hear(&self, checkpoints: &mut impl Tail, reading: &mut Reading, stop: &Stop) -> Result<(), Setback> {
+    fn read_checkpoints(
+        &self,
+        checkpoints: &mut impl Tail,
+        reading: &mut Reading,
+        stop: &Stop,
+    ) -> Result<(), LoggingError> {
         let (_, end) = checkpoints.log().map_err(of_checkpoints)?;
         read_to(checkpoints, end, stop, |record| self.judge(&record, reading)).map_err(
             |setback| match setback {
-                Setback::Receipts(error) => of_checkpoints(error),
+                LoggingError::Receipts(error) => of_checkpoints(error),
                 other => other,
             },
         )
@@ -223,13 +228,13 @@ fn read_to(
     tail: &mut impl Tail,
     end: i64,
     stop: &Stop,
-    mut hear: impl FnMut(TailRecord) -> Result<(), Refusal>,
-) -> Result<(), Setback> {
+    mut each: impl FnMut(TailRecord) -> Result<(), Refusal>,
+) -> Result<(), LoggingError> {
     let mut heard = Instant::now();
     while tail.position()? < end && !stop.requested() {
         if let Some(record) = poll(tail)? {
             heard = Instant::now();
-            hear(record)?;
+            each(record)?;
         }
         if heard.elapsed() > PATIENCE {
             let why =
@@ -240,8 +245,8 @@ fn read_to(
     Ok(())
 }
 
-fn of_checkpoints(error: TailError) -> Setback {
-    Setback::Checkpoints(match error {
+fn of_checkpoints(error: TailError) -> LoggingError {
+    LoggingError::Checkpoints(match error {
         TailError::Passing(why) | TailError::Broken(why) => why,
         TailError::Denied(_) => error.to_string(),
     })

@@ -14,29 +14,29 @@ pub(crate) struct LoggingObserver {
     /// Number of leaves under the newest checkpoint.
     signed: u64,
     /// The reason in the last log line, while it lasts.
-    trouble: Option<String>,
+    reported: Option<String>,
 }
 
 impl LoggingObserver {
     pub(crate) fn new(metrics: LogMetrics, newest: NewestCheckpoint, condition: Condition) -> Self {
-        Self { metrics, newest, condition, signed: 0, trouble: None }
+        Self { metrics, newest, condition, signed: 0, reported: None }
     }
 
     /// Whether the reason is new, so that it is logged once: the same reason is reported
     /// repeatedly while it lasts.
     fn is_new(&mut self, why: &str) -> bool {
         self.condition.unmet(why);
-        self.trouble.replace(why.to_owned()).as_deref() != Some(why)
+        self.reported.replace(why.to_owned()).as_deref() != Some(why)
     }
 
     fn works(&mut self) {
-        self.trouble = None;
+        self.reported = None;
         self.condition.met();
     }
 }
 
 impl LogObserver for LoggingObserver {
-    fn note(&mut self, event: Logged<'_>) {
+    fn observe(&mut self, event: Logged<'_>) {
         match event {
             Logged::Read(head) => {
                 self.metrics.read(head.size);

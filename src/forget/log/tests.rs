@@ -474,7 +474,7 @@ impl Clock for FakeClock {
 struct Diary(Arc<Mutex<VecDeque<String>>>, usize, Stop);
 
 impl LogObserver for Diary {
-    fn note(&mut self, event: Logged<'_>) {
+    fn observe(&mut self, event: Logged<'_>) {
         let mut lines = self.0.lock().expect("not poisoned");
         lines.push_back(match event {
             Logged::Read(head) => format!("read {}", head.size),
@@ -529,8 +529,8 @@ fn a_topic_that_was_cut_or_replaced_is_not_signed() {
         ["the receipts topic begins at offset 1: the log's first receipts are gone"]
     );
     let emptied = Topic { is_emptied: true, ..Topic::of((0..3).map(value)) };
-    let told = keep(&emptied, &checkpoints, 3);
-    assert_eq!(told.last(), Some(&Refusal::Replaced { read: 3, end: 0 }.to_string()));
+    let refusals = keep(&emptied, &checkpoints, 3);
+    assert_eq!(refusals.last(), Some(&Refusal::Replaced { read: 3, end: 0 }.to_string()));
     assert_eq!(checkpoints.texts().len(), 1, "nothing more is signed");
 }
 

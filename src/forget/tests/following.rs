@@ -56,7 +56,7 @@ impl Tail for FakeTail {
     }
 }
 
-/// What the process did, in order, as words.
+/// The actions of the process in order, as words.
 #[derive(Clone, Default)]
 struct Diary(Arc<Mutex<Vec<String>>>);
 
@@ -91,7 +91,7 @@ impl Prove for Diary {
 }
 
 impl FollowObserver for Diary {
-    fn note(&mut self, event: Followed<'_>) {
+    fn observe(&mut self, event: Followed<'_>) {
         match event {
             Followed::Open => self.write("open"),
             Followed::Proven => {}
@@ -162,7 +162,7 @@ fn while_the_store_is_away_nothing_is_proven() {
     world.store.state().answers = Some(1);
     let diary = follow(&world, vec![(vec![0], vec![Poll::Reads(0)])]);
     assert!(
-        diary.iter().all(|line| line == "waiting: the key store is unavailable: told to be away"),
+        diary.iter().all(|line| line == "waiting: the key store is unavailable: switched off by the test"),
         "{diary:?}"
     );
 }
@@ -211,7 +211,7 @@ fn what_is_not_due_in_the_store_keeps_the_barrier_closed() {
     assert_eq!((world.store.live_keys(), world.store.state().mark), (1, None));
 }
 
-/// Who only reads looks at the records of this script, of a topic that ends behind them.
+/// A reader checks the records of this script, which are the whole topic.
 fn look(world: &World, values: Vec<Vec<u8>>) -> Result<(), NotFresh> {
     let end = i64::try_from(values.len()).expect("few");
     let polls = (0..).zip(values).map(|(offset, value)| Poll::Record(offset, value)).collect();
@@ -238,7 +238,7 @@ fn who_only_reads_is_refused_what_nobody_understands_and_a_topic_that_is_not_the
     let world = World::of(FakeStore::default());
     let newer = look(&world, vec![br#"{"version":2}"#.to_vec()]);
     assert!(matches!(newer, Err(NotFresh::Unknown { offset: 0, .. })), "{newer:?}");
-    assert!(look(&world, vec![b"x".to_vec()]).is_ok(), "anybody can write what is no receipt");
+    assert!(look(&world, vec![b"x".to_vec()]).is_ok(), "anybody can write a record that is not a receipt");
     world.store.state().mark = Some(7);
     assert!(matches!(look(&world, Vec::new()), Err(NotFresh::Gap(_))));
     let away = World::of(FakeStore::default());

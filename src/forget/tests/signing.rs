@@ -1,4 +1,4 @@
-//! Who may ask for what: commands in their envelopes, from the record to the receipt.
+//! Rights of signers: commands in their envelopes, from the record to the receipt.
 
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ struct Office {
 
 impl Office {
     fn of(store: FakeStore) -> Self {
-        let draw = || SigningKey::from_pem(&SigningKey::generate()).expect("as it was drawn");
-        let (dpo, legal, job, stranger) = (draw(), draw(), draw(), draw());
+        let generate = || SigningKey::from_pem(&SigningKey::generate()).expect("as it was generated");
+        let (dpo, legal, job, stranger) = (generate(), generate(), generate(), generate());
         let mut office = Self { world: World::of(store), dpo, legal, job, stranger };
         office.world.signatures_required = true;
         office.trust(&["dpo", "legal", "job"]);
@@ -44,7 +44,7 @@ impl Office {
     }
 
     fn answers(&self, offset: i64, payload: &[u8], keys: &[&SigningKey]) -> Answer {
-        self.world.try_execute(offset, &enveloped(payload, keys)).expect("no trouble")
+        self.world.try_execute(offset, &enveloped(payload, keys)).expect("no error")
     }
 }
 
@@ -57,8 +57,8 @@ fn enveloped(payload: &[u8], keys: &[&SigningKey]) -> Vec<u8> {
 /// A command with what a signed one needs; `change` overrides it.
 fn command(id: &str, change: Value) -> Vec<u8> {
     let mut command = json!({
-        "id": id, "type": "erase", "customer": "acme", "from_hour": HOUR.0, "to_hour": HOUR.0, "reason": "retention-end",
-        "issuer": "the office", "deployment": STORE.to_string(),
+        "id": id, "type": "erase", "customer": "acme", "from_hour": HOUR.0, "to_hour": HOUR.0,
+        "reason": "retention-end", "issuer": "the office", "deployment": STORE.to_string(),
         "not_before": NOW.plus(-1).to_string(), "expires": NOW.plus(1).to_string(),
     });
     let fields = command.as_object_mut().expect("an object");
@@ -83,8 +83,8 @@ fn hold(id: &str, case: &str, customer: &str) -> Vec<u8> {
 }
 
 fn release(id: &str, case: &str, customer: &str) -> Vec<u8> {
-    let change = json!({ "type": "release", "reason": null, "hold": case, "customer": customer, "from_hour": null,
-        "to_hour": null });
+    let change = json!({ "type": "release", "reason": null, "hold": case, "customer": customer,
+        "from_hour": null, "to_hour": null });
     command(id, change)
 }
 
@@ -242,11 +242,11 @@ fn a_restored_store_gets_its_holds_and_its_early_erasures_again() {
     let held = office.execute(1, &hold("c-2", "case-17", "acme"), &both);
     let lifted = office.execute(2, &release("c-3", "case-17", "acme"), &both);
     let restored = World::of(FakeStore::default().with_keys(LATER, 1).with_keys(HOUR, 1));
-    assert_eq!(restored.restore(&erased).expect("no trouble"), Restored::Again);
+    assert_eq!(restored.restore(&erased).expect("no error"), Restored::Again);
     assert_eq!(restored.store.live_keys(), 1);
-    restored.restore(&held).expect("no trouble");
+    restored.restore(&held).expect("no error");
     assert_eq!(restored.store.state().holds.len(), 1);
-    restored.restore(&lifted).expect("no trouble");
+    restored.restore(&lifted).expect("no error");
     assert!(restored.store.state().holds.is_empty());
     let forged = Receipt { signers: Vec::new(), ..erased };
     let again = World::of(FakeStore::default().with_keys(LATER, 1));
@@ -315,6 +315,6 @@ fn a_customers_erasure_is_redone_wherever_it_was_cut_off_and_applied_again_to_a_
         );
     }
     let restored = World::of(FakeStore::default().with_keys(LATER, 2));
-    assert_eq!(restored.restore(&undisturbed).expect("no trouble"), Restored::Again);
+    assert_eq!(restored.restore(&undisturbed).expect("no error"), Restored::Again);
     assert_eq!((restored.store.live_keys(), restored.store.state().closed()), (0, 1));
 }

@@ -60,7 +60,7 @@ fn refusal() -> StreamError {
 struct Tallies(Arc<Mutex<Vec<Tally>>>);
 
 impl Observer for Tallies {
-    fn note(&mut self, event: &Event<'_>, tally: &Tally) {
+    fn observe(&mut self, event: &Event<'_>, tally: &Tally) {
         if matches!(event, Event::Committed { .. }) {
             self.0.lock().expect("not poisoned").push(tally.clone());
         }
@@ -111,7 +111,7 @@ fn emit(executor: &mut Executor, limit: usize) -> Result<Vec<Receipt>, StreamErr
 
 fn committed(executor: &mut Executor, offset: i64) {
     let offsets = [NextOffset { partition: 0, offset }];
-    executor.note(Event::Committed { offsets: &offsets, took: Duration::ZERO, lag: &[] });
+    executor.observe(Event::Committed { offsets: &offsets, took: Duration::ZERO, lag: &[] });
     executor.clear();
 }
 
@@ -163,7 +163,7 @@ fn while_the_store_is_away_it_waits_with_the_reason_and_then_goes_on() {
     let Ready::Wait(why) = executor.prepare(Instant::now() + Duration::from_secs(10)) else {
         panic!("the store is away")
     };
-    assert_eq!(why, Waiting::new(Wait::Store, "the key store is unavailable: told to be away"));
+    assert_eq!(why, Waiting::new(Wait::Store, "the key store is unavailable: switched off by the test"));
     assert!(emit(&mut executor, usize::MAX).is_err(), "no command goes without its receipt");
     world.store.state().answers = None;
     ready(&mut executor);
@@ -172,9 +172,9 @@ fn while_the_store_is_away_it_waits_with_the_reason_and_then_goes_on() {
 
 /// A trust store that can be read from the second time on.
 #[derive(Default)]
-struct Mended(AtomicBool);
+struct Fixed(AtomicBool);
 
-impl TrustSource for Mended {
+impl TrustSource for Fixed {
     fn trust(&self) -> Result<Option<Arc<Trust>>, String> {
         if self.0.swap(true, Ordering::SeqCst) { Ok(None) } else { Err("malformed".to_owned()) }
     }
@@ -183,7 +183,7 @@ impl TrustSource for Mended {
 #[test]
 fn while_nobody_knows_whom_to_trust_commands_wait() {
     let world = World::of(FakeStore::default().with_keys(HOUR, 1));
-    let (mut executor, _) = executor_that_trusts(&world, Arc::new(Mended::default()));
+    let (mut executor, _) = executor_that_trusts(&world, Arc::new(Fixed::default()));
     admit(&mut executor, 0, 0, Some(&due_hours("c-1")));
     let why = executor.prepare(Instant::now() + Duration::from_secs(10));
     assert_eq!(why, Ready::Wait(Waiting::new(Wait::Trust, "malformed")));

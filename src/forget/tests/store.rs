@@ -1,4 +1,4 @@
-//! A mock of a key store: gates, keys and verdicts in memory. It can be told to be away, and hears every
+//! A mock of a key store: gates, keys and verdicts in memory. A test can switch it off. It records every
 //! call.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,7 +30,7 @@ pub(super) struct FakeState {
     pub(super) keks: BTreeMap<KekId, KekState>,
     started: BTreeSet<(String, i32)>,
     pub(super) mark: Option<i64>,
-    /// How many more calls it answers before it is away; `None` = all.
+    /// Number of calls that it still answers before it is away; `None` = all.
     pub(super) answers: Option<usize>,
     pub(super) calls: Vec<&'static str>,
 }
@@ -134,7 +134,7 @@ impl FakeStore {
         let mut state = self.state();
         state.calls.push(name);
         match &mut state.answers {
-            Some(0) => return Err(StoreError::Unavailable("told to be away".to_owned())),
+            Some(0) => return Err(StoreError::Unavailable("switched off by the test".to_owned())),
             Some(left) => *left -= 1,
             None => {}
         }

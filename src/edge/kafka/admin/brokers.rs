@@ -31,7 +31,7 @@ impl Verification {
         self.off.iter().map(finding).collect()
     }
 
-    fn hear(&mut self, id: i32, verifies: Option<bool>) {
+    fn record(&mut self, id: i32, verifies: Option<bool>) {
         match verifies {
             Some(true) => {}
             Some(false) => self.off.push(id),
@@ -50,7 +50,7 @@ impl TopicAdmin {
         let ids: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
         let mut verification = Verification::default();
         for id in ids {
-            verification.hear(id, self.verifies(id).await);
+            verification.record(id, self.verifies(id).await);
         }
         Ok(verification)
     }
@@ -72,7 +72,7 @@ mod tests {
     fn a_broker_that_does_not_verify_is_a_finding_and_one_that_does_not_say_is_not() {
         let mut verification = Verification::default();
         for (id, verifies) in [(1, Some(true)), (2, Some(false)), (3, None)] {
-            verification.hear(id, verifies);
+            verification.record(id, verifies);
         }
         assert_eq!(verification, Verification { off: vec![2], untold: vec![3] });
         let findings = verification.findings();

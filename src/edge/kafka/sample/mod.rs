@@ -57,10 +57,13 @@ pub fn produce(
     config.set("topic.metadata.propagation.max.ms", "5000");
     let producer = ThreadedProducer::from_config_and_context(&config, Acknowledgements::default())
         .map_err(|error| SampleError::Client(error.to_string()))?;
-    let heard = producer.context();
+    let deliveries = producer.context();
     let since = Instant::now();
     let mut sent = 0;
-    while run.count.is_none_or(|count| sent < count) && !stop.requested() && heard.refusal.get().is_none() {
+    while run.count.is_none_or(|count| sent < count)
+        && !stop.requested()
+        && deliveries.refusal.get().is_none()
+    {
         if sent < allowed(run.rate, since.elapsed()) {
             send(&producer, &run.topic, &events.next(clock.now()), stop)?;
             sent += 1;
@@ -69,17 +72,19 @@ pub fn produce(
         }
     }
     let flushed = producer.flush(FLUSH);
-    match heard.refusal.get() {
+    match deliveries.refusal.get() {
         Some(error) if is_missing(error) => Err(SampleError::Missing(run.topic.clone())),
         Some(error) => Err(not_taken(error)),
-        None => flushed.map(|()| heard.taken.load(Ordering::Relaxed)).map_err(|error| not_taken(&error)),
+        None => {
+            flushed.map(|()| deliveries.delivered.load(Ordering::Relaxed)).map_err(|error| not_taken(&error))
+        }
     }
 }
 
 /// The broker's answers to the events so far. The producer's own thread writes them.
 #[derive(Default)]
 struct Acknowledgements {
-    taken: AtomicU64,
+    delivered: AtomicU64,
     /// The first error; it ends the run.
     refusal: OnceLock<KafkaError>,
 }
@@ -91,7 +96,7 @@ impl ProducerContext for Acknowledgements {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(_) => drop(self.taken.fetch_add(1, Ordering::Relaxed)),
+            Ok(_) => drop(self.delivered.fetch_add(1, Ordering::Relaxed)),
             Err((error, _)) => drop(self.refusal.set(error.clone())),
         }
     }

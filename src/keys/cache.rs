@@ -1,4 +1,4 @@
-//! The shelf: seal keys in memory, by token, hour and generation. It never holds more keys than its capacity.
+//! The cache: seal keys in memory, by token, hour and generation. It never holds more keys than its capacity.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -10,7 +10,7 @@ use super::{HourKey, SlotRef};
 
 /// The least recently used keys leave first. This is the CLOCK algorithm: one bit per key instead of a list
 /// to relink on each hit. A key's bytes are wiped when the last batch that uses the key releases it.
-pub(super) struct Shelf {
+pub(super) struct Cache {
     capacity: usize,
     /// The index in `entries` of each slot's key. The token comes first, so that a receipt finds a customer's
     /// hours directly.
@@ -28,8 +28,8 @@ struct Entry {
     used: bool,
 }
 
-impl Shelf {
-    /// An empty shelf. A capacity of 0 counts as 1.
+impl Cache {
+    /// An empty cache. A capacity of 0 counts as 1.
     pub(super) fn new(capacity: usize) -> Self {
         let (places, entries, free) = (HashMap::new(), Vec::new(), Vec::new());
         Self { capacity: capacity.max(1), places, entries, free, hand: 0 }
@@ -85,7 +85,7 @@ impl Shelf {
         places.len()
     }
 
-    /// Number of entries, empty ones included. A pass over the shelf takes them part by part.
+    /// Number of entries, empty ones included. A pass over the cache takes them part by part.
     pub(super) fn extent(&self) -> usize {
         self.entries.len()
     }
@@ -167,81 +167,81 @@ mod tests {
         SlotRef { token: Token([token; 16]), hour: Hour(hour), generation: Generation(generation) }
     }
 
-    fn shelf(capacity: usize, slots: &[SlotRef]) -> Shelf {
-        let mut shelf = Shelf::new(capacity);
-        slots.iter().for_each(|slot| shelf.insert(*slot, acme(), key()));
-        shelf
+    fn cache(capacity: usize, slots: &[SlotRef]) -> Cache {
+        let mut cache = Cache::new(capacity);
+        slots.iter().for_each(|slot| cache.insert(*slot, acme(), key()));
+        cache
     }
 
     #[test]
     fn it_never_holds_more_than_its_capacity() {
         let all: Vec<_> = (0..100).map(|hour| slot(1, hour, 0)).collect();
-        let mut shelf = shelf(10, &all);
-        assert_eq!(shelf.len(), 10);
-        assert_eq!(all.iter().filter(|slot| shelf.get(slot).is_some()).count(), 10);
+        let mut cache = cache(10, &all);
+        assert_eq!(cache.len(), 10);
+        assert_eq!(all.iter().filter(|slot| cache.get(slot).is_some()).count(), 10);
     }
 
     #[test]
     fn a_key_in_use_stays_and_an_idle_one_leaves() {
-        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0), slot(1, 3, 0)]);
+        let mut cache = cache(3, &[slot(1, 1, 0), slot(1, 2, 0), slot(1, 3, 0)]);
         for hour in 4..50 {
-            assert!(shelf.get(&slot(1, 2, 0)).is_some(), "used before each insertion");
-            shelf.insert(slot(1, hour, 0), acme(), key());
+            assert!(cache.get(&slot(1, 2, 0)).is_some(), "used before each insertion");
+            cache.insert(slot(1, hour, 0), acme(), key());
         }
-        assert!(shelf.get(&slot(1, 1, 0)).is_none());
-        assert_eq!(shelf.len(), 3);
+        assert!(cache.get(&slot(1, 1, 0)).is_none());
+        assert_eq!(cache.len(), 3);
     }
 
     #[test]
     fn idle_keys_leave_one_after_the_other() {
-        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0), slot(1, 3, 0)]);
-        (4..7).for_each(|hour| shelf.insert(slot(1, hour, 0), acme(), key()));
-        assert!((1..4).all(|hour| shelf.get(&slot(1, hour, 0)).is_none()));
+        let mut cache = cache(3, &[slot(1, 1, 0), slot(1, 2, 0), slot(1, 3, 0)]);
+        (4..7).for_each(|hour| cache.insert(slot(1, hour, 0), acme(), key()));
+        assert!((1..4).all(|hour| cache.get(&slot(1, hour, 0)).is_none()));
     }
 
     #[test]
     fn nothing_is_kept_of_a_customer_without_keys() {
-        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(2, 1, 0)]);
-        shelf.remove(&slot(1, 1, 0));
-        shelf.evict(Token([2; 16]), Hour(0), Hour(9));
-        assert!(shelf.places.is_empty());
+        let mut cache = cache(3, &[slot(1, 1, 0), slot(2, 1, 0)]);
+        cache.remove(&slot(1, 1, 0));
+        cache.evict(Token([2; 16]), Hour(0), Hour(9));
+        assert!(cache.places.is_empty());
     }
 
     #[test]
     fn a_receipt_evicts_every_generation_of_its_hours_and_nothing_else() {
         let gone = [slot(1, 5, 0), slot(1, 5, 7), slot(1, 6, u16::MAX)];
         let kept = [slot(1, 4, 9), slot(1, 7, 0), slot(2, 5, 0)];
-        let mut shelf = shelf(10, &[gone, kept].concat());
-        assert_eq!(shelf.evict(Token([1; 16]), Hour(5), Hour(6)), 3);
-        assert!(gone.iter().all(|slot| shelf.get(slot).is_none()));
-        assert!(kept.iter().all(|slot| shelf.get(slot).is_some()));
-        assert_eq!(shelf.evict(Token([9; 16]), Hour(0), Hour(9)), 0);
-        assert_eq!(shelf.evict(Token([1; 16]), Hour(9), Hour(0)), 0);
+        let mut cache = cache(10, &[gone, kept].concat());
+        assert_eq!(cache.evict(Token([1; 16]), Hour(5), Hour(6)), 3);
+        assert!(gone.iter().all(|slot| cache.get(slot).is_none()));
+        assert!(kept.iter().all(|slot| cache.get(slot).is_some()));
+        assert_eq!(cache.evict(Token([9; 16]), Hour(0), Hour(9)), 0);
+        assert_eq!(cache.evict(Token([1; 16]), Hour(9), Hour(0)), 0);
     }
 
     #[test]
     fn evicted_places_are_used_again() {
-        let mut shelf = shelf(3, &[slot(1, 1, 0), slot(1, 2, 0)]);
+        let mut cache = cache(3, &[slot(1, 1, 0), slot(1, 2, 0)]);
         for round in 0..20 {
-            shelf.evict(Token([1; 16]), Hour(0), Hour(u32::MAX));
-            shelf.insert(slot(1, round, 0), acme(), key());
-            shelf.insert(slot(2, round, 0), acme(), key());
+            cache.evict(Token([1; 16]), Hour(0), Hour(u32::MAX));
+            cache.insert(slot(1, round, 0), acme(), key());
+            cache.insert(slot(2, round, 0), acme(), key());
         }
-        assert!(shelf.len() <= 3 && shelf.entries.len() <= 3);
+        assert!(cache.len() <= 3 && cache.entries.len() <= 3);
     }
 
     #[test]
     fn inserting_a_slot_again_replaces_its_key() {
-        let mut shelf = shelf(2, &[slot(1, 1, 0), slot(1, 1, 0), slot(1, 1, 0)]);
-        assert_eq!(shelf.len(), 1);
-        shelf.clear();
-        assert_eq!(shelf.len(), 0);
+        let mut cache = cache(2, &[slot(1, 1, 0), slot(1, 1, 0), slot(1, 1, 0)]);
+        assert_eq!(cache.len(), 1);
+        cache.clear();
+        assert_eq!(cache.len(), 0);
     }
 
     #[test]
     fn a_customer_wants_the_next_hour_who_has_this_one_on_time_and_not_that() {
         let name = |id| CustomerId::parse(id).expect("a valid id");
-        let mut shelf = Shelf::new(10);
+        let mut cache = Cache::new(10);
         for (id, slots) in [
             ("active", vec![slot(1, 5, 0)]),
             ("late", vec![slot(2, 5, 1)]),
@@ -249,19 +249,19 @@ mod tests {
             ("ready", vec![slot(4, 5, 0), slot(4, 6, 0)]),
             ("late twice", vec![slot(5, 5, 0), slot(5, 6, 1)]),
         ] {
-            slots.into_iter().for_each(|slot| shelf.insert(slot, name(id), key()));
+            slots.into_iter().for_each(|slot| cache.insert(slot, name(id), key()));
         }
-        let all: Vec<_> = shelf.wanting(0..shelf.extent(), Hour(5)).map(CustomerId::as_str).collect();
+        let all: Vec<_> = cache.wanting(0..cache.extent(), Hour(5)).map(CustomerId::as_str).collect();
         assert_eq!(all, ["active", "late twice"]);
-        assert_eq!(shelf.wanting(1..3, Hour(5)).count(), 0, "a part is looked at alone");
+        assert_eq!(cache.wanting(1..3, Hour(5)).count(), 0, "a part is looked at alone");
     }
 
     #[test]
     fn a_key_is_spent_when_its_generation_and_the_longest_grace_are_over() {
         let (spent, kept) = ([slot(1, 3, 0), slot(1, 1, 2)], [slot(1, 4, 0), slot(1, 3, 1), slot(2, 6, 0)]);
-        let mut shelf = shelf(10, &[spent.as_slice(), &kept].concat());
-        shelf.drop_spent(0..shelf.extent(), Hour(5));
-        assert!(spent.iter().all(|slot| shelf.get(slot).is_none()));
-        assert!(kept.iter().all(|slot| shelf.get(slot).is_some()));
+        let mut cache = cache(10, &[spent.as_slice(), &kept].concat());
+        cache.drop_spent(0..cache.extent(), Hour(5));
+        assert!(spent.iter().all(|slot| cache.get(slot).is_none()));
+        assert!(kept.iter().all(|slot| cache.get(slot).is_some()));
     }
 }
