@@ -40,7 +40,7 @@ impl Observer for ExecutorObserver {
             Event::Waiting(waiting) => self.condition.unmet(&waiting.reason),
             Event::Aborted(_) => {}
             Event::Reincarnated(why, _) => {
-                self.condition.unmet(format!("the producer is being replaced: {why}"));
+                self.condition.unmet(format!("the Kafka producer is being replaced: {why}"));
             }
             Event::Rejoined(error) => self.condition.unmet(format!("joining the group again: {error}")),
         }

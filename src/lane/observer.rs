@@ -121,7 +121,7 @@ impl LaneObserver {
             Cause::Unexplained => Transaction::Fenced,
         });
         self.metrics.waits(self.lane, Some(Wait::Broker));
-        self.condition.unmet(format!("the producer is being replaced: {why}"));
+        self.condition.unmet(format!("the Kafka producer is being replaced: {why}"));
         warn!(
             codes::PRODUCER_RENEWED,
             lane = self.lane,
