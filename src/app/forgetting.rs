@@ -80,11 +80,11 @@ impl FollowObserver for FollowingObserver {
                     codes::STORE_BEHIND,
                     offset,
                     held,
-                    "the key store lacked an erasure; applied it again, unless a hold forbids it"
+                    "the key store is behind this receipt; applied it again, unless a hold forbids it"
                 );
             }
             Followed::Doubted { offset, why } => {
-                warn!(codes::STORE_BEHIND, offset, %why, "a record of the receipts topic is not a receipt");
+                warn!(codes::RECEIPT_DOUBTED, offset, %why, "a record of the receipts topic is not a receipt");
             }
             Followed::Waiting(why) => {
                 if !std::mem::replace(&mut self.waiting, true) {

@@ -93,7 +93,7 @@ fn parts(wrapped: &[u8]) -> Option<(&[u8; NONCE_LEN], &[u8; 32], &[u8; TAG_LEN])
 
 fn wrap_key(kek: &Kek, kek_id: &KekId) -> KeyCell {
     let id = kek_id.as_str().as_bytes();
-    let len = u16::try_from(id.len()).expect("a KEK id is `day/YYYY-MM-DD`").to_be_bytes();
+    let len = u16::try_from(id.len()).expect("a KEK id has at most 48 bytes").to_be_bytes();
     let mut key = KeyCell::zeroed();
     hkdf(kek.expose(), &[LABEL, &len, id], key.as_mut_slice());
     key

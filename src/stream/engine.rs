@@ -321,7 +321,8 @@ impl<C: Connector> Lane<'_, C> {
     }
 
     /// Rewinds to the committed offsets, if the broker reports those that this lane expects. If not, the lane
-    /// asks again for [`DOUBT`], or until the stop is requested, and then halts.
+    /// asks again for [`DOUBT`] and then halts. After the stop it reads nothing, so it leaves the question to
+    /// the next start.
     fn rewind<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
         let (until, mut doubted) = (Instant::now() + DOUBT, false);
         loop {
@@ -333,9 +334,8 @@ impl<C: Connector> Lane<'_, C> {
                     }
                     return Ok(self.calling(|lane| lane.source.seek(&positions))?);
                 }
-                Err(halt) if Instant::now() >= until || self.engine.stop.requested() => {
-                    return Err(halt.into());
-                }
+                Err(_) if self.engine.stop.requested() => return Ok(()),
+                Err(halt) if Instant::now() >= until => return Err(halt.into()),
                 Err(halt) => {
                     doubted = true;
                     step.observe(Event::Waiting(&Waiting::new(Wait::Broker, halt.to_string())));

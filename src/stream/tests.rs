@@ -42,6 +42,8 @@ struct Log {
     stale: usize,
     /// The stop is requested while a producer is created.
     stop_at_init: bool,
+    /// The stop is requested when the lane waits.
+    stop_when_waiting: bool,
 }
 
 type Shared = Rc<RefCell<Log>>;
@@ -313,6 +315,9 @@ impl Step for Copy {
         if let Event::Assigned(partitions) = event {
             self.log.borrow_mut().notified.push(partitions.to_vec());
         }
+        if matches!(event, Event::Waiting(_)) && self.log.borrow().stop_when_waiting {
+            self.stop.request();
+        }
         if matches!(event, Event::Committed { .. })
             && self.log.borrow().committed.values().sum::<i64>() >= self.wanted
         {
@@ -520,6 +525,17 @@ fn a_committed_offset_that_is_stale_for_a_moment_is_asked_for_again() {
         log.faults.push_back((Stage::Commit, ErrorClass::Abortable, false));
         log.faults.push_back((Stage::Commit, ErrorClass::Fenced, true));
     }));
+}
+
+#[test]
+fn a_stop_ends_a_lane_in_doubt_without_a_fault() {
+    let ran = run(20, 0, |log| {
+        log.late = Some(NextOffset { partition: 0, offset: 3 });
+        log.taints = true;
+        log.stop_when_waiting = true;
+    });
+    assert!(ran.outcome.is_ok(), "{:?}", ran.outcome);
+    assert_eq!(ran.log.output.len(), 8, "nothing is read after the doubt");
 }
 
 #[test]

@@ -99,7 +99,7 @@ codes! {
     EXECUTOR_STARTED = "HS1405";
     /// This process no longer executes commands.
     EXECUTOR_ENDED = "HS1406";
-    /// The store is behind the receipts, so erasures are applied again.
+    /// The store is behind the receipts, so a receipt is applied again.
     STORE_BEHIND = "HS1407";
     /// No trusted signer has signed a command.
     COMMAND_UNVERIFIED = "HS1408";
@@ -131,6 +131,8 @@ codes! {
     RECLAIMED = "HS1421";
     /// Records that nobody can open any more cannot be deleted from the output for now.
     RECLAIM_WAITS = "HS1422";
+    /// A record of the receipts topic is not a receipt.
+    RECEIPT_DOUBTED = "HS1423";
 
     /// This process signs the log of receipts. The line carries the verifier key.
     LOG_KEPT = "HS1451";

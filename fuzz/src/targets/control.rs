@@ -6,7 +6,7 @@ use hourseal::forget::{
     to_envelope,
 };
 use hourseal::keys::HoldId;
-use hourseal::model::{CustomerId, Due, Hour, KekId};
+use hourseal::model::{CustomerId, Due, Hour, KekId, Retention};
 use serde_json::Value;
 
 use crate::memory::within;
@@ -54,6 +54,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         String::from_utf8(Call::record(&Wants::Sweep(Due(498_721)), 7)).expect("UTF-8"),
         String::from_utf8(Call::record(&Wants::DestroyKek(KekId::of_due(Due(498_721))), 7)).expect("UTF-8"),
         r#"{"id":"3","type":"erase-customer","customer":"acme"}"#.to_owned(),
+        r#"{"id":"4","type":"retention","customer":"acme","retention_hours":24}"#.to_owned(),
+        r#"{"id":"4","type":"retention","customer":"acme","retention_hours":65536}"#.to_owned(),
         with("acme", "~quarantine"),
         with("acme", r"\u0061\ud83d\ude00é"),
         with("acme", &"c".repeat(257)),
@@ -128,6 +130,7 @@ fn by_the_schema(value: &Value) -> Option<Command> {
     let id = |field: &str| text(field).filter(|id| (1..=128).contains(&id.len()) && !id.starts_with('~'));
     let hour = |field: &str| value[field].as_u64().and_then(|hour| u32::try_from(hour).ok()).map(Hour);
     let hold = || id("hold").map(|id| HoldId(id.as_bytes().to_vec()));
+    let retention = || u16::try_from(value["retention_hours"].as_u64()?).ok().and_then(Retention::hours);
     let (fields, act): (&[&str], _) = match text("type")? {
         "erase" => match text("reason")? {
             "retention-end" => (&["from_hour", "to_hour", "reason"], Act::Erase(Reason::RetentionEnd)),
@@ -137,6 +140,7 @@ fn by_the_schema(value: &Value) -> Option<Command> {
         "erase-customer" => (&[], Act::EraseCustomer),
         "hold" => (&["from_hour", "to_hour", "hold"], Act::Hold(hold()?)),
         "release" => (&["hold"], Act::Release(hold()?)),
+        "retention" => (&["retention_hours"], Act::Retention(retention()?)),
         _ => return None,
     };
     let known = |name: &String| {
@@ -145,7 +149,7 @@ fn by_the_schema(value: &Value) -> Option<Command> {
             || fields.contains(&name.as_str())
     };
     let (from, to) = match act {
-        Act::Release(_) | Act::EraseCustomer => (Hour(0), Hour(u32::MAX)),
+        Act::Release(_) | Act::EraseCustomer | Act::Retention(_) => (Hour(0), Hour(u32::MAX)),
         _ => (hour("from_hour")?, hour("to_hour")?),
     };
     let customer = CustomerId::parse(text("customer")?);

@@ -118,7 +118,7 @@ fn aad(id: &KekId, vault: VaultId) -> Vec<u8> {
 }
 
 fn len_of(id: &KekId) -> [u8; 2] {
-    u16::try_from(id.as_str().len()).expect("a KEK id is `day/YYYY-MM-DD`").to_be_bytes()
+    u16::try_from(id.as_str().len()).expect("a KEK id has at most 48 bytes").to_be_bytes()
 }
 
 pub(super) fn refused(error: PrivateError) -> VaultError {

@@ -194,7 +194,7 @@ impl ScyllaStore {
         let keys = seen.keys.iter().map(StoredKey::row);
         for (generation, state) in keys.chain([(GATE, FENCED)]) {
             let row = RowIn { place, generation, state };
-            // The outcome does not matter: the next run or its TTL deletes a row that stays.
+            // The outcome does not matter: a row that stays has no secret, and expires.
             self.ask.cas(StoreOp::Erase, &self.statements.forget.delete_row, row).await?;
         }
         Ok(())
