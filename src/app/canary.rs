@@ -19,7 +19,7 @@ use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::random;
 use crate::lane::Specimen;
-use crate::model::{CustomerId, Hour, Millis, Slot};
+use crate::model::{CustomerId, Hour, Millis, Retention, Slot};
 use crate::reader::{Opener, Outcome, Reading};
 use crate::stream::Stop;
 use crate::telemetry::{Condition, Telemetry, codes, info, warn};
@@ -30,14 +30,16 @@ const LOOK: Duration = Duration::from_secs(10);
 const UNDER_WAY: Duration = Duration::from_secs(120);
 /// Time after its due during which an event may still open, in milliseconds: the sweep takes time.
 const MARGIN_MS: i64 = 15 * 60_000;
-/// Longest retention that a canary accepts, in hours. It proves nothing sooner, and keeps one event per hour.
-const LONGEST_HOURS: u16 = 48;
+/// Retention of its events. The alert on a missing proof (`HoursealCanaryStale`) relies on it.
+const KEPT: Retention = Retention::hours(1).expect("not zero");
+/// Most events that are looked at again: those of two days, if none is forgotten.
+const LOOKED_AT: usize = 48;
 
 /// Sends and verifies events until a signal or a fault.
 ///
 /// # Errors
-/// 78 when the settings have no place for its events, when their retention is longer than 48 hours, or when
-/// the key store is behind its receipts. 69 when a dependency is away.
+/// 78 when the settings have no place for its events, when their retention is not one hour, or when the key
+/// store is behind its receipts. 69 when a dependency is away.
 pub fn canary(config: &Config) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
     let (runtime, telemetry, stop) = (build::runtime()?, Telemetry::new(), Stop::default());
@@ -137,7 +139,7 @@ impl Canary {
             *sealed = hour;
         }
         // An event that is not forgotten for so long was reported when it was due.
-        caught.drain(..caught.len().saturating_sub(usize::from(LONGEST_HOURS) + 2));
+        caught.drain(..caught.len().saturating_sub(LOOKED_AT));
         for at in (0..caught.len()).rev() {
             if self.is_forgotten(&mut caught[at])? {
                 let hour = caught.remove(at).slot.hour.0;
@@ -231,7 +233,7 @@ impl Canary {
 }
 
 /// # Errors
-/// 78 when events of the canary are kept for longer than it can wait.
+/// 78 when events of the canary are kept for another time than [`KEPT`].
 fn check_retention(foundation: &Foundation, customer: &CustomerId, runtime: &Runtime) -> Result<(), Failure> {
     let store = &foundation.store;
     let own = runtime.block_on(store.customer(store.token(customer)))?.and_then(|known| known.retention);
@@ -239,13 +241,10 @@ fn check_retention(foundation: &Foundation, customer: &CustomerId, runtime: &Run
         Some(retention) => retention,
         None => runtime.block_on(store.meta())?.default_retention,
     };
-    if retention.as_hours() <= LONGEST_HOURS {
+    if retention == KEPT {
         return Ok(());
     }
-    let message = format!(
-        "events of the canary are kept for {} h: it proves nothing for so long ({LONGEST_HOURS} h at most)",
-        retention.as_hours()
-    );
-    let hint = "shorten it: `hourseal retention set --customer ID --keep 1h`; ID is `canary.customer`";
+    let message = format!("events of the canary are kept for {} h, not for 1 h", retention.as_hours());
+    let hint = "set it: `hourseal retention set --customer ID --keep 1h`; ID is `canary.customer`";
     Err(Failure::new(Failure::CONFIG, message).hint(hint))
 }

@@ -84,7 +84,12 @@ impl FollowObserver for FollowingObserver {
                 );
             }
             Followed::Doubted { offset, why } => {
-                warn!(codes::RECEIPT_DOUBTED, offset, %why, "a record of the receipts topic is not a receipt");
+                warn!(
+                    codes::RECEIPT_DOUBTED,
+                    offset,
+                    %why,
+                    "a record of the receipts topic is not a receipt"
+                );
             }
             Followed::Waiting(why) => {
                 if !std::mem::replace(&mut self.waiting, true) {

@@ -16,8 +16,8 @@ pub struct Canary {
 const HELP: &str = "\
 Each hour it sends an event to the input, opens it from the output, and verifies after its retention
 that it can no longer be opened. It needs the rights of a producer and of a reader, and no key that
-signs commands. Set once how long its events are kept, as for every customer. Its metrics and
-readiness are on a port of its own (admin.listen).
+signs commands. First set the retention of its customer to one hour, as the example does. Its metrics
+and readiness are on a port of its own (admin.listen).
 
 Examples:
   hourseal retention set --customer hourseal-canary --keep 1h --sign-with dpo.key --sign-with legal.key

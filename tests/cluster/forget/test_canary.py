@@ -62,7 +62,7 @@ def test_if_it_is_due_and_still_opens_nothing_is_called_proven(kafka, make_world
     canary.stop()
 
 
-def test_a_canary_that_could_prove_nothing_for_days_does_not_start(kafka, make_world):
+def test_a_canary_whose_events_are_kept_for_days_does_not_start(kafka, make_world):
     world = make_world(kafka, settings=SETTINGS)
     world.worker().stop()
     canary = world.canary()

@@ -181,6 +181,7 @@ def forget(world: World, workers: list):
     wait_until(lambda: count("erasures_total", kind="destroy-kek"), 60, "a KEK is destroyed")
     wait_until(lambda: count("ended_keks", state="held"), 30, "what is held has a KEK of its own")
     ask(world, "hold", "release", "--customer", "bravo", "--hold", "case-1", *both)
+    ask(world, "retention", "set", "--customer", "hourseal-canary", "--keep", "1h", *both)
     workers.append(world.canary(world.office.settings))
     workers[-1].await_ready()
     assert count("canary_events_total", outcome="opened") == 1
