@@ -79,6 +79,10 @@ impl Step for Copy {
         self.entries.clear();
     }
 
+    fn origin(&self, _place: usize) -> Option<(i32, i64)> {
+        None
+    }
+
     fn condemn(&mut self, _partition: i32, _offset: i64, why: &StreamError) -> Result<(), Halt> {
         Err(Halt::Setup(why.to_string()))
     }

@@ -299,6 +299,14 @@ impl Step for Redrive {
         self.parts.lane.clear();
     }
 
+    /// The marks are sent after the lane's records. They have no origin.
+    fn origin(&self, place: usize) -> Option<(i32, i64)> {
+        let given = self.parts.lane.origin(place)?;
+        let is_given =
+            |fate: &Fate| matches!(fate, Fate::Opened(it, _) if (it.partition, it.offset) == given);
+        self.batch.iter().find(|taken| is_given(&taken.fate)).map(|taken| (taken.partition, taken.offset))
+    }
+
     fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
         let refused = self.batch.iter().find(|taken| (taken.partition, taken.offset) == (partition, offset));
         match refused.map(|taken| &taken.fate) {

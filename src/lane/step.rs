@@ -275,6 +275,10 @@ impl Step for SealingLane {
         self.tally = Tally::default();
     }
 
+    fn origin(&self, place: usize) -> Option<(i32, i64)> {
+        self.batch.entries.get(place).map(|entry| (entry.partition, entry.offset))
+    }
+
     fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
         let next = match self.condemned.get(&(partition, offset)) {
             None => Refused::Sealed,

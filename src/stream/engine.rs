@@ -245,17 +245,29 @@ impl<C: Connector> Lane<'_, C> {
             return self.after_failure(error, age).map(Some);
         }
         step.observe(Event::Aborted(&error));
+        let mut are_named = false;
         if fate == Fate::Bisect {
-            self.narrow(step, &error, offsets)?;
+            let named: Vec<_> = sink.refused().into_iter().filter_map(|place| step.origin(place)).collect();
+            are_named = !named.is_empty();
+            match are_named {
+                true => named.into_iter().try_for_each(|(p, offset)| step.condemn(p, offset, &error))?,
+                false => self.narrow(step, &error, offsets)?,
+            }
         }
         if sink.tainted() {
             return Ok(Some(tainted_end()));
         }
-        self.redo(step)?;
+        match are_named {
+            true => {
+                self.discard(step);
+                self.rewind(step)?;
+            }
+            false => self.redo(step)?,
+        }
         Ok(None)
     }
 
-    /// Halves the batch. A record that is refused alone is condemned.
+    /// Halves the batch, because no record was named. A record that is refused alone is condemned.
     fn narrow<S: Step>(
         &mut self,
         step: &mut S,

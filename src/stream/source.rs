@@ -68,6 +68,11 @@ pub trait Sink {
 
     fn abort(&mut self) -> Result<(), StreamError>;
 
+    /// Takes the records that a broker or the client has named as refused since [`Sink::begin`]: their places
+    /// among the records that were sent, from 0, each once. Complete after the abort. Empty if no record was
+    /// named, as for a batch that is too large.
+    fn refused(&mut self) -> Vec<usize>;
+
     /// Whether a request of this incarnation ended without an answer. It may still reach the broker and act
     /// on a later transaction (KAFKA-17754): this incarnation must not begin another one.
     fn tainted(&self) -> bool;

@@ -25,6 +25,9 @@ pub trait Step {
     /// Forgets the batch: it was committed, or will be read again.
     fn clear(&mut self);
 
+    /// The input record of which the step made the record at this place of the transaction, from 0.
+    fn origin(&self, place: usize) -> Option<(i32, i64)>;
+
     /// The broker refuses this record as the step made it. The step must make a different one of it.
     ///
     /// # Errors

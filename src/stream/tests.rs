@@ -29,8 +29,12 @@ struct Log {
     changes: Vec<Change>,
     /// Partitions that the next poll revokes.
     revoke: Vec<i32>,
-    /// A record that the broker refuses unless it was condemned.
-    poison: Option<(i32, i64)>,
+    /// Records that the broker refuses unless they were condemned.
+    poison: Vec<(i32, i64)>,
+    /// The broker names them.
+    names: bool,
+    /// Places of named records in the transaction.
+    refused: Vec<usize>,
     held: bool,
     /// The producer that sends the next offsets is tainted.
     taints: bool,
@@ -215,10 +219,12 @@ impl Sink for MemorySink {
     fn commit(&mut self) -> Result<(), StreamError> {
         let mut log = self.0.borrow_mut();
         log.calls.push("commit");
-        let poisoned =
-            log.poison.is_some_and(|poison| log.open.as_ref().is_some_and(|open| open.contains(&poison)));
-        if poisoned {
-            let name = "MSG_SIZE_TOO_LARGE".to_owned();
+        let open = log.open.as_deref().unwrap_or_default().iter().enumerate();
+        let poisoned: Vec<usize> =
+            open.filter(|(_, record)| log.poison.contains(record)).map(|(place, _)| place).collect();
+        if !poisoned.is_empty() {
+            let name = if log.names { "INVALID_RECORD" } else { "MSG_SIZE_TOO_LARGE" }.to_owned();
+            log.refused = if log.names { poisoned } else { Vec::new() };
             return Err(StreamError { stage: Stage::Commit, class: ErrorClass::RecordRefused, name });
         }
         match log.fault(Stage::Commit) {
@@ -240,6 +246,10 @@ impl Sink for MemorySink {
         log.calls.push("abort");
         log.open = None;
         log.fault(Stage::Abort).map_or(Ok(()), |(error, _)| Err(error))
+    }
+
+    fn refused(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.0.borrow_mut().refused)
     }
 
     fn tainted(&self) -> bool {
@@ -304,6 +314,10 @@ impl Step for Copy {
 
     fn clear(&mut self) {
         self.batch.clear();
+    }
+
+    fn origin(&self, place: usize) -> Option<(i32, i64)> {
+        self.batch.get(place).copied()
     }
 
     fn condemn(&mut self, partition: i32, offset: i64, _why: &StreamError) -> Result<(), Halt> {
@@ -444,10 +458,25 @@ fn an_abort_that_fails_ends_the_producer() {
 
 #[test]
 fn a_refused_record_is_found_alone_and_the_others_flow() {
-    let ran = run(20, 0, |log| log.poison = Some((1, 3)));
+    let ran = run(20, 0, |log| log.poison = vec![(1, 3)]);
     assert_eq!(ran.outcome, Ok(()));
     assert_eq!(ran.condemned, [(1, 3)]);
     let expected = every_record().into_iter().map(|r| if r == (1, 3) { (1, -3) } else { r });
+    assert_eq!(sorted(ran.log.output), sorted(expected.collect()));
+}
+
+#[test]
+fn refused_records_that_the_broker_names_cost_one_transaction() {
+    let poison = [(0, 2), (1, 3), (1, 5)];
+    let ran = run(20, 0, |log| {
+        log.poison = poison.to_vec();
+        log.names = true;
+    });
+    assert_eq!(ran.outcome, Ok(()));
+    assert_eq!(ran.condemned, poison);
+    assert_eq!(ran.log.calls.iter().filter(|call| **call == "abort").count(), 1);
+    let expected =
+        every_record().into_iter().map(|(p, o)| if poison.contains(&(p, o)) { (p, -o) } else { (p, o) });
     assert_eq!(sorted(ran.log.output), sorted(expected.collect()));
 }
 

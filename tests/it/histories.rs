@@ -335,6 +335,10 @@ impl Sink for Sent {
         Ok(())
     }
 
+    fn refused(&mut self) -> Vec<usize> {
+        Vec::new()
+    }
+
     fn tainted(&self) -> bool {
         false
     }

@@ -1,6 +1,6 @@
 //! The transactional producer of a lane.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
-use super::ffi::{self, GroupMembership, Queued, TopicHandle, TransactionalProducer};
+use super::ffi::{self, Deliveries, GroupMembership, Queued, TopicHandle, TransactionalProducer};
 use super::outage::Outages;
 use super::requests::Requests;
 use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamError};
@@ -20,8 +20,28 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Interval at which a new producer, while it waits for the coordinator, checks for the stop.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Notes outages that librdkafka reports.
-pub(super) struct SinkContext(Outages);
+/// Notes outages and refused records that librdkafka reports.
+pub(super) struct SinkContext {
+    outages: Outages,
+    /// Places of refused records in the transaction.
+    refused: Mutex<Vec<usize>>,
+}
+
+impl SinkContext {
+    fn new(outages: Outages) -> Self {
+        Self { outages, refused: Mutex::default() }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deliveries for SinkContext {
+    fn refused(&self, place: usize) {
+        self.refused().push(place);
+    }
+}
 
 impl ClientContext for SinkContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -30,7 +50,7 @@ impl ClientContext for SinkContext {
 
     fn error(&self, error: KafkaError, _reason: &str) {
         if is_outage(&error) {
-            self.0.seen(Instant::now());
+            self.outages.seen(Instant::now());
         }
     }
 }
@@ -47,6 +67,8 @@ pub struct KafkaSink {
     /// reconnect.
     patience: Duration,
     began: Instant,
+    /// Number of records of the transaction.
+    sent: usize,
 }
 
 impl KafkaSink {
@@ -58,7 +80,7 @@ impl KafkaSink {
     ) -> Result<Self, StreamError> {
         let requests = Arc::new(Requests::new(outages.clone()));
         let config = identity.producer_config();
-        let producer = TransactionalProducer::new(&config, SinkContext(outages), requests)
+        let producer = TransactionalProducer::new(&config, SinkContext::new(outages), requests)
             .map_err(|error| stream_error(Stage::Init, &error))?;
         let topics = identity.outputs.iter().map(|name| {
             TopicHandle::open(&producer, name).ok_or_else(|| StreamError {
@@ -80,6 +102,7 @@ impl KafkaSink {
             metadata: identity.commit_metadata.clone(),
             patience: identity.transaction_timeout() + identity.socket_timeout(),
             began: Instant::now(),
+            sent: 0,
         })
     }
 
@@ -123,15 +146,25 @@ impl Sink for KafkaSink {
     fn begin(&mut self) -> Result<(), StreamError> {
         self.producer.begin()?;
         self.began = Instant::now();
+        self.sent = 0;
+        self.producer.context().refused().clear();
         Ok(())
     }
 
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError> {
         let topic = &self.topics[record.topic.0];
         loop {
-            match ffi::produce(&self.producer, topic, record) {
-                Queued::Yes => return Ok(()),
-                Queued::Failed(error) => return Err(error),
+            match ffi::produce(&self.producer, topic, record, self.sent) {
+                Queued::Yes => {
+                    self.sent += 1;
+                    return Ok(());
+                }
+                Queued::Failed(error) => {
+                    if error.class == ErrorClass::RecordRefused {
+                        self.producer.context().refused().push(self.sent);
+                    }
+                    return Err(error);
+                }
                 Queued::Full if self.began.elapsed() > Duration::from_secs(60) => {
                     let name = "_QUEUE_FULL".to_owned();
                     return Err(StreamError { stage: Stage::Send, class: ErrorClass::Abortable, name });
@@ -153,6 +186,10 @@ impl Sink for KafkaSink {
 
     fn abort(&mut self) -> Result<(), StreamError> {
         self.producer.abort(self.patience)
+    }
+
+    fn refused(&mut self) -> Vec<usize> {
+        std::mem::take(&mut *self.producer.context().refused())
     }
 
     fn tainted(&self) -> bool {

@@ -18,6 +18,12 @@ pub(in crate::forget) enum Answer {
     Unverified,
 }
 
+impl Answer {
+    pub(super) fn has_receipt(&self) -> bool {
+        matches!(self, Self::Receipt(_) | Self::Swept(_))
+    }
+}
+
 /// The hours that a sweep has forgotten, and their receipt.
 #[derive(Clone, Debug)]
 pub(in crate::forget) struct Sweep {

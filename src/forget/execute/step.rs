@@ -233,6 +233,12 @@ impl Step for Executor {
         self.waits_for = None;
     }
 
+    fn origin(&self, place: usize) -> Option<(i32, i64)> {
+        let answered = self.batch.requests.iter().zip(&self.batch.answers);
+        let mut sent = answered.filter(|(_, answer)| answer.has_receipt());
+        sent.nth(place).map(|((partition, request), _)| (*partition, request.offset))
+    }
+
     fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
         if self.refused.insert(offset) {
             return Ok(());

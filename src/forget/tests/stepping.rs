@@ -43,6 +43,10 @@ impl Sink for FakeSink {
         Ok(())
     }
 
+    fn refused(&mut self) -> Vec<usize> {
+        Vec::new()
+    }
+
     fn tainted(&self) -> bool {
         false
     }

@@ -138,3 +138,23 @@ def test_what_the_broker_refuses_for_its_size_or_time_is_quarantined_alone(world
     for origin, kind in mixer.bad.items():
         check_clear(keys, found[origin], kind)
         check_content(world, keys, found[origin], kind)
+
+
+def test_records_that_the_broker_names_as_invalid_cost_a_transaction_together(world):
+    """1 % is older than the topic accepts: a setting that became stricter under a running worker."""
+    worker = world.worker()
+    world.topics.alter(world.output, message_timestamp_before_max_ms=str(2 * HOUR_MS))
+    mixer = Mixer(world)
+    too_late = b'{"customer_id":"acme","occurred_at":"%s"}' % rfc3339(now_ms() - 5 * HOUR_MS).encode()
+    for number in range(5_000):
+        mixer.put(filler(number))
+        if number % 100 == 50:
+            mixer.put_bad(Bad(f"late_{number}", "refused", too_late, customer=b"acme"))
+    mixer.finish()
+    world.await_drained()
+    transactions = {how: worker.figures().sum("transactions_total", outcome=how) for how in ("committed", "aborted")}
+    worker.stop()
+
+    assert transactions["aborted"] <= transactions["committed"], transactions
+    assert quarantined(world).keys() == mixer.bad.keys() and len(mixer.bad) == 50
+    world.findings().assert_exactly_once()

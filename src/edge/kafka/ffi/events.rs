@@ -1,4 +1,4 @@
-//! The thread that serves a producer's events: delivery reports, errors and log lines.
+//! The thread that serves a producer's events: failed deliveries, errors and log lines.
 
 use std::ffi::{CStr, c_char};
 use std::ptr::{self, NonNull};
@@ -11,6 +11,8 @@ use rdkafka::bindings as rd;
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::error::KafkaError;
+
+use super::produce::place_of;
 
 /// Longest wait for an event, in milliseconds. After it the thread checks whether it must end.
 const WAIT_MS: i32 = 100;
@@ -37,8 +39,14 @@ impl Drop for Queue {
     }
 }
 
+/// A client's context that learns which records a broker refuses.
+pub(in crate::edge::kafka) trait Deliveries: ClientContext {
+    /// The broker has named this record as invalid. `place` counts the records of the transaction from 0.
+    fn refused(&self, place: usize);
+}
+
 impl Events {
-    pub(super) fn serve<C: ClientContext + 'static>(client: &Client<C>) -> Self {
+    pub(super) fn serve<C: Deliveries + 'static>(client: &Client<C>) -> Self {
         // SAFETY: the client is alive.
         let queue = unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) };
         let queue = Arc::new(Queue(NonNull::new(queue).expect("every client has a main queue")));
@@ -71,9 +79,8 @@ impl Drop for Events {
 }
 
 impl Queue {
-    /// Waits for one event and passes it to the context. A delivery report is only destroyed: if a record
-    /// was not delivered, its commit fails.
-    fn serve_one<C: ClientContext>(&self, context: &C) {
+    /// Waits for one event and passes it to the context.
+    fn serve_one<C: Deliveries>(&self, context: &C) {
         // SAFETY: the queue is alive. The event is ours until it is destroyed, once, below. The texts live
         // as long.
         unsafe {
@@ -83,6 +90,7 @@ impl Queue {
             }
             match rd::rd_kafka_event_type(event) {
                 rd::RD_KAFKA_EVENT_LOG => log(event, context),
+                rd::RD_KAFKA_EVENT_DR => deliveries(event, context),
                 rd::RD_KAFKA_EVENT_ERROR => {
                     let error = KafkaError::Global(rd::rd_kafka_event_error(event).into());
                     let reason = CStr::from_ptr(rd::rd_kafka_event_error_string(event));
@@ -91,6 +99,25 @@ impl Queue {
                 _ => {}
             }
             rd::rd_kafka_event_destroy(event);
+        }
+    }
+}
+
+/// Passes on the records that the broker has named. It names records that break a rule for records
+/// (KIP-467). If a batch is too large, it names none, and librdkafka reports all records of the batch.
+///
+/// # Safety
+/// `event` is alive and has delivery reports.
+unsafe fn deliveries<C: Deliveries>(event: *mut rd::rd_kafka_event_t, context: &C) {
+    use rd::rd_kafka_resp_err_t as Code;
+    // SAFETY: the event is alive, and each of its messages lives as long.
+    while let Some(message) = unsafe { rd::rd_kafka_event_message_next(event).as_ref() } {
+        let is_named = matches!(
+            message.err,
+            Code::RD_KAFKA_RESP_ERR_INVALID_RECORD | Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP
+        );
+        if let Some(place) = place_of(message._private).filter(|_| is_named) {
+            context.refused(place);
         }
     }
 }

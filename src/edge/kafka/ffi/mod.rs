@@ -11,5 +11,6 @@ mod produce;
 mod producer;
 
 pub(super) use consumer::{GroupMembership, MessageHeaders, cached_end};
+pub(super) use events::Deliveries;
 pub(super) use produce::{Queued, TopicHandle, produce};
 pub(super) use producer::TransactionalProducer;

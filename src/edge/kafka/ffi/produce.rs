@@ -3,9 +3,9 @@
 use std::ffi::{CString, c_void};
 use std::ptr;
 
-use rdkafka::ClientContext;
 use rdkafka::bindings as rd;
 
+use super::events::Deliveries;
 use super::producer::{TransactionalProducer, take_error};
 use crate::stream::{Outgoing, Stage, StreamError};
 
@@ -17,7 +17,7 @@ unsafe impl Send for TopicHandle {}
 
 impl TopicHandle {
     /// `None` if the name is not a valid topic name.
-    pub(in crate::edge::kafka) fn open<C: ClientContext>(
+    pub(in crate::edge::kafka) fn open<C: Deliveries>(
         producer: &TransactionalProducer<C>,
         name: &str,
     ) -> Option<Self> {
@@ -48,17 +48,32 @@ const UNASSIGNED: i32 = -1;
 
 const MAX_HEADERS: usize = 24;
 
-/// Copies a record into the producer's queue: topic handle, event time, no allocation on our side.
-pub(in crate::edge::kafka) fn produce<C: ClientContext>(
+/// Fields of a record besides its headers.
+const FIELDS: usize = 7;
+
+/// The place of a record in its transaction, as a pointer that is never followed and is not null.
+fn opaque(place: usize) -> *mut c_void {
+    ptr::without_provenance_mut(place + 1)
+}
+
+/// The inverse of [`opaque`]. `None` for a record without a place.
+pub(super) fn place_of(opaque: *mut c_void) -> Option<usize> {
+    opaque.addr().checked_sub(1)
+}
+
+/// Copies a record into the producer's queue: topic handle, event time, no allocation on our side. A failed
+/// delivery is reported by the record's `place` in its transaction.
+pub(in crate::edge::kafka) fn produce<C: Deliveries>(
     producer: &TransactionalProducer<C>,
     topic: &TopicHandle,
     record: &Outgoing<'_>,
+    place: usize,
 ) -> Queued {
     use rd::rd_kafka_vtype_t as V;
     use rd::rd_kafka_vu_s__bindgen_ty_1 as U;
     debug_assert!(record.headers.len() <= MAX_HEADERS, "the lane copies few headers");
     let unset = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_END, u: U { i64_: 0 } };
-    let mut vus = [unset; 6 + MAX_HEADERS];
+    let mut vus = [unset; FIELDS + MAX_HEADERS];
     vus[0] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_RKT, u: U { rkt: topic.0 } };
     vus[1] = rd::rd_kafka_vu_t {
         vtype: V::RD_KAFKA_VTYPE_PARTITION,
@@ -68,8 +83,9 @@ pub(in crate::edge::kafka) fn produce<C: ClientContext>(
     vus[3] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_TIMESTAMP, u: U { i64_: record.timestamp.0 } };
     vus[4] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_VALUE, u: U { mem: memory(record.value) } };
     vus[5] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_KEY, u: U { mem: memory(record.key) } };
+    vus[6] = rd::rd_kafka_vu_t { vtype: V::RD_KAFKA_VTYPE_OPAQUE, u: U { ptr: opaque(place) } };
     let headers = &record.headers[..record.headers.len().min(MAX_HEADERS)];
-    for (vu, (name, value)) in vus[6..].iter_mut().zip(headers) {
+    for (vu, (name, value)) in vus[FIELDS..].iter_mut().zip(headers) {
         let header = rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
             name: name.as_ptr(),
             val: value.as_ptr().cast(),
@@ -79,7 +95,7 @@ pub(in crate::edge::kafka) fn produce<C: ClientContext>(
     }
     // SAFETY: every pointer lives until the call returns. F_COPY makes librdkafka copy value and key. It
     // always copies headers.
-    let error = unsafe { rd::rd_kafka_produceva(producer.native(), vus.as_ptr(), 6 + headers.len()) };
+    let error = unsafe { rd::rd_kafka_produceva(producer.native(), vus.as_ptr(), FIELDS + headers.len()) };
     match take_error(Stage::Send, error) {
         Ok(()) => Queued::Yes,
         Err((rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL, _)) => Queued::Full,

@@ -5,24 +5,24 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::bindings as rd;
 use rdkafka::client::Client;
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::{RDKafka, RDKafkaType};
-use rdkafka::{ClientConfig, ClientContext};
 
 use super::super::client::{Flags, classify};
 use super::super::requests::Requests;
 use super::consumer::GroupMembership;
-use super::events::Events;
+use super::events::{Deliveries, Events};
 use super::listen::listen;
 use crate::stream::{Stage, StreamError};
 
 /// A producer, and the thread that serves its events.
 ///
 /// Dropping it neither flushes nor aborts: uncommitted records are discarded.
-pub(in crate::edge::kafka) struct TransactionalProducer<C: ClientContext + 'static> {
+pub(in crate::edge::kafka) struct TransactionalProducer<C: Deliveries + 'static> {
     /// Dropped first: its thread uses the client's queue.
     _events: Events,
     client: Client<C>,
@@ -30,7 +30,7 @@ pub(in crate::edge::kafka) struct TransactionalProducer<C: ClientContext + 'stat
     requests: Arc<Requests>,
 }
 
-impl<C: ClientContext + 'static> TransactionalProducer<C> {
+impl<C: Deliveries + 'static> TransactionalProducer<C> {
     /// # Errors
     /// librdkafka refuses the configuration.
     pub(in crate::edge::kafka) fn new(
@@ -50,6 +50,10 @@ impl<C: ClientContext + 'static> TransactionalProducer<C> {
         }
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
         Ok(Self { _events: Events::serve(&client), client, requests })
+    }
+
+    pub(in crate::edge::kafka) fn context(&self) -> &C {
+        self.client.context()
     }
 
     pub(in crate::edge::kafka) fn requests(&self) -> &Requests {
