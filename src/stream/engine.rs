@@ -54,6 +54,7 @@ impl<C: Connector> Engine<'_, C> {
                 known: Known::default(),
                 assigned: Vec::new(),
                 joined: false,
+                complained: false,
                 unmarked: Vec::new(),
                 filled: 0,
                 limit: self.pace.batch_events,
@@ -85,6 +86,8 @@ struct Lane<'a, C: Connector> {
     assigned: Vec<i32>,
     /// Whether the step was notified that the lane joined the group. A member may have no partition.
     joined: bool,
+    /// Whether the step was notified of a complaint that no record and no assignment has contradicted yet.
+    complained: bool,
     /// Started partitions that are not in the start log yet.
     unmarked: Vec<i32>,
     /// Number of records in the current batch.
@@ -147,6 +150,7 @@ impl<C: Connector> Lane<'_, C> {
                 if enough { Take::Enough } else { Take::More }
             })?;
             drop(call);
+            self.complain(step);
             self.follow_changes(step);
             self.tell_joined(step);
             if self.filled > 0 && closes.is_none() {
@@ -390,7 +394,27 @@ impl<C: Connector> Lane<'_, C> {
             }
         }
         self.joined = true;
+        self.withdraw_complaint(step);
         step.observe(Event::Assigned(&self.assigned));
+    }
+
+    /// Passes a complaint of the source on. A record that arrives, or a change of the assignment, shows that it
+    /// no longer holds.
+    fn complain<S: Step>(&mut self, step: &mut S) {
+        match self.source.complaint() {
+            Some(why) => {
+                self.complained = true;
+                step.observe(Event::Waiting(&Waiting::new(Wait::Broker, why)));
+            }
+            None if self.filled > 0 => self.withdraw_complaint(step),
+            None => {}
+        }
+    }
+
+    fn withdraw_complaint<S: Step>(&mut self, step: &mut S) {
+        if std::mem::replace(&mut self.complained, false) {
+            step.observe(Event::Resumed);
+        }
     }
 
     fn tell_joined<S: Step>(&mut self, step: &mut S) {

@@ -36,6 +36,10 @@ pub trait Source {
     /// Takes the changes of the assignment since the last call, in order.
     fn changes(&mut self) -> Vec<Change>;
 
+    /// Takes the reason why the broker did not let this member join since the last call, if only a person can
+    /// change it: a text for people.
+    fn complaint(&mut self) -> Option<String>;
+
     /// Stops (or resumes) the flow of records of all partitions, including those assigned later.
     fn hold(&mut self, held: bool) -> Result<(), StreamError>;
 

@@ -46,6 +46,10 @@ struct Log {
     stale: usize,
     /// The stop is requested while a producer is created.
     stop_at_init: bool,
+    /// The source complains once after the first commit.
+    complains: bool,
+    /// The reasons of waits, and `resumed`, in order.
+    waits: Vec<String>,
     /// The stop is requested when the lane waits.
     stop_when_waiting: bool,
 }
@@ -153,6 +157,15 @@ impl Source for MemorySource {
 
     fn changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.0.borrow_mut().changes)
+    }
+
+    fn complaint(&mut self) -> Option<String> {
+        let mut log = self.0.borrow_mut();
+        let is_due = log.complains && log.calls.iter().filter(|call| **call == "commit").count() == 1;
+        is_due.then(|| {
+            log.complains = false;
+            "the group is full".to_owned()
+        })
     }
 
     fn hold(&mut self, held: bool) -> Result<(), StreamError> {
@@ -329,8 +342,15 @@ impl Step for Copy {
         if let Event::Assigned(partitions) = event {
             self.log.borrow_mut().notified.push(partitions.to_vec());
         }
-        if matches!(event, Event::Waiting(_)) && self.log.borrow().stop_when_waiting {
-            self.stop.request();
+        match &event {
+            Event::Waiting(waiting) => {
+                self.log.borrow_mut().waits.push(waiting.reason.clone());
+                if self.log.borrow().stop_when_waiting {
+                    self.stop.request();
+                }
+            }
+            Event::Resumed => self.log.borrow_mut().waits.push("resumed".to_owned()),
+            _ => {}
         }
         if matches!(event, Event::Committed { .. })
             && self.log.borrow().committed.values().sum::<i64>() >= self.wanted
@@ -554,6 +574,13 @@ fn a_committed_offset_that_is_stale_for_a_moment_is_asked_for_again() {
         log.faults.push_back((Stage::Commit, ErrorClass::Abortable, false));
         log.faults.push_back((Stage::Commit, ErrorClass::Fenced, true));
     }));
+}
+
+#[test]
+fn a_complaint_of_the_source_is_reported_until_a_record_arrives() {
+    let ran = run(20, 0, |log| log.complains = true);
+    check_once(&ran);
+    assert_eq!(ran.log.waits, ["resumed", "the group is full", "resumed"]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ struct GroupContext {
 struct News {
     changes: Vec<Change>,
     fault: Option<Fault>,
+    complaint: Option<String>,
 }
 
 impl GroupContext {
@@ -125,6 +126,28 @@ impl GroupContext {
         };
         Ok(self.starts.started(partition).map_err(unknown)?)
     }
+}
+
+/// Explains why the broker does not let a lane join its group. librdkafka tries again until a person changes the
+/// named setting or right.
+fn complaint(code: RDKafkaErrorCode, identity: &LaneIdentity) -> Option<String> {
+    let group = &identity.group;
+    Some(match code {
+        RDKafkaErrorCode::InconsistentGroupProtocol => format!(
+            "the broker does not let this lane join group `{group}`: a member has another \
+             `partition.assignment.strategy` than cooperative-sticky, or another `group.protocol`"
+        ),
+        RDKafkaErrorCode::InvalidSessionTimeout => format!(
+            "the broker does not let this lane join group `{group}`: `session.timeout.ms` {} is outside its \
+             `group.min.session.timeout.ms` and `group.max.session.timeout.ms`",
+            identity.consumer_config().get("session.timeout.ms").unwrap_or("(default)")
+        ),
+        RDKafkaErrorCode::GroupMaxSizeReached => {
+            format!("group `{group}` is full: the broker's `group.max.size` is reached")
+        }
+        RDKafkaErrorCode::GroupAuthorizationFailed => format!("the right READ is denied for group `{group}`"),
+        _ => return None,
+    })
 }
 
 /// A fault that requires a new consumer, with its reason.
@@ -220,8 +243,11 @@ impl KafkaSource {
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
                 Err(stream_error(Stage::Group, error).into())
             }
-            _ => {
+            code => {
                 debug!(codes::KAFKA_CONSUMER, "consumer: {error}");
+                if let Some(why) = code.and_then(|code| complaint(code, &self.context().identity)) {
+                    self.context().news().complaint = Some(why);
+                }
                 Ok(())
             }
         }
@@ -284,6 +310,10 @@ impl Source for KafkaSource {
 
     fn changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.context().news().changes)
+    }
+
+    fn complaint(&mut self) -> Option<String> {
+        self.context().news().complaint.take()
     }
 
     fn hold(&mut self, held: bool) -> Result<(), StreamError> {

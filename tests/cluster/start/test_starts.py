@@ -1,8 +1,9 @@
 """Where a worker may start and who it may be: gaps, foreign stores, twins and wrong topics are refused with the reason."""
 
 from children import wait_until
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from oracle.events import job_events
+from servers import Kafka
 from world import QUICK_SESSION, seeded
 
 
@@ -61,3 +62,29 @@ def test_a_compacted_output_is_refused_with_the_setting(kafka, make_world):
     world.topics.create(world.output, partitions=8, settings={"cleanup.policy": "compact"})
     said = world.cli("run", code=78, errors=True)
     assert "cleanup.policy" in said and world.output in said, said
+
+
+def test_a_member_with_another_assignor_is_named_as_the_reason(kafka, make_world):
+    world = make_world(kafka)
+    world.feed_some(job_events(seeded()), 100)
+    stranger = Consumer({
+        "bootstrap.servers": kafka.bootstrap,
+        "group.id": world.group,
+        "partition.assignment.strategy": "range",
+    })
+    stranger.subscribe([world.input])
+    wait_until(lambda: stranger.poll(0.2) is None and stranger.assignment(), 30, "the stranger has the partitions")
+    worker = world.worker(ready=False)
+    wait_until(lambda: "partition.assignment.strategy" in (worker.why_not_ready() or ""), 30, "the reason", alive=worker)
+    stranger.close()
+    worker.await_ready(60)
+    world.await_drained()
+    worker.stop()
+
+
+def test_a_session_timeout_that_the_broker_refuses_is_named_as_the_reason(make_world):
+    with Kafka(settings={"group.max.session.timeout.ms": "20000"}) as broker:
+        world = make_world(broker)
+        worker = world.worker(ready=False)
+        wait_until(lambda: "`session.timeout.ms` 30000" in (worker.why_not_ready() or ""), 30, "the reason", alive=worker)
+        worker.stop()
