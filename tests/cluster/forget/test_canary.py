@@ -25,7 +25,7 @@ def start(kafka, make_world, tmp_path, store=None, classed: bool = False) -> Wor
     # In the middle of an hour: an event that is sealed in it is opened in it.
     world.set_hour(now_ms() // HOUR_MS + 0.5)
     world.worker(settings=world.office.settings)
-    assert ask(world, "retention", "set", "--customer", CANARY, "--keep", "1h", *world.both)["outcome"] == "applied"
+    assert ask(world, "retention", "set", "--customer", CANARY, "--keep", "1h", *world.both)["outcome"] == "retention-set"
     world.canary_process = world.canary(world.office.settings).await_ready(60)
     assert events(world.canary_process, "opened") == 1
     return world
