@@ -398,8 +398,8 @@ impl<C: Connector> Lane<'_, C> {
         step.observe(Event::Assigned(&self.assigned));
     }
 
-    /// Passes a complaint of the source on. A record that arrives, or a change of the assignment, shows that it
-    /// no longer holds.
+    /// Passes a complaint of the source on. A record that arrives, or a change of the assignment, shows that
+    /// it no longer holds.
     fn complain<S: Step>(&mut self, step: &mut S) {
         match self.source.complaint() {
             Some(why) => {

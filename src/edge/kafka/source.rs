@@ -128,8 +128,8 @@ impl GroupContext {
     }
 }
 
-/// Explains why the broker does not let a lane join its group. librdkafka tries again until a person changes the
-/// named setting or right.
+/// Explains why the broker does not let a lane join its group. librdkafka tries again until a person changes
+/// the named setting or right.
 fn complaint(code: RDKafkaErrorCode, identity: &LaneIdentity) -> Option<String> {
     let group = &identity.group;
     Some(match code {
