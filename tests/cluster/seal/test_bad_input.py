@@ -140,7 +140,7 @@ def test_what_the_broker_refuses_for_its_size_or_time_is_quarantined_alone(world
         check_content(world, keys, found[origin], kind)
 
 
-def test_records_that_the_broker_names_as_invalid_cost_a_transaction_together(world):
+def test_records_that_the_broker_names_as_invalid_cost_one_transaction(world):
     """1 % is older than the topic accepts: a setting that became stricter under a running worker."""
     worker = world.worker()
     world.topics.alter(world.output, message_timestamp_before_max_ms=str(2 * HOUR_MS))
