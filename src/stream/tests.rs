@@ -487,7 +487,7 @@ fn a_refused_record_is_found_alone_and_the_others_flow() {
 
 #[test]
 fn refused_records_that_the_broker_names_cost_one_transaction() {
-    let poison = [(1, 0), (1, 3), (1, 5)];
+    let poison = [(1, 1), (1, 3), (1, 5)];
     let ran = run(20, 0, |log| {
         log.poison = poison.to_vec();
         log.names = true;
