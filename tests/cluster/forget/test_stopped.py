@@ -85,9 +85,11 @@ def test_a_worker_that_is_stopped_there_and_goes_on_late_undoes_nothing(world, n
     assert told(world) == before, "nobody has a second receipt"
     expected = {"acme": {"erased"}, "bravo": {"erased"}, "cargo": {"opened"}, "delta": {"opened"}}
     assert {name: outcomes(world, name, HOUR) for name in expected} == expected
-    for worker in (zombie, heir):
-        if worker.alive:
-            worker.stop()
+    heir.stop()
+    # It may be ending by itself: a lane looks for five seconds at an offset that it did not commit.
+    if zombie.alive:
+        zombie.send(signal.SIGTERM)
+    assert zombie.wait(30) in (0, 69), zombie.tail()
 
 
 @pytest.mark.parametrize("store", ["cql"], indirect=True)
