@@ -75,7 +75,7 @@ impl SystemsNonces {
         Self { pool: Box::new([[0; NONCE_LEN]; 170]), used: 170 }
     }
 
-    pub fn draw(&mut self) -> [u8; NONCE_LEN] {
+    pub fn take(&mut self) -> [u8; NONCE_LEN] {
         if self.used == self.pool.len() {
             random(self.pool.as_flattened_mut());
             self.used = 0;

@@ -52,7 +52,7 @@ impl ClientSettings {
         ];
         let mut config = self.layered(&ours, &self.consumer, &fixed);
         // librdkafka logs at this level that a connection closed while a request waited for its answer
-        // (`Outages::hear`).
+        // (`Outages::logged`).
         config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
