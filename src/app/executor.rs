@@ -13,7 +13,7 @@ use super::threads::Threads;
 use super::trust::{announce, trust_source};
 use crate::edge::kafka::LaneIdentity;
 use crate::forget::{Executor, ExecutorParts, SETTLES_IN, VAULT_FILES};
-use crate::stream::{Pace, Pulse};
+use crate::stream::{Board, Pace, Pulse};
 
 impl Process {
     /// Starts the executor. The owner of the control topic's partition executes; the executors of the other
@@ -52,7 +52,7 @@ impl Process {
         };
         let pace = Pace { batch_time: self.config.lane.batch_time, batch_events: 1_000 };
         let (name, pulse) = ("the executor", Pulse::default());
-        let thread = self.thread(runtime, identity, pace, pulse.clone());
+        let thread = self.thread(runtime, identity, pace, pulse.clone(), Board::default());
         let thread = thread.spawn(executor, threads.ended_of(name))?;
         threads.add_lane(name.to_owned(), pulse, thread);
         Ok(())

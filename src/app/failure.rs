@@ -2,7 +2,7 @@
 
 use crate::edge::kafka::admin::AdminError;
 use crate::keys::{StoreError, VaultError};
-use crate::stream::Halt;
+use crate::stream::{Halt, Park};
 
 /// An error with its exit code: 64 usage, 65 refused, 69 dependency, 70 bug, 78 config.
 #[derive(Debug, thiserror::Error)]
@@ -37,19 +37,11 @@ impl From<Halt> for Failure {
     fn from(halt: Halt) -> Self {
         let failure = Self::new(halt.exit_code(), halt.to_string());
         match halt {
-            Halt::InputGap { .. } => {
-                failure.hint("find out why the records are gone; --accept-gap continues at the log's start")
-            }
-            Halt::OffsetMoved { .. } => failure.hint(
-                "find the client that commits offsets for the group; stop its workers before you reset them",
-            ),
             Halt::Duel { .. } => failure.hint("give each running process its own `instance`"),
-            Halt::OtherStore { .. } => failure.hint(
+            Halt::Parked { why: Park::OtherStore { .. }, .. } => failure.hint(
                 "a group has one key store: use another kafka.group, or the store that the group began with",
             ),
-            Halt::TooManyRestarts { .. } | Halt::RecordRefused { .. } | Halt::Setup(_) | Halt::Panicked => {
-                failure
-            }
+            Halt::Parked { .. } | Halt::TooManyRestarts { .. } | Halt::Setup(_) | Halt::Panicked => failure,
         }
     }
 }

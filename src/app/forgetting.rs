@@ -38,7 +38,12 @@ impl Observer for ExecutorObserver {
             }
             Event::Resumed => self.condition.met(),
             Event::Waiting(waiting) => self.condition.unmet(&waiting.reason),
-            Event::Aborted(_) => {}
+            Event::Parked { partition, why } => {
+                let text = why.text(*partition);
+                self.condition.unmet(format!("the control topic is parked ({why}): {text}"));
+            }
+            Event::Flows(_) => self.condition.met(),
+            Event::Aborted(_) | Event::GapAccepted { .. } | Event::Lag(_) => {}
             Event::Reincarnated(why, _) => {
                 self.condition.unmet(format!("the Kafka producer is being replaced: {why}"));
             }

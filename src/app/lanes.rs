@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
 use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, Outputs, SealingLane};
 use crate::model::Clock;
-use crate::stream::{Engine, Halt, Pace, Pulse, StartLog, Step, Stop};
+use crate::stream::{Board, Engine, Gaps, Halt, Pace, Parking, Pulse, StartLog, StartRules, Step, Stop};
 
 /// The facts about the topics that a lane needs.
 #[derive(Clone, Debug)]
@@ -62,6 +62,9 @@ pub(super) fn sealing_lane(
 pub(super) struct LaneThread {
     pub(super) identity: LaneIdentity,
     pub(super) starts: Arc<dyn StartLog>,
+    pub(super) gaps: Gaps,
+    pub(super) parking: Parking,
+    pub(super) board: Board,
     pub(super) pace: Pace,
     pub(super) stop: Stop,
     pub(super) pulse: Pulse,
@@ -78,12 +81,15 @@ impl LaneThread {
         mut step: S,
         ended: impl FnOnce(Result<(), Halt>) + Send + 'static,
     ) -> Result<JoinHandle<()>, Failure> {
-        let Self { identity, starts, pace, stop, pulse, barrier } = self;
+        let Self { identity, starts, gaps, parking, board, pace, stop, pulse, barrier } = self;
+        let (input, store) = (identity.input.clone(), identity.commit_metadata.clone());
+        let rules = StartRules { input, store, gaps };
         let name = format!("lane {}", identity.lane);
         let run = move || {
             let connector = LaneConnector::new(identity, Arc::clone(&starts));
             let open = barrier.wait(&stop);
-            let engine = Engine { connector: &connector, pace, stop, pulse, starts };
+            let connector = &connector;
+            let engine = Engine { connector, pace, stop, pulse, starts, rules, parking, board };
             if open { engine.run(&mut step) } else { Ok(()) }
         };
         threads::spawn(&name, run, ended)

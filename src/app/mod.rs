@@ -29,6 +29,7 @@ mod topics;
 mod trust;
 mod watchdog;
 
+pub use crate::stream::AcceptedGap;
 pub use build::{
     Foundation, Opening, client_settings, open_foundation, open_vault, scylla_options, sqlite_options,
 };

@@ -23,8 +23,8 @@ use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::log::NewestCheckpoint;
 use crate::forget::{FollowObserver, Following};
 use crate::keys::{Lease, Meta, Mint, Ring};
-use crate::lane::{Keys, LaneObserver, Observer, Outputs};
-use crate::stream::{Pace, Pulse, Stop};
+use crate::lane::{Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner};
+use crate::stream::{Board, Gaps, Pace, Parking, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
 /// The state that the threads share.
@@ -121,8 +121,10 @@ impl Process {
         let (keys, lease) = self.keys(runtime);
         let leadership = Leadership::default();
         let mut threads = Threads::default();
+        let readiness = self.telemetry.readiness.clone();
+        let view = Arc::new(ParkedView::new(&self.config.topics.input, readiness));
         for lane in 0..self.config.lane.count {
-            self.start_lane(&mut threads, runtime, lane, keys.clone(), listener(lane))?;
+            self.start_lane(&mut threads, runtime, lane, (keys.clone(), Arc::clone(&view)), listener(lane))?;
         }
         if self.config.control.execute {
             self.start_executor(&mut threads, runtime, leadership.clone())?;
@@ -151,23 +153,34 @@ impl Process {
         threads: &mut Threads,
         runtime: &Runtime,
         lane: usize,
-        keys: Keys,
+        (keys, view): (Keys, Arc<ParkedView>),
         listener: Option<Box<dyn Observer>>,
     ) -> Result<(), Failure> {
         let clock = Arc::clone(&self.foundation.clock);
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
-        let observer =
-            LaneObserver::new(lane, self.metrics.lanes.clone(), condition, Arc::clone(&clock), listener);
+        let board = view.board().clone();
+        let report = LaneReport { metrics: self.metrics.lanes.clone(), condition, view };
+        let observer = LaneObserver::new(lane, report, Arc::clone(&clock), listener);
         let step = lanes::sealing_lane(&self.config, &self.sizes, keys, clock, Box::new(observer))?;
         let identity =
             self.sealing_identity(&self.config.kafka.group, lane.to_string(), &self.config.topics.input);
+        let identity = LaneIdentity { mirrors: self.mirrors(), ..identity };
         let pace =
             Pace { batch_time: self.config.lane.batch_time, batch_events: self.config.lane.batch_events };
         let (name, pulse) = (format!("lane {lane}"), Pulse::default());
-        let thread = self.thread(runtime, identity, pace, pulse.clone());
+        let thread = self.thread(runtime, identity, pace, pulse.clone(), board);
         let thread = thread.spawn(step, threads.ended_of(&name))?;
         threads.add_lane(name, pulse, thread);
         Ok(())
+    }
+
+    /// Returns the topics that must have each partition of the input.
+    fn mirrors(&self) -> Vec<String> {
+        let topics = &self.config.topics;
+        match self.config.seal.partitioner {
+            Partitioner::Input => topics.class.values().chain([&topics.output]).cloned().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Returns the observer that opens the barrier and reports to metrics, readiness and the log.
@@ -195,12 +208,19 @@ impl Process {
             lease,
             every,
             marks: self.config.control.execute,
-            accept_gap: self.options.accept_gap,
+            accepted_gaps: self.accepted_receipts(),
             observer,
         };
         let (client, topic, stop) =
             (self.client.clone(), self.config.topics.receipts.clone(), self.stop.clone());
         move || following.run(|| ReceiptTail::connect(&client, &topic), &stop)
+    }
+
+    /// The offsets of missing receipts that the operator accepts.
+    fn accepted_receipts(&self) -> Vec<i64> {
+        let receipts = &self.config.topics.receipts;
+        let gaps = self.options.accepted_gaps.iter().filter(|gap| gap.topic == *receipts);
+        gaps.filter_map(|gap| gap.offset).collect()
     }
 
     fn watchdog(&self, pulses: Vec<(String, Pulse)>) -> impl FnOnce() + Send + 'static + use<> {
@@ -247,7 +267,7 @@ impl Process {
             batch_bytes: 1 << 20,
             message_bytes: 1 << 20,
             commit_metadata: format!("hourseal/1 store={}", self.meta.store),
-            accept_gap: self.options.accept_gap,
+            mirrors: Vec::new(),
         }
     }
 
@@ -257,10 +277,13 @@ impl Process {
         identity: LaneIdentity,
         pace: Pace,
         pulse: Pulse,
+        board: Board,
     ) -> LaneThread {
         let store = self.foundation.store.clone();
         let starts = StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input);
         let (stop, barrier) = (self.stop.clone(), self.barrier.clone());
-        LaneThread { identity, starts: Arc::new(starts), pace, stop, pulse, barrier }
+        let gaps = Gaps::These(self.options.accepted_gaps.clone());
+        let parking = Parking::GoOn;
+        LaneThread { identity, starts: Arc::new(starts), gaps, parking, board, pace, stop, pulse, barrier }
     }
 }

@@ -17,7 +17,7 @@ use crate::edge::kafka::LaneIdentity;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
 use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
 use crate::reader::{Opener, WaitingOpener};
-use crate::stream::{Event, Halt, Pace, Pulse, StartLog, Stop};
+use crate::stream::{Board, Event, Gaps, Halt, Pace, Parking, Pulse, StartLog, Started, Stop};
 
 /// Time between two progress reports.
 const TELL: Duration = Duration::from_millis(200);
@@ -104,9 +104,7 @@ pub fn redrive(
     runtime: &Runtime,
     report: &mut dyn FnMut(&Redriven),
 ) -> Result<Redriven, Failure> {
-    // Records that the broker has deleted from the quarantine are gone: a gap is not an error here.
-    let options = RunOptions { accept_gap: true };
-    let process = Process::for_run(config, options, runtime, false)?;
+    let process = Process::for_run(config, RunOptions::default(), runtime, false)?;
     let progress = Progress::new(survey.ends.clone(), process.stop.clone());
     let mut threads = Threads::default();
     process.start_redrive(&mut threads, runtime, survey, progress.clone())?;
@@ -162,6 +160,10 @@ impl Process {
         let lane = LaneThread {
             identity,
             starts: Arc::new(FromTheStart),
+            // Records that the broker has deleted from the quarantine are gone: a gap is not an error here.
+            gaps: Gaps::Any,
+            parking: Parking::Halt,
+            board: Board::default(),
             pace: Pace { batch_time: config.lane.batch_time, batch_events: config.lane.batch_events },
             stop: self.stop.clone(),
             pulse: pulse.clone(),
@@ -177,11 +179,11 @@ impl Process {
 struct FromTheStart;
 
 impl StartLog for FromTheStart {
-    fn started(&self, _partition: i32) -> Result<bool, String> {
-        Ok(false)
+    fn started(&self) -> Result<Vec<Started>, String> {
+        Ok(Vec::new())
     }
 
-    fn mark_started(&self, _partitions: &[i32]) -> Result<(), String> {
+    fn mark_started(&self, _partitions: &[Started]) -> Result<(), String> {
         Ok(())
     }
 }
@@ -249,7 +251,10 @@ impl RedriveObserver for Progress {
                 state.redriven.waiting = Some(error.to_string());
             }
             Event::Reincarnated(why, _) => state.redriven.waiting = Some((*why).to_owned()),
-            Event::Assigned(_) => {}
+            // The engine halts if the partition does not flow again by itself.
+            Event::Parked { partition, why } => state.redriven.waiting = Some(why.text(*partition)),
+            Event::Flows(_) => state.redriven.waiting = None,
+            Event::Assigned(_) | Event::GapAccepted { .. } | Event::Lag(_) => {}
         }
     }
 }

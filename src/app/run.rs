@@ -4,13 +4,14 @@ use super::process::Process;
 use super::service::Service;
 use super::{Failure, build};
 use crate::config::Config;
+use crate::stream::AcceptedGap;
 use crate::telemetry::{codes, info};
 
 /// Options from the command line that are not settings.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct RunOptions {
-    /// Continue at the log's start if committed offsets are missing or out of range.
-    pub accept_gap: bool,
+    /// The gaps that the operator accepts, in the input, the control topic and the receipts.
+    pub accepted_gaps: Vec<AcceptedGap>,
 }
 
 /// Runs until a signal or a fault.

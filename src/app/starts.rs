@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::keys::{SealStore, StoreError};
-use crate::stream::StartLog;
+use crate::stream::{StartLog, Started};
 use crate::telemetry::{codes, warn};
 
 /// Longest wait for the store. A lane asks during a rebalance or after a commit.
@@ -21,6 +21,7 @@ pub(super) struct StoreStarts {
     runtime: Handle,
     /// `<group>/<topic>`
     input: String,
+    /// What was stored last.
     marked: Mutex<HashSet<i32>>,
     /// Earliest time to ask the store again after it did not answer: a lane must not wait for it at each
     /// commit.
@@ -49,17 +50,16 @@ impl StoreStarts {
 }
 
 impl StartLog for StoreStarts {
-    fn started(&self, partition: i32) -> Result<bool, String> {
-        if self.marked().contains(&partition) {
-            return Ok(true);
-        }
+    fn started(&self) -> Result<Vec<Started>, String> {
         let started = self.ask(self.store.started(&self.input))?;
         self.marked().extend(&started);
-        Ok(started.contains(&partition))
+        let started = started.into_iter();
+        Ok(started.map(|partition| Started { partition, topic: None, accepted: None }).collect())
     }
 
-    fn mark_started(&self, partitions: &[i32]) -> Result<(), String> {
-        let new: Vec<i32> = partitions.iter().copied().filter(|p| !self.marked().contains(p)).collect();
+    fn mark_started(&self, partitions: &[Started]) -> Result<(), String> {
+        let partitions = partitions.iter().map(|started| started.partition);
+        let new: Vec<i32> = partitions.filter(|p| !self.marked().contains(p)).collect();
         let mut ask_again = self.ask_again.lock().unwrap_or_else(PoisonError::into_inner);
         if new.is_empty() {
             return Ok(());

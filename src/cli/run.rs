@@ -4,15 +4,16 @@ use clap::Args;
 
 use super::Settings;
 use super::shield::shield_and_log;
-use crate::app::{self, RunOptions};
+use crate::app::{self, AcceptedGap, RunOptions};
 use crate::telemetry;
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Run {
-    /// Start at the log's beginning if committed offsets are gone; events in the gap are lost
-    #[arg(long)]
-    accept_gap: bool,
+    /// Continue a parked partition, whose committed offset is OFFSET (or `none`); the records in the gap are
+    /// given up. May be repeated. Each gap is accepted once
+    #[arg(long, value_name = "TOPIC:PARTITION@OFFSET")]
+    accept_gap: Vec<AcceptedGap>,
 
     /// Accept unsigned commands, but only `retention-end` (control.require_signatures = false)
     #[arg(long)]
@@ -39,5 +40,5 @@ pub fn run(mut run: Run) -> anyhow::Result<()> {
     let config = run.settings.read()?;
     telemetry::start_logging(config.log.format, config.log.level);
     shield_and_log(&config.process);
-    Ok(app::run(&config, RunOptions { accept_gap: run.accept_gap })?)
+    Ok(app::run(&config, RunOptions { accepted_gaps: run.accept_gap })?)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::quarantine::Reason;
-use crate::stream::Wait;
+use crate::stream::{PARK_CODES, Park, Wait};
 use crate::telemetry::{Counters, Histogram, Label, NumberedGauges, Registry, label};
 
 label! {
@@ -47,6 +47,27 @@ impl Label for Reason {
     }
 }
 
+/// The code of a reason to park.
+#[derive(Clone, Copy)]
+struct ParkCode(&'static str);
+
+impl Label for ParkCode {
+    const NAME: &'static str = "reason";
+    const ALL: &'static [Self] = &{
+        let mut all = [Self(""); PARK_CODES.len()];
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = Self(PARK_CODES[index]);
+            index += 1;
+        }
+        all
+    };
+
+    fn value(self) -> &'static str {
+        self.0
+    }
+}
+
 /// All except [`Wait::Trust`]: only the executor waits for that.
 impl Label for Wait {
     const NAME: &'static str = "why";
@@ -70,6 +91,8 @@ pub(crate) struct LaneMetrics {
     oldest: NumberedGauges<()>,
     quarantined: Counters<Reason>,
     waiting: NumberedGauges<Wait>,
+    parked: NumberedGauges<ParkCode>,
+    gaps_accepted: Counters<()>,
     /// The lane that has each partition.
     owners: Arc<Mutex<BTreeMap<i32, usize>>>,
 }
@@ -92,16 +115,22 @@ impl LaneMetrics {
             ),
             lag: registry.numbered(
                 "input_lag_records",
-                "Uncommitted records of an input partition of this process, at its last commit",
+                "Uncommitted records of an input partition of this process",
                 "partition",
             ),
             oldest: registry.numbered(
                 "input_oldest_event_age_seconds",
-                "Age of the oldest event in the lane's last committed batch",
+                "Age of the oldest event in the lane's last committed batch, while records are uncommitted",
                 "lane",
             ),
             quarantined: registry.counters("quarantined_total", "Records sent to the quarantine, by reason"),
             waiting: registry.numbered("waiting", "1 while the lane waits for `why`", "lane"),
+            parked: registry.numbered(
+                "partition_parked",
+                "1 while this input partition is parked, by reason",
+                "partition",
+            ),
+            gaps_accepted: registry.counters("gaps_accepted_total", "Gaps that the operator accepted"),
             owners: Arc::default(),
         }
     }
@@ -151,6 +180,20 @@ impl LaneMetrics {
     /// Sets the age of the oldest event in the batch just committed.
     pub(super) fn oldest(&self, lane: usize, age: Duration) {
         self.oldest.set(lane, (), age.as_secs_f64());
+    }
+
+    /// The partition is parked only for this reason.
+    pub(super) fn parks(&self, partition: i32, why: &Park) {
+        self.unparks(partition);
+        self.parked.set(number(partition), ParkCode(why.code()), 1.0);
+    }
+
+    pub(super) fn unparks(&self, partition: i32) {
+        self.parked.remove(number(partition));
+    }
+
+    pub(super) fn gap_accepted(&self) {
+        self.gaps_accepted.increment(());
     }
 
     /// The lane waits only for this; `None`: it does not wait.

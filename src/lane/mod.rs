@@ -12,6 +12,7 @@ mod extract;
 mod keys;
 mod metrics;
 mod observer;
+mod parked;
 mod partition;
 mod quarantine;
 mod redrive;
@@ -28,7 +29,9 @@ pub use keys::Keys;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::LaneMetrics;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
-pub(crate) use observer::LaneObserver;
+pub(crate) use observer::{LaneObserver, LaneReport};
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
+pub(crate) use parked::ParkedView;
 pub use quarantine::Reason;
 pub use redrive::{Left, Quarantined, Redrive, RedriveObserver, RedriveParts};
 pub use sealed::Sealed;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::metrics::{LaneMetrics, Transaction};
+use super::parked::ParkedView;
 use super::quarantine::Reason;
 use super::step::{Observer, Tally};
-use crate::model::Clock;
-use crate::stream::{Cause, Event, Wait, Waiting};
+use crate::model::{Clock, Millis};
+use crate::stream::{Cause, Event, Park, Wait, Waiting};
 use crate::telemetry::{Condition, codes, info, warn};
 
 /// Shortest time between two log lines about quarantined records.
@@ -21,23 +22,35 @@ pub(crate) struct LaneObserver {
     lane: usize,
     metrics: LaneMetrics,
     condition: Condition,
+    view: Arc<ParkedView>,
     clock: Arc<dyn Clock>,
     /// Another listener, which is also notified of every event.
     listener: Option<Box<dyn Observer>>,
     joined: bool,
     waiting: bool,
     partitions: Vec<i32>,
+    /// The notes in `/readyz` about parked partitions.
+    parked: BTreeMap<i32, Condition>,
+    /// Event time of the oldest event in the last batch.
+    oldest: Option<Millis>,
     /// Quarantined records that are not logged yet.
     untold: BTreeMap<Reason, u64>,
     told_at: Option<Instant>,
+}
+
+/// Where a lane's events are reported.
+pub(crate) struct LaneReport {
+    pub(crate) metrics: LaneMetrics,
+    pub(crate) condition: Condition,
+    /// Shared by the lanes of the process.
+    pub(crate) view: Arc<ParkedView>,
 }
 
 impl LaneObserver {
     /// Observes the lane with this number, which does not wait yet.
     pub(crate) fn new(
         lane: usize,
-        metrics: LaneMetrics,
-        condition: Condition,
+        LaneReport { metrics, condition, view }: LaneReport,
         clock: Arc<dyn Clock>,
         listener: Option<Box<dyn Observer>>,
     ) -> Self {
@@ -46,11 +59,14 @@ impl LaneObserver {
             lane,
             metrics,
             condition,
+            view,
             clock,
             listener,
             joined: false,
             waiting: false,
             partitions: Vec::new(),
+            parked: BTreeMap::new(),
+            oldest: None,
             untold: BTreeMap::new(),
             told_at: None,
         }
@@ -64,13 +80,66 @@ impl LaneObserver {
             *self.untold.entry(*reason).or_default() += count;
         }
         self.tell_quarantined();
+        self.lags(lag);
+        if tally.oldest.is_some() {
+            self.oldest = tally.oldest;
+            self.tell_age();
+        }
+    }
+
+    fn lags(&self, lag: &[(i32, u64)]) {
         for (partition, records) in lag {
             self.metrics.lags(*partition, *records);
         }
-        if let Some(oldest) = tally.oldest {
-            let age = u64::try_from(self.clock.now().0 - oldest.0).unwrap_or(0);
-            self.metrics.oldest(self.lane, Duration::from_millis(age));
+    }
+
+    /// While nothing is committed, the age of the last batch grows, unless every record was read.
+    fn idles(&mut self, lag: &[(i32, u64)]) {
+        self.lags(lag);
+        if lag.iter().all(|(_, records)| *records == 0) && !self.waiting {
+            self.oldest = None;
         }
+        self.tell_age();
+    }
+
+    fn tell_age(&self) {
+        let age = self.oldest.map_or(0, |oldest| u64::try_from(self.clock.now().0 - oldest.0).unwrap_or(0));
+        self.metrics.oldest(self.lane, Duration::from_millis(age));
+    }
+
+    fn parks(&mut self, partition: i32, why: &Park) {
+        // The old note is dropped first: both have one name.
+        self.parked.remove(&partition);
+        self.parked.insert(partition, self.view.parked(partition, why));
+        self.metrics.parks(partition, why);
+        self.view.refresh();
+        let (lane, reason, text) = (self.lane, why.code(), why.text(partition));
+        warn!(codes::PARTITION_PARKED, lane, partition, reason, text, "the partition is parked");
+    }
+
+    fn flows(&mut self, partition: i32) {
+        self.unpark(partition);
+        info!(codes::PARTITION_FLOWS, lane = self.lane, partition, "the partition flows again");
+    }
+
+    fn unpark(&mut self, partition: i32) {
+        if self.parked.remove(&partition).is_some() {
+            self.metrics.unparks(partition);
+        }
+        self.view.refresh();
+    }
+
+    fn gap_accepted(&self, partition: i32, committed: Option<i64>, at: i64) {
+        self.metrics.gap_accepted();
+        let from = committed.map_or("none".to_owned(), |offset| offset.to_string());
+        warn!(
+            codes::GAP_ACCEPTED,
+            lane = self.lane,
+            partition,
+            from,
+            to = at,
+            "the operator accepted a gap; the records in it are given up"
+        );
     }
 
     /// Logs a line per reason, at most once a minute: a faulty producer must not fill the log.
@@ -92,6 +161,9 @@ impl LaneObserver {
         for lost in self.partitions.iter().filter(|partition| !partitions.contains(partition)) {
             self.metrics.lost(self.lane, *lost);
         }
+        let lost: Vec<i32> = self.parked.keys().filter(|it| !partitions.contains(it)).copied().collect();
+        lost.into_iter().for_each(|partition| self.unpark(partition));
+        self.view.refresh();
         self.partitions = partitions.to_vec();
     }
 
@@ -145,6 +217,10 @@ impl Observer for LaneObserver {
                 let partitions = partitions.len();
                 info!(codes::LANE_ASSIGNED, lane = self.lane, partitions, "assignment changed");
             }
+            Event::Parked { partition, why } => self.parks(*partition, why),
+            Event::Flows(partition) => self.flows(*partition),
+            Event::GapAccepted { partition, committed, at } => self.gap_accepted(*partition, *committed, *at),
+            Event::Lag(lag) => self.idles(lag),
             Event::Waiting(waiting) => self.waits(waiting),
             Event::Resumed => self.resumed(),
             Event::Aborted(error) => {
@@ -167,7 +243,6 @@ impl Observer for LaneObserver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Millis;
     use crate::telemetry::Telemetry;
 
     struct Noon;
@@ -191,9 +266,11 @@ mod tests {
         fn new(count: usize) -> Self {
             let telemetry = Telemetry::new();
             let metrics = LaneMetrics::register(&telemetry.registry);
+            let view = Arc::new(ParkedView::new("jobs", telemetry.readiness.clone()));
             let observer = |lane| {
                 let condition = telemetry.readiness.condition(format!("lane {lane}"));
-                LaneObserver::new(lane, metrics.clone(), condition, Arc::new(Noon), None)
+                let report = LaneReport { metrics: metrics.clone(), condition, view: Arc::clone(&view) };
+                LaneObserver::new(lane, report, Arc::new(Noon), None)
             };
             let observers = (0..count).map(observer).collect();
             Self { telemetry, observers }

@@ -13,7 +13,7 @@ use crate::envelope::frame::EventHeader;
 use crate::model::Millis;
 use crate::reader::{Outcome, Record, WaitingOpener};
 use crate::stream::{
-    Event, Filling, Halt, Headers, Input, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting,
+    Event, Filling, Headers, Input, Park, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting,
 };
 
 /// Reason of a mark: a record that tells how far the quarantine has been redriven.
@@ -307,11 +307,11 @@ impl Step for Redrive {
         self.batch.iter().find(|taken| is_given(&taken.fate)).map(|taken| (taken.partition, taken.offset))
     }
 
-    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
+    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Park> {
         let refused = self.batch.iter().find(|taken| (taken.partition, taken.offset) == (partition, offset));
         match refused.map(|taken| &taken.fate) {
             Some(Fate::Opened(origin, _)) => self.parts.lane.condemn(origin.partition, origin.offset, why),
-            _ => Err(Halt::RecordRefused { partition, offset, name: why.name.clone() }),
+            _ => Err(Park::RecordRefused { offset, name: why.name.clone() }),
         }
     }
 

@@ -16,7 +16,7 @@ use super::settings::{OutputKey, Outputs, Partitioner};
 use crate::envelope::{Nonces, StreamName, tidily};
 use crate::keys::{self, Obtained};
 use crate::model::{Clock, Generation, Hour, Millis};
-use crate::stream::{Event, Filling, Halt, Input, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting};
+use crate::stream::{Event, Filling, Input, Park, Ready, Sink, Step, StreamError, Take, Txn, Wait, Waiting};
 
 /// Dependencies and settings of a lane.
 pub struct LaneParts {
@@ -279,12 +279,12 @@ impl Step for SealingLane {
         self.batch.entries.get(place).map(|entry| (entry.partition, entry.offset))
     }
 
-    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
+    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Park> {
         let next = match self.condemned.get(&(partition, offset)) {
             None => Refused::Sealed,
             Some(Refused::Sealed) => Refused::Quarantined,
             Some(Refused::Quarantined) => {
-                return Err(Halt::RecordRefused { partition, offset, name: why.name.clone() });
+                return Err(Park::RecordRefused { offset, name: why.name.clone() });
             }
         };
         self.condemned.insert((partition, offset), next);

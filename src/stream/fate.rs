@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Park;
+
 /// The class of a client's error. The order is the order in which classes must be checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ErrorClass {
@@ -145,49 +147,25 @@ pub fn fate(class: ErrorClass, stage: Stage, seen: Seen) -> Fate {
 /// Reason for which a lane stops permanently. The process exits with [`Halt::exit_code`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Halt {
-    #[error(
-        "input-gap: partition {partition} cannot continue at {} (log start {log_start}, log end {log_end}); \
-         records may be missing",
-        wanted.map_or("its committed offset, which is missing".to_owned(), |o| format!("offset {o}"))
-    )]
-    InputGap { partition: i32, wanted: Option<i64>, log_start: i64, log_end: i64 },
-    #[error(
-        "offset-moved: the broker reports {} as committed for partition {partition}, this lane expects {}; \
-         continuing could lose or duplicate records",
-        place(*found), place(*known)
-    )]
-    OffsetMoved { partition: i32, known: Option<i64>, found: Option<i64> },
-    #[error("partition {partition} was committed with another key store ({theirs}, this process: {ours})")]
-    OtherStore { partition: i32, ours: String, theirs: String },
+    #[error("{why}: partition {partition}: {}", why.text(*partition))]
+    Parked { partition: i32, why: Park },
     #[error("duel: another live process uses the identity {identity} ({name})")]
     Duel { identity: String, name: String },
     #[error("{restarts} producers failed within {minutes} minutes, the last with {name}")]
     TooManyRestarts { restarts: usize, minutes: u64, name: String },
-    #[error(
-        "the broker refuses even the smallest record made of partition {partition} offset {offset}: {name}"
-    )]
-    RecordRefused { partition: i32, offset: i64, name: String },
     #[error("a thread or task panicked: this is a bug")]
     Panicked,
     #[error("the Kafka client cannot be set up: {0}")]
     Setup(String),
 }
 
-fn place(offset: Option<i64>) -> String {
-    offset.map_or("no offset".to_owned(), |offset| format!("offset {offset}"))
-}
-
 impl Halt {
     /// 78 for wrong settings, 70 for a bug, 69 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::OtherStore { .. } | Self::Setup(_) => 78,
+            Self::Parked { why: Park::OtherStore { .. }, .. } | Self::Setup(_) => 78,
             Self::Panicked => 70,
-            Self::InputGap { .. }
-            | Self::OffsetMoved { .. }
-            | Self::Duel { .. }
-            | Self::TooManyRestarts { .. }
-            | Self::RecordRefused { .. } => 69,
+            Self::Parked { .. } | Self::Duel { .. } | Self::TooManyRestarts { .. } => 69,
         }
     }
 }

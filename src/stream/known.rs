@@ -2,11 +2,12 @@
 //!
 //! The first line: no request without an answer can end a later transaction ([`super::Sink::tainted`]). If
 //! that fails, or the broker loses an offset, the broker's committed offset is not the one that this lane
-//! committed last. Only this lane commits its partitions while it has them, so it must not continue.
+//! committed last. Only this lane commits its partitions while it has them, so it must not continue with this
+//! partition.
 
 use std::collections::BTreeMap;
 
-use super::{Halt, NextOffset, Start};
+use super::{NextOffset, Park, Start};
 
 /// The offsets of each assigned partition.
 #[derive(Default)]
@@ -48,18 +49,19 @@ impl Known {
         }
     }
 
-    /// Returns the offset at which each partition continues. `found` are the offsets that the broker holds.
+    /// The offset at which the partition continues while the broker holds what this lane committed last.
+    pub(super) fn position(&self, partition: i32) -> Option<i64> {
+        self.0.get(&partition).map(|known| known.position)
+    }
+
+    /// Returns the offset at which a partition continues. `found` is the offset that the broker holds.
+    /// `None`: the partition was not started yet.
     ///
     /// # Errors
-    /// [`Halt::OffsetMoved`] if a partition's offset went back, vanished, or was not committed by this lane.
-    pub(super) fn resume(&mut self, found: &[(i32, Option<i64>)]) -> Result<Vec<NextOffset>, Halt> {
-        let mut positions = Vec::with_capacity(found.len());
-        for &(partition, found) in found {
-            let Some(known) = self.0.get_mut(&partition) else { continue };
-            known.compare(partition, found)?;
-            positions.push(NextOffset { partition, offset: known.position });
-        }
-        Ok(positions)
+    /// [`Park::OffsetMoved`] if the offset went back, vanished, or was not committed by this lane.
+    pub(super) fn resume(&mut self, partition: i32, found: Option<i64>) -> Option<Result<i64, Park>> {
+        let known = self.0.get_mut(&partition)?;
+        Some(known.compare(found).map(|()| known.position))
     }
 }
 
@@ -68,14 +70,14 @@ impl Partition {
         *self = Self { position: offset, committed: Some(offset), attempted: None };
     }
 
-    fn compare(&mut self, partition: i32, found: Option<i64>) -> Result<(), Halt> {
+    fn compare(&mut self, found: Option<i64>) -> Result<(), Park> {
         if found == self.committed {
             self.attempted = None;
             return Ok(());
         }
         match found {
             Some(offset) if found == self.attempted || is_off!("offset-check") => self.settle(offset),
-            _ => return Err(Halt::OffsetMoved { partition, known: self.committed, found }),
+            _ => return Err(Park::OffsetMoved { known: self.committed, found }),
         }
         Ok(())
     }
@@ -98,8 +100,8 @@ mod tests {
         known
     }
 
-    fn resume(known: &mut Known, found: Option<i64>) -> Result<i64, Halt> {
-        known.resume(&[(P, found)]).map(|positions| positions[0].offset)
+    fn resume(known: &mut Known, found: Option<i64>) -> Result<i64, Park> {
+        known.resume(P, found).expect("it was started")
     }
 
     #[test]
@@ -111,11 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_that_went_back_vanished_or_was_never_committed_halts() {
+    fn an_offset_that_went_back_vanished_or_was_never_committed_parks() {
         for found in [Some(100), None, Some(149), Some(151), Some(200)] {
             let mut known = known();
             known.committed(&[at(150)]);
-            let moved = Halt::OffsetMoved { partition: P, known: Some(150), found };
+            let moved = Park::OffsetMoved { known: Some(150), found };
             assert_eq!(resume(&mut known, found), Err(moved));
         }
     }
@@ -137,7 +139,7 @@ mod tests {
     fn a_fresh_start_holds_until_it_is_committed() {
         for committed in [None, Some(7)] {
             let mut known = Known::default();
-            known.assign(P, Start::Fresh { at: 40, committed });
+            known.assign(P, Start::Fresh { at: 40, committed, accepted: false });
             assert_eq!(resume(&mut known, committed), Ok(40));
             known.committed(&[at(40)]);
             assert!(resume(&mut known, committed).is_err());
@@ -149,6 +151,6 @@ mod tests {
     fn a_revoked_partition_is_not_judged() {
         let mut known = known();
         known.revoke(P);
-        assert_eq!(known.resume(&[(P, Some(7))]), Ok(Vec::new()));
+        assert_eq!(known.resume(P, Some(7)), None);
     }
 }

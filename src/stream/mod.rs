@@ -5,14 +5,20 @@
 //! Not here: the work on a record (`lane`, `forget`), the Kafka client (`edge::kafka`).
 //! Start at [`Engine::run`]. [`fate()`] decides about every failure.
 
+mod assignment;
+mod board;
 mod budget;
 mod engine;
 mod failures;
 mod fate;
 mod fences;
 mod known;
+mod member;
 mod offsets;
+mod park;
+mod partitions;
 mod record;
+mod settle;
 mod source;
 mod start;
 mod step;
@@ -22,11 +28,15 @@ mod tests;
 mod txn;
 mod watchdog;
 
-pub use engine::{Engine, Pace};
+pub use board::Board;
+pub use engine::{Engine, Pace, Parking};
 pub use fate::{Cause, ErrorClass, Fate, Fault, Fence, Halt, Seen, Stage, StreamError, fate};
+pub use park::{PARK_CODES, Park};
 pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex};
 pub use source::{Change, Connector, NextOffset, Sink, Source};
-pub use start::{Committed, Start, StartLog, start_at};
+pub use start::{
+    AcceptedGap, Answer, Committed, Facts, Gaps, Start, StartLog, StartRules, Started, start_at,
+};
 pub use step::{Event, Ready, Step, Wait, Waiting};
 pub use stop::Stop;
 pub use txn::{Filling, Staged, Txn};

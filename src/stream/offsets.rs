@@ -9,6 +9,9 @@ use super::{NextOffset, Start};
 pub(super) struct Offsets {
     /// Partitions that started without a usable committed offset. Each is kept until its offset is committed.
     fresh: BTreeMap<i32, i64>,
+    /// Positions behind markers and aborted records that follow the last record of a partition. They are not
+    /// committed yet.
+    passed: BTreeMap<i32, i64>,
     /// Few entries, searched from the front. `last` is the index of the previous record's entry.
     taken: Vec<NextOffset>,
     last: usize,
@@ -24,6 +27,12 @@ impl Offsets {
 
     pub(super) fn revoke(&mut self, partition: i32) {
         self.fresh.remove(&partition);
+        self.drop_taken(partition);
+    }
+
+    /// Forgets what the batch holds of this partition, but not its start.
+    pub(super) fn drop_taken(&mut self, partition: i32) {
+        self.passed.remove(&partition);
         self.taken.retain(|next| next.partition != partition);
         self.last = 0;
     }
@@ -39,23 +48,60 @@ impl Offsets {
         self.taken[self.last].offset = offset + 1;
     }
 
+    /// Remembers that the client has reached this position, the end of the partition. Every record before it
+    /// was taken; what lies behind the last one are markers and aborted records.
+    pub(super) fn pass(&mut self, partition: i32, position: i64) {
+        self.passed.insert(partition, position);
+    }
+
+    /// The position behind markers that waits for its commit.
+    pub(super) fn passed(&self, partition: i32) -> Option<i64> {
+        self.passed.get(&partition).copied()
+    }
+
+    /// The offset after the last record taken from this partition.
+    pub(super) fn next(&self, partition: i32) -> Option<i64> {
+        self.taken.iter().find(|next| next.partition == partition).map(|next| next.offset)
+    }
+
+    /// Partition and offset of the only record of a batch of one.
+    pub(super) fn first_taken(&self) -> Option<(i32, i64)> {
+        self.taken.first().map(|next| (next.partition, next.offset - 1))
+    }
+
+    /// Whether a start waits for its commit.
+    pub(super) fn has_starts(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Whether a position behind markers waits for its commit.
+    pub(super) fn has_passed(&self) -> bool {
+        !self.passed.is_empty()
+    }
+
     /// Forgets the batch, but not the starts.
     pub(super) fn discard(&mut self) {
+        self.passed.clear();
         self.taken.clear();
         self.last = 0;
     }
 
-    /// The offsets to commit: those of the batch, and the starts of partitions without a record in it.
+    /// The offsets to commit: those of the batch, the positions behind markers, and the starts of partitions
+    /// without a record in the batch.
     pub(super) fn to_commit(&self) -> Vec<NextOffset> {
-        let silent = self.fresh.iter().filter(|(p, _)| self.taken.iter().all(|next| next.partition != **p));
-        let starts = silent.map(|(&partition, &offset)| NextOffset { partition, offset });
-        self.taken.iter().copied().chain(starts).collect()
+        let mut offsets: BTreeMap<i32, i64> = self.fresh.clone();
+        offsets.extend(self.taken.iter().map(|next| (next.partition, next.offset)));
+        for (&partition, &position) in &self.passed {
+            let offset = offsets.entry(partition).or_insert(position);
+            *offset = position.max(*offset);
+        }
+        offsets.into_iter().map(|(partition, offset)| NextOffset { partition, offset }).collect()
     }
 
-    /// Closes the batch after its commit. Returns the partitions whose first offset was committed.
-    pub(super) fn committed(&mut self) -> Vec<i32> {
+    /// Closes the batch after its commit.
+    pub(super) fn committed(&mut self) {
         self.discard();
-        std::mem::take(&mut self.fresh).into_keys().collect()
+        self.fresh.clear();
     }
 }
 
@@ -76,14 +122,28 @@ mod tests {
     }
 
     #[test]
+    fn a_position_behind_markers_is_committed_with_the_batch_and_forgotten_with_it() {
+        let mut offsets = Offsets::default();
+        offsets.take(0, 5);
+        offsets.pass(0, 8);
+        offsets.pass(1, 3);
+        let next = |partition, offset| NextOffset { partition, offset };
+        assert_eq!(offsets.to_commit(), [next(0, 8), next(1, 3)]);
+        offsets.take(0, 9);
+        assert_eq!(offsets.to_commit(), [next(0, 10), next(1, 3)]);
+        offsets.discard();
+        assert!(!offsets.has_passed() && offsets.to_commit().is_empty(), "a batch that is read again");
+    }
+
+    #[test]
     fn a_first_start_is_committed_even_without_a_record_and_survives_a_discard() {
         let mut offsets = Offsets::default();
-        offsets.assign(3, Start::Fresh { at: 40, committed: None });
+        offsets.assign(3, Start::Fresh { at: 40, committed: None, accepted: false });
         offsets.assign(4, Start::Committed(9));
         offsets.take(4, 9);
         offsets.discard();
         assert_eq!(offsets.to_commit(), [NextOffset { partition: 3, offset: 40 }]);
-        assert_eq!(offsets.committed(), [3]);
+        offsets.committed();
         assert!(offsets.to_commit().is_empty());
     }
 }

@@ -1,8 +1,9 @@
 //! The traits that the Kafka edge implements.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Fault, Halt, Input, Outgoing, Start, Stop, StreamError, Take};
+use super::{Answer, Fault, Halt, Input, Outgoing, Stop, StreamError, Take};
 
 /// The offset to commit: the one after the last record taken from a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,9 +15,12 @@ pub struct NextOffset {
 /// A change of the assignment during [`Source::poll`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    Assigned(Vec<(i32, Start)>),
+    /// Their records do not flow before [`Source::start`].
+    Assigned(Vec<i32>),
     /// Revoked or lost: their records must not be used any more.
     Revoked(Vec<i32>),
+    /// The position of a flowing partition is not in its log. The client does not tell which one.
+    OutOfRange,
 }
 
 /// A member of a consumer group.
@@ -40,18 +44,42 @@ pub trait Source {
     /// change it: a text for people.
     fn complaint(&mut self) -> Option<String>;
 
-    /// Stops (or resumes) the flow of records of all partitions, including those assigned later.
+    /// Looks at these partitions on another thread. [`Source::answers`] returns what it found, with the number
+    /// `look`.
+    fn look(&mut self, look: u64, partitions: &[i32]);
+
+    /// Takes the answers since the last call: the number of the look, the partition, and what was found. The
+    /// source may also answer without a look, with the number 0, that a flowing partition must stop.
+    ///
+    /// # Errors
+    /// [`Fault`] if no answer will come.
+    fn answers(&mut self) -> Result<Vec<(u64, i32, Answer)>, Fault>;
+
+    /// Lets the records of these assigned partitions flow from these offsets on.
+    fn start(&mut self, at: &[NextOffset]) -> Result<(), StreamError>;
+
+    /// Stops the flow of these partitions until the next [`Source::start`]. No earlier record of theirs is
+    /// handed over any more.
+    fn stop(&mut self, partitions: &[i32]) -> Result<(), StreamError>;
+
+    /// Pauses (or resumes) the flow of records of all started partitions, including those started later.
     fn hold(&mut self, held: bool) -> Result<(), StreamError>;
 
     /// The membership now. Take it after the last poll for a batch, and only once for that batch.
     /// `None` while not a member (generation < 0).
     fn membership(&mut self) -> Option<Self::Membership>;
 
-    /// The broker's committed offset of every assigned partition; `None` = the broker holds none.
-    fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError>;
+    /// The broker's committed offsets of these partitions; `None` = the broker holds none. A partition is
+    /// missing if the broker reported an error for it.
+    fn committed(&mut self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<i64>>, StreamError>;
 
-    /// Continues at these offsets.
-    fn seek(&mut self, to: &[NextOffset]) -> Result<(), StreamError>;
+    /// Continues at these offsets. Returns the partitions that do not.
+    fn seek(&mut self, to: &[NextOffset]) -> Result<Vec<i32>, StreamError>;
+
+    /// Takes the ends that the client has reached since the last call: for each partition the position behind
+    /// its last record, and behind the markers and aborted records that follow. Every record before it was
+    /// handed over.
+    fn passed(&mut self) -> Vec<NextOffset>;
 
     /// Records between a next offset and the end of its partition, if the client knows without a request.
     fn lag(&self, next: NextOffset) -> Option<u64>;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::txn::{Filling, Txn};
-use super::{Cause, Halt, Input, NextOffset, Sink, StreamError, Take};
+use super::{Cause, Input, NextOffset, Park, Sink, StreamError, Take};
 
 /// Work on records, batch by batch.
 pub trait Step {
@@ -31,8 +31,8 @@ pub trait Step {
     /// The broker refuses this record as the step made it. The step must make a different one of it.
     ///
     /// # Errors
-    /// If no other form is left.
-    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt>;
+    /// If no other form is left: the partition must be parked.
+    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Park>;
 
     /// Receives an event, for metrics, logs and readiness.
     fn observe(&mut self, event: Event<'_>);
@@ -96,8 +96,24 @@ impl Waiting {
 
 /// An event of the lane, reported to the step.
 pub enum Event<'a> {
-    /// The partitions that the lane now has.
+    /// The partitions that the lane now has. Each of them flows or is parked.
     Assigned(&'a [i32]),
+    /// This partition is parked: it stops, and the others continue.
+    Parked {
+        partition: i32,
+        why: &'a Park,
+    },
+    /// This partition is not parked any more.
+    Flows(i32),
+    /// The operator accepted that this partition continues at the offset `at`, although the broker held
+    /// `committed`.
+    GapAccepted {
+        partition: i32,
+        committed: Option<i64>,
+        at: i64,
+    },
+    /// Number of uncommitted records of these partitions, while nothing is committed.
+    Lag(&'a [(i32, u64)]),
     Waiting(&'a Waiting),
     Resumed,
     Committed {

@@ -1,7 +1,7 @@
 //! Tests the engine on an in-memory log. It is a mock with the promises that `tests/cluster` checks on Kafka.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +36,16 @@ struct Log {
     /// Places of named records in the transaction.
     refused: Vec<usize>,
     held: bool,
+    /// Partitions whose records flow.
+    flowing: BTreeSet<i32>,
+    /// Looks that have no answer yet.
+    looks: Vec<(u64, i32)>,
+    /// The answer about a partition instead of the facts, that many times.
+    reasons: BTreeMap<i32, (Park, usize)>,
+    /// Markers behind the last record of each partition.
+    markers: BTreeMap<i32, i64>,
+    /// Partitions that were parked, and `None` for one that flowed again.
+    parked: Vec<(i32, Option<&'static str>)>,
     /// The producer that sends the next offsets is tainted.
     taints: bool,
     /// A late request replaces these offsets when the next transaction is committed.
@@ -50,8 +60,6 @@ struct Log {
     complains: bool,
     /// The reasons of waits, and `resumed`, in order.
     waits: Vec<String>,
-    /// The stop is requested when the lane waits.
-    stop_when_waiting: bool,
 }
 
 type Shared = Rc<RefCell<Log>>;
@@ -61,6 +69,20 @@ impl Log {
         let at = self.faults.iter().position(|(s, ..)| *s == stage)?;
         let (stage, class, took_effect) = self.faults.remove(at).expect("just found");
         Some((StreamError { stage, class, name: format!("{class:?}") }, took_effect))
+    }
+
+    /// What a look at a partition finds.
+    fn answer(&mut self, partition: i32) -> Answer {
+        if let Some((why, times)) = self.reasons.get_mut(&partition)
+            && *times > 0
+        {
+            *times -= 1;
+            return Answer::Park(why.clone());
+        }
+        let committed = self.committed.get(&partition);
+        let committed = committed.map(|offset| Committed { offset: *offset, metadata: "us".to_owned() });
+        let end = self.input[&partition] + self.markers.get(&partition).copied().unwrap_or(0);
+        Answer::Facts(Facts { committed, log: (0, end), topic: None, started: None })
     }
 
     fn apply(&mut self) {
@@ -83,13 +105,10 @@ impl Connector for MemoryConnector {
 
     fn source(&self) -> Result<MemorySource, Halt> {
         let mut log = self.0.borrow_mut();
-        let start = |partition: &i32| match log.committed.get(partition) {
-            Some(offset) => Start::Committed(*offset),
-            None => Start::Fresh { at: 0, committed: None },
-        };
-        let starts = log.input.keys().map(|p| (*p, start(p))).collect();
-        log.position = log.input.keys().map(|p| (*p, log.committed.get(p).copied().unwrap_or(0))).collect();
-        log.changes = vec![Change::Assigned(starts)];
+        log.position = log.input.keys().map(|p| (*p, 0)).collect();
+        log.flowing.clear();
+        log.looks.clear();
+        log.changes = vec![Change::Assigned(log.input.keys().copied().collect())];
         Ok(MemorySource(Rc::clone(&self.0)))
     }
 
@@ -136,9 +155,13 @@ impl Source for MemorySource {
         let ready: Vec<(i32, i64)> = match log.held {
             true => Vec::new(),
             false => {
-                log.position.iter().flat_map(|(p, from)| (*from..log.input[p]).map(|o| (*p, o))).collect()
+                let flowing = log.position.iter().filter(|(partition, _)| log.flowing.contains(partition));
+                flowing.flat_map(|(p, from)| (*from..log.input[p]).map(|o| (*p, o))).collect()
             }
         };
+        if ready.is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         for (partition, offset) in ready {
             log.position.insert(partition, offset + 1);
             let input =
@@ -150,6 +173,7 @@ impl Source for MemorySource {
         let revoked = std::mem::take(&mut log.revoke);
         if !revoked.is_empty() {
             log.position.retain(|partition, _| !revoked.contains(partition));
+            log.flowing.retain(|partition| !revoked.contains(partition));
             log.changes.push(Change::Revoked(revoked));
         }
         Ok(())
@@ -177,21 +201,50 @@ impl Source for MemorySource {
         Some(())
     }
 
-    fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError> {
-        let mut log = self.0.borrow_mut();
-        if log.stale > 0 && !log.committed.is_empty() {
-            log.stale -= 1;
-            return Ok(log.position.keys().map(|partition| (*partition, Some(1))).collect());
-        }
-        Ok(log.position.keys().map(|partition| (*partition, log.committed.get(partition).copied())).collect())
+    fn look(&mut self, look: u64, partitions: &[i32]) {
+        let looks = partitions.iter().map(|partition| (look, *partition));
+        self.0.borrow_mut().looks.extend(looks);
     }
 
-    fn seek(&mut self, to: &[NextOffset]) -> Result<(), StreamError> {
+    fn answers(&mut self) -> Result<Vec<(u64, i32, Answer)>, Fault> {
+        let mut log = self.0.borrow_mut();
+        let looks = std::mem::take(&mut log.looks);
+        Ok(looks.into_iter().map(|(look, partition)| (look, partition, log.answer(partition))).collect())
+    }
+
+    fn start(&mut self, at: &[NextOffset]) -> Result<(), StreamError> {
+        self.0.borrow_mut().flowing.extend(at.iter().map(|next| next.partition));
+        self.seek(at).map(drop)
+    }
+
+    fn stop(&mut self, partitions: &[i32]) -> Result<(), StreamError> {
+        self.0.borrow_mut().flowing.retain(|partition| !partitions.contains(partition));
+        Ok(())
+    }
+
+    fn committed(&mut self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<i64>>, StreamError> {
+        let mut log = self.0.borrow_mut();
+        let is_stale = log.stale > 0 && !log.committed.is_empty();
+        log.stale -= usize::from(is_stale);
+        let found = |partition| if is_stale { Some(1) } else { log.committed.get(partition).copied() };
+        Ok(partitions.iter().map(|partition| (*partition, found(partition))).collect())
+    }
+
+    fn seek(&mut self, to: &[NextOffset]) -> Result<Vec<i32>, StreamError> {
         let mut log = self.0.borrow_mut();
         for next in to {
             log.position.insert(next.partition, next.offset);
         }
-        Ok(())
+        Ok(Vec::new())
+    }
+
+    fn passed(&mut self) -> Vec<NextOffset> {
+        let log = self.0.borrow();
+        let ended =
+            log.markers.iter().filter(|(partition, _)| log.position[*partition] == log.input[*partition]);
+        ended
+            .map(|(&partition, markers)| NextOffset { partition, offset: log.input[&partition] + markers })
+            .collect()
     }
 
     fn lag(&self, _next: NextOffset) -> Option<u64> {
@@ -333,7 +386,7 @@ impl Step for Copy {
         self.batch.get(place).copied()
     }
 
-    fn condemn(&mut self, partition: i32, offset: i64, _why: &StreamError) -> Result<(), Halt> {
+    fn condemn(&mut self, partition: i32, offset: i64, _why: &StreamError) -> Result<(), Park> {
         self.condemned.push((partition, offset));
         Ok(())
     }
@@ -343,11 +396,12 @@ impl Step for Copy {
             self.log.borrow_mut().notified.push(partitions.to_vec());
         }
         match &event {
+            Event::Parked { partition, why } => {
+                self.log.borrow_mut().parked.push((*partition, Some(why.code())));
+            }
+            Event::Flows(partition) => self.log.borrow_mut().parked.push((*partition, None)),
             Event::Waiting(waiting) => {
                 self.log.borrow_mut().waits.push(waiting.reason.clone());
-                if self.log.borrow().stop_when_waiting {
-                    self.stop.request();
-                }
             }
             Event::Resumed => self.log.borrow_mut().waits.push("resumed".to_owned()),
             _ => {}
@@ -363,11 +417,11 @@ impl Step for Copy {
 struct Forgetful;
 
 impl StartLog for Forgetful {
-    fn started(&self, _partition: i32) -> Result<bool, String> {
-        Ok(false)
+    fn started(&self) -> Result<Vec<Started>, String> {
+        Ok(Vec::new())
     }
 
-    fn mark_started(&self, _partitions: &[i32]) -> Result<(), String> {
+    fn mark_started(&self, _partitions: &[Started]) -> Result<(), String> {
         Ok(())
     }
 }
@@ -381,6 +435,10 @@ struct Ran {
 
 /// Runs the engine over two partitions of ten records until the committed offsets add up to `wanted`.
 fn run(wanted: i64, waits: u32, script: impl FnOnce(&mut Log)) -> Ran {
+    run_and(Parking::GoOn, wanted, waits, script)
+}
+
+fn run_and(parking: Parking, wanted: i64, waits: u32, script: impl FnOnce(&mut Log)) -> Ran {
     let log = Shared::default();
     log.borrow_mut().input = BTreeMap::from([(0, 10), (1, 10)]);
     script(&mut log.borrow_mut());
@@ -400,6 +458,9 @@ fn run(wanted: i64, waits: u32, script: impl FnOnce(&mut Log)) -> Ran {
         stop,
         pulse: Pulse::default(),
         starts: Arc::new(Forgetful),
+        rules: StartRules { input: "jobs".to_owned(), store: "us".to_owned(), gaps: Gaps::These(Vec::new()) },
+        parking,
+        board: Board::default(),
     };
     let outcome = engine.run(&mut step);
     let condemned = std::mem::take(&mut step.condemned);
@@ -554,17 +615,57 @@ fn a_fenced_instance_is_a_duel_unless_an_outage_explains_it() {
 }
 
 #[test]
-fn a_committed_offset_that_this_lane_did_not_commit_halts_it() {
+fn a_committed_offset_that_this_lane_did_not_commit_parks_its_partition() {
     for offset in [3, 9] {
-        let ran = run(20, 0, |log| {
+        let ran = run(offset + 10, 0, |log| {
             log.late = Some(NextOffset { partition: 0, offset });
             log.taints = true;
         });
-        let Err(Halt::OffsetMoved { partition, known, found }) = ran.outcome else {
-            panic!("{:?}", ran.outcome)
-        };
-        assert_eq!((partition, known, found), (0, Some(8), Some(offset)));
+        assert_eq!(ran.outcome, Ok(()));
+        let of = |wanted| ran.log.output.iter().filter(|(partition, _)| *partition == wanted).count();
+        assert_eq!((of(0), of(1)), (0, 10), "the other partition is read to its end");
+        assert_eq!(ran.log.committed, BTreeMap::from([(0, offset), (1, 10)]));
     }
+}
+
+#[test]
+fn a_parked_partition_stops_only_itself_and_flows_when_its_reason_is_gone() {
+    let ran = run(10, 0, |log| {
+        let why = Park::NoLeader { why: "it has no leader".to_owned() };
+        log.reasons = BTreeMap::from([(1, (why, usize::MAX))]);
+    });
+    assert_eq!(ran.outcome, Ok(()));
+    assert_eq!(ran.log.committed, BTreeMap::from([(0, 10)]));
+    assert_eq!(ran.log.parked, [(1, Some("no-leader"))]);
+    assert_eq!(ran.log.notified, [[0, 1]], "it is still a partition of this member");
+}
+
+#[test]
+fn if_every_partition_belongs_to_another_store_the_lane_halts() {
+    let why = Park::OtherStore { ours: "us".to_owned(), theirs: "them".to_owned() };
+    let ran = run(20, 0, |log| log.reasons = (0..2).map(|p| (p, (why.clone(), usize::MAX))).collect());
+    let Err(halt) = ran.outcome else { panic!("{:?}", ran.outcome) };
+    assert_eq!(halt.exit_code(), 78);
+    let ran = run(10, 0, |log| log.reasons = BTreeMap::from([(1, (why, usize::MAX))]));
+    assert_eq!(ran.outcome, Ok(()), "one of them stops only itself");
+}
+
+#[test]
+fn work_with_an_end_halts_at_a_parked_partition_but_not_at_an_outage() {
+    let gap = || Park::OffsetMoved { known: None, found: None };
+    let ran = run_and(Parking::Halt, 20, 0, |log| log.reasons = BTreeMap::from([(1, (gap(), usize::MAX))]));
+    assert!(matches!(ran.outcome, Err(Halt::Parked { partition: 1, .. })), "{:?}", ran.outcome);
+    let outage = Park::NoLeader { why: "it has no leader".to_owned() };
+    let ran = run_and(Parking::Halt, 10, 0, |log| log.reasons = BTreeMap::from([(1, (outage, usize::MAX))]));
+    assert_eq!(ran.outcome, Ok(()));
+}
+
+#[test]
+fn an_idle_partition_commits_the_position_behind_its_markers() {
+    let ran = run(23, 0, |log| log.markers = BTreeMap::from([(1, 3)]));
+    assert_eq!(ran.outcome, Ok(()));
+    assert_eq!(ran.log.committed, BTreeMap::from([(0, 10), (1, 13)]));
+    assert_eq!(ran.log.output.len(), 20);
 }
 
 #[test]
@@ -581,17 +682,6 @@ fn a_complaint_of_the_source_is_reported_until_a_record_arrives() {
     let ran = run(20, 0, |log| log.complains = true);
     check_once(&ran);
     assert_eq!(ran.log.waits, ["resumed", "the group is full", "resumed"]);
-}
-
-#[test]
-fn a_stop_ends_a_lane_in_doubt_without_a_fault() {
-    let ran = run(20, 0, |log| {
-        log.late = Some(NextOffset { partition: 0, offset: 3 });
-        log.taints = true;
-        log.stop_when_waiting = true;
-    });
-    assert!(ran.outcome.is_ok(), "{:?}", ran.outcome);
-    assert_eq!(ran.log.output.len(), 8, "nothing is read after the doubt");
 }
 
 #[test]

@@ -133,6 +133,12 @@ codes! {
     RECLAIM_WAITS = "HS1422";
     /// A record of the receipts topic is not a receipt.
     RECEIPT_DOUBTED = "HS1423";
+    /// A partition is parked: it stops, and the others continue.
+    PARTITION_PARKED = "HS1424";
+    /// A parked partition flows again.
+    PARTITION_FLOWS = "HS1425";
+    /// The operator accepted a gap. The line tells from which offset to which one records may be missing.
+    GAP_ACCEPTED = "HS1426";
 
     /// This process signs the log of receipts. The line carries the verifier key.
     LOG_KEPT = "HS1451";

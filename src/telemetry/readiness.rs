@@ -12,10 +12,19 @@ pub struct Reason {
     pub why: String,
 }
 
+/// The state of a condition, with its text.
+#[derive(Clone)]
+enum State {
+    Met,
+    /// It is met, but its reader should know something.
+    Noted(String),
+    Unmet(String),
+}
+
 /// A board of named conditions that the whole process shares. Ready means that every condition is met.
 #[derive(Clone, Default)]
 pub struct Readiness {
-    conditions: Arc<Mutex<BTreeMap<String, Option<String>>>>,
+    conditions: Arc<Mutex<BTreeMap<String, State>>>,
     notes: Arc<Mutex<Vec<String>>>,
 }
 
@@ -40,8 +49,9 @@ impl Readiness {
         if conditions.is_empty() {
             return vec![Reason { condition: "running".to_owned(), why: "starting or stopping".to_owned() }];
         }
-        let unmet = |(name, why): (&String, &Option<String>)| {
-            why.as_ref().map(|why| Reason { condition: name.clone(), why: why.clone() })
+        let unmet = |(name, state): (&String, &State)| match state {
+            State::Unmet(why) => Some(Reason { condition: name.clone(), why: why.clone() }),
+            State::Met | State::Noted(_) => None,
         };
         conditions.iter().filter_map(unmet).collect()
     }
@@ -51,7 +61,11 @@ impl Readiness {
         let reasons = self.reasons();
         let ready = reasons.is_empty();
         let mut body = serde_json::json!({ "ready": ready, "reasons": reasons });
-        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        notes.extend(self.lock().values().filter_map(|state| match state {
+            State::Noted(text) => Some(text.clone()),
+            State::Met | State::Unmet(_) => None,
+        }));
         if !notes.is_empty() {
             body["notes"] = notes.into();
         }
@@ -59,7 +73,7 @@ impl Readiness {
     }
 
     /// A panic elsewhere leaves the map consistent, because each change is one insertion or removal.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
         self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,12 +86,21 @@ pub struct Condition {
 
 impl Condition {
     pub fn met(&self) {
-        self.board.lock().insert(self.name.clone(), None);
+        self.set(State::Met);
     }
 
     /// `why` names the object and the number, never a customer.
     pub fn unmet(&self, why: impl Into<String>) {
-        self.board.lock().insert(self.name.clone(), Some(why.into()));
+        self.set(State::Unmet(why.into()));
+    }
+
+    /// The condition is met, and every answer carries this note.
+    pub fn noted(&self, text: impl Into<String>) {
+        self.set(State::Noted(text.into()));
+    }
+
+    fn set(&self, state: State) {
+        self.board.lock().insert(self.name.clone(), state);
     }
 }
 
@@ -114,9 +137,11 @@ mod tests {
         assert!(board.to_json().0);
         drop(group);
         assert_eq!(board.reasons()[0].why, "starting or stopping");
-        let _store = board.condition("store reachable");
+        let store = board.condition("store reachable");
         board.condition("group joined").met();
         board.note("unsigned");
         assert!(board.to_json().1.starts_with(r#"{"notes":["unsigned"],"ready":false,"#));
+        store.noted("slow");
+        assert_eq!(board.to_json().1, r#"{"notes":["unsigned","slow"],"ready":true,"reasons":[]}"#);
     }
 }

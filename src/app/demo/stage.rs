@@ -47,7 +47,13 @@ impl Observer for DemoObserver {
             Event::Reincarnated(why, _) => self.0.fail(why),
             Event::Rejoined(error) => self.0.fail(&error.to_string()),
             Event::Aborted(error) => self.0.fail(&error.to_string()),
-            Event::Assigned(_) | Event::Waiting(_) | Event::Resumed => {}
+            Event::Parked { partition, why } => self.0.fail(&why.text(*partition)),
+            Event::Assigned(_)
+            | Event::Waiting(_)
+            | Event::Resumed
+            | Event::Flows(_)
+            | Event::GapAccepted { .. }
+            | Event::Lag(_) => {}
         }
     }
 }

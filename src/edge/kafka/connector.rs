@@ -30,7 +30,8 @@ pub struct LaneIdentity {
     pub message_bytes: usize,
     /// Metadata of every committed offset; it names the key store.
     pub commit_metadata: String,
-    pub accept_gap: bool,
+    /// Topics that must have each partition of the input (`seal.partitioner = "input"`).
+    pub mirrors: Vec<String>,
 }
 
 impl LaneIdentity {
@@ -46,6 +47,7 @@ impl LaneIdentity {
         let mut config = self.settings.consumer(&self.group);
         config.set("group.instance.id", self.instance_id());
         config.set("partition.assignment.strategy", "cooperative-sticky");
+        config.set("enable.partition.eof", "true");
         config
     }
 

@@ -5,6 +5,7 @@ mod checkpoints;
 mod client;
 mod connector;
 mod ffi;
+mod inspector;
 pub mod mock;
 mod outage;
 pub mod post;

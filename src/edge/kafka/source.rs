@@ -1,8 +1,7 @@
 //! A lane's consumer: a static member of the group. The lane polls it on its own thread.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,26 +16,23 @@ use rdkafka::types::RDKafkaRespErr;
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
 use super::ffi::{self, GroupMembership, MessageHeaders};
+use super::inspector::{Flowing, Inspector, committed};
 use super::outage::Outages;
 use crate::model::Millis;
 use crate::stream::{
-    Change, Committed, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, Start, StartLog,
-    StreamError, Take, start_at,
+    Answer, Change, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, StartLog, StreamError, Take,
 };
 use crate::telemetry::{codes, debug};
 
-/// Longest wait for the group coordinator or a partition's leader; well below `max.poll.interval.ms`.
-const ANSWER: Duration = Duration::from_secs(15);
+/// Longest wait for the client's own threads.
+const SEEK: Duration = Duration::from_secs(15);
 
 /// State shared by the rebalance callback and the lane. The callback runs inside `poll`, on the lane's
 /// thread.
 struct GroupContext {
     identity: LaneIdentity,
-    starts: Arc<dyn StartLog>,
-    held: AtomicBool,
-    /// The consumer is being closed. Closing it runs the callback once more, which then asks neither the
-    /// broker nor the key store.
-    closing: AtomicBool,
+    /// The partitions that the client was given with [`KafkaSource::start`]. The group may have assigned more.
+    flowing: Flowing,
     news: Mutex<News>,
     outages: Outages,
 }
@@ -53,79 +49,53 @@ impl GroupContext {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn assigned(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
-        let starts = match self.closing.load(Ordering::Acquire) {
-            true => Err(rejoin("the consumer is being closed")),
-            false => self.starts(consumer, list),
+    fn flowing(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.flowing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn list(&self, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        partitions.into_iter().for_each(|partition| {
+            list.add_partition(&self.identity.input, partition);
+        });
+        list
+    }
+
+    /// Accepts the assignment, but gives the client none of its partitions yet: no record flows before its
+    /// start offset is known.
+    fn assigned(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let nothing = self.list([]);
+        let accepted = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(&nothing),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&nothing),
         };
-        if let Ok(starts) = &starts {
-            for (partition, start) in starts {
-                // This fails only for a partition that is not in the list.
-                let _ = list.set_partition_offset(
-                    &self.identity.input,
-                    *partition,
-                    Offset::Offset(start.offset()),
-                );
-            }
-        }
-        let assigned = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
-            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
-        };
-        // A partition that was paused when it was revoked is still paused when it is assigned again.
-        let _ = match self.held.load(Ordering::Acquire) || starts.is_err() {
-            true => consumer.pause(list),
-            false => consumer.resume(list),
-        };
-        let mut news = self.news();
-        match starts.and_then(|starts| assigned.map(|()| starts).map_err(group_fault)) {
-            Ok(starts) => news.changes.push(Change::Assigned(starts)),
-            Err(fault) => news.fault = Some(fault),
-        }
+        self.tell(Change::Assigned(partitions(list)), accepted);
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let revoked = partitions(list);
+        let given: Vec<i32> = revoked.iter().copied().filter(|it| self.flowing().remove(it)).collect();
         let outcome = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(&self.list(given)),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => {
+                self.flowing().clear();
+                consumer.unassign()
+            }
         };
-        let partitions: Vec<i32> = list.elements().iter().map(TopicPartitionListElem::partition).collect();
+        self.tell(Change::Revoked(revoked), outcome);
+    }
+
+    fn tell(&self, change: Change, outcome: KafkaResult<()>) {
         let mut news = self.news();
-        news.changes.push(Change::Revoked(partitions));
+        news.changes.push(change);
         if let Err(error) = outcome {
             news.fault = Some(group_fault(error));
         }
     }
+}
 
-    /// Decides the start offset of each partition of the list.
-    fn starts(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        list: &TopicPartitionList,
-    ) -> Result<Vec<(i32, Start)>, Fault> {
-        let identity = &self.identity;
-        let committed = committed(consumer, list).map_err(group_fault)?;
-        let mut starts = Vec::with_capacity(list.count());
-        for element in list.elements() {
-            let partition = element.partition();
-            let log = consumer.fetch_watermarks(&identity.input, partition, ANSWER).map_err(group_fault)?;
-            let committed = committed.get(&partition);
-            let before = committed.is_some() || self.started(partition)?;
-            let start =
-                start_at(partition, committed, log, before, &identity.commit_metadata, identity.accept_gap)?;
-            starts.push((partition, start));
-        }
-        Ok(starts)
-    }
-
-    fn started(&self, partition: i32) -> Result<bool, Fault> {
-        let unknown = |_| StreamError {
-            stage: Stage::Group,
-            class: ErrorClass::Retriable,
-            name: "the key store did not answer whether the partition was started".to_owned(),
-        };
-        Ok(self.starts.started(partition).map_err(unknown)?)
-    }
+fn partitions(list: &TopicPartitionList) -> Vec<i32> {
+    list.elements().iter().map(TopicPartitionListElem::partition).collect()
 }
 
 /// Explains why the broker does not let a lane join its group. librdkafka tries again until a person changes
@@ -155,24 +125,12 @@ fn rejoin(name: &str) -> Fault {
     StreamError { stage: Stage::Group, class: ErrorClass::Fatal, name: name.to_owned() }.into()
 }
 
-fn group_fault(error: KafkaError) -> Fault {
-    stream_error(Stage::Group, &error).into()
+fn failed(error: KafkaError) -> StreamError {
+    stream_error(Stage::Group, &error)
 }
 
-fn committed<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    list: &TopicPartitionList,
-) -> KafkaResult<HashMap<i32, Committed>> {
-    let answer = consumer.committed_offsets(list.clone(), ANSWER)?;
-    let mut committed = HashMap::new();
-    for element in answer.elements() {
-        element.error()?;
-        if let Offset::Offset(offset) = element.offset() {
-            let metadata = element.metadata().to_owned();
-            committed.insert(element.partition(), Committed { offset, metadata });
-        }
-    }
-    Ok(committed)
+fn group_fault(error: KafkaError) -> Fault {
+    failed(error).into()
 }
 
 impl ClientContext for GroupContext {
@@ -198,7 +156,11 @@ impl ConsumerContext for GroupContext {
 /// A member of the consumer group.
 pub struct KafkaSource {
     consumer: BaseConsumer<GroupContext>,
+    inspector: Inspector,
     topic: CString,
+    held: bool,
+    /// Partitions whose end was reached since the last call of [`Source::passed`].
+    ended: BTreeSet<i32>,
 }
 
 impl KafkaSource {
@@ -208,20 +170,15 @@ impl KafkaSource {
         outages: Outages,
     ) -> Result<Self, Halt> {
         let setup = |error: KafkaError| Halt::Setup(error.to_string());
-        let context = GroupContext {
-            identity: identity.clone(),
-            starts,
-            held: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
-            news: Mutex::default(),
-            outages,
-        };
+        let flowing = Flowing::default();
+        let inspector = Inspector::start(identity, starts, Arc::clone(&flowing))?;
+        let context = GroupContext { identity: identity.clone(), flowing, news: Mutex::default(), outages };
         let consumer = BaseConsumer::from_config_and_context(&identity.consumer_config(), context);
         let consumer = consumer.map_err(setup)?;
         consumer.subscribe(&[&identity.input]).map_err(setup)?;
         let topic = CString::new(identity.input.as_str())
             .map_err(|_| Halt::Setup("a topic name contains a NUL byte".to_owned()))?;
-        Ok(Self { consumer, topic })
+        Ok(Self { consumer, inspector, topic, held: false, ended: BTreeSet::new() })
     }
 
     fn context(&self) -> &GroupContext {
@@ -237,8 +194,8 @@ impl KafkaSource {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::FencedInstanceId) => Err(stream_error(Stage::Group, error).into()),
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                // The offset is no longer in the log. Joining again finds and reports the gap.
-                Err(rejoin("OFFSET_OUT_OF_RANGE"))
+                self.context().news().changes.push(Change::OutOfRange);
+                Ok(())
             }
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
                 Err(stream_error(Stage::Group, error).into())
@@ -253,6 +210,15 @@ impl KafkaSource {
         }
     }
 
+    fn offsets(&self, offsets: &[NextOffset]) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for next in offsets {
+            let offset = Offset::Offset(next.offset);
+            list.add_partition_offset(&self.context().identity.input, next.partition, offset)?;
+        }
+        Ok(list)
+    }
+
     /// Whether the callback left changes that the lane must handle before the next record. If it left a
     /// fault, returns that.
     fn has_news(&self) -> Result<bool, Fault> {
@@ -261,12 +227,6 @@ impl KafkaSource {
             Some(fault) => Err(fault),
             None => Ok(!news.changes.is_empty()),
         }
-    }
-}
-
-impl Drop for KafkaSource {
-    fn drop(&mut self) {
-        self.context().closing.store(true, Ordering::Release);
     }
 }
 
@@ -293,6 +253,10 @@ impl Source for KafkaSource {
                     }
                     patience = Duration::ZERO;
                 }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.ended.insert(partition);
+                    patience = Duration::ZERO;
+                }
                 Some(Err(error)) => self.judge(&error)?,
                 None if patience.is_zero() => {
                     self.has_news()?;
@@ -316,13 +280,41 @@ impl Source for KafkaSource {
         self.context().news().complaint.take()
     }
 
+    fn look(&mut self, look: u64, partitions: &[i32]) {
+        self.inspector.look(look, partitions);
+    }
+
+    fn answers(&mut self) -> Result<Vec<(u64, i32, Answer)>, Fault> {
+        self.inspector.answers().ok_or_else(|| rejoin("the thread that looks at partitions has ended"))
+    }
+
+    fn start(&mut self, at: &[NextOffset]) -> Result<(), StreamError> {
+        let list = self.offsets(at).map_err(failed)?;
+        self.consumer.incremental_assign(&list).map_err(failed)?;
+        self.context().flowing().extend(at.iter().map(|next| next.partition));
+        // A partition that was paused when it was stopped is still paused.
+        match self.held {
+            true => self.consumer.pause(&list),
+            false => self.consumer.resume(&list),
+        }
+        .map_err(failed)
+    }
+
+    fn stop(&mut self, partitions: &[i32]) -> Result<(), StreamError> {
+        let context = self.context();
+        let given: Vec<i32> = partitions.iter().copied().filter(|it| context.flowing().remove(it)).collect();
+        match given.is_empty() {
+            true => Ok(()),
+            false => self.consumer.incremental_unassign(&context.list(given)).map_err(failed),
+        }
+    }
+
     fn hold(&mut self, held: bool) -> Result<(), StreamError> {
-        self.context().held.store(held, Ordering::Release);
-        let failed = |error: KafkaError| stream_error(Stage::Group, &error);
-        let assignment = self.consumer.assignment().map_err(failed)?;
+        self.held = held;
+        let flowing = self.consumer.assignment().map_err(failed)?;
         match held {
-            true => self.consumer.pause(&assignment),
-            false => self.consumer.resume(&assignment),
+            true => self.consumer.pause(&flowing),
+            false => self.consumer.resume(&flowing),
         }
         .map_err(failed)
     }
@@ -331,30 +323,37 @@ impl Source for KafkaSource {
         GroupMembership::of(&self.consumer)
     }
 
-    fn committed(&mut self) -> Result<Vec<(i32, Option<i64>)>, StreamError> {
-        let failed = |error: KafkaError| stream_error(Stage::Group, &error);
-        let list = self.consumer.assignment().map_err(failed)?;
-        if list.count() == 0 {
-            return Ok(Vec::new());
-        }
-        let committed = committed(&self.consumer, &list).map_err(failed)?;
-        let offset = |partition| committed.get(&partition).map(|committed| committed.offset);
-        Ok(list.elements().iter().map(|e| (e.partition(), offset(e.partition()))).collect())
+    fn committed(&mut self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<i64>>, StreamError> {
+        let found = committed(&self.consumer, &self.context().identity.input, partitions).map_err(failed)?;
+        Ok(found.into_iter().map(|(partition, it)| (partition, it.map(|it| it.offset))).collect())
     }
 
-    fn seek(&mut self, to: &[NextOffset]) -> Result<(), StreamError> {
-        let failed = |error: KafkaError| stream_error(Stage::Group, &error);
+    fn seek(&mut self, to: &[NextOffset]) -> Result<Vec<i32>, StreamError> {
         if to.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let mut list = TopicPartitionList::with_capacity(to.len());
-        for next in to {
-            let offset = Offset::Offset(next.offset);
-            list.add_partition_offset(&self.context().identity.input, next.partition, offset)
-                .map_err(failed)?;
+        let list = self.offsets(to).map_err(failed)?;
+        let outcome = self.consumer.seek_partitions(list, SEEK).map_err(failed)?;
+        let elements = outcome.elements();
+        let refused = elements.iter().filter(|element| element.error().is_err());
+        Ok(refused.map(TopicPartitionListElem::partition).collect())
+    }
+
+    fn passed(&mut self) -> Vec<NextOffset> {
+        let ended = std::mem::take(&mut self.ended);
+        if ended.is_empty() {
+            return Vec::new();
         }
-        let outcome = self.consumer.seek_partitions(list, ANSWER).map_err(failed)?;
-        outcome.elements().iter().try_for_each(|element| element.error().map_err(failed))
+        // The end is reported behind the last record of a fetch, so this position is that of the same fetch.
+        let Ok(positions) = self.consumer.position() else { return Vec::new() };
+        let elements = positions.elements();
+        let ended = elements.iter().filter(|element| ended.contains(&element.partition()));
+        ended
+            .filter_map(|element| match element.offset() {
+                Offset::Offset(offset) => Some(NextOffset { partition: element.partition(), offset }),
+                _ => None,
+            })
+            .collect()
     }
 
     fn lag(&self, next: NextOffset) -> Option<u64> {

@@ -20,7 +20,7 @@ use crate::forget::receipt::record::{ReceiptBytes, ReceiptRecord};
 use crate::keys::{KekVault, Keks, Store};
 use crate::model::Clock;
 use crate::stream::{
-    ErrorClass, Event, Filling, Halt, Input, NextOffset, Ready, Sink, Stage, Step, StreamError, Take, Txn,
+    ErrorClass, Event, Filling, Input, NextOffset, Park, Ready, Sink, Stage, Step, StreamError, Take, Txn,
     Wait, Waiting,
 };
 use crate::telemetry::{codes, info, warn};
@@ -170,6 +170,25 @@ impl Executor {
             Event::Rejoined(error) => {
                 warn!(codes::PRODUCER_RENEWED, lane = "control", %error, "joining the group again");
             }
+            Event::Parked { partition, why } => {
+                let (reason, text) = (why.code(), why.text(*partition));
+                warn!(codes::PARTITION_PARKED, lane = "control", partition, reason, text, "commands stop");
+            }
+            Event::Flows(partition) => {
+                info!(codes::PARTITION_FLOWS, lane = "control", partition, "commands flow again");
+            }
+            Event::GapAccepted { partition, committed, at } => {
+                let from = committed.map_or("none".to_owned(), |offset| offset.to_string());
+                warn!(
+                    codes::GAP_ACCEPTED,
+                    lane = "control",
+                    partition,
+                    from,
+                    to = at,
+                    "commands in this gap are given up"
+                );
+            }
+            Event::Lag(_) => {}
         }
     }
 }
@@ -239,11 +258,11 @@ impl Step for Executor {
         sent.nth(place).map(|((partition, request), _)| (*partition, request.offset))
     }
 
-    fn condemn(&mut self, partition: i32, offset: i64, why: &StreamError) -> Result<(), Halt> {
+    fn condemn(&mut self, _partition: i32, offset: i64, why: &StreamError) -> Result<(), Park> {
         if self.refused.insert(offset) {
             return Ok(());
         }
-        Err(Halt::RecordRefused { partition, offset, name: why.name.clone() })
+        Err(Park::RecordRefused { offset, name: why.name.clone() })
     }
 
     fn observe(&mut self, event: Event<'_>) {

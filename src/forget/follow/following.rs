@@ -114,8 +114,8 @@ pub struct Following {
     /// Whether this process moves the store's mark. A process that may not write it leaves that to the
     /// processes that execute commands.
     pub marks: bool,
-    /// Continue although receipts are missing (`--accept-gap`).
-    pub accept_gap: bool,
+    /// Offsets of the first missing receipt that the operator accepts (`--accept-gap`).
+    pub accepted_gaps: Vec<i64>,
     pub observer: Box<dyn FollowObserver>,
 }
 
@@ -143,7 +143,7 @@ impl Following {
         let meta = self.ask(self.store.meta())?;
         let requested_at = self.clock.boot_ms();
         let log = tail.log()?;
-        let mut follower = Follower::begin(&meta, log, requested_at, every_ms, self.accept_gap)?;
+        let mut follower = Follower::begin(&meta, log, requested_at, every_ms, &self.accepted_gaps)?;
         tail.begin(follower.next_offset())?;
         while !stop.requested() {
             self.turn(&mut tail, &mut follower)?;

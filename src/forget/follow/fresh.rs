@@ -59,7 +59,7 @@ pub fn ensure_fresh(
 ) -> Result<(), NotFresh> {
     let meta = runtime.block_on(store.meta())?;
     let log = patiently(PATIENCE, || tail.log())?;
-    let follower = Follower::begin(&meta, log, 0, u64::MAX, false)?;
+    let follower = Follower::begin(&meta, log, 0, u64::MAX, &[])?;
     tail.begin(follower.next_offset())?;
     let mut since = Instant::now();
     while follower.proof(tail.position()?).is_none() {

@@ -35,13 +35,16 @@ pub enum Action {
 /// The log does not continue at the store's mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Gap {
-    #[error("the receipts topic begins at offset {start}, but receipts from offset {wanted} are not applied")]
+    #[error(
+        "the receipts topic begins at offset {start}, but receipts from offset {wanted} are not applied; \
+         find out why, then continue with `--accept-gap TOPIC:0@{wanted}`"
+    )]
     Lost { wanted: i64, start: i64 },
     #[error(
-        "the receipts topic ends at offset {end}, but the key store has applied offset {applied}: this is \
-         not the store's topic"
+        "the receipts topic ends at offset {end}, but the next receipt for the key store has offset {wanted}: \
+         this is not the store's topic; to continue with it nevertheless, use `--accept-gap TOPIC:0@{wanted}`"
     )]
-    Replaced { applied: i64, end: i64 },
+    Replaced { wanted: i64, end: i64 },
 }
 
 /// A pending proof.
@@ -72,18 +75,18 @@ impl Follower {
     /// wanted every `every_ms`.
     ///
     /// # Errors
-    /// [`Gap`], unless it is accepted. Then the existing records are read.
+    /// [`Gap`], unless its first missing receipt is among `accepted`. Then the existing records are read.
     pub fn begin(
         meta: &Meta,
         (start, end): (i64, i64),
         requested_at: u64,
         every_ms: u64,
-        accept_gap: bool,
+        accepted: &[i64],
     ) -> Result<Self, Gap> {
         let wanted = meta.last_receipt.map_or(0, |last| last + 1);
         match meta.last_receipt {
-            _ if accept_gap => {}
-            Some(applied) if wanted > end => return Err(Gap::Replaced { applied, end }),
+            _ if accepted.contains(&wanted) => {}
+            Some(_) if wanted > end => return Err(Gap::Replaced { wanted, end }),
             _ if wanted < start => return Err(Gap::Lost { wanted, start }),
             _ => {}
         }
@@ -187,7 +190,7 @@ mod tests {
     }
 
     fn follower(last_receipt: Option<i64>, log: (i64, i64)) -> Follower {
-        Follower::begin(&meta(last_receipt), log, 1_000, 15_000, false).expect("no gap")
+        Follower::begin(&meta(last_receipt), log, 1_000, 15_000, &[]).expect("no gap")
     }
 
     #[test]
@@ -203,12 +206,12 @@ mod tests {
     fn a_topic_that_is_not_the_stores_is_a_gap_until_it_is_accepted() {
         let begin =
             |last, log, accept| Follower::begin(&meta(last), log, 0, 1, accept).map(|f| f.next_offset());
-        assert_eq!(begin(Some(10), (12, 40), false), Err(Gap::Lost { wanted: 11, start: 12 }));
-        assert_eq!(begin(None, (1, 40), false), Err(Gap::Lost { wanted: 0, start: 1 }));
-        assert_eq!(begin(Some(10), (0, 10), false), Err(Gap::Replaced { applied: 10, end: 10 }));
-        assert_eq!(begin(Some(10), (12, 40), true), Ok(12));
-        assert_eq!(begin(None, (1, 40), true), Ok(1));
-        assert_eq!(begin(Some(10), (0, 10), true), Ok(0));
+        assert_eq!(begin(Some(10), (12, 40), &[12]), Err(Gap::Lost { wanted: 11, start: 12 }));
+        assert_eq!(begin(None, (1, 40), &[]), Err(Gap::Lost { wanted: 0, start: 1 }));
+        assert_eq!(begin(Some(10), (0, 10), &[12]), Err(Gap::Replaced { wanted: 11, end: 10 }));
+        assert_eq!(begin(Some(10), (12, 40), &[11]), Ok(12));
+        assert_eq!(begin(None, (1, 40), &[0]), Ok(1));
+        assert_eq!(begin(Some(10), (0, 10), &[11]), Ok(0));
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn follow(world: &World, readings: Vec<(Vec<i64>, Vec<Poll>)>) -> Vec<String> {
         lease: Arc::new(diary.clone()),
         every: Duration::from_secs(15),
         marks: true,
-        accept_gap: false,
+        accepted_gaps: Vec::new(),
         observer: Box::new(diary.clone()),
     };
     let mut readings = readings.into_iter();

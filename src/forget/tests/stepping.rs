@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::stream::{
-    ErrorClass, Event, Halt, Input, NextOffset, NoHeaders, Outgoing, Ready, Sink, Stage, Step, StreamError,
+    ErrorClass, Event, Input, NextOffset, NoHeaders, Outgoing, Park, Ready, Sink, Stage, Step, StreamError,
     Take, Txn, Wait, Waiting,
 };
 
@@ -238,7 +238,7 @@ fn a_receipt_that_the_broker_refuses_goes_without_its_keys_and_then_not_at_all()
     ready(&mut executor);
     let receipts = emit(&mut executor, limit).expect("short enough");
     assert_eq!((receipts[0].keys.len(), receipts[0].key_count), (0, 50));
-    assert!(matches!(executor.condemn(0, 3, &refusal()), Err(Halt::RecordRefused { .. })));
+    assert!(matches!(executor.condemn(0, 3, &refusal()), Err(Park::RecordRefused { .. })));
     committed(&mut executor, 4);
     assert_eq!(executor.condemn(0, 3, &refusal()), Ok(()), "what is committed is forgotten");
 }

@@ -16,7 +16,7 @@ def test_two_processes_with_one_instance_duel_and_double_nothing(kafka, make_wor
         world.env["HOURSEAL__ADMIN__LISTEN"] = "127.0.0.1:0"  # or the port would end it first
         second = world.worker("w0", ready=False)
         wait_until(lambda: not (first.alive and second.alive), 60, "one of the two gives up")
-        time.sleep(5)  # its last request may have fenced the other one, which learns of it by a heartbeat
+        time.sleep(12)  # its last request may have fenced the other one, which learns of it by a heartbeat
     del world.env["HOURSEAL__ADMIN__LISTEN"]
     ended = [worker for worker in (first, second) if not worker.alive]
     assert all(worker.exit_code == 69 and "duel" in worker.tail() for worker in ended), [worker.tail() for worker in ended]
