@@ -72,8 +72,9 @@ def await_parked(workers: list[Worker], partition: int, reason: str, seconds: fl
 def await_all_parked(worker: Worker, partitions: set[int], reason: str, seconds: float = 40):
     """Waits until a worker has nothing but parked partitions: it is not ready, and says so."""
     wanted = dict.fromkeys(partitions, reason)
-    wait_until(lambda: worker.get("/readyz")[0] == 503 and gauge(worker) == wanted, seconds, f"all parked ({reason})", alive=worker)
+    wait_until(lambda: gauge(worker) == wanted, seconds, f"all is parked ({reason})", alive=worker)
     wait_until(lambda: "partitions" in unmet(worker), 10, "the condition `partitions` is not met", alive=worker)
+    assert worker.get("/readyz")[0] == 503
     assert {partition: note.reason for partition, note in notes(worker).items()} == wanted
 
 

@@ -26,6 +26,8 @@ from confluent_kafka.admin import (
 )
 
 COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
+# A `max.message.bytes` that refuses every record. The broker has to write the markers of transactions: they have 78 bytes.
+ONLY_MARKERS = "120"
 
 
 class Topics:
@@ -40,8 +42,9 @@ class Topics:
         self, *names: str, partitions: int = 1, settings: dict | None = None, replicas: list[list[int]] | None = None
     ):
         """`replicas`: the brokers of each partition, instead of `partitions` wherever the broker likes."""
-        where = {"replica_assignment": replicas} if replicas else {"num_partitions": partitions}
-        wanted = [NewTopic(name, config=settings or {}, **where) for name in names]
+        where = {"replica_assignment": replicas} if replicas else {}
+        count = len(replicas) if replicas else partitions
+        wanted = [NewTopic(name, num_partitions=count, config=settings or {}, **where) for name in names]
         for future in self.admin.create_topics(wanted).values():
             future.result(20)
 

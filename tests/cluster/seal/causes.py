@@ -1,11 +1,12 @@
 """What makes one partition of an input unfit to be read, by the reason that a worker gives, and how each of them ends."""
 
 from children import wait_until
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from groups import assignment, await_empty, holder
 from oracle.events import HOUR_MS, now_ms, rfc3339
 from parked import GAP_ACCEPTED, accepting, await_flowing, await_parked, lines, notes
 from plain import plain_events
+from topics import ONLY_MARKERS
 from transactional_offsets import commit_offset
 from world import BRISK, Feeder, World, merged
 
@@ -66,7 +67,15 @@ class Story:
         self.holder = await_parked(self.workers, self.bad, self.cause.code)
 
     def committed(self) -> int | None:
-        return self.world.topics.committed(self.world.group, self.world.input).get(self.bad)
+        """The partition's committed offset, if it has one."""
+        (found,) = wait_until(self._asked, 20, "the coordinator tells the committed offsets")
+        return found.get(self.bad)
+
+    def _asked(self) -> list[dict[int, int]]:
+        try:
+            return [self.world.topics.committed(self.world.group, self.world.input)]
+        except KafkaException:  # the coordinator was the broker that has died
+            return []
 
     def place(self, offset: int, metadata: str | None = None) -> TopicPartition:
         more = {} if metadata is None else {"metadata": metadata}
@@ -225,7 +234,7 @@ class RecordRefused(Cause):
     def spoil(self, story):
         world = story.world
         self._size = world.topics.settings(world.quarantine)["max.message.bytes"]
-        world.topics.alter(world.quarantine, max_message_bytes="60")
+        world.topics.alter(world.quarantine, max_message_bytes=ONLY_MARKERS)
         feeder = Feeder(world)
         feeder.send(story.bad, None, (), b"not json")
         feeder.finish()
@@ -248,6 +257,7 @@ class NoOutput(Cause):
 
     def spoil(self, story):
         story.world.grow_input(story.bad + 1)
+        story.feed(10, [story.bad])
 
     def mend(self, story):
         story.world.topics.add_partitions(story.world.output, story.bad + 1)
@@ -263,7 +273,8 @@ class NoLeader(Cause):
     can_be_fed = False
 
     def world(self, make_world, brokers, partitions):
-        replicas = [*[[1, 2, 3]] * (partitions - 1), [LONE_BROKER]]
+        # The broker wants the same number of replicas for all of them.
+        replicas = [*([1 + number % 2] for number in range(partitions - 1)), [LONE_BROKER]]
         return make_world(brokers, replicas=replicas, settings=BRISK)
 
     def spoil(self, story):

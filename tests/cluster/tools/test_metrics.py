@@ -16,6 +16,7 @@ from moved import Excuse, Exported, Moves, watched
 from office import SETTLED, Office, ask
 from oracle.events import HOUR_MS, now_ms
 from signing_key import write_signing_key
+from topics import ONLY_MARKERS
 from world import ROOT, TESTKIT, Feeder, World, write_clock
 
 HOUR = now_ms() // HOUR_MS
@@ -151,7 +152,7 @@ def park(world: World, workers: list):
     """A record that not even the quarantine takes: its partition is parked for a while, and has a series only then."""
     parked = lambda: workers[0].figures().sum("partition_parked")  # noqa: E731
     size = world.topics.settings(world.quarantine)["max.message.bytes"]
-    world.topics.alter(world.quarantine, max_message_bytes="60")
+    world.topics.alter(world.quarantine, max_message_bytes=ONLY_MARKERS)
     feeder = Feeder(world)
     feeder.send(3, None, (), b"not json")
     feeder.finish()
