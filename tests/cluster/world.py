@@ -114,10 +114,12 @@ class World:
         store: Cassandra | None = None,
         init: bool = True,
         partitions: int = 8,
+        replicas: list[list[int]] | None = None,
         binary: Path = RELEASE,
         settings=None,
     ):
-        """`store`: keys live there, in a keyspace of this world that `init` creates; without it in a file."""
+        """`store`: keys live there, in a keyspace of this world that `init` creates; without it in a file. `replicas`: the
+        brokers of each of the input's partitions."""
         assert binary.exists(), f"{binary} is missing: tests/run builds it"
         self.kafka, self.folder, self.binary = kafka, folder, binary
         self.topics = Topics(kafka.bootstrap)
@@ -137,8 +139,9 @@ class World:
         self._admin_ports: dict[str, int] = {}
         self._workers: list[Worker] = []
         self._producer: Producer | None = None  # asking for an idempotent producer's id takes half a second
-        self.topics.create(self.input, partitions=partitions, settings={"retention.ms": "-1"})
-        self.partitions = partitions
+        self.partitions = len(replicas) if replicas else partitions
+        self._input_settings = {"retention.ms": "-1"}
+        self.topics.create(self.input, partitions=partitions, replicas=replicas, settings=self._input_settings)
         if store and init:
             self.cli("store", "init")
 
@@ -259,16 +262,27 @@ class World:
     def load(self, events: Iterator[Event], rate: int, *, stamped: bool = False) -> "Load":
         return Load(self, events, rate, stamped)
 
-    def feed(self, events: Iterable[Event], *, stamped: bool = False):
-        """Produces all of them, as fast as the broker takes them. `stamped`: event time as record time."""
+    def feed(self, events: Iterable[Event], *, stamped: bool = False, partitions: Iterable[int] | None = None):
+        """Produces all of them, as fast as the broker takes them. `stamped`: event time as record time. `partitions`: only
+        into these."""
         self._producer = self._producer or a_producer(self)
-        feeder = Feeder(self, stamped, producer=self._producer)
+        feeder = Feeder(self, stamped, producer=self._producer, partitions=partitions)
         for event in events:
             feeder.put(event)
         feeder.finish()
 
     def feed_some(self, events: Iterator[Event], count: int, **how):
         self.feed(islice(events, count), **how)
+
+    def grow_input(self, partitions: int):
+        """Gives the input more partitions; `partitions` is how many it has then."""
+        self.topics.add_partitions(self.input, partitions)
+        self.partitions, self._producer = partitions, None  # the old one learns of them minutes later
+
+    def replace_input(self):
+        """Deletes the input and creates it again, empty."""
+        self.topics.replace(self.input, partitions=self.partitions, settings=self._input_settings)
+        self._producer = None  # it would number its records as in the old one
 
     def command(self, **body):
         """Puts one control message."""
@@ -281,18 +295,19 @@ class World:
 
     # --- finding
 
-    def lag(self) -> int:
-        """Input records without a committed offset behind them."""
-        ends = self.topics.ends(self.input)
+    def lag(self, partitions: Iterable[int] | None = None) -> int:
+        """Input records without a committed offset behind them, of all partitions unless some are named."""
+        ends = self.topics.ends(self.input, partitions=partitions)
         try:
             committed = self.topics.committed(self.group, self.input)
         except KafkaException:  # offsets are pending in a transaction, or the coordinator moves
             return sum(ends.values())
         return sum(end - committed.get(partition, 0) for partition, end in ends.items())
 
-    def await_drained(self, seconds: float = 90):
+    def await_drained(self, seconds: float = 90, partitions: Iterable[int] | None = None):
+        what = "all of the input is committed" if partitions is None else f"partitions {list(partitions)} are committed"
         try:
-            wait_until(lambda: self.lag() == 0, seconds, "all of the input is committed", every=0.2)
+            wait_until(lambda: self.lag(partitions) == 0, seconds, what, every=0.2)
             wait_until(lambda: self.topics.is_stable(self.output), 30, "no transaction is open on the output")
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.state()}") from None
@@ -303,7 +318,11 @@ class World:
             committed = self.topics.committed(self.group, self.input)
         except KafkaException as error:
             committed = f"not told: {error}"
-        lines = [f"input {self.topics.ends(self.input)}", f"committed {committed}"]
+        try:
+            ends = self.topics.ends(self.input)
+        except KafkaException as error:  # of a partition without a leader
+            ends = f"not told: {error}"
+        lines = [f"input {ends}", f"committed {committed}"]
         for worker in self._workers:
             code = "alive" if worker.alive else f"exit {worker.exit_code}"
             lines.append(f"{worker.instance}: {code}, {worker.get('/readyz')!r:.600}\n{worker.tail()}")
@@ -342,15 +361,21 @@ class Feeder:
     """Puts events into the input and into the ledger, partition by partition in one order."""
 
     def __init__(
-        self, world: World, stamped: bool = False, settings: dict | None = None, producer: Producer | None = None
+        self,
+        world: World,
+        stamped: bool = False,
+        settings: dict | None = None,
+        producer: Producer | None = None,
+        partitions: Iterable[int] | None = None,
     ):
         self._world, self._stamped, self._count = world, stamped, 0
+        self._partitions = list(range(world.partitions) if partitions is None else partitions)
         self._failures: list[str] = []
         self._producer = producer or a_producer(world, settings)
 
     def put(self, event: Event):
         self._count += 1
-        partition = self._count % self._world.partitions
+        partition = self._partitions[self._count % len(self._partitions)]
         self._world.ledger.put(partition, event)
         stamp = {"timestamp": event.time_ms} if self._stamped else {}
         self.send(partition, event.key, event.headers, event.payload, **stamp)

@@ -44,6 +44,13 @@ class Ledger:
         assert mark not in self.places, "the generator made the same event twice"
         self.places[mark] = (partition, place)
 
+    def give_up(self, partition: int, first: int, end: int):
+        """Expects some events of a partition no more, by their places in it: from `first`, and before `end`."""
+        given_up = [mark for mark, place in self.places.items() if (partition, first) <= place < (partition, end)]
+        assert len(given_up) == end - first, f"{len(given_up)} of {end - first} events were expected"
+        for mark in given_up:
+            del self.places[mark]
+
 
 def rfc3339(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{time_ms % 1000:03}Z"

@@ -10,6 +10,7 @@ from confluent_kafka import TopicPartition
 from nacl.signing import SigningKey
 from oracle.events import HOUR_MS, now_ms
 from oracle.receipt_log import Log
+from parked import accepting
 from signing_key import SEED, write_signing_key
 from verifiers import Verifiers
 from world import World
@@ -107,6 +108,7 @@ def test_a_receipts_topic_that_was_cut_or_replaced_is_not_signed(world):
         erase(world, LONG_AGO + number)
     log = log_of(world)
     await_checkpoint(worker, log)
+    applied = world.topics.read(world.receipts)[-1].offset()
     checkpoints = len(world.topics.read(f"{world.input}.checkpoints"))
 
     (cut,) = world.topics.admin.delete_records([TopicPartition(world.receipts, 0, 1)]).values()
@@ -120,7 +122,7 @@ def test_a_receipts_topic_that_was_cut_or_replaced_is_not_signed(world):
     (gone,) = world.topics.admin.delete_topics([world.receipts]).values()
     gone.result(20)
     wait_until(lambda: world.receipts not in world.topics.admin.list_topics(timeout=20).topics, 20, "the topic is gone")
-    worker = world.worker(ready=False, arguments=["--accept-gap"])
+    worker = world.worker(ready=False, arguments=accepting(world.receipts, 0, applied + 1))
     why = "a checkpoint of 2 receipts is published, but the receipts topic has only 0"
     wait_until(lambda: why in (worker.why_not_ready() or ""), 40, "a refusal", alive=worker)
     erase(world, LONG_AGO + 5)

@@ -1,7 +1,8 @@
-"""Brokers behind a fault proxy, one set per run."""
+"""Brokers behind a fault proxy, one set per run; three brokers that a test may kill."""
 
 import pytest
 from proxied_kafka import ProxiedKafka
+from servers import Kafka
 from world import World, merged_all
 
 # Longer than the longest delay of a fault, in the order that `config check` asks for: socket < transaction < session.
@@ -40,3 +41,9 @@ def make_proxied_world(proxied, proxy, make_world):
         return make_world(proxied, settings=merged_all(TIMEOUTS, front, settings or {}), **how)
 
     return make
+
+
+@pytest.fixture
+def three_brokers():
+    with Kafka(nodes=3) as brokers:
+        yield brokers

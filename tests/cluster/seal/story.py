@@ -6,7 +6,8 @@ from kafka_faults import Fault, Gate, Kind
 from witness import Witness
 from world import World
 
-# A producer whose request had no answer is dropped; a lane halts at an offset that is not its own (`testkit::is_off`).
+# A producer whose request had no answer is dropped; a partition whose offset its lane has not committed is parked
+# (`testkit::is_off`).
 GUARDS = ("late-requests", "offset-check")
 
 

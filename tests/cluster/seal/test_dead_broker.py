@@ -4,18 +4,10 @@ It is the one that coordinated the group: the lanes have to find its successor."
 
 import time
 
-import pytest
 from oracle.events import job_events
-from servers import Kafka
 from world import QUICK_SESSION, seeded
 
 BATCHES = 20
-
-
-@pytest.fixture
-def three_brokers():
-    with Kafka(nodes=3) as brokers:
-        yield brokers
 
 
 def producers_replaced(worker) -> float:

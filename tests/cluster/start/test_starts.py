@@ -1,12 +1,15 @@
-"""Where a worker may start and who it may be: gaps, foreign stores, twins and wrong topics are refused with the reason."""
+"""Where a worker may start and who it may be: foreign stores, twins and wrong topics are refused with the reason, gaps wait for
+a person."""
 
 import time
 
 from children import wait_until
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
+from groups import await_empty
 from oracle.events import job_events
+from parked import accepting, await_all_parked, await_parked
 from servers import Kafka
-from world import QUICK_SESSION, seeded
+from world import BRISK, QUICK_SESSION, seeded
 
 
 def test_two_processes_with_one_instance_duel_and_double_nothing(kafka, make_world):
@@ -26,31 +29,49 @@ def test_two_processes_with_one_instance_duel_and_double_nothing(kafka, make_wor
     world.findings().assert_exactly_once()
 
 
-def test_records_that_are_gone_halt_the_worker_until_the_gap_is_accepted(kafka, make_world):
-    world = make_world(kafka, settings=QUICK_SESSION)
+def test_records_that_are_gone_stop_a_worker_until_the_gap_is_accepted(kafka, make_world):
+    """It has no other partition. It runs, so that a person can look at it, and is not ready."""
+    world = make_world(kafka, partitions=1, settings=BRISK)
     events = job_events(seeded())
     world.feed_some(events, 2_000)
     world.worker().stop()
     world.feed_some(events, 2_000)
-    gone = world.topics.ends(world.input)[0] - 10
-    for done in world.topics.admin.delete_records([TopicPartition(world.input, 0, gone)]).values():
-        done.result(20)
-    assert "input-gap" in world.cli("run", code=69, errors=True)
-    worker = world.worker(arguments=["--accept-gap"])
+    committed, gone = world.topics.committed(world.group, world.input)[0], world.topics.ends(world.input)[0] - 10
+    world.topics.delete_before(world.input, {0: gone})
+    world.ledger.give_up(0, committed, gone)
+    worker = world.worker(ready=False)
+    await_all_parked(worker, {0}, "input-gap")
+    flag = accepting(world.input, 0, committed)
+    assert " ".join(flag) in worker.why_not_ready()
+    assert world.lag() > 0
+    worker.stop()
+    worker = world.worker(arguments=flag)
     world.await_drained()
     worker.stop()
-    findings = world.findings()
-    assert findings.doubled == 0 and findings.lost > 0, "what was deleted is lost, and nothing else happened"
+    world.findings().assert_exactly_once()
 
 
 def test_committed_offsets_that_vanish_are_no_first_run(kafka, make_world):
-    world = make_world(kafka, settings=QUICK_SESSION)
+    world = make_world(kafka, partitions=2, settings=BRISK)
     world.feed_some(job_events(seeded()), 2_000)
     world.worker().stop()
-    wait_until(lambda: not world.topics.group(world.group).members, 30, "the members' sessions are over")
+    sealed = world.sealed_count()
+    await_empty(world)
     for done in world.topics.admin.delete_consumer_groups([world.group]).values():
         done.result(20)
-    assert "input-gap" in world.cli("run", code=69, errors=True)
+    worker = world.worker(ready=False)
+    await_all_parked(worker, {0, 1}, "input-gap")
+    assert world.sealed_count() == sealed
+    worker.stop()
+
+    # Where the broker holds no offset, the log's start is accepted: all of that partition comes once more.
+    again = world.topics.ends(world.input)[1]
+    worker = world.worker(arguments=accepting(world.input, 1, None))
+    await_parked([worker], 0, "input-gap")
+    world.await_drained(partitions=[1])
+    worker.stop()
+    findings = world.findings()
+    assert (findings.lost, findings.doubled) == (0, again)
 
 
 def test_two_stores_cannot_claim_one_group(kafka, make_world):

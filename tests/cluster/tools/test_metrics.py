@@ -16,6 +16,7 @@ from moved import Excuse, Exported, Moves, watched
 from office import SETTLED, Office, ask
 from oracle.events import HOUR_MS, now_ms
 from signing_key import write_signing_key
+from topics import ONLY_MARKERS
 from world import ROOT, TESTKIT, Feeder, World, write_clock
 
 HOUR = now_ms() // HOUR_MS
@@ -48,6 +49,7 @@ EXCUSES = [
     Excuse("store_unknown_settled_total", {}, "replies that are lost: tests/it/scylla/faults.rs"),
     Excuse("store_contention_total", {}, "processes that race: tests/it/scylla/fleet.rs"),
     Excuse("receipts_signing_halted", {}, "a topic that was cut: receipts/test_receipt_log"),
+    Excuse("gaps_accepted_total", {}, "a gap and the operator's flag: seal/test_parking"),
     # The canary looks every ten seconds: a story that waits for it takes twice the time.
     Excuse("canary_events_total", {"outcome": "forgotten"}, "forget/test_canary"),
     Excuse("canary_events_total", {"outcome": "still-opens"}, "forget/test_canary"),
@@ -146,6 +148,21 @@ def seal(world: World, workers: list):
     world.await_drained()
 
 
+def park(world: World, workers: list):
+    """A record that not even the quarantine takes: its partition is parked for a while, and has a series only then."""
+    parked = lambda: workers[0].figures().sum("partition_parked")  # noqa: E731
+    size = world.topics.settings(world.quarantine)["max.message.bytes"]
+    world.topics.alter(world.quarantine, max_message_bytes=ONLY_MARKERS)
+    feeder = Feeder(world)
+    feeder.send(3, None, (), b"not json")
+    feeder.finish()
+    wait_until(parked, 30, "a partition is parked")
+    world.parked = workers[0].metrics()
+    world.topics.alter(world.quarantine, max_message_bytes=size)
+    wait_until(lambda: not parked(), 30, "it flows again")
+    world.await_drained()
+
+
 def command(world: World, workers: list):
     """Every command; what nobody has signed, what is none, and one that stands there twice."""
     both = ("--sign-with", world.office.key("dpo"), "--sign-with", world.office.key("legal"))
@@ -195,9 +212,10 @@ def test_every_series_moves_and_rules_and_dashboard_name_what_is_there(world):
     feed(world, b"acme", 20, stamped=True)
     with watched(moves, workers):
         seal(world, workers)
+        park(world, workers)
         command(world, workers)
         forget(world, workers)
-    text = "".join(worker.metrics() for worker in workers)
+    text = world.parked + "".join(worker.metrics() for worker in workers)
     one = workers[0].metrics()
     for worker in workers:
         worker.stop()
