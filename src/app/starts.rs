@@ -1,13 +1,13 @@
 //! The start log, in the key store.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::keys::{SealStore, StoreError};
+use crate::keys::{SealStore, Started, StoreError};
 use crate::stream::StartLog;
 use crate::telemetry::{codes, warn};
 
@@ -21,7 +21,8 @@ pub(super) struct StoreStarts {
     runtime: Handle,
     /// `<group>/<topic>`
     input: String,
-    marked: Mutex<HashSet<i32>>,
+    /// The stored entries that this process knows, by partition.
+    marked: Mutex<BTreeMap<i32, Started>>,
     /// Earliest time to ask the store again after it did not answer: a lane must not wait for it at each
     /// commit.
     ask_again: Mutex<Option<Instant>>,
@@ -38,8 +39,26 @@ impl StoreStarts {
         }
     }
 
-    fn marked(&self) -> MutexGuard<'_, HashSet<i32>> {
+    fn marked(&self) -> MutexGuard<'_, BTreeMap<i32, Started>> {
         self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the stored entries and keeps them.
+    fn read(&self) -> Result<(), String> {
+        let started = self.ask(self.store.started(&self.input))?;
+        self.marked().extend(started.into_iter().map(|entry| (entry.partition, entry)));
+        Ok(())
+    }
+
+    /// Stores new entries. It reads first, so that it replaces no entry that has more data.
+    fn store_new(&self, partitions: &[i32]) -> Result<(), String> {
+        self.read()?;
+        let is_new = |partition: &&i32| !self.marked().contains_key(*partition);
+        let entry = |&partition: &i32| Started { partition, topic: None, accepted: None };
+        let new: Vec<Started> = partitions.iter().filter(is_new).map(entry).collect();
+        self.ask(self.store.mark_started(&self.input, &new))?;
+        self.marked().extend(new.into_iter().map(|entry| (entry.partition, entry)));
+        Ok(())
     }
 
     fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
@@ -50,16 +69,15 @@ impl StoreStarts {
 
 impl StartLog for StoreStarts {
     fn started(&self, partition: i32) -> Result<bool, String> {
-        if self.marked().contains(&partition) {
+        if self.marked().contains_key(&partition) {
             return Ok(true);
         }
-        let started = self.ask(self.store.started(&self.input))?;
-        self.marked().extend(&started);
-        Ok(started.contains(&partition))
+        self.read()?;
+        Ok(self.marked().contains_key(&partition))
     }
 
     fn mark_started(&self, partitions: &[i32]) -> Result<(), String> {
-        let new: Vec<i32> = partitions.iter().copied().filter(|p| !self.marked().contains(p)).collect();
+        let new: Vec<i32> = partitions.iter().copied().filter(|p| !self.marked().contains_key(p)).collect();
         let mut ask_again = self.ask_again.lock().unwrap_or_else(PoisonError::into_inner);
         if new.is_empty() {
             return Ok(());
@@ -67,11 +85,10 @@ impl StartLog for StoreStarts {
         if ask_again.is_some_and(|at| Instant::now() < at) {
             return Err("the key store did not answer at the last try, less than 10 s ago".to_owned());
         }
-        let outcome = self.ask(self.store.mark_started(&self.input, &new));
+        let outcome = self.store_new(&new);
         *ask_again = outcome.is_err().then(|| Instant::now() + PAUSE);
-        match &outcome {
-            Ok(()) => self.marked().extend(&new),
-            Err(why) => warn!(codes::STORE_AWAY, why, "started partitions are not stored yet"),
+        if let Err(why) = &outcome {
+            warn!(codes::STORE_AWAY, why, "started partitions are not stored yet");
         }
         outcome
     }

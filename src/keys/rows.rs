@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::envelope::WRAPPED_LEN;
 use crate::model::{
-    CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, VaultId,
+    CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, Retention, StoreId, Token, TopicId,
+    VaultId,
 };
 
 /// A slot as the store identifies it: by token, without the customer's name.
@@ -28,6 +29,17 @@ pub struct Meta {
     pub default_retention: Retention,
     /// Offset of the last receipt applied to this store; `None` before the first.
     pub last_receipt: Option<i64>,
+}
+
+/// A partition that a group has started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Started {
+    pub partition: i32,
+    /// Id of the topic at that time. `None`: an earlier version of this program did not store it.
+    pub topic: Option<TopicId>,
+    /// The committed offset of the last gap that an operator accepted for this partition; -1 if the broker
+    /// held none at that time. `None`: no gap was accepted.
+    pub accepted: Option<i64>,
 }
 
 /// The state of a key.

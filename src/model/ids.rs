@@ -1,6 +1,9 @@
-//! Names of keys, stores and commands, as types, so that code cannot mix them up.
+//! Names of keys, stores, commands and topics, as types, so that code cannot mix them up.
 
 use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Due, Millis};
 
@@ -40,6 +43,23 @@ byte_id!(/** A DEK's public name: the first 16 bytes of its commitment. */ KeyId
 byte_id!(/** A key store's own id, generated when the store is created. */ StoreId, 16);
 byte_id!(/** A KEK vault's own id, generated when the vault is created. */ VaultId, 16);
 byte_id!(/** SHA-256 of a command's verified payload. */ Digest, 32);
+
+/// Kafka's id of a topic (KIP-516), 16 bytes. A topic that is deleted and created again has another id. It is
+/// shown as Kafka's tools show it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicId(pub [u8; 16]);
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicId({self})")
+    }
+}
 
 /// A KEK's id. `day/YYYY-MM-DD` is the UTC day in which the keys that it wraps fall due.
 /// `hold/YYYY-MM-DD/HEX` is for keys of that day that a legal hold kept beyond it. HEX identifies the hold:
@@ -108,6 +128,15 @@ impl fmt::Display for KekId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The text is that of Kafka's `Uuid.toString` for the halves -2 and 1.
+    #[test]
+    fn a_topics_id_is_shown_as_kafka_shows_it() {
+        let mut id = [0xff; 16];
+        id[7] = 0xfe;
+        id[8..].copy_from_slice(&1_i64.to_be_bytes());
+        assert_eq!(TopicId(id).to_string(), "__________4AAAAAAAAAAQ");
+    }
 
     #[test]
     fn a_kek_is_named_by_the_day_of_due() {

@@ -10,6 +10,6 @@ mod slot;
 pub use clock::{CLOCKS_APART_MS, Clock, ClocksApart, Millis, earliest};
 pub use customer::{CustomerError, CustomerId, QUARANTINE_CUSTOMER, Token};
 pub use hour::{Hour, MILLIS_PER_HOUR};
-pub use ids::{Digest, KekId, KeyId, StoreId, VaultId, unhex};
+pub use ids::{Digest, KekId, KeyId, StoreId, TopicId, VaultId, unhex};
 pub use retention::{ClassId, Due, Retention};
 pub use slot::{GRACE_MS, Generation, Slot};
