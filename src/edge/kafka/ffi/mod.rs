@@ -5,10 +5,17 @@
 )]
 
 mod consumer;
+#[cfg_attr(not(test), expect(dead_code, reason = "the source will ask for topic ids"))]
+mod describe;
 mod events;
 mod listen;
+#[cfg_attr(not(test), expect(dead_code, reason = "the source will ask for all log ends at once"))]
+mod offsets;
 mod produce;
 mod producer;
+mod request;
+#[cfg(test)]
+mod tests;
 
 pub(super) use consumer::{GroupMembership, MessageHeaders, cached_end};
 pub(super) use events::Deliveries;
