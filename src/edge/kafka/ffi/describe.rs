@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::request::{Answer, Options, ask};
@@ -75,7 +76,7 @@ fn broker_that_is_up<C: ConsumerContext>(
     let metadata = consumer.fetch_metadata(Some(topic), wait).map_err(failed)?;
     // The connection to a bootstrap address has no id before its first answer.
     let answered = Some(metadata.orig_broker_id()).filter(|id| *id >= 0);
-    let known = || metadata.brokers().first().map(|broker| broker.id());
+    let known = || metadata.brokers().first().map(MetadataBroker::id);
     answered.or_else(known).ok_or(RDKafkaErrorCode::BrokerNotAvailable)
 }
 
