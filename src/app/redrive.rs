@@ -16,8 +16,9 @@ use crate::config::Config;
 use crate::edge::kafka::LaneIdentity;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
 use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
+use crate::model::Started;
 use crate::reader::{Opener, WaitingOpener};
-use crate::stream::{Board, Event, Gaps, Halt, Pace, Parking, Pulse, StartLog, Started, Stop};
+use crate::stream::{Board, Event, Gaps, Halt, Pace, Parking, Pulse, StartLog, Stop};
 
 /// Time between two progress reports.
 const TELL: Duration = Duration::from_millis(200);

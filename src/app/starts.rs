@@ -1,6 +1,6 @@
 //! The start log, in the key store.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::keys::{SealStore, StoreError};
-use crate::stream::{StartLog, Started};
+use crate::model::Started;
+use crate::stream::StartLog;
 use crate::telemetry::{codes, warn};
 
-/// Longest wait for the store. A lane asks during a rebalance or after a commit.
+/// Longest wait for the store. A lane stores its starts after a commit.
 const ANSWER: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -21,8 +22,8 @@ pub(super) struct StoreStarts {
     runtime: Handle,
     /// `<group>/<topic>`
     input: String,
-    /// What was stored last.
-    marked: Mutex<HashSet<i32>>,
+    /// The stored entries that this process knows, by partition.
+    marked: Mutex<BTreeMap<i32, Started>>,
     /// Earliest time to ask the store again after it did not answer: a lane must not wait for it at each
     /// commit.
     ask_again: Mutex<Option<Instant>>,
@@ -39,8 +40,12 @@ impl StoreStarts {
         }
     }
 
-    fn marked(&self) -> MutexGuard<'_, HashSet<i32>> {
+    fn marked(&self) -> MutexGuard<'_, BTreeMap<i32, Started>> {
         self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, started: &[Started]) {
+        self.marked().extend(started.iter().map(|entry| (entry.partition, *entry)));
     }
 
     fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
@@ -52,14 +57,13 @@ impl StoreStarts {
 impl StartLog for StoreStarts {
     fn started(&self) -> Result<Vec<Started>, String> {
         let started = self.ask(self.store.started(&self.input))?;
-        self.marked().extend(&started);
-        let started = started.into_iter();
-        Ok(started.map(|partition| Started { partition, topic: None, accepted: None }).collect())
+        self.remember(&started);
+        Ok(started)
     }
 
     fn mark_started(&self, partitions: &[Started]) -> Result<(), String> {
-        let partitions = partitions.iter().map(|started| started.partition);
-        let new: Vec<i32> = partitions.filter(|p| !self.marked().contains(p)).collect();
+        let is_new = |entry: &&Started| self.marked().get(&entry.partition) != Some(*entry);
+        let new: Vec<Started> = partitions.iter().filter(is_new).copied().collect();
         let mut ask_again = self.ask_again.lock().unwrap_or_else(PoisonError::into_inner);
         if new.is_empty() {
             return Ok(());
@@ -70,7 +74,7 @@ impl StartLog for StoreStarts {
         let outcome = self.ask(self.store.mark_started(&self.input, &new));
         *ask_again = outcome.is_err().then(|| Instant::now() + PAUSE);
         match &outcome {
-            Ok(()) => self.marked().extend(&new),
+            Ok(()) => self.remember(&new),
             Err(why) => warn!(codes::STORE_AWAY, why, "started partitions are not stored yet"),
         }
         outcome

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use super::TokenKey;
 use super::outcomes::{Candidate, Erasure, Fence, Minted, Placed, Rewrap, StoreError, Stored};
 use super::rows::{Customer, DueHour, Found, Hold, HoldId, HourRow, KekRow, KekState, Meta, SlotRef};
-use crate::model::{CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Token};
+use crate::model::{CustomerId, Digest, Due, Hour, KekId, Millis, Retention, Started, Token};
 
 /// Reads and lists. No method changes the store's data.
 #[async_trait]
@@ -122,10 +122,12 @@ pub trait SealStore: ReadStore {
     /// Makes every process agree on a KEK: inserts the row unless it exists, and returns the resulting row.
     async fn register_kek(&self, id: &KekId, check: [u8; 16]) -> Result<KekRow, StoreError>;
 
-    /// Partitions of `input` (`<group>/<topic>`) that were already started.
-    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError>;
+    /// Partitions of `input` (`<group>/<topic>`) that were already started, in ascending order.
+    async fn started(&self, input: &str) -> Result<Vec<Started>, StoreError>;
 
-    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError>;
+    /// Stores these partitions, and replaces what was stored about them before. After an error some of them
+    /// may be stored.
+    async fn mark_started(&self, input: &str, partitions: &[Started]) -> Result<(), StoreError>;
 }
 
 /// Ends keys: fences an hour, overwrites its keys, or gives them other terms. Mints nothing.

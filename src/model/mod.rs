@@ -6,6 +6,7 @@ mod hour;
 mod ids;
 mod retention;
 mod slot;
+mod started;
 
 pub use clock::{CLOCKS_APART_MS, Clock, ClocksApart, Millis, earliest};
 pub use customer::{CustomerError, CustomerId, QUARANTINE_CUSTOMER, Token};
@@ -13,3 +14,4 @@ pub use hour::{Hour, MILLIS_PER_HOUR};
 pub use ids::{Digest, KekId, KeyId, StoreId, TopicId, VaultId, unhex};
 pub use retention::{ClassId, Due, Retention};
 pub use slot::{GRACE_MS, Generation, Slot};
+pub use started::Started;

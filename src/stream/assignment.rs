@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::known::Known;
 use super::start::replaced;
-use super::{Answer, Facts, NextOffset, Park, Start, StartRules, Started, Waiting, start_at};
+use super::{Answer, Facts, NextOffset, Park, Start, StartRules, Waiting, start_at};
+use crate::model::Started;
 
 /// Time during which the lane doubts a committed offset that it did not commit. A broker that has just become
 /// the coordinator may report an older offset for a moment.
@@ -33,6 +34,9 @@ struct Partition {
     look_at: Option<Instant>,
     /// Number of the last look. The answer to an older one is out of date.
     look: u64,
+    /// The refused record because of which it was parked. It flows again to find out whether that record is
+    /// still refused.
+    trial: Option<Park>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,16 +49,27 @@ enum State {
     Parked(Park),
 }
 
+/// What a partition was before it flowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Was {
+    Unknown,
+    Parked,
+    /// It is parked for a refused record, until a commit shows that it is not refused any more.
+    OnTrial,
+}
+
 /// What follows from an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The records flow from this offset on. `start`: the partition was not started before by this
     /// membership. `mark`: what the start log must hold once the start is committed.
-    Flow { at: i64, start: Option<Start>, mark: Option<Started>, was_parked: bool },
+    Flow { at: i64, start: Option<Start>, mark: Option<Started>, was: Was },
     /// The partition is parked now, for a reason that was not reported yet.
     Park(Park),
     /// The partition stays as it is. `lag`: number of records that are not committed, if that is known.
     Stay { lag: Option<u64> },
+    /// The partition stops until the next look.
+    Doubt,
     /// Nothing was found out.
     Wait(Waiting),
 }
@@ -63,7 +78,7 @@ impl Assignment {
     pub(super) fn assign(&mut self, partitions: &[i32], now: Instant) {
         for partition in partitions {
             let state = State::Unknown { doubt: None };
-            self.partitions.insert(*partition, Partition { state, look_at: Some(now), look: 0 });
+            self.partitions.insert(*partition, Partition { state, look_at: Some(now), look: 0, trial: None });
         }
     }
 
@@ -112,10 +127,13 @@ impl Assignment {
         self.set(partition, State::Unknown { doubt: Some(now + DOUBT) }, Some(now));
     }
 
-    /// Stops a partition for this reason.
-    pub(super) fn park(&mut self, partition: i32, why: Park, now: Instant) {
-        let look_at = now + why.look_after();
-        self.set(partition, State::Parked(why), Some(look_at));
+    /// Stops a partition for this reason. Returns whether the reason was not reported yet.
+    pub(super) fn park(&mut self, partition: i32, why: Park, now: Instant) -> bool {
+        let Some(it) = self.partitions.get_mut(&partition) else { return false };
+        let is_new = it.state != State::Parked(why.clone()) && it.trial.take().as_ref() != Some(&why);
+        it.look_at = Some(now + why.look_after());
+        it.state = State::Parked(why);
+        is_new
     }
 
     fn set(&mut self, partition: i32, state: State, look_at: Option<Instant>) {
@@ -135,8 +153,16 @@ impl Assignment {
         self.known.position(partition)
     }
 
-    pub(super) fn committed(&mut self, offsets: &[NextOffset]) {
+    /// Follows a commit. Returns the partitions whose record is not refused any more.
+    pub(super) fn committed(&mut self, offsets: &[NextOffset]) -> Vec<i32> {
         self.known.committed(offsets);
+        let ends = |next: &&NextOffset| match self.partitions.get_mut(&next.partition) {
+            Some(Partition { trial: trial @ Some(Park::RecordRefused { .. }), .. }) => trial
+                .take_if(|why| matches!(why, Park::RecordRefused { offset, .. } if *offset < next.offset))
+                .is_some(),
+            _ => false,
+        };
+        offsets.iter().filter(ends).map(|next| next.partition).collect()
     }
 
     pub(super) fn attempted(&mut self, offsets: &[NextOffset]) {
@@ -168,7 +194,8 @@ impl Assignment {
                     _ => Verdict::Wait(waiting),
                 }
             }
-            Answer::Park(why) => self.parks(partition, &before, why, None, now),
+            Answer::Doubt => return None,
+            Answer::Park(why) => self.parks(partition, why, None, now),
             Answer::Facts(facts) => match self.judge(partition, &facts, rules) {
                 Ok((at, start)) => self.flow(partition, &before, (at, start), &facts),
                 Err(why) => self.doubts(partition, &before, why, self.lag(partition, &facts), now),
@@ -181,7 +208,11 @@ impl Assignment {
     fn answer_while_flowing(&mut self, partition: i32, answer: Answer, now: Instant) -> Option<Verdict> {
         match answer {
             Answer::Unknown(_) => None,
-            Answer::Park(why) => Some(self.parks(partition, &State::Flowing, why, None, now)),
+            Answer::Doubt => {
+                self.doubt(partition, now);
+                Some(Verdict::Doubt)
+            }
+            Answer::Park(why) => Some(self.parks(partition, why, None, now)),
             Answer::Facts(facts) => Some(Verdict::Stay { lag: self.lag(partition, &facts) }),
         }
     }
@@ -219,7 +250,17 @@ impl Assignment {
             mark(partition, start, facts)
         });
         self.set(partition, State::Flowing, None);
-        Verdict::Flow { at, start, mark, was_parked: matches!(before, State::Parked(_)) }
+        let was = match before {
+            State::Parked(Park::RecordRefused { .. }) => Was::OnTrial,
+            State::Parked(_) => Was::Parked,
+            _ => Was::Unknown,
+        };
+        if let (Was::OnTrial, State::Parked(why), Some(it)) =
+            (was, before, self.partitions.get_mut(&partition))
+        {
+            it.trial = Some(why.clone());
+        }
+        Verdict::Flow { at, start, mark, was }
     }
 
     /// A partition in doubt is looked at again, any other one is parked.
@@ -236,22 +277,14 @@ impl Assignment {
                 self.set(partition, before.clone(), Some(now + LOOK_IN_DOUBT));
                 Verdict::Stay { lag }
             }
-            _ => self.parks(partition, before, why, lag, now),
+            _ => self.parks(partition, why, lag, now),
         }
     }
 
-    fn parks(
-        &mut self,
-        partition: i32,
-        before: &State,
-        why: Park,
-        lag: Option<u64>,
-        now: Instant,
-    ) -> Verdict {
-        self.park(partition, why.clone(), now);
-        match before {
-            State::Parked(known) if *known == why => Verdict::Stay { lag },
-            _ => Verdict::Park(why),
+    fn parks(&mut self, partition: i32, why: Park, lag: Option<u64>, now: Instant) -> Verdict {
+        match self.park(partition, why.clone(), now) {
+            true => Verdict::Park(why),
+            false => Verdict::Stay { lag },
         }
     }
 
@@ -348,7 +381,7 @@ mod tests {
         assert_eq!(case.look(Answer::Unknown(waiting.clone())), Some(Verdict::Wait(waiting)));
         assert!(!case.assignment.is_settled());
         let flows =
-            Verdict::Flow { at: 10, start: Some(Start::Committed(10)), mark: None, was_parked: false };
+            Verdict::Flow { at: 10, start: Some(Start::Committed(10)), mark: None, was: Was::Unknown };
         assert_eq!(case.look(Answer::Facts(facts(10))), Some(flows));
         assert!(case.assignment.is_settled() && case.assignment.flows(P));
         assert_eq!(case.assignment.take_due(case.now).1, Vec::<i32>::new(), "nothing is left to find out");
@@ -363,7 +396,7 @@ mod tests {
         let no_leader = Answer::Park(Park::NoLeader { why: "it has no leader".to_owned() });
         assert_eq!(code(case.look(no_leader)), "no-leader", "another reason is reported");
         let verdict = case.look(Answer::Facts(facts(10)));
-        assert!(matches!(verdict, Some(Verdict::Flow { at: 10, was_parked: true, .. })), "{verdict:?}");
+        assert!(matches!(verdict, Some(Verdict::Flow { at: 10, was: Was::Parked, .. })), "{verdict:?}");
     }
 
     #[test]
@@ -380,9 +413,13 @@ mod tests {
         let mut case = Case::flowing();
         case.assignment.committed(&[NextOffset { partition: P, offset: 12 }]);
         let refused = Park::RecordRefused { offset: 12, name: "MSG_SIZE_TOO_LARGE".to_owned() };
-        case.assignment.park(P, refused, case.now);
-        let verdict = case.look(Answer::Facts(facts(12)));
-        assert!(matches!(verdict, Some(Verdict::Flow { at: 12, start: None, .. })), "{verdict:?}");
+        assert!(case.assignment.park(P, refused.clone(), case.now));
+        let on_trial = Some(Verdict::Flow { at: 12, start: None, mark: None, was: Was::OnTrial });
+        assert_eq!(case.look(Answer::Facts(facts(12))), on_trial);
+        assert!(!case.assignment.park(P, refused, case.now), "it is still refused: that is no news");
+        assert_eq!(case.look(Answer::Facts(facts(12))), on_trial);
+        let ended = |case: &mut Case| case.assignment.committed(&[NextOffset { partition: P, offset: 13 }]);
+        assert_eq!((ended(&mut case), ended(&mut case)), (vec![P], vec![]), "reported once");
     }
 
     #[test]
@@ -420,6 +457,9 @@ mod tests {
         let started = Some(Started { topic: Some(TopicId([1; 16])), ..STARTED });
         let facts = Facts { topic: Some(TopicId([2; 16])), started, ..facts(10) };
         assert_eq!(code(case.look(Answer::Facts(facts))), "topic-replaced");
+        let mut case = Case::flowing();
+        assert_eq!(case.answer(LAG_ONLY, Answer::Doubt), Some(Verdict::Doubt));
+        assert!(!case.assignment.flows(P));
     }
 
     #[test]

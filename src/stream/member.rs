@@ -7,7 +7,8 @@ use super::assignment::Assignment;
 use super::engine::{BACKOFF, Engine};
 use super::failures::{End, Failures};
 use super::offsets::Offsets;
-use super::{Connector, Event, Fault, NextOffset, Ready, Source, Started, Step, StreamError, Take};
+use super::{Connector, Event, Fault, NextOffset, Ready, Source, Step, StreamError, Take};
+use crate::model::Started;
 
 /// Longest time between two polls while a step waits.
 const WAITING_POLL: Duration = Duration::from_millis(250);

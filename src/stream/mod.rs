@@ -34,9 +34,7 @@ pub use fate::{Cause, ErrorClass, Fate, Fault, Fence, Halt, Seen, Stage, StreamE
 pub use park::{PARK_CODES, Park};
 pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex};
 pub use source::{Change, Connector, NextOffset, Sink, Source};
-pub use start::{
-    AcceptedGap, Answer, Committed, Facts, Gaps, Start, StartLog, StartRules, Started, start_at,
-};
+pub use start::{AcceptedGap, Answer, Committed, Facts, Gaps, Start, StartLog, StartRules, start_at};
 pub use step::{Event, Ready, Step, Wait, Waiting};
 pub use stop::Stop;
 pub use txn::{Filling, Staged, Txn};

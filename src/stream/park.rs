@@ -8,7 +8,7 @@ use crate::model::TopicId;
 /// Time between two looks at a parked partition.
 const LOOK: Duration = Duration::from_secs(5);
 /// The same after a refused record. Each look costs an aborted transaction if the record is still refused.
-const LOOK_AT_REFUSED: Duration = Duration::from_secs(60);
+const LOOK_AT_REFUSED: Duration = Duration::from_secs(30);
 
 /// Reason for which a partition is parked: its records do not flow, and nothing of it is committed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -104,7 +104,7 @@ impl Park {
             }
             Self::TopicReplaced { input, committed, was, is } => format!(
                 "the topic was deleted and created again (id {was}, now {is}); records may be missing; find \
-                 out why, then {}",
+                 out why, then {}: it continues at the log start",
                 flag(input, *committed)
             ),
             Self::NoTopic => "the topic, or this partition of it, does not exist".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::assignment::{LAG_ONLY, Verdict};
+use super::assignment::{LAG_ONLY, Verdict, Was};
 use super::engine::Parking;
 use super::member::Member;
 use super::{Change, Connector, Event, Fault, Halt, NextOffset, Park, Source, Start, Step, Wait, Waiting};
@@ -69,7 +69,7 @@ impl<C: Connector> Member<'_, C> {
         verdict: Verdict,
     ) -> Result<Option<NextOffset>, Fault> {
         match verdict {
-            Verdict::Flow { at, start, mark, was_parked } => {
+            Verdict::Flow { at, start, mark, was } => {
                 if let Some(start) = start {
                     self.offsets.assign(partition, start);
                     if let Start::Fresh { at, committed, accepted: true } = start {
@@ -77,13 +77,15 @@ impl<C: Connector> Member<'_, C> {
                     }
                 }
                 self.marks.extend(mark.map(|mark| (partition, mark)));
-                self.engine.board.flows(partition);
-                if was_parked {
-                    step.observe(Event::Flows(partition));
+                match was {
+                    Was::Unknown => self.engine.board.flows(partition),
+                    Was::Parked => self.flows_again(step, partition),
+                    Was::OnTrial => {}
                 }
                 return Ok(Some(NextOffset { partition, offset: at }));
             }
             Verdict::Park(why) => self.parked(step, partition, &why)?,
+            Verdict::Doubt => self.stop_flow(step, &[partition])?,
             Verdict::Stay { lag } => {
                 if let Some(lag) = lag {
                     step.observe(Event::Lag(&[(partition, lag)]));
@@ -102,8 +104,15 @@ impl<C: Connector> Member<'_, C> {
         if !self.assignment.flows(partition) {
             return Ok(());
         }
-        self.assignment.park(partition, why.clone(), Instant::now());
-        self.parked(step, partition, &why)
+        match self.assignment.park(partition, why.clone(), Instant::now()) {
+            true => self.parked(step, partition, &why),
+            false => self.stop_flow(step, &[partition]),
+        }
+    }
+
+    pub(super) fn flows_again<S: Step>(&self, step: &mut S, partition: i32) {
+        self.engine.board.flows(partition);
+        step.observe(Event::Flows(partition));
     }
 
     fn parked<S: Step>(&mut self, step: &mut S, partition: i32, why: &Park) -> Result<(), Fault> {

@@ -57,7 +57,9 @@ impl<C: Connector> Member<'_, C> {
             offsets.iter().filter_map(|next| Some((next.partition, self.source.lag(*next)?))).collect();
         step.observe(Event::Committed { offsets, took, lag: &lag });
         step.clear();
-        self.assignment.committed(offsets);
+        for partition in self.assignment.committed(offsets) {
+            self.flows_again(step, partition);
+        }
         self.offsets.committed();
         self.passed_at = None;
         self.mark_started();

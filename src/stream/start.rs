@@ -1,17 +1,7 @@
 //! Decides at which offset a partition starts.
 
 use super::{Park, Waiting};
-use crate::model::TopicId;
-
-/// A partition that the group has started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Started {
-    pub partition: i32,
-    /// Id of the topic at that time. `None`: it is not known.
-    pub topic: Option<TopicId>,
-    /// The committed offset of the last gap that an operator accepted; -1 if the broker held none.
-    pub accepted: Option<i64>,
-}
+use crate::model::{Started, TopicId};
 
 /// A list of the started partitions, stored outside of Kafka.
 pub trait StartLog: Send + Sync {
@@ -49,6 +39,8 @@ pub struct Facts {
 pub enum Answer {
     Facts(Facts),
     Park(Park),
+    /// A flowing partition must stop until it was looked at again, because its topic has another id.
+    Doubt,
     /// Nothing was found out, for a reason that does not lie with the partition.
     Unknown(Waiting),
 }

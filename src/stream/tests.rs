@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::model::Millis;
+use crate::model::{Millis, Started};
 
 /// Broker, group and script of one test.
 #[derive(Default)]

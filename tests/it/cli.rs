@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use hourseal::edge::sqlite::STEPS;
 use hourseal::forget::SigningKey;
 use hourseal::forget::log::{Checkpoint, Head, Origin, Proof, Tree, VerifierKey, leaf_hash};
 use hourseal::model::StoreId;
@@ -372,14 +373,13 @@ fn a_store_in_a_file_is_created_and_checked_and_has_no_roles() {
     assert_eq!((code(&created), stderr(&created).as_str()), (0, ""));
     assert!(stdout(&created).starts_with("created the store in "), "{}", stdout(&created));
     let again = in_folder(&["store", "init"]);
-    let nothing = "nothing to do: the store exists, its schema is version 1\n";
-    assert_eq!((code(&again), stdout(&again).as_str()), (0, nothing));
+    let version = STEPS.last().expect("a step").to;
+    let nothing = format!("nothing to do: the store exists, its schema is version {version}\n");
+    assert_eq!((code(&again), stdout(&again)), (0, nothing));
     let checked = in_folder(&["store", "check"]);
     assert_eq!(code(&checked), 0, "{}", stdout(&checked));
-    assert!(
-        stdout(&checked).contains("schema version     ok     1, as this program knows it"),
-        "{checked:?}"
-    );
+    let line = format!("schema version     ok     {version}, as this program knows it");
+    assert!(stdout(&checked).contains(&line), "{checked:?}");
     check_error(
         &["store", "init", "--roles"],
         78,
@@ -393,6 +393,7 @@ fn a_store_in_a_file_is_created_and_checked_and_has_no_roles() {
 fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let in_folder = |arguments: &[&str]| hourseal_in(folder.path(), arguments);
+    let version = STEPS.last().expect("a step").to;
     assert_eq!(code(&in_folder(&["store", "init"])), 0);
     let file = walk(folder.path(), "db").pop().expect("the store's file");
     let raw = rusqlite::Connection::open(&file).expect("the store's file");
@@ -406,18 +407,21 @@ fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
         &["run", "--bootstrap", "127.0.0.1:9"],
     ] {
         let output = in_folder(arguments);
-        let said = "error: the key store is not usable: its schema is version 99, \
-                    this program knows version 1\n\
-                    hint:  use a hourseal that knows version 99; a schema is never downgraded\n";
+        let said = format!(
+            "error: the key store is not usable: its schema is version 99, \
+             this program knows version {version}\n\
+             hint:  use a hourseal that knows version 99; a schema is never downgraded\n"
+        );
         // `run` first logs that it starts.
-        assert!(stderr(&output).ends_with(said), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).ends_with(&said), "{arguments:?}: {}", stderr(&output));
         assert_eq!((code(&output), stdout(&output).as_str()), (78, ""), "{arguments:?}");
     }
     let checked = in_folder(&["store", "check"]);
     assert_eq!(code(&checked), 78, "{checked:?}");
-    let line =
-        "schema version     wrong  its schema is version 99, this program knows version 1: use a hourseal";
-    assert!(stdout(&checked).contains(line), "{}", stdout(&checked));
+    let line = format!(
+        "schema version     wrong  its schema is version 99, this program knows version {version}: use a"
+    );
+    assert!(stdout(&checked).contains(&line), "{}", stdout(&checked));
 }
 
 /// Returns the files below a folder whose names end with `ending`.

@@ -108,6 +108,8 @@ macro_rules! conformance {
             an_id_is_not_used_for_another_command
             the_last_receipt_never_goes_back
             started_partitions_are_remembered_per_input
+            a_started_partition_keeps_its_topic_and_its_accepted_gap
+            marking_a_started_partition_again_replaces_all_of_it
             due_hours_come_soonest_first_and_in_pages
             fenced_hours_are_not_due
             customers_come_in_pages

@@ -294,8 +294,8 @@ passes_on! {
     }
     check_writable() -> ();
     register_kek(id: &KekId, check: [u8; 16]) -> KekRow;
-    started(input: &str) -> Vec<i32>;
-    mark_started(input: &str, partitions: &[i32]) -> ();
+    started(input: &str) -> Vec<Started>;
+    mark_started(input: &str, partitions: &[Started]) -> ();
 }
 
 passes_on! {

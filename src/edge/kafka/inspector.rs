@@ -1,6 +1,6 @@
 //! Looks at partitions on a thread of its own, so that no broker and no key store delays a lane.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::connector::LaneIdentity;
-use crate::stream::{Answer, Committed, Facts, Halt, Park, StartLog, Started, Wait, Waiting};
+use super::ffi::{OffsetSpec, TopicDescription, describe_topics, list_offsets};
+use crate::model::{Started, TopicId};
+use crate::stream::{Answer, Committed, Facts, Halt, Park, StartLog, Wait, Waiting};
 
 /// Longest wait for the group coordinator.
 const COORDINATOR: Duration = Duration::from_secs(15);
-/// Longest wait for the leader of a partition, and for metadata.
+/// Longest wait for the leaders of partitions, and for the description of topics.
 const LEADER: Duration = Duration::from_secs(5);
-/// Time between two looks at the leaders of the flowing partitions.
+/// Time between two looks at the topic of the flowing partitions.
 const WATCH: Duration = Duration::from_secs(5);
 
 /// Partitions whose records flow. The lane changes it.
@@ -45,7 +48,7 @@ impl Inspector {
         let (report, found) = mpsc::channel();
         let name = format!("inspector {}", identity.lane);
         let identity = identity.clone();
-        let work = Work { identity, starts, client, flowing, leaderless: BTreeSet::new(), report };
+        let work = Work { identity, starts, client, flowing, stopped: BTreeSet::new(), id: None, report };
         let thread = std::thread::Builder::new().name(name).spawn(move || work.run(&asked));
         thread.map_err(|error| setup(&error))?;
         Ok(Self { looks, found })
@@ -75,8 +78,10 @@ struct Work {
     starts: Arc<dyn StartLog>,
     client: BaseConsumer,
     flowing: Flowing,
-    /// Flowing partitions that had no leader at the last look.
-    leaderless: BTreeSet<i32>,
+    /// Flowing partitions that should have stopped at the last look.
+    stopped: BTreeSet<i32>,
+    /// Id of the input at the last look.
+    id: Option<TopicId>,
     report: Sender<Vec<Found>>,
 }
 
@@ -101,104 +106,132 @@ impl Work {
         }
     }
 
-    /// Finds the flowing partitions that had no leader at this look and at the one before.
+    /// Finds the flowing partitions that must stop: those of a topic that was replaced, and those that had no
+    /// leader at this look and at the one before.
     fn watch(&mut self) -> Vec<Found> {
         let flowing = self.flowing.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(topic) = self.topic(&self.identity.input) else { return Vec::new() };
-        let now: BTreeMap<i32, Park> =
-            flowing.into_iter().filter_map(|it| Some((it, topic.park(it)?))).collect();
-        let before = std::mem::replace(&mut self.leaderless, now.keys().copied().collect());
-        now.into_iter()
-            .filter(|(partition, _)| before.contains(partition))
-            .map(|(partition, why)| (0, partition, Answer::Park(why)))
-            .collect()
+        if flowing.is_empty() {
+            return Vec::new();
+        }
+        let Ok(topic) = self.describe(&[&self.identity.input]).map(|mut topics| topics.remove(0)) else {
+            return Vec::new();
+        };
+        if replaced(&mut self.id, topic.id) {
+            return flowing.into_iter().map(|partition| (0, partition, Answer::Doubt)).collect();
+        }
+        let found: Vec<(i32, Park)> =
+            flowing.into_iter().filter_map(|partition| Some((partition, topic.park(partition)?))).collect();
+        let before = std::mem::replace(&mut self.stopped, found.iter().map(|(it, _)| *it).collect());
+        let again = found.into_iter().filter(|(partition, _)| before.contains(partition));
+        again.map(|(partition, why)| (0, partition, Answer::Park(why))).collect()
     }
 
     /// Finds out where each partition may start.
-    fn look(&self, partitions: &[i32]) -> Vec<(i32, Answer)> {
-        let all =
-            |waiting: Waiting| partitions.iter().map(|it| (*it, Answer::Unknown(waiting.clone()))).collect();
-        let broker = |error: &KafkaError| Waiting::new(Wait::Broker, unknown(error));
-        let (topic, mirrors) = match self.topics() {
-            Ok(topics) => topics,
-            Err(error) => return all(broker(&error)),
-        };
-        let committed = match committed(&self.client, &self.identity.input, partitions) {
-            Ok(committed) => committed,
-            Err(error) => return all(broker(&error)),
-        };
-        let started = match self.starts.started() {
-            Ok(started) => started,
-            Err(why) => return all(Waiting::new(Wait::Store, why)),
-        };
-        let mut silent = HashSet::new();
-        let mut answer = |partition: i32| {
+    fn look(&mut self, partitions: &[i32]) -> Vec<(i32, Answer)> {
+        self.facts(partitions).unwrap_or_else(|waiting| {
+            partitions.iter().map(|partition| (*partition, Answer::Unknown(waiting.clone()))).collect()
+        })
+    }
+
+    /// # Errors
+    /// What is missing concerns all partitions.
+    fn facts(&mut self, partitions: &[i32]) -> Result<Vec<(i32, Answer)>, Waiting> {
+        let input = &self.identity.input;
+        let names: Vec<&str> =
+            [input].into_iter().chain(&self.identity.mirrors).map(String::as_str).collect();
+        let topics = self.describe(&names).map_err(|code| broker(&format!("{code:?}")))?;
+        let committed =
+            committed(&self.client, input, partitions).map_err(|error| broker(&unknown(&error)))?;
+        let started = self.starts.started().map_err(|why| Waiting::new(Wait::Store, why))?;
+        let started: BTreeMap<i32, Started> = started.into_iter().map(|it| (it.partition, it)).collect();
+        let bounds = self.bounds(partitions);
+        replaced(&mut self.id, topics[0].id);
+        let answer = |(&partition, log): (&i32, Result<(i64, i64), RDKafkaErrorCode>)| {
             let Some(committed) = committed.get(&partition) else {
-                let why = "the group coordinator reports an error for this partition";
-                return Answer::Unknown(Waiting::new(Wait::Broker, why));
+                return Answer::Unknown(broker("the group coordinator reports an error for a partition"));
             };
-            if let Some(why) = topic.park(partition).or_else(|| no_output(&mirrors, partition)) {
+            if let Some(why) = park(&topics, &self.identity.mirrors, partition) {
                 return Answer::Park(why);
             }
-            let started = started.iter().find(|started| started.partition == partition);
-            self.bounds(&topic, partition, &mut silent)
-                .map_or_else(Answer::Park, |log| Answer::Facts(facts(committed.clone(), log, started)))
+            match log {
+                Ok(log) => Answer::Facts(Facts {
+                    committed: committed.clone(),
+                    log,
+                    topic: topics[0].id,
+                    started: started.get(&partition).copied(),
+                }),
+                Err(code) => {
+                    Answer::Park(Park::NoLeader { why: format!("its leader does not answer: {code:?}") })
+                }
+            }
         };
-        partitions.iter().map(|partition| (*partition, answer(*partition))).collect()
+        Ok(partitions.iter().copied().zip(partitions.iter().zip(bounds).map(answer)).collect())
     }
 
-    fn topics(&self) -> KafkaResult<(Topic, Vec<(String, Topic)>)> {
-        let mirrors = self.identity.mirrors.iter();
-        let mirrors =
-            mirrors.map(|name| Ok((name.clone(), self.topic(name)?))).collect::<KafkaResult<_>>()?;
-        Ok((self.topic(&self.identity.input)?, mirrors))
+    /// Describes topics, in this order.
+    fn describe(&self, names: &[&str]) -> Result<Vec<Topic>, RDKafkaErrorCode> {
+        let described = describe_topics(&self.client, names, LEADER)?;
+        described.into_iter().map(Topic::new).collect()
     }
 
-    fn topic(&self, name: &str) -> KafkaResult<Topic> {
-        let metadata = self.client.fetch_metadata(Some(name), LEADER)?;
-        let found = metadata.topics().iter().find(|topic| topic.name() == name);
-        let leaders = found.map(|topic| topic.partitions().iter().map(|it| (it.id(), it.leader())).collect());
-        Ok(Topic { leaders: leaders.unwrap_or_default() })
-    }
-
-    /// The bounds of the partition's log. A leader that does not answer is asked once per look.
-    fn bounds(&self, topic: &Topic, partition: i32, silent: &mut HashSet<i32>) -> Result<(i64, i64), Park> {
-        let leader = topic.leaders.get(&partition).copied().unwrap_or(-1);
-        let no_answer = |error: &str| Park::NoLeader { why: format!("its leader does not answer: {error}") };
-        if silent.contains(&leader) {
-            return Err(no_answer("timed out"));
-        }
-        self.client.fetch_watermarks(&self.identity.input, partition, LEADER).map_err(|error| {
-            silent.insert(leader);
-            no_answer(&unknown(&error))
-        })
+    /// The first offset of each partition, and the offset after its last committed record.
+    fn bounds(&self, partitions: &[i32]) -> Vec<Result<(i64, i64), RDKafkaErrorCode>> {
+        let list = |spec| {
+            list_offsets(&self.client, &self.identity.input, partitions, spec, LEADER)
+                .unwrap_or_else(|code| vec![Err(code); partitions.len()])
+        };
+        let (first, end) = (list(OffsetSpec::Earliest), list(OffsetSpec::Latest));
+        first.into_iter().zip(end).map(|(first, end)| Ok((first?, end?))).collect()
     }
 }
 
-/// The partitions of a topic, and their leaders.
+/// Remembers the id of the input. Returns whether it was another one before.
+fn replaced(id: &mut Option<TopicId>, now: Option<TopicId>) -> bool {
+    let before = *id;
+    *id = now.or(before);
+    before.is_some() && *id != before
+}
+
+/// A topic that a broker described.
 struct Topic {
-    leaders: HashMap<i32, i32>,
+    id: Option<TopicId>,
+    /// Whether each partition has a leader. Empty if the topic does not exist.
+    leaders: HashMap<i32, bool>,
 }
 
 impl Topic {
+    fn new(described: Result<TopicDescription, RDKafkaErrorCode>) -> Result<Self, RDKafkaErrorCode> {
+        match described {
+            Ok(topic) => {
+                let leaders = topic.partitions.iter().map(|it| (it.partition, it.has_leader)).collect();
+                Ok(Self { id: topic.id, leaders })
+            }
+            Err(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(Self { id: None, leaders: HashMap::new() }),
+            Err(code) => Err(code),
+        }
+    }
+
     /// The reason to park a partition that does not exist or has no leader.
     fn park(&self, partition: i32) -> Option<Park> {
         match self.leaders.get(&partition) {
             None => Some(Park::NoTopic),
-            Some(leader) if *leader < 0 => Some(Park::NoLeader { why: "it has no leader".to_owned() }),
-            Some(_) => None,
+            Some(false) => Some(Park::NoLeader { why: "it has no leader".to_owned() }),
+            Some(true) => None,
         }
     }
 }
 
-/// The reason to park a partition whose records have no partition in an output.
-fn no_output(mirrors: &[(String, Topic)], partition: i32) -> Option<Park> {
-    let lacks = mirrors.iter().find(|(_, topic)| !topic.leaders.contains_key(&partition));
-    lacks.map(|(name, _)| Park::NoOutput { topic: name.clone() })
+/// The reason to park a partition of the first topic that cannot flow into the others, its mirrors.
+fn park(topics: &[Topic], mirrors: &[String], partition: i32) -> Option<Park> {
+    topics[0].park(partition).or_else(|| {
+        let mut mirrors = mirrors.iter().zip(&topics[1..]);
+        let lacks = mirrors.find(|(_, topic)| !topic.leaders.contains_key(&partition));
+        lacks.map(|(name, _)| Park::NoOutput { topic: name.clone() })
+    })
 }
 
-fn facts(committed: Option<Committed>, log: (i64, i64), started: Option<&Started>) -> Facts {
-    Facts { committed, log, topic: None, started: started.copied() }
+fn broker(why: &str) -> Waiting {
+    Waiting::new(Wait::Broker, format!("the start offsets are not known: {why}"))
 }
 
 fn unknown(error: &KafkaError) -> String {

@@ -9,6 +9,7 @@ use scylla::SerializeRow;
 use scylla::value::MaybeUnset;
 
 use super::ask::{Attempts, Cas};
+use super::cells::Cells;
 use super::lifetime::{KEPT, Ttl};
 use super::metrics::{Settled, StoreOp};
 use super::prepare::statements;
@@ -16,7 +17,7 @@ use super::rows::{AT_HOUR, HourRows, Place, Policy, day};
 use super::seen::fresh;
 use super::{AT_ONCE, ScyllaStore};
 use crate::keys::{Candidate, HoldId, KekRow, Minted, SealStore, SlotRef, StoreError, refusal};
-use crate::model::{KekId, Millis, Token};
+use crate::model::{KekId, Millis, Started, Token, TopicId};
 
 /// Inserts the key unless it exists, its secret, and then the gate.
 fn mint(gate: &str) -> String {
@@ -41,8 +42,11 @@ statements! {
            WHERE {AT_HOUR} AND generation = -1 IF state = 1 AND due = :due AND kek = :kek AND kept = :kept"
     ))),
     register_kek: cas("INSERT INTO kek (id, check_value, state) VALUES (:id, :check_value, 1) IF NOT EXISTS"),
-    started: plain("SELECT partition FROM started WHERE input = :input"),
-    mark_started: plain("INSERT INTO started (input, partition) VALUES (:input, :partition)"),
+    started: plain("SELECT partition, topic, accepted FROM started WHERE input = :input"),
+    mark_started: plain(
+        "INSERT INTO started (input, partition, topic, accepted)
+         VALUES (:input, :partition, :topic, :accepted)"
+    ),
     probe: cas("INSERT INTO probe (id, part, value) VALUES (:id, 0, 0) IF NOT EXISTS USING TTL 60"),
 }
 
@@ -77,10 +81,13 @@ struct NewKek<'a> {
     check_value: [u8; 16],
 }
 
+/// Null replaces what was stored before.
 #[derive(SerializeRow)]
-struct Started<'a> {
+struct StartedRow<'a> {
     input: &'a str,
     partition: i32,
+    topic: Option<[u8; 16]>,
+    accepted: Option<i64>,
 }
 
 #[async_trait]
@@ -129,18 +136,23 @@ impl SealStore for ScyllaStore {
         }
     }
 
-    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError> {
+    async fn started(&self, input: &str) -> Result<Vec<Started>, StoreError> {
         let rows = self.ask.rows(StoreOp::Read, &self.statements.mint.started, (input,)).await?;
-        rows.iter().map(|row| row.need("partition")).collect()
+        rows.iter().map(started).collect()
     }
 
-    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError> {
-        for &partition in partitions {
-            let row = Started { input, partition };
+    async fn mark_started(&self, input: &str, partitions: &[Started]) -> Result<(), StoreError> {
+        for &Started { partition, topic, accepted } in partitions {
+            let row = StartedRow { input, partition, topic: topic.map(|id| id.0), accepted };
             self.ask.write(StoreOp::Upsert, &self.statements.mint.mark_started, row).await?;
         }
         Ok(())
     }
+}
+
+fn started(row: &Cells) -> Result<Started, StoreError> {
+    let (topic, accepted) = (row.bytes("topic")?.map(TopicId), row.number("accepted")?);
+    Ok(Started { partition: row.need("partition")?, topic, accepted })
 }
 
 /// The next step for a candidate.

@@ -20,8 +20,14 @@ pub struct Step {
 }
 
 /// Every step, from version 1 without a gap.
-pub static STEPS: &[Step] =
-    &[Step { to: 1, what: "the tables", cql: include_str!("../../../schemas/keystore.cql") }];
+pub static STEPS: &[Step] = &[
+    Step { to: 1, what: "the tables", cql: include_str!("../../../schemas/keystore.cql") },
+    Step {
+        to: 2,
+        what: "topics of started partitions",
+        cql: include_str!("../../../schemas/keystore.2.cql"),
+    },
+];
 
 /// The version that a program with these steps uses.
 ///
@@ -91,7 +97,7 @@ mod tests {
     #[test]
     fn every_statement_only_adds() {
         let count = |step: &Step| step.changes().expect("its statements add").len();
-        assert_eq!(STEPS.iter().map(count).collect::<Vec<_>>(), [12]);
+        assert_eq!(STEPS.iter().map(count).collect::<Vec<_>>(), [12, 2]);
     }
 
     #[test]

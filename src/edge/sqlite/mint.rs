@@ -1,13 +1,13 @@
 //! Sealing: a batch of mints is one transaction. It decides on fence, hold and floor, and on races.
 
 use async_trait::async_trait;
-use rusqlite::{Statement, Transaction};
+use rusqlite::{Row, Statement, Transaction};
 
 use super::SqliteStore;
 use super::read::kek_of;
 use super::rows::{NAME_CUSTOMER, Reads};
 use crate::keys::{Candidate, KekRow, Minted, SealStore, StoreError, refusal};
-use crate::model::{KekId, Millis};
+use crate::model::{KekId, Millis, Started, TopicId};
 
 #[async_trait]
 impl SealStore for SqliteStore {
@@ -39,31 +39,38 @@ impl SealStore for SqliteStore {
             .await
     }
 
-    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError> {
+    async fn started(&self, input: &str) -> Result<Vec<Started>, StoreError> {
         let input = input.to_owned();
         self.db
             .read(move |tx| {
-                let mut statement =
-                    tx.prepare("SELECT partition FROM started WHERE input = ?1 ORDER BY partition")?;
-                Ok(statement.query_map([input], |row| row.get(0))?.collect::<Result<_, _>>()?)
+                let mut statement = tx.prepare(
+                    "SELECT partition, topic, accepted FROM started WHERE input = ?1 ORDER BY partition",
+                )?;
+                Ok(statement.query_map([input], started)?.collect::<Result<_, _>>()?)
             })
             .await
     }
 
-    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError> {
+    async fn mark_started(&self, input: &str, partitions: &[Started]) -> Result<(), StoreError> {
         let (input, partitions) = (input.to_owned(), partitions.to_vec());
         self.db
             .write(move |tx| {
                 let mut statement = tx.prepare(
-                    "INSERT INTO started (input, partition) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    "INSERT INTO started (input, partition, topic, accepted) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO UPDATE SET topic = excluded.topic, accepted = excluded.accepted",
                 )?;
-                for partition in partitions {
-                    statement.execute((&input, partition))?;
+                for Started { partition, topic, accepted } in partitions {
+                    statement.execute((&input, partition, topic.map(|id| id.0), accepted))?;
                 }
                 Ok(())
             })
             .await
     }
+}
+
+fn started(row: &Row<'_>) -> rusqlite::Result<Started> {
+    let topic = row.get::<_, Option<[u8; 16]>>("topic")?.map(TopicId);
+    Ok(Started { partition: row.get("partition")?, topic, accepted: row.get("accepted")? })
 }
 
 /// The statements of a batch.

@@ -22,8 +22,14 @@ pub struct Step {
 }
 
 /// Every step, from version 1 without a gap.
-pub static STEPS: &[Step] =
-    &[Step { to: 1, what: "the tables", sql: include_str!("../../../schemas/keystore.sql") }];
+pub static STEPS: &[Step] = &[
+    Step { to: 1, what: "the tables", sql: include_str!("../../../schemas/keystore.sql") },
+    Step {
+        to: 2,
+        what: "topics of started partitions",
+        sql: include_str!("../../../schemas/keystore.2.sql"),
+    },
+];
 
 /// The version that a program with these steps uses.
 ///

@@ -1,7 +1,7 @@
 //! A mock of a key store: gates, keys and verdicts in memory. A test can switch it off. It records every
 //! call.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -28,7 +28,7 @@ pub(super) struct FakeState {
     /// A hold that is seen by fences and erasures only, as one that comes after the decision.
     pub(super) late_hold: Option<Hour>,
     pub(super) keks: BTreeMap<KekId, KekState>,
-    started: BTreeSet<(String, i32)>,
+    started: BTreeMap<(String, i32), Started>,
     pub(super) mark: Option<i64>,
     /// Number of calls that it still answers before it is away; `None` = all.
     pub(super) answers: Option<usize>,
@@ -264,14 +264,14 @@ impl SealStore for FakeStore {
         Ok(kek_row(id, *state.keks.entry(id.clone()).or_insert(KekState::Live)))
     }
 
-    async fn started(&self, input: &str) -> Result<Vec<i32>, StoreError> {
+    async fn started(&self, input: &str) -> Result<Vec<Started>, StoreError> {
         let state = self.call("started")?;
-        Ok(state.started.iter().filter(|(of, _)| of == input).map(|(_, partition)| *partition).collect())
+        Ok(state.started.iter().filter(|((of, _), _)| of == input).map(|(_, started)| *started).collect())
     }
 
-    async fn mark_started(&self, input: &str, partitions: &[i32]) -> Result<(), StoreError> {
+    async fn mark_started(&self, input: &str, partitions: &[Started]) -> Result<(), StoreError> {
         let mut state = self.call("mark_started")?;
-        state.started.extend(partitions.iter().map(|partition| (input.to_owned(), *partition)));
+        state.started.extend(partitions.iter().map(|it| ((input.to_owned(), it.partition), *it)));
         Ok(())
     }
 }

@@ -109,13 +109,51 @@ pub async fn the_last_receipt_never_goes_back(subject: &impl Subject) {
     }
 }
 
+fn started(partition: i32, topic: Option<[u8; 16]>, accepted: Option<i64>) -> Started {
+    Started { partition, topic: topic.map(TopicId), accepted }
+}
+
 pub async fn started_partitions_are_remembered_per_input(subject: &impl Subject) {
     let store = subject.open().await;
     assert!(store.started("g/jobs").await.expect("it answers").is_empty());
-    store.mark_started("g/jobs", &[3, 1]).await.expect("it answers");
-    store.mark_started("g/jobs", &[1, 2]).await.expect("it answers");
-    store.mark_started("h/jobs", &[7]).await.expect("it answers");
-    assert_eq!(subject.open().await.started("g/jobs").await.expect("it answers"), [1, 2, 3]);
+    let [one, two, three, seven] = [1, 2, 3, 7].map(|partition| started(partition, Some([1; 16]), None));
+    store.mark_started("g/jobs", &[three, one]).await.expect("it answers");
+    store.mark_started("g/jobs", &[]).await.expect("it answers");
+    store.mark_started("g/jobs", &[one, two]).await.expect("it answers");
+    store.mark_started("h/jobs", &[seven]).await.expect("it answers");
+    assert_eq!(subject.open().await.started("g/jobs").await.expect("it answers"), [one, two, three]);
+}
+
+pub async fn a_started_partition_keeps_its_topic_and_its_accepted_gap(subject: &impl Subject) {
+    let store = subject.open().await;
+    let marked = [
+        started(0, Some([0; 16]), Some(-1)),
+        started(1, Some([0xff; 16]), Some(0)),
+        started(2, Some(random()), Some(i64::MAX)),
+        started(3, None, Some(9)),
+        started(i32::MAX, Some(random()), None),
+    ];
+    store.mark_started("g/jobs", &marked).await.expect("it answers");
+    assert_eq!(subject.open().await.started("g/jobs").await.expect("it answers"), marked);
+}
+
+pub async fn marking_a_started_partition_again_replaces_all_of_it(subject: &impl Subject) {
+    let store = subject.open().await;
+    let other = started(8, Some([8; 16]), Some(8));
+    store.mark_started("g/jobs", &[other]).await.expect("it answers");
+    for (topic, accepted) in [
+        (Some([1; 16]), Some(5)),
+        (Some([2; 16]), Some(-1)),
+        (None, Some(3)),
+        (Some([3; 16]), None),
+        (None, None),
+        (Some([1; 16]), Some(5)),
+    ] {
+        let marked = started(7, topic, accepted);
+        store.mark_started("g/jobs", &[marked]).await.expect("it answers");
+        let listed = subject.open().await.started("g/jobs").await.expect("it answers");
+        assert_eq!(listed, [marked, other], "the other partition stays as it is");
+    }
 }
 
 pub async fn due_hours_come_soonest_first_and_in_pages(subject: &impl Subject) {

@@ -1,4 +1,4 @@
-//! Upgrading a keyspace. The step that is added here is not a step of the program: version 1 is today's.
+//! Upgrading a keyspace. Tests add one more step that is not a step of the program.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Cql;
 use crate::conformance::Subject as _;
-use crate::stores::{Beside, Vault, left};
+use crate::stores::{Beside, Vault, assert_started_by_version_1, left};
 use crate::world::{DAY, random};
 
 const EXTRA: &str = "
@@ -29,6 +29,11 @@ fn one_more(cql: &'static str) -> &'static [Step] {
 
 fn today() -> u32 {
     STEPS.last().expect("version 1 is a step").to
+}
+
+/// Returns the line of `store init` for a step.
+fn upgraded(step: &Step) -> String {
+    format!("upgraded the schema from version {} to {}: {}", step.to - 1, step.to, step.what)
 }
 
 /// The store that version 1 left, in its own keyspace.
@@ -53,6 +58,13 @@ impl Left {
             raw.query_unpaged(statement, ()).await.expect("what `make` wrote");
         }
         Some(Self { cql, beside, vault })
+    }
+
+    /// As [`Left::there`], upgraded to today's version.
+    async fn of_today() -> Option<Self> {
+        let left = Self::there().await?;
+        init(&left.options(STEPS)).await.expect("it is upgraded");
+        Some(left)
     }
 
     fn options(&self, steps: &'static [Step]) -> ScyllaOptions {
@@ -98,22 +110,29 @@ fn mismatch(error: StoreError) -> SchemaMismatch {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keyspace_that_version_1_left_opens_and_is_upgraded_by_init_alone() {
     let Some(subject) = Left::there().await else { return };
+    let older = SchemaMismatch::Older { found: 1, known: today() };
+    assert_eq!(mismatch(subject.open(STEPS).await.err().expect("refused")), older);
+    let done = init(&subject.options(STEPS)).await.expect("it is upgraded");
+    assert_eq!(done, STEPS[1..].iter().map(upgraded).collect::<Vec<_>>());
     let running = subject.open(STEPS).await.expect("it opens");
+    assert_started_by_version_1(&*running).await;
     subject.beside.assert_all_there(&running, &subject.vault.vault).await;
 
     // A worker's role may not change the schema, so the worker names the command that does.
     let steps = one_more(EXTRA);
-    let older = SchemaMismatch::Older { found: 1, known: today() + 1 };
+    let older = SchemaMismatch::Older { found: today(), known: today() + 1 };
     assert_eq!(mismatch(subject.open(steps).await.err().expect("refused")), older);
     let found = check(&subject.options(steps)).await.expect("a connection");
     let found = found.into_iter().find(|finding| finding.what == "schema version").expect("a finding");
     assert_eq!(found.grade, Grade::Wrong);
-    assert!(found.text.ends_with("`hourseal store init` upgrades it from version 1 to 2"), "{}", found.text);
-    assert_eq!((subject.version().await, subject.has_notes().await), (1, false));
+    let hint = format!("`hourseal store init` upgrades it from version {} to {}", today(), today() + 1);
+    assert!(found.text.ends_with(&hint), "{}", found.text);
+    assert_eq!((subject.version().await, subject.has_notes().await), (today(), false));
 
     let done = init(&subject.options(steps)).await.expect("it is upgraded");
-    assert_eq!(done, ["upgraded the schema from version 1 to 2: notes"]);
-    assert_eq!((subject.version().await, subject.has_notes().await, subject.upgraders().await), (2, true, 0));
+    assert_eq!(done, [upgraded(&steps[steps.len() - 1])]);
+    let is_upgraded = (subject.version().await, subject.has_notes().await, subject.upgraders().await);
+    assert_eq!(is_upgraded, (today() + 1, true, 0));
     assert_eq!(init(&subject.options(steps)).await.expect("again"), [""; 0], "nothing to do");
     let store = subject.open(steps).await.expect("it opens");
     subject.beside.assert_all_there(&store, &subject.vault.vault).await;
@@ -123,7 +142,7 @@ async fn a_keyspace_that_version_1_left_opens_and_is_upgraded_by_init_alone() {
     assert_eq!(mismatch(running.meta().await.expect_err("refused")), newer);
     assert_eq!(mismatch(subject.open(STEPS).await.err().expect("refused")), newer);
     assert_eq!(mismatch(init(&subject.options(STEPS)).await.expect_err("refused")), newer);
-    assert_eq!(subject.version().await, 2);
+    assert_eq!(subject.version().await, today() + 1);
 }
 
 /// The upgrading process died: after one statement, after two while its claim still makes others wait, or
@@ -131,7 +150,7 @@ async fn a_keyspace_that_version_1_left_opens_and_is_upgraded_by_init_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_ended_in_its_middle_is_executed_again() {
     for (executed, claimed) in [(1, false), (2, true), (3, false)] {
-        let Some(subject) = Left::there().await else { return };
+        let Some(subject) = Left::of_today().await else { return };
         for statement in [
             "CREATE TABLE IF NOT EXISTS {}.note (id blob PRIMARY KEY, body text)",
             "ALTER TABLE {}.customer ADD note text static",
@@ -151,13 +170,14 @@ async fn a_step_that_ended_in_its_middle_is_executed_again() {
         let done = init(&subject.options(one_more(EXTRA))).await.expect("it is upgraded");
         assert_eq!(done.len(), 1, "{executed} executed: {done:?}");
         assert_eq!(begun.elapsed() > Duration::from_secs(2), claimed, "{:?}", begun.elapsed());
-        assert_eq!((subject.version().await, subject.has_notes().await), (2, true), "{executed} executed");
+        let found = (subject.version().await, subject.has_notes().await);
+        assert_eq!(found, (today() + 1, true), "{executed} executed");
         assert_eq!(subject.upgraders().await, 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_six_that_upgrade_at_once_one_executes_the_step_and_all_end_well() {
+async fn of_six_that_upgrade_at_once_one_executes_each_step_and_all_end_well() {
     let Some(subject) = Left::there().await else { return };
     let steps = one_more(EXTRA);
     let mut tasks = JoinSet::new();
@@ -165,9 +185,11 @@ async fn of_six_that_upgrade_at_once_one_executes_the_step_and_all_end_well() {
         let options = subject.options(steps);
         tasks.spawn(async move { init(&options).await.expect("it ends well") });
     }
-    let done: Vec<String> = tasks.join_all().await.into_iter().flatten().collect();
-    assert_eq!(done, ["upgraded the schema from version 1 to 2: notes"]);
-    assert_eq!((subject.version().await, subject.has_notes().await, subject.upgraders().await), (2, true, 0));
+    let mut done: Vec<String> = tasks.join_all().await.into_iter().flatten().collect();
+    done.sort();
+    assert_eq!(done, steps[1..].iter().map(upgraded).collect::<Vec<_>>());
+    let is_upgraded = (subject.version().await, subject.has_notes().await, subject.upgraders().await);
+    assert_eq!(is_upgraded, (today() + 1, true, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,7 +203,7 @@ async fn a_keyspace_that_does_not_fit_is_not_upgraded() {
     let options = subject.options(one_more("ALTER TABLE key ADD hold text;\n"));
     let error = init(&options).await.expect_err("refused").to_string();
     assert!(error.contains("its column key.hold is of type blob, not text"), "{error}");
-    assert_eq!((subject.version().await, subject.upgraders().await), (1, 0));
+    assert_eq!((subject.version().await, subject.upgraders().await), (today(), 0), "without the last step");
 
     for garbage in ["0x", "0x30", "0x3031", "0x2b31", "0x3120", "0x6f6e65", "0xff"] {
         let write = format!(

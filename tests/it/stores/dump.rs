@@ -85,7 +85,10 @@ async fn fill(world: &World) -> Beside {
     store.set_retention(token("omni"), None, Retention::hours(48)).await.expect("it answers");
     store.raise_floor(token("omni"), HOUR).await.expect("it answers");
     store.store_verdict(command(), "c1", VERDICT).await.expect("it answers");
-    store.mark_started("group/jobs", &[0, 3]).await.expect("it answers");
+    let topic = Some(TopicId([6; 16]));
+    let started =
+        [(0, None), (3, Some(41))].map(|(partition, accepted)| Started { partition, topic, accepted });
+    store.mark_started("group/jobs", &started).await.expect("it answers");
     store.applied_receipt(RECEIPT).await.expect("it answers");
     Beside { vault: files(world.folder.path()), sealed }
 }

@@ -1,4 +1,4 @@
-//! Upgrading a file. The step that is added here is not a step of the program: version 1 is today's.
+//! Upgrading a file. Tests add one more step that is not a step of the program.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use hourseal::keys::*;
 use hourseal::model::*;
 use rusqlite::Connection;
 
-use super::{Beside, Vault, left, private_file};
+use super::{Beside, Vault, assert_started_by_version_1, left, private_file};
 use crate::world::{DAY, random};
 
 const EXTRA: &str = "
@@ -45,6 +45,13 @@ impl Subject {
         Self { path, beside, vault }
     }
 
+    /// As [`Subject::left`], upgraded to today's version.
+    fn of_today() -> Self {
+        let subject = Self::left();
+        init(&subject.path, &subject.options(STEPS)).expect("it is upgraded");
+        subject
+    }
+
     fn options(&self, steps: &'static [Step]) -> OpenOptions {
         let (vault, clock) = (self.vault.vault.id(), Arc::new(SystemClock));
         OpenOptions { vault, default_retention: DAY, max_lease_ms: 60_000, create: true, steps, clock }
@@ -68,9 +75,9 @@ impl Subject {
         self.raw().query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a number") > 0
     }
 
-    /// Checks that nothing of the extra step exists.
-    fn assert_untouched(&self) {
-        assert_eq!((self.version(), self.has_notes()), (b"1".to_vec(), false));
+    /// Checks that nothing of the extra step exists, and that the file still has this version.
+    fn assert_untouched(&self, version: u32) {
+        assert_eq!((self.version(), self.has_notes()), (version.to_string().into_bytes(), false));
     }
 }
 
@@ -86,6 +93,7 @@ async fn what_version_1_left_in_a_file_opens_today() {
     let subject = Subject::left();
     let store = subject.open(STEPS).expect("it opens");
     subject.beside.assert_all_there(&store, &subject.vault.vault).await;
+    assert_started_by_version_1(&*store).await;
 }
 
 #[tokio::test]
@@ -114,7 +122,8 @@ async fn a_new_file_goes_through_every_step() {
     let path = subject.vault.folder.path().join("new/keys.db");
     let done = init(&path, &subject.options(steps)).expect("a new store");
     assert_eq!(done.len(), steps.len(), "{done:?}");
-    assert!(done[0].starts_with("created the store in ") && done[1].contains("to 2: notes"), "{done:?}");
+    let last = format!("upgraded the schema from version {} to {}: notes", today(), today() + 1);
+    assert!(done[0].starts_with("created the store in ") && done.last() == Some(&last), "{done:?}");
     let store = SqliteStore::open(&path, subject.options(steps)).expect("it opens");
     assert_eq!(store.meta().await.expect("it answers").schema_version, today() + 1);
 }
@@ -127,7 +136,7 @@ fn who_only_reads_refuses_an_older_file_and_leaves_it_as_it_is() {
     let older = SchemaMismatch::Older { found: 1, known: today() + 1 };
     assert_eq!(mismatch(SqliteStore::open(&subject.path, reading).err().expect("refused")), older);
     assert_eq!(check(&subject.path, &subject.options(steps)).pop().expect("a finding").grade, Grade::Wrong);
-    subject.assert_untouched();
+    subject.assert_untouched(1);
 }
 
 #[test]
@@ -136,16 +145,16 @@ fn a_file_of_another_vault_is_not_upgraded() {
     let other = OpenOptions { vault: VaultId(random()), ..subject.options(one_more(EXTRA)) };
     let error = SqliteStore::open(&subject.path, other).err().expect("refused");
     assert!(error.to_string().contains("belongs to the KEK vault"), "{error}");
-    subject.assert_untouched();
+    subject.assert_untouched(1);
 }
 
 /// The step ends before its version is written: once by an error, once with the process.
 #[tokio::test]
 async fn a_step_that_ends_in_its_middle_leaves_the_version_before_and_is_executed_again() {
-    let subject = Subject::left();
+    let subject = Subject::of_today();
     let broken = one_more("CREATE TABLE note (id BLOB) STRICT; ALTER TABLE nowhere ADD COLUMN note TEXT;");
     subject.open(broken).err().expect("the step fails");
-    subject.assert_untouched();
+    subject.assert_untouched(today());
 
     let dying = subject.raw();
     dying.execute_batch("BEGIN IMMEDIATE").expect("the lock");
@@ -154,7 +163,7 @@ async fn a_step_that_ends_in_its_middle_leaves_the_version_before_and_is_execute
     let error = subject.open(one_more(EXTRA)).err().expect("locked");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     drop(dying);
-    subject.assert_untouched();
+    subject.assert_untouched(today());
 
     let store = subject.open(one_more(EXTRA)).expect("it is upgraded");
     assert!(subject.has_notes());
@@ -162,14 +171,18 @@ async fn a_step_that_ends_in_its_middle_leaves_the_version_before_and_is_execute
 }
 
 #[test]
-fn of_eight_that_upgrade_at_once_one_executes_the_step_and_all_end_well() {
+fn of_eight_that_upgrade_at_once_one_executes_each_step_and_all_end_well() {
     let subject = Arc::new(Subject::left());
     let steps = one_more(EXTRA);
     let upgrade = |subject: Arc<Subject>| move || init(&subject.path, &subject.options(steps));
     let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(upgrade(Arc::clone(&subject)))).collect();
-    let done: Vec<String> =
+    let mut done: Vec<String> =
         threads.into_iter().flat_map(|it| it.join().expect("no panic").expect("it ends well")).collect();
-    assert_eq!(done, [format!("upgraded the schema from version {} to {}: notes", today(), today() + 1)]);
+    done.sort();
+    let line = |step: &Step| {
+        format!("upgraded the schema from version {} to {}: {}", step.to - 1, step.to, step.what)
+    };
+    assert_eq!(done, steps[1..].iter().map(line).collect::<Vec<_>>());
     assert_eq!(subject.version(), (today() + 1).to_string().into_bytes());
 }
 

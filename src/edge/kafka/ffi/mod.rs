@@ -5,12 +5,19 @@
 )]
 
 mod consumer;
+mod describe;
 mod events;
 mod listen;
+mod offsets;
 mod produce;
 mod producer;
+mod request;
+#[cfg(test)]
+mod tests;
 
 pub(super) use consumer::{GroupMembership, MessageHeaders, cached_end};
+pub(super) use describe::{TopicDescription, describe_topics};
 pub(super) use events::Deliveries;
+pub(super) use offsets::{OffsetSpec, list_offsets};
 pub(super) use produce::{Queued, TopicHandle, produce};
 pub(super) use producer::TransactionalProducer;

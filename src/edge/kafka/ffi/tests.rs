@@ -1,0 +1,154 @@
+//! The requests of `describe.rs` and `offsets.rs`, on librdkafka's mock cluster.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, DefaultConsumerContext};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
+
+use super::describe::{PartitionDescription, TopicDescription, describe_topics};
+use super::offsets::{OffsetSpec, list_offsets};
+
+const WAIT: Duration = Duration::from_secs(20);
+/// For requests that are not answered.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// Three brokers with the topic `jobs`. Partition `p` is on broker `p + 1` and has `10 * p` records.
+struct Cluster(MockCluster<'static, DefaultProducerContext>);
+
+impl Cluster {
+    fn start() -> Self {
+        let cluster = Self(MockCluster::new(3).expect("a cluster"));
+        cluster.0.create_topic("jobs", 3, 1).expect("a topic");
+        for partition in 0..3 {
+            cluster.lead(partition, Some(partition + 1));
+        }
+        let producer: BaseProducer = cluster.config().create().expect("a producer");
+        for partition in [1, 2, 2] {
+            for _ in 0..10 {
+                let record = BaseRecord::<(), str>::to("jobs").partition(partition).payload("x");
+                producer.send(record).expect("room in the queue");
+            }
+        }
+        producer.flush(WAIT).expect("the broker has them");
+        cluster
+    }
+
+    fn lead(&self, partition: i32, broker: Option<i32>) {
+        self.0.partition_leader("jobs", partition, broker).expect("the partition exists");
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.0.bootstrap_servers()).set("group.id", "test");
+        config
+    }
+
+    fn consumer(&self) -> BaseConsumer<DefaultConsumerContext> {
+        self.config().create().expect("a consumer")
+    }
+}
+
+fn leaders(topic: &TopicDescription) -> Vec<(i32, bool)> {
+    topic
+        .partitions
+        .iter()
+        .map(|PartitionDescription { partition, has_leader }| (*partition, *has_leader))
+        .collect()
+}
+
+#[test]
+fn each_topic_is_described_with_its_id_and_its_leaders_or_its_error() {
+    let cluster = Cluster::start();
+    cluster.0.create_topic("other", 1, 1).expect("a topic");
+    cluster.0.create_topic("secret", 1, 1).expect("a topic");
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.0.topic_error("secret", denied).expect("the topic exists");
+    cluster.lead(1, None);
+    let consumer = cluster.consumer();
+    let names = ["secret", "jobs", "no-such-topic", "other"];
+    let described = describe_topics(&consumer, &names, WAIT).expect("it answers");
+    let [secret, jobs, missing, other] = &described[..] else { panic!("{described:?}") };
+    assert_eq!(secret, &Err(Code::TopicAuthorizationFailed));
+    assert_eq!(missing, &Err(Code::UnknownTopicOrPartition));
+    let (jobs, other) = (jobs.as_ref().expect("it exists"), other.as_ref().expect("it exists"));
+    assert_eq!(leaders(jobs), [(0, true), (1, false), (2, true)]);
+    assert_eq!(leaders(other), [(0, true)]);
+    assert!(jobs.id.is_some() && other.id.is_some() && jobs.id != other.id, "{jobs:?} {other:?}");
+    let again = describe_topics(&consumer, &["jobs"], WAIT).expect("it answers");
+    assert_eq!(again, [Ok(jobs.clone())]);
+}
+
+#[test]
+fn names_that_are_no_topics_are_refused_as_a_whole() {
+    let cluster = Cluster::start();
+    let consumer = cluster.consumer();
+    let long = "j".repeat(250);
+    for names in [&["jobs", ""][..], &["jobs", "jobs"], &["jo\0bs"], &[&long]] {
+        assert_eq!(describe_topics(&consumer, names, WAIT), Err(Code::InvalidArgument), "{names:?}");
+    }
+    assert_eq!(describe_topics(&consumer, &[], WAIT), Ok(Vec::new()));
+    for (topic, partitions) in [("", &[0][..]), ("jobs", &[1, 1]), ("jobs", &[-1]), ("jo\0bs", &[0])] {
+        let listed = list_offsets(&consumer, topic, partitions, OffsetSpec::Latest, WAIT);
+        assert_eq!(listed, Err(Code::InvalidArgument), "{topic:?} {partitions:?}");
+    }
+    assert_eq!(list_offsets(&consumer, "jobs", &[], OffsetSpec::Latest, WAIT), Ok(Vec::new()));
+}
+
+#[test]
+fn both_ends_of_all_partitions_are_listed_in_the_order_asked() {
+    let cluster = Cluster::start();
+    let consumer = cluster.consumer();
+    let listed = list_offsets(&consumer, "jobs", &[2, 0, 1], OffsetSpec::Latest, WAIT);
+    assert_eq!(listed, Ok(vec![Ok(20), Ok(0), Ok(10)]));
+    let listed = list_offsets(&consumer, "jobs", &[2, 0, 1], OffsetSpec::Earliest, WAIT);
+    assert_eq!(listed, Ok(vec![Ok(0), Ok(0), Ok(0)]));
+}
+
+#[test]
+fn a_partition_without_leader_costs_the_others_nothing() {
+    let cluster = Cluster::start();
+    cluster.lead(1, None);
+    let listed = list_offsets(&cluster.consumer(), "jobs", &[0, 1, 2, 7], OffsetSpec::Latest, WAIT);
+    let wanted = vec![Ok(0), Err(Code::LeaderNotAvailable), Ok(20), Err(Code::UnknownPartition)];
+    assert_eq!(listed, Ok(wanted));
+}
+
+#[test]
+fn without_any_leader_no_partition_has_an_offset() {
+    let cluster = Cluster::start();
+    (0..3).for_each(|partition| cluster.lead(partition, None));
+    let consumer = cluster.consumer();
+    let listed = list_offsets(&consumer, "jobs", &[0, 1], OffsetSpec::Latest, WAIT);
+    assert_eq!(listed, Ok(vec![Err(Code::NoEnt), Err(Code::NoEnt)]));
+    // The cache remembers it until the topic is described.
+    cluster.lead(0, Some(1));
+    describe_topics(&consumer, &["jobs"], WAIT).expect("it answers")[0].as_ref().expect("it exists");
+    let listed = list_offsets(&consumer, "jobs", &[0, 1], OffsetSpec::Latest, WAIT);
+    assert_eq!(listed, Ok(vec![Ok(0), Err(Code::LeaderNotAvailable)]));
+}
+
+#[test]
+fn a_leader_that_does_not_answer_costs_the_other_partitions_no_offset() {
+    let cluster = Cluster::start();
+    let consumer = cluster.consumer();
+    let all = list_offsets(&consumer, "jobs", &[0, 1, 2], OffsetSpec::Latest, WAIT);
+    assert_eq!(all, Ok(vec![Ok(0), Ok(10), Ok(20)]));
+    cluster.0.broker_down(2).expect("the broker exists");
+    let listed = list_offsets(&consumer, "jobs", &[0, 1, 2], OffsetSpec::Latest, SHORT);
+    assert_eq!(listed, Ok(vec![Ok(0), Err(Code::OperationTimedOut), Ok(20)]));
+}
+
+#[test]
+fn without_a_broker_both_requests_time_out() {
+    let cluster = Cluster::start();
+    let consumer = cluster.consumer();
+    (1..=3).for_each(|broker| cluster.0.broker_down(broker).expect("the broker exists"));
+    let described = describe_topics(&consumer, &["jobs"], SHORT);
+    let timed_out = [Err(Code::OperationTimedOut), Err(Code::BrokerTransportFailure)].contains(&described);
+    assert!(timed_out, "{described:?}");
+    let listed = list_offsets(&consumer, "jobs", &[0], OffsetSpec::Latest, SHORT);
+    assert_eq!(listed, Err(Code::OperationTimedOut));
+}
