@@ -42,9 +42,15 @@ class Transactions:
 
 def empty(world: World, partitions: Iterable[int]) -> dict[int, int]:
     """Retention takes all that these partitions hold. Returns where they end."""
-    ends = world.topics.ends(world.input, UNCOMMITTED, partitions)
-    world.topics.delete_before(world.input, ends)
-    assert all(world.topics.marks(world.input)[number] == (end, end) for number, end in ends.items())
+    ends = {}
+
+    def is_empty() -> bool:
+        # A broker answers the end of a transaction before its markers are written.
+        ends.update(world.topics.ends(world.input, UNCOMMITTED, partitions))
+        world.topics.delete_before(world.input, ends)
+        return all(world.topics.marks(world.input)[number] == (end, end) for number, end in ends.items())
+
+    wait_until(is_empty, 20, "the partitions are empty")
     return ends
 
 
