@@ -90,12 +90,16 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Reason of a record that tells of a gap which the operator accepted.
+pub(super) const GIVEN_UP: &str = "given-up";
+
 pub(super) const HEADER_CUSTOMER: &CStr = c"hourseal-customer";
 pub(super) const HEADER_REASON: &CStr = c"hourseal-reason";
 pub(super) const HEADER_ORIGIN: &CStr = c"hourseal-origin";
 pub(super) const HEADER_SIZE: &CStr = c"hourseal-size";
 pub(super) const HEADER_DIGEST: &CStr = c"hourseal-digest";
 pub(super) const HEADER_TIMESTAMP: &CStr = c"hourseal-timestamp";
+pub(super) const HEADER_UNTIL: &CStr = c"hourseal-until";
 
 /// Header values of a quarantined record: reason, origin, size, digest and timestamp.
 pub(super) struct Label {
@@ -129,6 +133,31 @@ impl Label {
         let timestamp = self.timestamp.as_ref().map(|time| (HEADER_TIMESTAMP, time.as_bytes()));
         headers.extend(digest.into_iter().chain(timestamp));
         headers
+    }
+}
+
+/// A gap of the input that the operator accepted. The next transaction tells of it in the quarantine.
+pub(super) struct GivenUp {
+    pub(super) partition: i32,
+    /// The first offset of the gap.
+    from: String,
+    /// The offset at which the lane continues.
+    until: String,
+}
+
+impl GivenUp {
+    /// `committed`: the offset that the broker held, if any.
+    pub(super) fn new(topic: &str, partition: i32, committed: Option<i64>, at: i64) -> Self {
+        let from = origin(topic, partition, committed.unwrap_or(0));
+        Self { partition, from, until: at.to_string() }
+    }
+
+    pub(super) fn headers(&self) -> [(&'static CStr, &[u8]); 3] {
+        [
+            (HEADER_REASON, GIVEN_UP.as_bytes()),
+            (HEADER_ORIGIN, self.from.as_bytes()),
+            (HEADER_UNTIL, self.until.as_bytes()),
+        ]
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::time::Instant;
 
-use super::quarantine::{HEADER_ORIGIN, HEADER_REASON, HEADER_TIMESTAMP, Reason, origin, place_in};
+use super::quarantine::{GIVEN_UP, HEADER_ORIGIN, HEADER_REASON, HEADER_TIMESTAMP, Reason, origin, place_in};
 use super::sealed::Sealed;
 use super::step::{SealingLane, Tally};
 use crate::envelope::Opened;
@@ -45,6 +45,9 @@ impl Quarantined {
                 partition,
                 before: last.saturating_add(1),
             });
+        }
+        if reason == GIVEN_UP && !has_content && place_in(input, place).is_some() {
+            return Self::Bare;
         }
         match (Reason::of(reason), has_content, place_in(input, place)) {
             (Some(_), false, _) => Self::Bare,
@@ -318,10 +321,13 @@ impl Step for Redrive {
     fn observe(&mut self, event: Event<'_>) {
         self.parts.observer.observe(&event, self.parts.lane.tally(), &self.left());
         // These offsets belong to the quarantine. The lane would take them for offsets of its input.
-        self.parts.lane.observe(match event {
-            Event::Committed { took, lag, .. } => Event::Committed { offsets: &[], took, lag },
-            other => other,
-        });
+        match event {
+            Event::Committed { took, lag, .. } => {
+                self.parts.lane.observe(Event::Committed { offsets: &[], took, lag });
+            }
+            Event::GapAccepted { .. } => {}
+            other => self.parts.lane.observe(other),
+        }
     }
 }
 
@@ -345,6 +351,7 @@ mod tests {
         let kept = Quarantined::Kept { reason: Reason::TooLarge, partition: 3, offset: 17 };
         assert_eq!(read(true, &labels("too-large", "jobs/3/17")), kept);
         assert_eq!(read(false, &labels("erased", "jobs/3/17")), Quarantined::Bare);
+        assert_eq!(read(false, &labels("given-up", "jobs/3/17")), Quarantined::Bare);
         let far = format!("jobs.quarantine/0/{}", i64::MAX);
         assert_eq!(
             read(false, &labels("redriven", &far)),

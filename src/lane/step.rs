@@ -11,7 +11,8 @@ use super::batch::{Batch, CustomerRef, Entry, Grant, each};
 use super::emit::Emitter;
 use super::keys::Keys;
 use super::partition::output_partition;
-use super::quarantine::Reason;
+use super::quarantine::{GivenUp, Reason};
+use super::sealed::Sealed;
 use super::settings::{OutputKey, Outputs, Partitioner};
 use crate::envelope::{Nonces, StreamName, tidily};
 use crate::keys::{self, Obtained};
@@ -73,6 +74,8 @@ pub struct SealingLane {
     /// Time of the batch: set when its first record is admitted, and again on each attempt to prepare it.
     now: Millis,
     condemned: HashMap<(i32, i64), Refused>,
+    /// Accepted gaps whose start is not committed yet.
+    given_up: Vec<GivenUp>,
     tally: Tally,
 }
 
@@ -84,6 +87,7 @@ impl SealingLane {
             nonces: Nonces::new(),
             now: Millis(0),
             condemned: HashMap::new(),
+            given_up: Vec::new(),
             tally: Tally::default(),
             parts,
         }
@@ -262,6 +266,9 @@ impl Step for SealingLane {
         if tidily(|| emitter.send_all(arena, txn))? {
             self.batch.all_sealed();
         }
+        for gap in &self.given_up {
+            txn.send(&Sealed::quarantined(self.now, None, None, &gap.headers()))?;
+        }
         self.tally.seal_time += began.elapsed();
         Ok(())
     }
@@ -292,12 +299,18 @@ impl Step for SealingLane {
     }
 
     fn observe(&mut self, event: Event<'_>) {
-        if let Event::Committed { offsets, .. } = &event
-            && !self.condemned.is_empty()
-        {
-            self.condemned.retain(|(partition, offset), _| {
-                offsets.iter().all(|next| next.partition != *partition || next.offset <= *offset)
-            });
+        match &event {
+            Event::Committed { offsets, .. } if !self.condemned.is_empty() || !self.given_up.is_empty() => {
+                self.condemned.retain(|(partition, offset), _| {
+                    offsets.iter().all(|next| next.partition != *partition || next.offset <= *offset)
+                });
+                self.given_up.retain(|gap| offsets.iter().all(|next| next.partition != gap.partition));
+            }
+            Event::GapAccepted { partition, committed, at } => {
+                self.given_up.push(GivenUp::new(&self.parts.input, *partition, *committed, *at));
+            }
+            Event::Assigned(partitions) => self.given_up.retain(|gap| partitions.contains(&gap.partition)),
+            _ => {}
         }
         self.parts.observer.observe(&event, &self.tally);
     }

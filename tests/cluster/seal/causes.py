@@ -6,7 +6,7 @@ from groups import assignment, await_empty, holder
 from oracle.events import HOUR_MS, now_ms, rfc3339
 from parked import GAP_ACCEPTED, accepting, await_flowing, await_parked, lines, notes
 from plain import plain_events
-from topics import ONLY_MARKERS
+from topics import ONLY_MARKERS, header
 from transactional_offsets import commit_offset
 from world import BRISK, Feeder, World, merged
 
@@ -138,6 +138,10 @@ class Gap(Cause):
         await_flowing(story.workers)
         assert len(lines(story.workers, GAP_ACCEPTED)) == before + 1
         assert sum(worker.figures().sum("gaps_accepted_total") for worker in story.workers) == 1
+        origin = f"{world.input}/{story.bad}/{self.wanted or 0}"
+        told = [header(record, "hourseal-reason") for record in world.topics.read(world.quarantine)
+                if header(record, "hourseal-origin") == origin]
+        assert told == ["given-up"], told
 
 
 class InputGap(Gap):
