@@ -34,6 +34,8 @@ pub(super) struct Process {
     pub(super) foundation: Foundation,
     pub(super) meta: Meta,
     pub(super) sizes: TopicSizes,
+    /// Whether the broker can report the topics' settings. The demo's broker cannot.
+    pub(super) checks_topics: bool,
     pub(super) client: ClientSettings,
     pub(super) telemetry: Telemetry,
     pub(super) metrics: Metrics,
@@ -61,7 +63,8 @@ impl Process {
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
         let client = build::client_settings(config);
         let sizes = runtime.block_on(ready_topics(config, &client, &meta))?;
-        Ok(Self::new(config, client, options, foundation, meta, sizes, telemetry))
+        let process = Self::new(config, client, options, foundation, meta, sizes, telemetry);
+        Ok(Self { checks_topics: true, ..process })
     }
 
     /// Builds the demo's process. The demo's broker has no topic settings and cannot report any, so the sizes
@@ -103,6 +106,7 @@ impl Process {
             foundation,
             meta,
             sizes,
+            checks_topics: false,
             client,
             telemetry,
             metrics,

@@ -72,15 +72,15 @@ pub(super) async fn ready_topics(
     })
 }
 
-/// Refuses brokers that do not verify transactions. Warns of brokers that do not report it.
+/// Refuses brokers whose settings break a promise. Warns of brokers that do not report whether they verify
+/// transactions.
 async fn check_brokers(admin: &TopicAdmin) -> Result<(), Failure> {
-    let verification = admin.verification().await?;
-    let findings = verification.findings();
-    if !findings.is_empty() {
-        return Err(AdminError::Refused(findings).into());
+    let report = admin.brokers().await?;
+    if !report.findings.is_empty() {
+        return Err(AdminError::Refused(report.findings).into());
     }
-    if !verification.untold.is_empty() {
-        let brokers = verification.untold.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    if !report.untold.is_empty() {
+        let brokers = report.untold.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         warn!(codes::BROKER_UNTOLD, brokers, "brokers do not say whether they verify transactions");
     }
     Ok(())

@@ -55,8 +55,8 @@ fn run_check(check: &Check) -> anyhow::Result<()> {
     let plan = plan(&config);
     let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
     let mut inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
-    let verification = runtime::block_on(admin.verification())?.map_err(Failure::from)?;
-    inspection.findings.extend(verification.findings());
+    let brokers = runtime::block_on(admin.brokers())?.map_err(Failure::from)?;
+    inspection.findings.extend(brokers.findings);
     let print = if check.json { print_json } else { print_table };
     print(&plan, &inspection)?;
     accept(inspection, &plan)

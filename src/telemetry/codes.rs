@@ -139,6 +139,10 @@ codes! {
     PARTITION_FLOWS = "HS1425";
     /// The operator accepted a gap. The line tells from which offset to which one records may be missing.
     GAP_ACCEPTED = "HS1426";
+    /// A topic was deleted, or its settings or partitions have changed.
+    TOPICS_WRONG = "HS1427";
+    /// The topics are as required again.
+    TOPICS_RIGHT = "HS1428";
 
     /// This process signs the log of receipts. The line carries the verifier key.
     LOG_KEPT = "HS1451";

@@ -48,11 +48,14 @@ class Topics:
         for future in self.admin.create_topics(wanted).values():
             future.result(20)
 
-    def replace(self, topic: str, **how):
-        """Deletes a topic and creates it again; `how` as for `create`."""
+    def delete(self, topic: str):
         (gone,) = self.admin.delete_topics([topic]).values()
         gone.result(20)
         wait_until(lambda: topic not in self.admin.list_topics(timeout=20).topics, 20, f"{topic} is gone")
+
+    def replace(self, topic: str, **how):
+        """Deletes a topic and creates it again; `how` as for `create`."""
+        self.delete(topic)
         self.create(topic, **how)
 
     def add_partitions(self, topic: str, count: int):

@@ -11,6 +11,7 @@ mod premint;
 mod reclaim;
 mod scrub;
 mod sweep;
+mod topics;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -86,6 +87,9 @@ impl Duties {
         };
         let config = &process.config;
         duties.start(caretaker::Caretaker::new(process, ring));
+        if process.checks_topics {
+            duties.start(topics::TopicDuty::new(process));
+        }
         if !config.ring.premint.is_zero() {
             duties.start(premint::PremintDuty::new(process, ring));
         }

@@ -63,6 +63,16 @@ impl ClientSettings {
         self.layered(&ours, &self.producer, &fixed)
     }
 
+    /// After this time the broker aborts a transaction itself.
+    pub(super) fn transaction_timeout(&self) -> Duration {
+        self.producer_time("transaction.timeout.ms", 15_000)
+    }
+
+    pub(super) fn producer_time(&self, key: &str, default_ms: u64) -> Duration {
+        let set = self.producer.get(key).and_then(|ms| ms.parse().ok());
+        Duration::from_millis(set.unwrap_or(default_ms))
+    }
+
     /// Combines settings; later ones win: ours, the user's for all clients, the user's for this role,
     /// `fixed`.
     fn layered(&self, ours: &[(&str, &str)], role: &Properties, fixed: &[(&str, &str)]) -> ClientConfig {

@@ -65,17 +65,12 @@ impl LaneIdentity {
 
     /// After this time the broker aborts the transaction itself.
     pub(super) fn transaction_timeout(&self) -> Duration {
-        self.producer_time("transaction.timeout.ms", 15_000)
+        self.settings.transaction_timeout()
     }
 
     /// After this time the client no longer waits for an answer.
     pub(super) fn socket_timeout(&self) -> Duration {
-        self.producer_time("socket.timeout.ms", 10_000)
-    }
-
-    fn producer_time(&self, key: &str, default_ms: u64) -> Duration {
-        let set = self.settings.producer.get(key).and_then(|ms| ms.parse().ok());
-        Duration::from_millis(set.unwrap_or(default_ms))
+        self.settings.producer_time("socket.timeout.ms", 10_000)
     }
 }
 

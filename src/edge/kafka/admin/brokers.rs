@@ -1,41 +1,73 @@
-//! Checks that the brokers verify transactions (KAFKA-15449). Otherwise transaction protocol 1 is not safe.
+//! Checks the brokers' own settings: they must verify transactions (KAFKA-15449; otherwise transaction
+//! protocol 1 is not safe), and they must allow a lane's timeouts.
 
-use rdkafka::admin::ResourceSpecifier;
+use std::time::Duration;
+
+use rdkafka::admin::{ConfigResource, ResourceSpecifier};
 use rdkafka::metadata::MetadataBroker;
 
 use super::{AdminError, Finding, Subject, TopicAdmin, options};
 
-const SETTING: &str = "transaction.partition.verification.enable";
-const WHY: &str = "otherwise the broker accepts a late record or offset of a fenced producer";
+const VERIFIES: &str = "transaction.partition.verification.enable";
+const LONGEST_TRANSACTION: &str = "transaction.max.timeout.ms";
 
-/// The brokers' values of `transaction.partition.verification.enable`.
+/// What the brokers report about their settings.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Verification {
-    /// Brokers that do not verify.
-    pub off: Vec<i32>,
-    /// Brokers that did not report it: the right DESCRIBE_CONFIGS on the cluster is missing, the broker does
-    /// not know the setting, or it did not answer.
+pub struct BrokerReport {
+    /// The settings that must change.
+    pub findings: Vec<Finding>,
+    /// Brokers that do not report whether they verify transactions: the right DESCRIBE_CONFIGS on the cluster
+    /// is missing, the broker does not know the setting, or it did not answer.
     pub untold: Vec<i32>,
 }
 
-impl Verification {
-    /// The settings that must change.
-    pub fn findings(&self) -> Vec<Finding> {
-        let finding = |id: &i32| Finding {
-            subject: Subject::Broker(*id),
-            setting: SETTING,
-            found: "false".to_owned(),
-            wanted: "true".to_owned(),
-            why: WHY,
-        };
-        self.off.iter().map(finding).collect()
-    }
+/// The settings of a broker on which a lane relies. `None`: it does not report the setting.
+#[derive(Clone, Copy, Default)]
+struct Settings {
+    verifies: Option<bool>,
+    longest_transaction_ms: Option<u128>,
+}
 
-    fn record(&mut self, id: i32, verifies: Option<bool>) {
-        match verifies {
+impl Settings {
+    fn of(resource: &ConfigResource) -> Self {
+        let value = |name| {
+            let entry = resource.entries.iter().find(|entry| entry.name == name);
+            entry.and_then(|entry| entry.value.as_deref())
+        };
+        Self {
+            verifies: value(VERIFIES).map(|value| value != "false"),
+            longest_transaction_ms: value(LONGEST_TRANSACTION).and_then(|value| value.parse().ok()),
+        }
+    }
+}
+
+impl BrokerReport {
+    /// `transaction`: after this time the broker must end a lane's transaction.
+    fn record(&mut self, id: i32, settings: Settings, transaction: Duration) {
+        let finding = |setting, found, wanted, why| Finding {
+            subject: Subject::Broker(id),
+            setting,
+            found,
+            wanted,
+            why,
+        };
+        match settings.verifies {
             Some(true) => {}
-            Some(false) => self.off.push(id),
+            Some(false) => self.findings.push(finding(
+                VERIFIES,
+                "false".to_owned(),
+                "true".to_owned(),
+                "otherwise the broker accepts a late record or offset of a fenced producer",
+            )),
             None => self.untold.push(id),
+        }
+        if let Some(longest) = settings.longest_transaction_ms.filter(|it| *it < transaction.as_millis()) {
+            self.findings.push(finding(
+                LONGEST_TRANSACTION,
+                longest.to_string(),
+                format!("at least {}", transaction.as_millis()),
+                "the broker refuses a producer with a longer `transaction.timeout.ms` (kafka.producer)",
+            ));
         }
     }
 }
@@ -45,22 +77,21 @@ impl TopicAdmin {
     ///
     /// # Errors
     /// No broker reports the list of brokers.
-    pub async fn verification(&self) -> Result<Verification, AdminError> {
+    pub async fn brokers(&self) -> Result<BrokerReport, AdminError> {
         let metadata = self.metadata().await?;
         let ids: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
-        let mut verification = Verification::default();
+        let mut report = BrokerReport::default();
         for id in ids {
-            verification.record(id, self.verifies(id).await);
+            let settings = self.broker_settings(id).await.unwrap_or_default();
+            report.record(id, settings, self.settings.transaction_timeout());
         }
-        Ok(verification)
+        Ok(report)
     }
 
-    /// `None` if the broker does not report the setting.
-    async fn verifies(&self, id: i32) -> Option<bool> {
+    /// `None` if the broker does not answer.
+    async fn broker_settings(&self, id: i32) -> Option<Settings> {
         let answer = self.client.describe_configs(&[ResourceSpecifier::Broker(id)], &options()).await.ok()?;
-        let resource = answer.into_iter().next()?.ok()?;
-        let setting = resource.entries.into_iter().find(|entry| entry.name == SETTING)?;
-        setting.value.map(|value| value != "false")
+        Some(Settings::of(&answer.into_iter().next()?.ok()?))
     }
 }
 
@@ -68,19 +99,33 @@ impl TopicAdmin {
 mod tests {
     use super::*;
 
+    const OURS: Duration = Duration::from_secs(15);
+
     #[test]
     fn a_broker_that_does_not_verify_is_a_finding_and_one_that_does_not_say_is_not() {
-        let mut verification = Verification::default();
+        let mut report = BrokerReport::default();
         for (id, verifies) in [(1, Some(true)), (2, Some(false)), (3, None)] {
-            verification.record(id, verifies);
+            report.record(id, Settings { verifies, ..Settings::default() }, OURS);
         }
-        assert_eq!(verification, Verification { off: vec![2], untold: vec![3] });
-        let findings = verification.findings();
-        assert_eq!(findings.len(), 1);
+        assert_eq!(report.untold, [3]);
+        let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
         assert!(
-            findings[0]
+            finding.to_string().starts_with("broker 2: transaction.partition.verification.enable is false")
+        );
+    }
+
+    #[test]
+    fn a_broker_that_ends_transactions_earlier_than_a_lane_allows_is_a_finding() {
+        let mut report = BrokerReport::default();
+        for (id, longest) in [(1, Some(15_000)), (2, Some(14_999)), (3, None)] {
+            let settings = Settings { verifies: Some(true), longest_transaction_ms: longest };
+            report.record(id, settings, OURS);
+        }
+        let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+        assert!(
+            finding
                 .to_string()
-                .starts_with("broker 2: transaction.partition.verification.enable is false")
+                .starts_with("broker 2: transaction.max.timeout.ms is 14999, wanted at least 15000")
         );
     }
 }

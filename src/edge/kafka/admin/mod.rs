@@ -21,7 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
 
-pub use brokers::Verification;
+pub use brokers::BrokerReport;
 pub use error::AdminError;
 pub use finding::{Finding, Subject};
 pub use rules::{PlaintextWindow, Role, TopicFacts, TopicPlan};
