@@ -133,6 +133,8 @@ codes! {
     RECLAIM_WAITS = "HS1422";
     /// A record of the receipts topic is not a receipt.
     RECEIPT_DOUBTED = "HS1423";
+    /// A command ended with the receipt `incomplete`, because a row or a KEK is not usable.
+    COMMAND_INCOMPLETE = "HS1424";
 
     /// This process signs the log of receipts. The line carries the verifier key.
     LOG_KEPT = "HS1451";

@@ -1,9 +1,11 @@
 //! Hours that are due and not forgotten yet: for the sweep, its metrics and its dry run.
 
+use std::collections::BTreeSet;
+
 use super::context::time;
 use super::error::ExecuteError;
 use crate::keys::{DueHour, Hold, ReadStore};
-use crate::model::{Clock, Due, Hour, Millis};
+use crate::model::{Clock, Due, Hour, Millis, Token};
 
 /// Maximum number of hours of one sweep.
 pub const SWEEP_HOURS: usize = 1_000;
@@ -53,6 +55,17 @@ pub async fn pending(
     from: Due,
     most: usize,
 ) -> Result<Pending, ExecuteError> {
+    pending_but(store, clock, from, most, &BTreeSet::new()).await
+}
+
+/// As [`pending`]. The hours of the customers in `kept` count as held.
+pub(super) async fn pending_but(
+    store: &dyn ReadStore,
+    clock: &dyn Clock,
+    from: Due,
+    most: usize,
+    kept: &BTreeSet<Token>,
+) -> Result<Pending, ExecuteError> {
     let now = time(store, clock).await?;
     let holds = store.holds().await?;
     let mut pending = Pending { now, hours: Vec::new(), more: false };
@@ -68,7 +81,7 @@ pub async fn pending(
                 return Ok(pending);
             }
             after = Some(hour.clone());
-            let held = holds.iter().any(|hold| covers(hold, &hour));
+            let held = kept.contains(&hour.token) || holds.iter().any(|hold| covers(hold, &hour));
             free += usize::from(!held);
             pending.hours.push(PendingHour { hour, held });
         }
