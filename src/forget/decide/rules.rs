@@ -37,8 +37,8 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
     }
 }
 
-/// Returns the reason if the senders may not ask for this command here. If a row is not usable, the right that
-/// the command needs is not known. Nothing will be done, so any right that it may need is enough.
+/// Returns the reason if the senders may not ask for this command here. If a row is not usable, the right
+/// that the command needs is not known. Nothing will be done, so any right that it may need is enough.
 fn refuses_the_senders(facts: &Facts, is_due: bool) -> Option<Why> {
     let act = &facts.asked.act;
     let right = |is_due: bool, shortens: bool| match act {

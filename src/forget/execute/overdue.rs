@@ -10,6 +10,8 @@ use crate::model::{Clock, Due, Hour, Millis, Token};
 /// Maximum number of hours of one sweep.
 pub const SWEEP_HOURS: usize = 1_000;
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Number of hours per listing: one more than a sweep takes, so that one listing shows if there are more.
 const PAGE: usize = SWEEP_HOURS + 1;
 
@@ -41,6 +43,48 @@ impl Pending {
     /// Time since the earliest hour that no hold keeps was due, in milliseconds; 0 if there is none.
     pub fn lag_ms(&self) -> i64 {
         self.free().next().map_or(0, |hour| self.now.0.saturating_sub(hour.due.at().0).max(0))
+    }
+}
+
+/// Looks for due hours again and again. It lists each held hour once an hour, not at every look.
+#[derive(Default)]
+pub struct DueLooks {
+    last: Option<Look>,
+}
+
+/// A look at the due hours.
+struct Look {
+    holds: Vec<Hold>,
+    /// Every open hour that was due before this was held.
+    from: Due,
+    /// The time of the last look at all due hours.
+    at: Millis,
+}
+
+impl DueLooks {
+    /// Returns the hours that are due now, as [`pending`] does, but without the held hours before the first
+    /// one that may be free.
+    ///
+    /// While the holds are the same, nothing before that place becomes free: no hour is minted or moved to a
+    /// due that has been reached. Once an hour all of them are listed nevertheless.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]: ask again later.
+    pub async fn look(
+        &mut self,
+        store: &dyn ReadStore,
+        clock: &dyn Clock,
+        most: usize,
+    ) -> Result<Pending, ExecuteError> {
+        let (now, holds) = (time(store, clock).await?, store.holds().await?);
+        let is_fresh = |look: &Look| (0..HOUR_MS).contains(&now.0.saturating_sub(look.at.0));
+        let last = self.last.take().filter(|look| look.holds == holds && is_fresh(look));
+        let (from, at) = last.map_or((Due(0), now), |look| (look.from, look.at));
+        let pending = pending(store, clock, from, most).await?;
+        let first_free = pending.free().next().map(|hour| hour.due);
+        let last_held = pending.hours.last().map(|hour| hour.hour.due);
+        self.last = Some(Look { holds, from: first_free.or(last_held).unwrap_or(from), at });
+        Ok(pending)
     }
 }
 

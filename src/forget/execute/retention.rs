@@ -140,3 +140,25 @@ pub(in crate::forget) async fn restore_change(
     let keks = Keks::new(store.clone(), Arc::clone(vault));
     settle(&**store, &keks, change, now).await.map(|_| true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forget::tests::{FakeStore, HOUR, NOW, World, acme};
+    use crate::model::{Digest, Due, Retention};
+
+    #[test]
+    fn a_kek_that_the_vault_lacks_leaves_an_hour_as_it_is() {
+        let world = World::of(FakeStore::default().with_keys(HOUR.plus(9), 1));
+        let ctx = world.context();
+        let retention = Retention::hours(900).expect("not zero");
+        let (token, past) = (ctx.store.token(&acme()), Change::past(NOW));
+        let change = Change { token, retention, past, before: None, command: Digest([1; 32]) };
+        let kek = KekId::of_due(Due::of(HOUR.plus(9), retention));
+        let is_whole = world.runtime.block_on(async {
+            ctx.store.register_kek(&kek, [1; 16]).await.expect("registered");
+            make(&*ctx.store, &ctx.keks, &change, NOW).await
+        });
+        assert!(matches!(is_whole, Ok(false)), "nobody waits for it");
+    }
+}

@@ -112,7 +112,7 @@ fn open_gate(due: Due) -> Gate {
 
 impl FakeStore {
     /// A customer's hour with live keys in this many generations.
-    pub(super) fn with_keys(self, hour: Hour, generations: u16) -> Self {
+    pub(in crate::forget) fn with_keys(self, hour: Hour, generations: u16) -> Self {
         self.with_keys_of(&acme(), hour, generations)
     }
 
