@@ -104,7 +104,7 @@ pub(in crate::forget) async fn restore(
 ///
 /// # Errors
 /// If the store or the vault does not answer; [`ExecuteError::KekIsBack`] for a KEK that the vault has again.
-pub(super) async fn still_has(
+pub(in crate::forget) async fn still_has(
     store: &dyn ReadStore,
     vault: &dyn KekVault,
     receipt: &Receipt,
@@ -123,7 +123,13 @@ pub(super) async fn still_has(
         (Deed::Command(Act::Erase(_) | Act::EraseCustomer), Some(token)) => {
             let partial = receipt.outcome == Outcome::Incomplete;
             let erased = |key: &KeyRow| receipt.keys.iter().any(|it| it.key_id == key.key_id);
-            Ok(live_keys(store, token, receipt.from, receipt.to).await?.any(|key| !partial || erased(&key)))
+            // Of an incomplete erasure only the hours of its keys: another row may not be usable.
+            for (from, to) in ranges(receipt) {
+                if live_keys(store, token, from, to).await?.any(|key| !partial || erased(&key)) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         }
         (Deed::Command(_), _) => Ok(false),
     }

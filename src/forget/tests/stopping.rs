@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::stepping::{admit, committed, emit, executor, executor_that_trusts};
 use super::*;
+use crate::forget::follow::restore::still_has;
 use crate::stream::{Event, Ready, Step, Wait};
 
 /// A trust store that cannot be read until the test repairs it.
@@ -262,6 +263,20 @@ fn an_unusable_row_keeps_its_days_kek_and_stops_no_other_call() {
     assert!(matches!(world.try_execute(0, &call), Ok(Answer::NothingDue(Kind::DestroyKek))));
     let found = world.runtime.block_on(due_keks(&*world.store, &FakeClock)).expect("no trouble");
     assert_eq!(found, [DueKek { id: kek, needed: 1, held: 0 }]);
+}
+
+#[test]
+fn readers_do_not_need_the_row_that_stopped_a_command() {
+    let world = two_customers();
+    spoil(&world);
+    let receipt = Receipt { why: Some(Why::Unusable), ..a_receipt(Outcome::Incomplete) };
+    let still_has = |receipt: &Receipt| {
+        world.runtime.block_on(still_has(&*world.store, &*world.vault, receipt, &[])).expect("no trouble")
+    };
+    assert!(!still_has(&receipt));
+    let at = (world.store.token(&acme()), HOUR);
+    let key = ErasedKey::of(HOUR, &world.store.state().hours[&at].keys[0]);
+    assert!(still_has(&Receipt { keys: vec![key], ..receipt }), "the store is behind this one");
 }
 
 #[test]
