@@ -28,7 +28,7 @@ def world(kafka, make_world, tmp_path) -> World:
     return world
 
 
-def test_sweeps_go_on_while_the_trust_store_cannot_be_read_and_commands_wait(world):
+def test_sweeps_go_on_while_commands_wait_for_the_trust_store(world):
     office = world.office
     worker = world.worker(settings=office.settings)
     world.await_drained()
