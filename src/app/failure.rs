@@ -50,7 +50,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Unavailable(_) => Self::new(Self::DEPENDENCY, error.to_string()),
-            StoreError::Unusable(_) => Self::new(Self::CONFIG, error.to_string()),
+            StoreError::Unusable(_) | StoreError::Row(_) => Self::new(Self::CONFIG, error.to_string()),
             StoreError::Schema(mismatch) => {
                 Self::new(Self::CONFIG, error.to_string()).hint(mismatch.remedy())
             }
@@ -62,7 +62,7 @@ impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         let exit = match error {
             VaultError::Unavailable(_) => Self::DEPENDENCY,
-            VaultError::Unusable(_) => Self::CONFIG,
+            VaultError::Unusable(_) | VaultError::Kek(_) => Self::CONFIG,
         };
         Self::new(exit, error.to_string())
     }

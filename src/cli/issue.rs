@@ -15,9 +15,15 @@ use crate::edge::kafka::ReceiptTail;
 use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::keyfile;
 use crate::forget::{
-    Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, patiently, to_envelope,
+    Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, Why, pae, patiently,
+    to_envelope,
 };
 use crate::model::{Clock, Digest, StoreId};
+
+/// The hint for a command that an unusable row or KEK stopped.
+const UNUSABLE: &str = "a row of this customer in the key store, or a KEK, cannot be used: the log of the \
+                        worker that executes commands names the fault (HS1429); repair it, and send the \
+                        command again under another id";
 
 /// The flags of every command line that issues a command.
 #[derive(Args)]
@@ -173,7 +179,11 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     match receipt.outcome {
         Outcome::Refused | Outcome::Incomplete => {
             let why = receipt.why.map_or("", |why| why.code());
-            Err(Failure::new(failure::REFUSED, format!("{}: {why}", receipt.outcome.code())).into())
+            let failure = Failure::new(failure::REFUSED, format!("{}: {why}", receipt.outcome.code()));
+            Err(match receipt.why {
+                Some(Why::Unusable) => failure.hint(UNUSABLE).into(),
+                _ => failure.into(),
+            })
         }
         _ => Ok(()),
     }

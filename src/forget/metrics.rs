@@ -55,6 +55,23 @@ impl LabelSet for Erasure {
     }
 }
 
+/// A kind of command or call that erases DEKs.
+#[derive(Clone, Copy)]
+struct Eraser(Kind);
+
+impl LabelSet for Eraser {
+    const NAMES: &'static [&'static str] = &[Kind::NAME];
+
+    fn all() -> Vec<Self> {
+        let erases_keys = |kind: &&Kind| kind.erases() && **kind != Kind::DestroyKek;
+        Kind::ALL.iter().filter(erases_keys).map(|kind| Self(*kind)).collect()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.0.value()]
+    }
+}
+
 fn receipts(kind: Kind) -> impl Iterator<Item = Erasure> {
     kind.outcomes().iter().map(move |outcome| Erasure(kind, *outcome))
 }
@@ -76,6 +93,7 @@ label! {
 pub(crate) struct ForgetMetrics {
     messages: Counters<Decided>,
     erasures: Counters<Erasure>,
+    erased_keys: Counters<Eraser>,
     propagation: Histogram,
     last_applied: Gauge,
     swept: Counter,
@@ -91,6 +109,10 @@ impl ForgetMetrics {
             erasures: registry.counters(
                 "erasures_total",
                 "Receipts of erasures by commands, of sweeps and of destroyed KEKs",
+            ),
+            erased_keys: registry.counters(
+                "erased_keys_total",
+                "Keys that commands and sweeps erased in this process, by kind",
             ),
             propagation: registry.histogram(
                 "erasure_propagation_seconds",
@@ -123,6 +145,9 @@ impl ForgetMetrics {
             if kind.erases() {
                 self.erasures.add(Erasure(*kind, *outcome), *count);
             }
+        }
+        for (kind, keys) in &tally.erased_keys {
+            self.erased_keys.add(Eraser(*kind), *keys);
         }
         for (kind, count) in &tally.idle {
             self.messages.add(Decided::NothingDue(*kind), *count);
@@ -169,7 +194,9 @@ mod tests {
             ((Kind::DestroyKek, Outcome::KekDestroyed), 4),
             ((Kind::Hold, Outcome::HoldPlaced), 5),
         ];
-        metrics.committed(&Tally { receipts: receipts.into(), swept_hours: 30, ..Tally::default() });
+        let erased_keys = [(Kind::EraseCustomer, 7), (Kind::Sweep, 60)].into();
+        let tally = Tally { receipts: receipts.into(), erased_keys, swept_hours: 30, ..Tally::default() };
+        metrics.committed(&tally);
         let text = String::from_utf8(registry.render()).expect("text");
         let counted: Vec<&str> = text
             .lines()
@@ -187,5 +214,8 @@ mod tests {
         );
         assert!(text.contains("hourseal_control_messages_total{kind=\"hold\",outcome=\"hold-placed\"} 5"));
         assert!(text.contains("hourseal_swept_total 30"));
+        for line in ["erase\"} 0", "erase-customer\"} 7", "sweep\"} 60"] {
+            assert!(text.contains(&format!("hourseal_erased_keys_total{{kind=\"{line}")), "{line}");
+        }
     }
 }

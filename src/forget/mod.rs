@@ -38,7 +38,7 @@ pub use decide::verdict::{Verdict, Why};
 pub use execute::batch::Tally;
 pub use execute::due_kek::{DueKek, KekFate, due_keks, fate};
 pub use execute::error::ExecuteError;
-pub use execute::overdue::{Pending, PendingHour, SWEEP_HOURS, pending};
+pub use execute::overdue::{DueLooks, Pending, PendingHour, SWEEP_HOURS, pending};
 pub use execute::retention::SETTLES_IN;
 pub use execute::step::{Executor, ExecutorParts, Observer};
 pub use execute::survey::Survey;

@@ -6,6 +6,7 @@ mod executing;
 mod following;
 mod signing;
 mod stepping;
+mod stopping;
 mod store;
 mod sweeping;
 
@@ -156,7 +157,8 @@ impl World {
             store,
             vault,
             clock: Arc::new(FakeClock),
-            trust: self.trust.clone(),
+            trust: Ok(self.trust.clone()),
+            is_last_try: false,
             signatures_required: self.signatures_required,
             assumptions: vec!["the vault is a file".to_owned()],
             settles_in: Duration::ZERO,
@@ -168,7 +170,7 @@ impl World {
         let ctx = self.context();
         let mut report = self.runtime.block_on(execute_all(&ctx, &[request]));
         match report.error {
-            None => Ok(report.answers.pop().expect("each request has its answer")),
+            None => Ok(report.answers.pop().flatten().expect("each request has its answer")),
             Some(error) => Err(error),
         }
     }

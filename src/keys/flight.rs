@@ -58,10 +58,15 @@ impl From<&KeysError> for Waiting {
     fn from(error: &KeysError) -> Self {
         let cause = match error {
             KeysError::Store(
-                StoreError::Unavailable(_) | StoreError::Unusable(_) | StoreError::Schema(_),
+                StoreError::Unavailable(_)
+                | StoreError::Unusable(_)
+                | StoreError::Row(_)
+                | StoreError::Schema(_),
             ) => Cause::Store,
             KeysError::Contradiction(_) | KeysError::Contended(_) => Cause::Store,
-            KeysError::Vault(VaultError::Unavailable(_) | VaultError::Unusable(_)) => Cause::Vault,
+            KeysError::Vault(VaultError::Unavailable(_) | VaultError::Unusable(_) | VaultError::Kek(_)) => {
+                Cause::Vault
+            }
             KeysError::ClocksApart(_) => Cause::Clocks,
             KeysError::KekDiffers(_)
             | KeysError::KekMissing(_)

@@ -33,14 +33,6 @@ label! {
     }
 }
 
-label! {
-    enum Counted: "state" {
-        Live = "live",
-        Erased = "erased",
-        ErasedByTtl = "erased_by_ttl",
-    }
-}
-
 /// The metrics of keys. Clones share them.
 #[derive(Clone)]
 pub(crate) struct KeyMetrics {
@@ -48,7 +40,6 @@ pub(crate) struct KeyMetrics {
     preminted: Counters<Preminted>,
     cached: Gauge,
     memory: Gauges<Memory>,
-    keys: Gauges<Counted>,
 }
 
 impl KeyMetrics {
@@ -67,7 +58,6 @@ impl KeyMetrics {
                 "key_memory_bytes",
                 "Memory for keys, by whether the system keeps it out of swap and core dumps",
             ),
-            keys: registry.gauges("keys", "Keys in the whole store, as this process counts them"),
         }
     }
 
@@ -101,12 +91,5 @@ impl KeyMetrics {
     pub(crate) fn occupies(&self, locked: u64, unlocked: u64) {
         self.memory.set(Memory::Locked, locked as f64);
         self.memory.set(Memory::Unlocked, unlocked as f64);
-    }
-
-    /// Sets the counts of the whole store.
-    pub(crate) fn counted(&self, live: u64, erased: u64, erased_by_ttl: u64) {
-        self.keys.set(Counted::Live, live as f64);
-        self.keys.set(Counted::Erased, erased as f64);
-        self.keys.set(Counted::ErasedByTtl, erased_by_ttl as f64);
     }
 }

@@ -119,7 +119,23 @@ pub enum StoreError {
     /// The store gives an answer that this version does not understand.
     #[error("the key store is not usable: {0}")]
     Unusable(String),
+    /// A row of a customer, an hour or a KEK that the call names is one that this version cannot have
+    /// written. Other rows may be fine. Calls about the whole store (its settings, holds, decisions and
+    /// lists) return [`Unusable`](Self::Unusable) instead.
+    #[error("a row of the key store is not usable: {0}")]
+    Row(String),
     /// The store's schema does not have this program's version. Nothing else was read.
     #[error("the key store is not usable: {0}")]
     Schema(#[from] SchemaMismatch),
+}
+
+impl StoreError {
+    /// Returns the error of a call that concerns every customer: without the unusable row, the store is not
+    /// usable.
+    pub fn of_every_customer(self) -> Self {
+        match self {
+            Self::Row(what) => Self::Unusable(what),
+            error @ (Self::Unavailable(_) | Self::Unusable(_) | Self::Schema(_)) => error,
+        }
+    }
 }

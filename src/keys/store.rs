@@ -79,8 +79,8 @@ pub trait ReadStore: Send + Sync + 'static {
     /// Hours with a live key that this KEK wraps: at most `limit`, in any order. One scan of all keys.
     async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError>;
 
-    /// Number of keys in each state, as (live, erased, erased by TTL). One scan of all keys, for an
-    /// occasional metric.
+    /// Number of keys in each state, as (live, erased, erased by TTL). One scan of all keys, without a bound:
+    /// for a command of a person and for tests, not for a periodic job.
     async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError>;
 }
 

@@ -14,6 +14,9 @@ pub enum VaultError {
     /// Its permissions, format or authenticity are wrong: a person has to check.
     #[error("the KEK vault is not usable: {0}")]
     Unusable(String),
+    /// This KEK's permissions, format or authenticity are wrong. Other KEKs may be fine.
+    #[error("a KEK of the vault is not usable: {0}")]
+    Kek(String),
 }
 
 /// Keeps KEKs. Callers ask the store first, so that they never create an id again that it calls destroyed.

@@ -127,6 +127,12 @@ impl Assignment {
         self.set(partition, State::Unknown { doubt: Some(now + DOUBT) }, Some(now));
     }
 
+    /// The partitions that flow to find out whether a record is still refused.
+    pub(super) fn on_trial(&self) -> Vec<(i32, Park)> {
+        let trials = self.partitions.iter().filter(|(_, it)| it.state == State::Flowing);
+        trials.filter_map(|(partition, it)| Some((*partition, it.trial.clone()?))).collect()
+    }
+
     /// Stops a partition for this reason. Returns whether the reason was not reported yet.
     pub(super) fn park(&mut self, partition: i32, why: Park, now: Instant) -> bool {
         let Some(it) = self.partitions.get_mut(&partition) else { return false };
@@ -414,8 +420,10 @@ mod tests {
         case.assignment.committed(&[NextOffset { partition: P, offset: 12 }]);
         let refused = Park::RecordRefused { offset: 12, name: "MSG_SIZE_TOO_LARGE".to_owned() };
         assert!(case.assignment.park(P, refused.clone(), case.now));
+        assert_eq!(case.assignment.on_trial(), []);
         let on_trial = Some(Verdict::Flow { at: 12, start: None, mark: None, was: Was::OnTrial });
         assert_eq!(case.look(Answer::Facts(facts(12))), on_trial);
+        assert_eq!(case.assignment.on_trial(), [(P, refused.clone())]);
         assert!(!case.assignment.park(P, refused, case.now), "it is still refused: that is no news");
         assert_eq!(case.look(Answer::Facts(facts(12))), on_trial);
         let ended = |case: &mut Case| case.assignment.committed(&[NextOffset { partition: P, offset: 13 }]);

@@ -8,7 +8,7 @@ use crate::model::TopicId;
 /// Time between two looks at a parked partition.
 const LOOK: Duration = Duration::from_secs(5);
 /// The same after a refused record. Each look costs an aborted transaction if the record is still refused.
-const LOOK_AT_REFUSED: Duration = Duration::from_secs(30);
+const LOOK_AT_REFUSED: Duration = Duration::from_secs(15);
 
 /// Reason for which a partition is parked: its records do not flow, and nothing of it is committed.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -122,8 +122,9 @@ impl<C: Connector> Member<'_, C> {
         Ok(None)
     }
 
-    /// Condemns the records that the broker named. If it named none, halves the batch until the refused
-    /// record is alone in it.
+    /// Condemns the records that the broker named. If it named none, parks the partitions whose record was
+    /// refused before. If there are none of these either, halves the batch until the refused record is alone
+    /// in it.
     fn condemn<S: Step>(
         &mut self,
         sink: &mut C::Sink,
@@ -131,6 +132,11 @@ impl<C: Connector> Member<'_, C> {
         error: &StreamError,
     ) -> Result<Again, Fault> {
         let named: Vec<_> = sink.refused().into_iter().filter_map(|place| step.origin(place)).collect();
+        let on_trial = self.assignment.on_trial();
+        if named.is_empty() && !on_trial.is_empty() {
+            on_trial.into_iter().try_for_each(|(partition, why)| self.park(step, partition, why))?;
+            return Ok(Again::Later);
+        }
         let (refused, again) = match (named.is_empty(), self.filled) {
             (false, _) => (named, Again::Now),
             (true, 1) => (self.offsets.first_taken().into_iter().collect(), Again::Later),

@@ -143,6 +143,8 @@ codes! {
     TOPICS_WRONG = "HS1427";
     /// The topics are as required again.
     TOPICS_RIGHT = "HS1428";
+    /// A command ended with the receipt `incomplete`, because a row or a KEK is not usable.
+    COMMAND_INCOMPLETE = "HS1429";
 
     /// This process signs the log of receipts. The line carries the verifier key.
     LOG_KEPT = "HS1451";

@@ -59,7 +59,7 @@ fn chmod(path: &Path, mode: u32) {
 
 async fn refused(vault: &FileVault, id: &KekId) -> String {
     match vault.find(id).await {
-        Err(error @ VaultError::Unusable(_)) => error.to_string(),
+        Err(error @ VaultError::Kek(_)) => error.to_string(),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it was given"),
     }

@@ -334,7 +334,7 @@ async fn rows_that_contradict_themselves_are_unusable() {
     ] {
         subject.raw().execute(damage, []).expect("valid SQL");
         let error = store.fetch(&[dek.slot]).await.expect_err(damage);
-        assert!(matches!(error, StoreError::Unusable(_)), "{damage}: {error}");
+        assert!(matches!(error, StoreError::Row(_)), "{damage}: {error}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The caretaker: checks the store, its clock, the ring and the keys' memory, for metrics and readiness.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Duty, Who};
 use crate::app::Foundation;
@@ -12,8 +12,6 @@ use crate::telemetry::{Condition, codes, info, warn};
 
 const LOOK: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
-/// Counting reads the whole key table.
-const COUNT: Duration = Duration::from_secs(60);
 
 pub(super) struct Caretaker {
     foundation: Foundation,
@@ -25,8 +23,6 @@ pub(super) struct Caretaker {
     last: RingStats,
     /// Whether the log already reports that keys are in unlocked memory.
     warned: bool,
-    /// Time of the last count of the keys.
-    counted: Option<Instant>,
 }
 
 impl Caretaker {
@@ -40,7 +36,6 @@ impl Caretaker {
             clocks: Looked::new(readiness.condition("clocks agree")),
             last: RingStats::default(),
             warned: false,
-            counted: None,
         }
     }
 
@@ -75,14 +70,6 @@ impl Caretaker {
         }
     }
 
-    async fn count(&self) {
-        if let Ok(Ok((live, erased, by_ttl))) =
-            tokio::time::timeout(ANSWER, self.foundation.store.count_keys()).await
-        {
-            self.metrics.counted(live, erased, by_ttl);
-        }
-    }
-
     fn publish(&mut self) {
         let stats = self.ring.stats();
         self.metrics.ring(stats, self.last);
@@ -114,10 +101,6 @@ impl Duty for Caretaker {
 
     async fn turn(&mut self) -> Result<Duration, String> {
         self.look().await;
-        if self.counted.is_none_or(|at| at.elapsed() > COUNT) {
-            self.count().await;
-            self.counted = Some(Instant::now());
-        }
         Ok(LOOK)
     }
 

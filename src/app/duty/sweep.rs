@@ -7,8 +7,7 @@ use crate::app::Foundation;
 use crate::app::control_writer::ControlWriter;
 use crate::app::leadership::Leadership;
 use crate::app::process::Process;
-use crate::forget::{ForgetMetrics, Pending, SWEEP_HOURS, Wants, pending};
-use crate::model::Due;
+use crate::forget::{DueLooks, ForgetMetrics, Pending, SWEEP_HOURS, Wants};
 use crate::telemetry::{codes, warn};
 
 /// Most overdue hours to count in one turn.
@@ -19,6 +18,7 @@ pub(super) struct SweepDuty {
     metrics: ForgetMetrics,
     control: ControlWriter,
     leadership: Leadership,
+    looks: DueLooks,
     /// `retention.sweep`
     every: Duration,
 }
@@ -30,6 +30,7 @@ impl SweepDuty {
             metrics: process.metrics.forget.clone(),
             control: ControlWriter::new(process),
             leadership: leadership.clone(),
+            looks: DueLooks::default(),
             every: process.config.retention.sweep,
         }
     }
@@ -56,8 +57,8 @@ impl Duty for SweepDuty {
 
     async fn turn(&mut self) -> Result<Duration, String> {
         let Foundation { store, clock, .. } = &self.foundation;
-        let pending =
-            pending(&**store, &**clock, Due(0), COUNTED).await.map_err(|error| error.to_string())?;
+        let pending = self.looks.look(&**store, &**clock, COUNTED).await;
+        let pending = pending.map_err(|error| error.to_string())?;
         let overdue = pending.free().count();
         let lag = Duration::from_millis(u64::try_from(pending.lag_ms()).unwrap_or(0));
         self.metrics.overdue(overdue, lag);

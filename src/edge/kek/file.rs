@@ -100,7 +100,7 @@ impl Folder {
         let file = match private::open_file(&path) {
             Ok(file) => file,
             Err(PrivateError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(of_one(refused(error))),
         };
         // A process may have died after it named a KEK and before it synced the folder. A power cut could
         // undo such a name.
@@ -111,7 +111,7 @@ impl Folder {
             .map_err(|error| refused(PrivateError::io(&path, error)))?;
         match self.root.unwrap(&bytes, id, self.id) {
             Ok(kek) => Ok(Some(kek)),
-            Err(why) => Err(VaultError::Unusable(format!("{} {why}", path.display()))),
+            Err(why) => Err(VaultError::Kek(format!("{} {why}", path.display()))),
         }
     }
 
@@ -137,6 +137,14 @@ impl Folder {
     /// The path of a KEK's file. A hold's folder is created with its first KEK.
     fn kek_file(&self, id: &KekId) -> PathBuf {
         self.path.join(format!("{id}.kek"))
+    }
+}
+
+/// Says of an error that it concerns one KEK's file. Other files may be fine.
+fn of_one(error: VaultError) -> VaultError {
+    match error {
+        VaultError::Unusable(what) => VaultError::Kek(what),
+        other => other,
     }
 }
 

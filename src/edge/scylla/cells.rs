@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scylla::response::query_result::QueryResult;
 use scylla::value::{CqlValue, Row};
 
-use super::fault::malformed;
+use super::fault::malformed_row;
 use crate::keys::StoreError;
 
 /// One row. A column that is not in the answer reads as null.
@@ -38,15 +38,15 @@ impl Cells {
                 CqlValue::Int(number) => Ok(i64::from(*number)),
                 CqlValue::BigInt(number) => Ok(*number),
                 CqlValue::Timestamp(time) => Ok(time.0),
-                _ => Err(malformed(name)),
+                _ => Err(malformed_row(name)),
             })
             .transpose()
     }
 
     /// As [`Cells::number`], but null, or a value outside the bounds of `T`, is an error.
     pub(super) fn need<T: TryFrom<i64>>(&self, name: &str) -> Result<T, StoreError> {
-        let number = self.number(name)?.ok_or_else(|| malformed(name))?;
-        T::try_from(number).map_err(|_| malformed(name))
+        let number = self.number(name)?.ok_or_else(|| malformed_row(name))?;
+        T::try_from(number).map_err(|_| malformed_row(name))
     }
 
     /// An empty blob is `Some`; null is `None`.
@@ -55,13 +55,13 @@ impl Cells {
             .map(|value| match value {
                 CqlValue::Blob(bytes) => Ok(bytes.as_slice()),
                 CqlValue::Empty => Ok([].as_slice()),
-                _ => Err(malformed(name)),
+                _ => Err(malformed_row(name)),
             })
             .transpose()
     }
 
     pub(super) fn bytes<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>, StoreError> {
-        self.blob(name)?.map(|bytes| bytes.try_into().map_err(|_| malformed(name))).transpose()
+        self.blob(name)?.map(|bytes| bytes.try_into().map_err(|_| malformed_row(name))).transpose()
     }
 
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, StoreError> {
@@ -69,7 +69,7 @@ impl Cells {
             .map(|value| match value {
                 CqlValue::Text(text) | CqlValue::Ascii(text) => Ok(text.as_str()),
                 CqlValue::Empty => Ok(""),
-                _ => Err(malformed(name)),
+                _ => Err(malformed_row(name)),
             })
             .transpose()
     }
@@ -78,7 +78,7 @@ impl Cells {
         match self.get(name) {
             None => Ok(false),
             Some(CqlValue::Boolean(flag)) => Ok(*flag),
-            Some(_) => Err(malformed(name)),
+            Some(_) => Err(malformed_row(name)),
         }
     }
 }

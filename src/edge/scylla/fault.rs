@@ -142,9 +142,14 @@ fn needs_a_person(error: &DbError) -> bool {
     )
 }
 
-/// A row that this version cannot have written.
+/// A setting or a list of the store that this version cannot have written.
 pub(super) fn malformed(what: &str) -> StoreError {
     StoreError::Unusable(format!("malformed {what}"))
+}
+
+/// A row of a customer or of a KEK that this version cannot have written.
+pub(super) fn malformed_row(what: &str) -> StoreError {
+    StoreError::Row(format!("malformed {what}"))
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl ReadStore for ScyllaStore {
     async fn meta(&self) -> Result<Meta, StoreError> {
         let rows = self.ask.rows(StoreOp::Read, &self.statements.read.meta, ());
         let (rows, position) = tokio::try_join!(rows, self.read_position(&self.statements.read.position))?;
-        Settings::meta(&rows, position, self.schema)
+        Settings::meta(&rows, position, self.schema).map_err(StoreError::of_every_customer)
     }
 
     fn token_key(&self) -> &Arc<TokenKey> {
@@ -124,7 +124,8 @@ impl ReadStore for ScyllaStore {
     /// There is one KEK for each day on which keys fall due: few enough for one answer.
     async fn keks(&self) -> Result<Vec<KekRow>, StoreError> {
         let rows = self.ask.rows(StoreOp::Kek, &self.statements.read.keks, ()).await?;
-        let mut keks: Vec<KekRow> = rows.iter().map(kek).collect::<Result<_, _>>()?;
+        let keks: Result<Vec<KekRow>, StoreError> = rows.iter().map(kek).collect();
+        let mut keks = keks.map_err(StoreError::of_every_customer)?;
         keks.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         Ok(keks)
     }
@@ -184,6 +185,7 @@ impl ReadStore for ScyllaStore {
     }
 
     /// Skips a row if its hour has no open gate with that due: an interrupted write left the row in the list.
+    /// An hour with an unusable row may be open, so it is listed.
     async fn due_hours(
         &self,
         until: Due,
@@ -192,12 +194,16 @@ impl ReadStore for ScyllaStore {
     ) -> Result<Vec<DueHour>, StoreError> {
         let (mut hours, mut after) = (Vec::new(), after.cloned());
         while hours.len() < limit {
-            let page = self.due_rows(until, after.as_ref(), limit - hours.len()).await?;
+            let page = self.due_rows(until, after.as_ref(), limit - hours.len()).await;
+            let page = page.map_err(StoreError::of_every_customer)?;
             let Some(last) = page.last() else { break };
             after = Some(last.clone());
             let open: Vec<Option<DueHour>> = stream::iter(page)
                 .map(|hour| async move {
-                    let rows = self.read_hour(hour.token, hour.hour).await?;
+                    let rows = match self.read_hour(hour.token, hour.hour).await {
+                        Err(StoreError::Row(_)) => return Ok(Some(hour)),
+                        rows => rows?,
+                    };
                     let is_open = |gate: &Gate| !gate.fenced && gate.due == hour.due;
                     let is_open = rows.gate.as_ref().is_some_and(|row| is_open(&row.gate));
                     Ok::<_, StoreError>(is_open.then(|| DueHour { seen: seen(rows), ..hour }))
@@ -218,7 +224,8 @@ impl ReadStore for ScyllaStore {
 
     async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
         let rows = self.ask.rows(StoreOp::List, &self.statements.read.holds, ()).await?;
-        let mut holds: Vec<Hold> = rows.iter().map(hold).collect::<Result<_, _>>()?;
+        let holds: Result<Vec<Hold>, StoreError> = rows.iter().map(hold).collect();
+        let mut holds = holds.map_err(StoreError::of_every_customer)?;
         holds.sort_by(|one, other| one.id.0.cmp(&other.id.0));
         Ok(holds)
     }
@@ -227,7 +234,8 @@ impl ReadStore for ScyllaStore {
         let mut live = BTreeMap::new();
         self.each_key(|_, kek, state| {
             if state == KeyState::Live {
-                *live.entry(kek_id(kek.unwrap_or_default())?).or_default() += 1;
+                let kek = kek_id(kek.unwrap_or_default()).map_err(StoreError::of_every_customer)?;
+                *live.entry(kek).or_default() += 1;
             }
             Ok(())
         })

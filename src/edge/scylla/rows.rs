@@ -3,7 +3,7 @@
 use scylla::SerializeRow;
 
 use super::cells::Cells;
-use super::fault::malformed;
+use super::fault::malformed_row;
 use crate::keys::{Customer, Gate, Hold, HoldId, HourRow, KekRow, KekState, KeyRow, KeyState, StoreError};
 use crate::model::{
     CustomerId, Digest, Due, Generation, Hour, KekId, KeyId, Millis, QUARANTINE_CUSTOMER, Retention, Token,
@@ -152,9 +152,9 @@ fn gate(row: &Cells) -> Result<Option<GateRow>, StoreError> {
         None => return Ok(None),
         Some(1) => false,
         Some(2) => true,
-        Some(_) => return Err(malformed("gate state")),
+        Some(_) => return Err(malformed_row("gate state")),
     };
-    let kek = row.text("kek")?.ok_or_else(|| malformed("gate: its kek is missing"))?;
+    let kek = row.text("kek")?.ok_or_else(|| malformed_row("gate: its kek is missing"))?;
     let gate = Gate {
         due: Due(row.need("due")?),
         kek: if kek.is_empty() { None } else { Some(kek_id(kek)?) },
@@ -170,20 +170,20 @@ fn key(row: &Cells) -> Result<Option<StoredKey>, StoreError> {
     let Some(state) = row.number("state")? else { return Ok(None) };
     let wrapped = match row.blob("wrapped")? {
         None | Some([]) => None,
-        Some(bytes) => Some(bytes.try_into().map_err(|_| malformed("wrapped key"))?),
+        Some(bytes) => Some(bytes.try_into().map_err(|_| malformed_row("wrapped key"))?),
     };
     let state = match (state, &wrapped) {
         (1, Some(_)) => KeyState::Live,
         // The TTL has removed the secret. The state remains.
         (1 | 3, None) => KeyState::ErasedByTtl,
         (2, None) => KeyState::Erased,
-        _ => return Err(malformed("key: its state and its bytes contradict each other")),
+        _ => return Err(malformed_row("key: its state and its bytes contradict each other")),
     };
     let key = KeyRow {
         generation: Generation(row.need("generation")?),
         state,
-        key_id: KeyId(row.bytes("key_id")?.ok_or_else(|| malformed("key_id"))?),
-        commitment: row.bytes("commitment")?.ok_or_else(|| malformed("commitment"))?,
+        key_id: KeyId(row.bytes("key_id")?.ok_or_else(|| malformed_row("key_id"))?),
+        commitment: row.bytes("commitment")?.ok_or_else(|| malformed_row("commitment"))?,
         kek: kek_id(row.text("kek")?.unwrap_or_default())?,
         wrapped,
         minted_at: Millis(row.need("minted_at")?),
@@ -208,13 +208,14 @@ impl Policy {
         let Some(first) = rows.first() else { return Ok(Self::default()) };
         let retention = first.number("retention")?.map(|hours| {
             let hours = u16::try_from(hours).ok().and_then(Retention::hours);
-            hours.ok_or_else(|| malformed("retention"))
+            hours.ok_or_else(|| malformed_row("retention"))
         });
-        let floor = first.number("floor")?.map(|hour| u32::try_from(hour).map_err(|_| malformed("floor")));
+        let floor =
+            first.number("floor")?.map(|hour| u32::try_from(hour).map_err(|_| malformed_row("floor")));
         let closed = match first.number("status")? {
             None => false,
             Some(1) => true,
-            Some(_) => return Err(malformed("customer status")),
+            Some(_) => return Err(malformed_row("customer status")),
         };
         let holds = rows.iter().map(|row| hold(token, row)).filter_map(Result::transpose);
         Ok(Self {
@@ -242,25 +243,26 @@ fn hold(token: Token, row: &Cells) -> Result<Option<Hold>, StoreError> {
 }
 
 pub(super) fn customer_name(name: &[u8]) -> Result<CustomerId, StoreError> {
-    let name = std::str::from_utf8(name).map_err(|_| malformed("customer name"))?;
+    let name = std::str::from_utf8(name).map_err(|_| malformed_row("customer name"))?;
     match name {
         QUARANTINE_CUSTOMER => Ok(CustomerId::quarantine()),
-        name => CustomerId::parse(name).map_err(|_| malformed("customer name")),
+        name => CustomerId::parse(name).map_err(|_| malformed_row("customer name")),
     }
 }
 
 pub(super) fn kek(row: &Cells) -> Result<KekRow, StoreError> {
-    let state = row.number("state")?.and_then(KekState::of_number).ok_or_else(|| malformed("KEK state"))?;
-    let check = row.bytes("check_value")?.ok_or_else(|| malformed("KEK check value"))?;
+    let state =
+        row.number("state")?.and_then(KekState::of_number).ok_or_else(|| malformed_row("KEK state"))?;
+    let check = row.bytes("check_value")?.ok_or_else(|| malformed_row("KEK check value"))?;
     Ok(KekRow { id: kek_id(row.text("id")?.unwrap_or_default())?, check, state })
 }
 
 pub(super) fn kek_id(text: &str) -> Result<KekId, StoreError> {
-    KekId::parse(text).ok_or_else(|| malformed("KEK id"))
+    KekId::parse(text).ok_or_else(|| malformed_row("KEK id"))
 }
 
 pub(super) fn token(row: &Cells) -> Result<Token, StoreError> {
-    Ok(Token(row.bytes("token")?.ok_or_else(|| malformed("token"))?))
+    Ok(Token(row.bytes("token")?.ok_or_else(|| malformed_row("token"))?))
 }
 
 #[cfg(test)]

@@ -73,10 +73,11 @@ impl DecisionStore for SqliteStore {
                 Ok(if stored == 1 { Stored::New } else { Stored::IdReuse })
             })
             .await
+            .map_err(StoreError::of_every_customer)
     }
 
     async fn verdict(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.read(move |tx| verdict(tx, digest)).await
+        self.db.read(move |tx| verdict(tx, digest)).await.map_err(StoreError::of_every_customer)
     }
 
     async fn applied_receipt(&self, offset: i64) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ impl ReadStore for SqliteStore {
 
     async fn meta(&self) -> Result<Meta, StoreError> {
         let known = self.schema;
-        self.db.read(move |tx| read_meta(tx, known)).await
+        self.db.read(move |tx| read_meta(tx, known)).await.map_err(StoreError::of_every_customer)
     }
 
     fn token_key(&self) -> &Arc<TokenKey> {
@@ -57,6 +57,7 @@ impl ReadStore for SqliteStore {
                 Ok(keks)
             })
             .await
+            .map_err(StoreError::of_every_customer)
     }
 
     async fn customer(&self, token: Token) -> Result<Option<Customer>, StoreError> {
@@ -111,6 +112,7 @@ impl ReadStore for SqliteStore {
                 Ok(rows.collect::<Result<_, _>>()?)
             })
             .await
+            .map_err(StoreError::of_every_customer)
     }
 
     async fn hold(&self, id: &HoldId) -> Result<Option<Hold>, StoreError> {
@@ -133,6 +135,7 @@ impl ReadStore for SqliteStore {
                 Ok(statement.query_map((), hold)?.collect::<Result<_, _>>()?)
             })
             .await
+            .map_err(StoreError::of_every_customer)
     }
 
     async fn live_keys(&self) -> Result<BTreeMap<KekId, u64>, StoreError> {
@@ -149,6 +152,7 @@ impl ReadStore for SqliteStore {
                 Ok(live)
             })
             .await
+            .map_err(StoreError::of_every_customer)
     }
 
     async fn hours_under(&self, kek: &KekId, limit: usize) -> Result<Vec<(Token, Hour)>, StoreError> {
@@ -161,6 +165,7 @@ impl ReadStore for SqliteStore {
                 Ok(statement.query_map((kek.as_str(), row_limit(limit)), place)?.collect::<Result<_, _>>()?)
             })
             .await
+            .map_err(StoreError::of_every_customer)
     }
 
     async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, Statement};
 
-use super::fault::malformed;
+use super::fault::malformed_row;
 use crate::keys::{
     Customer, Found, Gate, HoldId, KekRow, KekState, KeyRow, KeyState, Seen, SlotRef, StoreError,
 };
@@ -90,20 +90,21 @@ impl<'c> Reads<'c> {
 
 /// Columns from `at`: name, retention, floor, status.
 pub(super) fn customer(row: &Row<'_>, at: usize) -> Result<Customer, StoreError> {
-    let name = String::from_utf8(row.get(at)?).map_err(|_| malformed("customer name"))?;
+    let name = String::from_utf8(row.get(at)?).map_err(|_| malformed_row("customer name"))?;
     let name = match name.as_str() {
         "" => None,
         QUARANTINE_CUSTOMER => Some(CustomerId::quarantine()),
-        name => Some(CustomerId::parse(name).map_err(|_| malformed("customer name"))?),
+        name => Some(CustomerId::parse(name).map_err(|_| malformed_row("customer name"))?),
     };
     let retention: Option<u16> = row.get(at + 1)?;
-    let retention =
-        retention.map(|hours| Retention::hours(hours).ok_or_else(|| malformed("retention"))).transpose()?;
+    let retention = retention
+        .map(|hours| Retention::hours(hours).ok_or_else(|| malformed_row("retention")))
+        .transpose()?;
     let floor: Option<u32> = row.get(at + 2)?;
     let closed = match row.get(at + 3)? {
         0 => false,
         1 => true,
-        2i64.. | ..0 => return Err(malformed("customer status")),
+        2i64.. | ..0 => return Err(malformed_row("customer status")),
     };
     Ok(Customer { name, retention, floor: floor.map(Hour), closed })
 }
@@ -114,7 +115,7 @@ pub(super) fn gate(row: &Row<'_>, at: usize) -> Result<Gate, StoreError> {
     let fenced = match row.get(at + 2)? {
         1 => false,
         2 => true,
-        3i64.. | ..1 => return Err(malformed("gate state")),
+        3i64.. | ..1 => return Err(malformed_row("gate state")),
     };
     let hold: Option<Vec<u8>> = row.get(at + 3)?;
     Ok(Gate {
@@ -130,16 +131,16 @@ fn key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
     let wrapped: Vec<u8> = row.get(5)?;
     let wrapped = match wrapped.as_slice() {
         [] => None,
-        bytes => Some(bytes.try_into().map_err(|_| malformed("wrapped key"))?),
+        bytes => Some(bytes.try_into().map_err(|_| malformed_row("wrapped key"))?),
     };
     let state = match row.get(1)? {
         1 => KeyState::Live,
         2 => KeyState::Erased,
         3 => KeyState::ErasedByTtl,
-        4i64.. | ..1 => return Err(malformed("key state")),
+        4i64.. | ..1 => return Err(malformed_row("key state")),
     };
     if wrapped.is_some() != (state == KeyState::Live) {
-        return Err(malformed("key: its state and its bytes contradict each other"));
+        return Err(malformed_row("key: its state and its bytes contradict each other"));
     }
     let kek: String = row.get(4)?;
     let erased_at: Option<i64> = row.get(7)?;
@@ -159,12 +160,12 @@ fn key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
 /// Columns: id, check_value, state.
 pub(super) fn kek(row: &Row<'_>) -> Result<KekRow, StoreError> {
     let id: String = row.get(0)?;
-    let state = KekState::of_number(row.get(2)?).ok_or_else(|| malformed("KEK state"))?;
+    let state = KekState::of_number(row.get(2)?).ok_or_else(|| malformed_row("KEK state"))?;
     Ok(KekRow { id: kek_id(&id)?, check: row.get(1)?, state })
 }
 
 pub(super) fn kek_id(text: &str) -> Result<KekId, StoreError> {
-    KekId::parse(text).ok_or_else(|| malformed("KEK id"))
+    KekId::parse(text).ok_or_else(|| malformed_row("KEK id"))
 }
 
 fn digest(row: &Row<'_>, at: usize) -> Result<Option<Digest>, StoreError> {

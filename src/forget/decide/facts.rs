@@ -28,6 +28,8 @@ pub struct Facts {
     pub shortens: bool,
     /// The customer's retention so far; `None` for the store's default.
     pub before: Option<Retention>,
+    /// A row of the customer that these facts need is not usable, and no further try is made.
+    pub unusable: bool,
 }
 
 /// The present time, compared with the times in which a command may be carried out.
@@ -71,6 +73,7 @@ impl Facts {
             // Assumed until the store's facts are added.
             shortens: true,
             before: None,
+            unusable: false,
         }
     }
 }

@@ -37,23 +37,29 @@ pub fn decide(facts: &Facts, now: Millis) -> Verdict {
     }
 }
 
-/// Returns the reason if the senders may not ask for this command here.
+/// Returns the reason if the senders may not ask for this command here. If a row is not usable, the right
+/// that the command needs is not known. Nothing will be done, so any right that it may need is enough.
 fn refuses_the_senders(facts: &Facts, is_due: bool) -> Option<Why> {
     let act = &facts.asked.act;
-    let right = match act {
+    let right = |is_due: bool, shortens: bool| match act {
         Act::Erase(Reason::Request) if !is_due => Right::EraseEarly,
         Act::Erase(_) => Right::Erase,
         Act::EraseCustomer => Right::EraseEarly,
         Act::Hold(_) => Right::Hold,
         Act::Release(_) => Right::Release,
-        Act::Retention(_) if facts.shortens => Right::Shorten,
+        Act::Retention(_) if shortens => Right::Shorten,
         Act::Retention(_) => Right::Retention,
+    };
+    let has = |right| facts.granted.contains(&right);
+    let is_authorized = match facts.unusable {
+        true => has(right(true, false)) || has(right(false, true)),
+        false => has(right(is_due, facts.shortens)),
     };
     let needs_signature = *act != Act::Erase(Reason::RetentionEnd);
     first_broken([
         (!facts.is_for_us, Why::OtherDeployment),
         (needs_signature && !facts.is_signed, Why::SignatureRequired),
-        (!facts.granted.contains(&right), Why::NotAuthorized),
+        (!is_authorized, Why::NotAuthorized),
     ])
 }
 
@@ -66,6 +72,7 @@ fn refuses_the_command(facts: &Facts) -> Option<Why> {
         (facts.id_is_reused, Why::IdReuse),
         (facts.window == Window::Before, Why::NotYet),
         (facts.window == Window::After, Why::Expired),
+        (facts.unusable, Why::Unusable),
         (erases && facts.held, Why::Held),
     ])
 }
@@ -122,6 +129,7 @@ mod tests {
                         held: bit(5),
                         shortens: bit(6),
                         before: None,
+                        unusable: false,
                         granted: (0..6).filter(has).map(|at| Right::ALL[at]).collect(),
                     };
                     check(&facts, due.map_or(DUE.at(), |(_, now)| now));
@@ -213,6 +221,19 @@ mod tests {
                 );
                 assert!(facts.is_for_us && facts.window == Window::Within && !facts.id_is_reused);
             }
+        });
+    }
+
+    #[test]
+    fn without_the_rows_that_a_decision_needs_nothing_is_done() {
+        every(|facts, now| {
+            let facts = Facts { unusable: true, ..facts.clone() };
+            let why = match decide(&facts, now) {
+                Verdict::Refused { why, .. } => why,
+                verdict => panic!("{facts:?}: {verdict:?}"),
+            };
+            let as_ever = expected(&Facts { unusable: false, ..facts.clone() }, now);
+            assert!(why == Why::Unusable || matches!(as_ever, Verdict::Refused { .. }), "{facts:?}");
         });
     }
 

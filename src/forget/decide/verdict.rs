@@ -37,6 +37,9 @@ pub enum Why {
     UnknownHold,
     /// The store did not confirm all of it when it was read back, or an hour could not get its new terms.
     NotConfirmed,
+    /// A row of the customer, or a KEK that its keys need, is not usable. Unlike a refusal, the command may
+    /// be carried out in part; the receipt lists the erased keys.
+    Unusable,
 }
 
 impl Why {
@@ -56,6 +59,7 @@ impl Why {
             Self::HoldIdReuse => "hold-id-reuse",
             Self::UnknownHold => "unknown-hold",
             Self::NotConfirmed => "not-confirmed",
+            Self::Unusable => "unusable",
         }
     }
 }
@@ -74,7 +78,8 @@ pub enum Verdict {
     Release(HoldId),
     /// Change the customer's retention.
     Retention(Change),
-    /// Do nothing. If an hour is not due yet, `due` says when the last one will be.
+    /// Do nothing. If an hour is not due yet, `due` says when the last one will be. With [`Why::Unusable`]
+    /// the command was not judged to the end, and its receipt says `incomplete`.
     Refused { why: Why, due: Option<Due> },
 }
 
@@ -112,6 +117,7 @@ mod tests {
             Why::HoldIdReuse,
             Why::UnknownHold,
             Why::NotConfirmed,
+            Why::Unusable,
         ] {
             assert_eq!(serde_json::to_string(&why).expect("a word"), format!("{:?}", why.code()));
         }

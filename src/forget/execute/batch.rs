@@ -8,6 +8,7 @@ use crate::forget::command::error::NotACommand;
 use crate::forget::command::kind::Kind;
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::deed::{Deed, Outcome};
+use crate::model::Digest;
 use crate::stream::Input;
 use crate::telemetry::{codes, info, warn};
 
@@ -22,6 +23,8 @@ pub struct Tally {
     pub unverified: u64,
     /// Copies of earlier records, which have their receipt already.
     pub copies: u64,
+    /// Keys that commands and sweeps have erased, by kind.
+    pub erased_keys: BTreeMap<Kind, u64>,
     /// Hours that sweeps have forgotten.
     pub swept_hours: u64,
     /// Calls that found nothing to do, by kind.
@@ -30,7 +33,11 @@ pub struct Tally {
 
 impl Tally {
     fn add(&mut self, receipt: &Receipt) {
-        *self.receipts.entry((receipt.deed.kind(), receipt.outcome)).or_default() += 1;
+        let kind = receipt.deed.kind();
+        *self.receipts.entry((kind, receipt.outcome)).or_default() += 1;
+        if receipt.deed.erases() {
+            *self.erased_keys.entry(kind).or_default() += receipt.key_count;
+        }
     }
 }
 
@@ -39,8 +46,8 @@ impl Tally {
 pub(super) struct Batch {
     /// In the order of the topic.
     pub requests: Vec<(i32, Request)>,
-    /// The answers to the first requests, in the same order.
-    pub answers: Vec<Answer>,
+    /// The answers to the requests, in the same order. `None`: the request has no answer yet.
+    pub answers: Vec<Option<Answer>>,
     unreadable: u64,
     /// Offset of the first unreadable record, and what is wrong with it.
     first_unreadable: Option<(i64, NotACommand)>,
@@ -50,7 +57,10 @@ impl Batch {
     /// Adds a record to the batch.
     pub fn admit(&mut self, input: &Input<'_>) {
         match Request::read(input.offset, input.value, input.timestamp) {
-            Ok(request) => self.requests.push((input.partition, request)),
+            Ok(request) => {
+                self.requests.push((input.partition, request));
+                self.answers.push(None);
+            }
             Err(why) => {
                 self.unreadable += 1;
                 self.first_unreadable.get_or_insert((input.offset, why));
@@ -58,8 +68,37 @@ impl Batch {
         }
     }
 
+    /// Answers the request that was admitted last, if it is the one of this digest.
+    pub fn answer_last(&mut self, digest: Digest, of_before: Answer) {
+        if let (Some((_, request)), Some(answer)) = (self.requests.last(), self.answers.last_mut())
+            && request.digest == digest
+        {
+            *answer = Some(of_before);
+        }
+    }
+
     pub fn is_answered(&self) -> bool {
-        self.answers.len() == self.requests.len()
+        self.answers.iter().all(Option::is_some)
+    }
+
+    /// The requests that have no answer yet.
+    pub fn open(&self) -> impl Iterator<Item = &Request> {
+        let open = self.requests.iter().zip(&self.answers).filter(|(_, answer)| answer.is_none());
+        open.map(|((_, request), _)| request)
+    }
+
+    /// Takes the answers to the first of the open requests.
+    pub fn take(&mut self, answers: Vec<Option<Answer>>) {
+        let open = self.answers.iter_mut().filter(|answer| answer.is_none());
+        for (place, answer) in open.zip(answers) {
+            *place = answer;
+        }
+    }
+
+    /// The requests that have an answer, each with its partition.
+    pub fn answered(&self) -> impl Iterator<Item = (i32, &Request, &Answer)> {
+        let both = self.requests.iter().zip(&self.answers);
+        both.filter_map(|((partition, request), answer)| Some((*partition, request, answer.as_ref()?)))
     }
 
     /// Drops the requests of these partitions together with their answers.
@@ -73,7 +112,7 @@ impl Batch {
 
     pub fn tally(&self) -> Tally {
         let mut tally = Tally { unreadable: self.unreadable, ..Tally::default() };
-        for answer in &self.answers {
+        for answer in self.answers.iter().flatten() {
             match answer {
                 Answer::Receipt(receipt) => tally.add(receipt),
                 Answer::Swept(sweep) => {
@@ -89,7 +128,7 @@ impl Batch {
     }
 
     pub fn log_receipts(&self) {
-        for answer in &self.answers {
+        for answer in self.answers.iter().flatten() {
             let (receipt, hours) = match answer {
                 Answer::Receipt(receipt) => (&**receipt, None),
                 Answer::Swept(sweep) => (&sweep.receipt, Some(sweep.hours.len())),
@@ -131,13 +170,8 @@ impl Batch {
                 records, offset, %why, "skipped control records that are not commands; offset of the first"
             );
         }
-        let is_unverified = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Unverified);
-        let mut unverified = self
-            .requests
-            .iter()
-            .zip(&self.answers)
-            .filter(is_unverified)
-            .map(|((_, request), _)| request.offset);
+        let is_unverified = |(_, _, answer): &(_, _, &Answer)| matches!(answer, Answer::Unverified);
+        let mut unverified = self.answered().filter(is_unverified).map(|(_, request, _)| request.offset);
         if let Some(offset) = unverified.next() {
             let commands = 1 + unverified.count();
             warn!(

@@ -6,7 +6,7 @@
 use super::answer::{Answer, Executed};
 use super::context::Context;
 use super::decision::{New, Offer, Turn, decide_once, stored};
-use super::erase::{Destroyed, destroy, whole};
+use super::erase::{Destroyed, destroy, destroy_usable, whole};
 use super::error::ExecuteError;
 use super::facts::{add_what_the_store_says, authority};
 use super::once;
@@ -23,7 +23,8 @@ use crate::forget::decide::verdict::{Verdict, Why};
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::deed::{Deed, Outcome};
 use crate::keys::{Hold, Meta, Placed};
-use crate::model::{Due, Millis, Token};
+use crate::model::{Digest, Due, Millis, Token};
+use crate::telemetry::{codes, warn};
 
 /// Decides on a command, or reads its stored verdict, and carries it out.
 ///
@@ -66,7 +67,13 @@ async fn judge(
     }
     let Authority { signers, granted } = authority;
     let mut facts = Facts::of(&message.command, asked.clone(), &signers, granted, (meta, now));
-    add_what_the_store_says(ctx, &mut facts, meta, now).await?;
+    match add_what_the_store_says(ctx, &mut facts, meta, now).await {
+        Err(error) if ctx.gives_up(&error) => {
+            warn_of(request.digest, &error);
+            facts.unusable = true;
+        }
+        said => said?,
+    }
     let verdict = decide(&facts, now);
     let (digest, id) = if verdict.takes_the_id() {
         (request.digest, request.id.clone())
@@ -78,8 +85,26 @@ async fn judge(
     Ok(Offer::New(New { digest, id, made: Judgement { verdict, signers }, if_id_is_taken: Some(reused) }))
 }
 
-/// Carries out a verdict. The given `receipt` says that nothing was done.
+/// Carries out a verdict. The given `receipt` says that nothing was done. After the last try, it does what is
+/// possible.
 async fn obey(
+    ctx: &Context,
+    verdict: Verdict,
+    receipt: Receipt,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Executed, ExecuteError> {
+    match carry_out(ctx, verdict.clone(), receipt.clone(), meta, now).await {
+        Err(error) if ctx.gives_up(&error) => {
+            warn_of(receipt.id, &error);
+            let receipt = leave(ctx, verdict, receipt, meta, now).await?;
+            Ok(Answer::Receipt(Box::new(receipt)).into())
+        }
+        executed => executed,
+    }
+}
+
+async fn carry_out(
     ctx: &Context,
     verdict: Verdict,
     receipt: Receipt,
@@ -96,9 +121,42 @@ async fn obey(
             Receipt { outcome: Outcome::HoldReleased, ..receipt }
         }
         Verdict::Retention(change) => return change_retention(ctx, change, receipt).await,
+        Verdict::Refused { why: Why::Unusable, .. } => unusable(receipt),
         Verdict::Refused { why, due } => Receipt { why: Some(why), due, ..receipt },
     };
     Ok(Answer::Receipt(Box::new(receipt)).into())
+}
+
+/// Ends a command that an unusable row or KEK stopped: erases the other hours that it names, and makes the
+/// receipt. The receipt lists the keys that this command erased.
+async fn leave(
+    ctx: &Context,
+    verdict: Verdict,
+    receipt: Receipt,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Receipt, ExecuteError> {
+    let receipt = unusable(receipt);
+    let (keys, due) = match verdict {
+        Verdict::Erase { target, due } => (destroy_usable(&*ctx.store, &target, meta, now).await?, Some(due)),
+        Verdict::Retention(change) => (Vec::new(), Some(change.past)),
+        Verdict::EraseCustomer(_) | Verdict::Hold(_) | Verdict::Release(_) => (Vec::new(), None),
+        Verdict::Refused { due, .. } => (Vec::new(), due),
+    };
+    let receipt = Receipt { due, done_at: ctx.now().await?, ..receipt };
+    let receipt = ctx.with_deadlines(receipt, meta, keys.iter().map(|key| &key.kek));
+    Ok(Receipt { key_count: keys.len() as u64, keys, ..receipt })
+}
+
+fn warn_of(receipt: Digest, error: &ExecuteError) {
+    warn!(
+        codes::COMMAND_INCOMPLETE,
+        %receipt, %error, "a command ends incomplete: a row or a KEK is not usable"
+    );
+}
+
+fn unusable(receipt: Receipt) -> Receipt {
+    Receipt { outcome: Outcome::Incomplete, why: Some(Why::Unusable), ..receipt }
 }
 
 async fn erase(

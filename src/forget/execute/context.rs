@@ -17,8 +17,11 @@ pub(in crate::forget) struct Context {
     pub clock: Arc<dyn Clock>,
     /// The KEKs that one run has used so far: a run begins with none.
     pub keks: Arc<Keks>,
-    /// The keys whose signatures count. `None`: no signature counts.
-    pub trust: Option<Arc<Trust>>,
+    /// The keys whose signatures count. `None`: no signature counts. An error: the trust store cannot be
+    /// read, and commands wait.
+    pub trust: Result<Option<Arc<Trust>>, String>,
+    /// This is the last try: a request that an unusable row stops ends as it is.
+    pub is_last_try: bool,
     /// `control.require_signatures`.
     pub signatures_required: bool,
     /// The assumptions of receipts besides [`ASSUMPTIONS`].
@@ -29,9 +32,14 @@ pub(in crate::forget) struct Context {
 
 impl Context {
     /// Returns a copy for one run. It trusts the keys of `trust`, and has used no KEK yet.
-    pub fn for_run(&self, trust: Option<Arc<Trust>>) -> Self {
+    pub fn for_run(&self, trust: Result<Option<Arc<Trust>>, String>, is_last_try: bool) -> Self {
         let keks = Arc::new(Keks::new(self.store.clone(), Arc::clone(&self.vault)));
-        Self { trust, keks, ..self.clone() }
+        Self { trust, is_last_try, keks, ..self.clone() }
+    }
+
+    /// Whether a request ends now although this error stopped it.
+    pub fn gives_up(&self, error: &ExecuteError) -> bool {
+        self.is_last_try && error.is_of_one_customer()
     }
 
     /// The earlier of the worker's and the store's clock.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::{lease_after, time};
 use super::error::ExecuteError;
 use super::needs::Needs;
-use crate::keys::{KekRow, KekState, Meta, ReadStore};
+use crate::keys::{KekRow, KekState, Meta, ReadStore, StoreError};
 use crate::model::{Clock, KekId, Millis};
 
 /// Extra time after the end of the day and the longest lease, in milliseconds: for clock differences and slow
@@ -71,7 +71,10 @@ pub async fn due_keks(store: &dyn ReadStore, clock: &dyn Clock) -> Result<Vec<Du
     let counts = if due.is_empty() { BTreeMap::new() } else { store.live_keys().await? };
     let mut found = Vec::with_capacity(due.len());
     for KekRow { id, .. } in due {
-        let needs = Needs::of(store, &counts, &id).await?;
+        let needs = match Needs::of(store, &counts, &id).await {
+            Err(StoreError::Row(_)) => Needs::unknown(),
+            needs => needs?,
+        };
         let held = if id.is_of_a_hold() { needs.held.len() as u64 } else { 0 };
         found.push(DueKek { needed: needs.swept_first, held, id });
     }

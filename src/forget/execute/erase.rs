@@ -86,6 +86,25 @@ pub(in crate::forget) async fn destroy(
     Ok(Destroyed { held, after, command: target.command })
 }
 
+/// Erases each hour by itself, and leaves out the hours whose rows are not usable. Returns the keys that the
+/// command erased, now or in an earlier attempt.
+pub(super) async fn destroy_usable(
+    store: &dyn EraseStore,
+    target: &Target,
+    meta: &Meta,
+    now: Millis,
+) -> Result<Vec<ErasedKey>, StoreError> {
+    let mut keys = Vec::new();
+    for hour in target.hours() {
+        match destroy(store, &Target { from: hour, to: hour, ..*target }, meta, now).await {
+            Ok(done) => keys.extend(done.keys()),
+            Err(StoreError::Row(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(keys)
+}
+
 async fn rows(store: &dyn ReadStore, target: &Target) -> Result<BTreeMap<Hour, HourRow>, StoreError> {
     let rows = store.hours(target.token, target.from, target.to).await?;
     Ok(rows.into_iter().map(|row| (row.hour, row)).collect())

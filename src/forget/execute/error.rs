@@ -38,6 +38,34 @@ pub enum ExecuteError {
 }
 
 impl ExecuteError {
+    /// Whether only one customer's commands, or one KEK, need what is not usable. The rest of the store and
+    /// of the vault may be fine, so others need not wait for it. A stored decision that cannot be read is not
+    /// such an error: what was begun by it is not known.
+    pub(super) fn is_of_one_customer(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Row(_)) | Self::Vault(VaultError::Kek(_)) => true,
+            Self::Keys(error) => matches!(
+                error,
+                KeysError::Vault(VaultError::Kek(_))
+                    | KeysError::Contradiction(_)
+                    | KeysError::KekClosing(_)
+                    | KeysError::KekDestroyed(_)
+                    | KeysError::KekDiffers(_)
+                    | KeysError::KekMissing(_)
+                    | KeysError::WrongKey(_)
+            ),
+            Self::Store(_)
+            | Self::Vault(_)
+            | Self::Clocks(_)
+            | Self::Verdict(_)
+            | Self::Premature(_)
+            | Self::KekIsBack(..)
+            | Self::NotRestored(_)
+            | Self::Trust(_)
+            | Self::TaskEnded => false,
+        }
+    }
+
     /// Returns what the executor waits for, and the reason.
     pub(super) fn waiting(&self) -> Waiting {
         let cause = match self {

@@ -16,7 +16,7 @@ use crate::model::{Hour, Millis, Retention, Token};
 /// accepted only if the settings require no signatures. It may erase only what is due.
 pub(super) fn authority(ctx: &Context, message: &Message, now: Millis) -> Option<Authority> {
     match &message.signatures {
-        Some(signatures) => ctx.trust.as_ref()?.authority(&message.payload, signatures, now),
+        Some(signatures) => ctx.trust.as_ref().ok()?.as_ref()?.authority(&message.payload, signatures, now),
         None if ctx.signatures_required => None,
         None => Some(Authority { signers: Vec::new(), granted: [Right::Erase].into() }),
     }

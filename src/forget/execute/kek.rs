@@ -27,7 +27,8 @@ use crate::telemetry::{codes, warn};
 /// The answer if the KEK is needed or already gone, or if the vault does not destroy it now.
 const NOTHING: Answer = Answer::NothingDue(Kind::DestroyKek);
 
-/// Destroys a KEK that may go, or continues a destruction that was begun.
+/// Destroys a KEK that may go, or continues a destruction that was begun. If a row is not usable, the KEK
+/// stays, and nobody waits for it: the next call tries again.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -36,6 +37,19 @@ pub(super) async fn destroy_kek(
     request: &Request,
     kek: &KekId,
 ) -> Result<Answer, ExecuteError> {
+    match try_to_destroy(ctx, request, kek).await {
+        Err(error) if error.is_of_one_customer() => {
+            warn!(
+                codes::KEKS_WAIT,
+                %kek, %error, "the KEK stays, because a row is not usable; the next call tries again"
+            );
+            Ok(NOTHING)
+        }
+        answer => answer,
+    }
+}
+
+async fn try_to_destroy(ctx: &Context, request: &Request, kek: &KekId) -> Result<Answer, ExecuteError> {
     match decide_once(ctx, request, kek, judge(ctx, request, kek)).await? {
         Turn::Obey(_) => {}
         Turn::Copy => return Ok(Answer::Copy),

@@ -27,6 +27,11 @@ pub(super) struct Held {
 }
 
 impl Needs {
+    /// The needs for a KEK if a row is not usable: the row's hour may need it.
+    pub fn unknown() -> Self {
+        Self { swept_first: 1, ..Self::default() }
+    }
+
     /// Collects the hours that have the KEK in their gate, that have a live key wrapped by it, or that are
     /// due on its day. It stops after the first page with something to sweep: held hours matter only when
     /// nothing else is left.

@@ -1,12 +1,16 @@
 //! Hours that are due and not forgotten yet: for the sweep, its metrics and its dry run.
 
+use std::collections::BTreeSet;
+
 use super::context::time;
 use super::error::ExecuteError;
 use crate::keys::{DueHour, Hold, ReadStore};
-use crate::model::{Clock, Due, Hour, Millis};
+use crate::model::{Clock, Due, Hour, Millis, Token};
 
 /// Maximum number of hours of one sweep.
 pub const SWEEP_HOURS: usize = 1_000;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// Number of hours per listing: one more than a sweep takes, so that one listing shows if there are more.
 const PAGE: usize = SWEEP_HOURS + 1;
@@ -42,6 +46,48 @@ impl Pending {
     }
 }
 
+/// Looks for due hours again and again. It lists each held hour once an hour, not at every look.
+#[derive(Default)]
+pub struct DueLooks {
+    last: Option<Look>,
+}
+
+/// A look at the due hours.
+struct Look {
+    holds: Vec<Hold>,
+    /// Every open hour that was due before this was held.
+    from: Due,
+    /// The time of the last look at all due hours.
+    at: Millis,
+}
+
+impl DueLooks {
+    /// Returns the hours that are due now, as [`pending`] does, but without the held hours before the first
+    /// one that may be free.
+    ///
+    /// While the holds are the same, nothing before that place becomes free: no hour is minted or moved to a
+    /// due that has been reached. Once an hour all of them are listed nevertheless.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]: ask again later.
+    pub async fn look(
+        &mut self,
+        store: &dyn ReadStore,
+        clock: &dyn Clock,
+        most: usize,
+    ) -> Result<Pending, ExecuteError> {
+        let (now, holds) = (time(store, clock).await?, store.holds().await?);
+        let is_fresh = |look: &Look| (0..HOUR_MS).contains(&now.0.saturating_sub(look.at.0));
+        let last = self.last.take().filter(|look| look.holds == holds && is_fresh(look));
+        let (from, at) = last.map_or((Due(0), now), |look| (look.from, look.at));
+        let pending = pending(store, clock, from, most).await?;
+        let first_free = pending.free().next().map(|hour| hour.due);
+        let last_held = pending.hours.last().map(|hour| hour.hour.due);
+        self.last = Some(Look { holds, from: first_free.or(last_held).unwrap_or(from), at });
+        Ok(pending)
+    }
+}
+
 /// Returns the hours that are due now, by the earlier of the worker's and the store's clock, and not before
 /// `from`. Stops when it has `most` hours that no hold keeps.
 ///
@@ -52,6 +98,17 @@ pub async fn pending(
     clock: &dyn Clock,
     from: Due,
     most: usize,
+) -> Result<Pending, ExecuteError> {
+    pending_but(store, clock, from, most, &BTreeSet::new()).await
+}
+
+/// As [`pending`]. The hours of the customers in `kept` count as held.
+pub(super) async fn pending_but(
+    store: &dyn ReadStore,
+    clock: &dyn Clock,
+    from: Due,
+    most: usize,
+    kept: &BTreeSet<Token>,
 ) -> Result<Pending, ExecuteError> {
     let now = time(store, clock).await?;
     let holds = store.holds().await?;
@@ -68,7 +125,7 @@ pub async fn pending(
                 return Ok(pending);
             }
             after = Some(hour.clone());
-            let held = holds.iter().any(|hold| covers(hold, &hour));
+            let held = kept.contains(&hour.token) || holds.iter().any(|hold| covers(hold, &hour));
             free += usize::from(!held);
             pending.hours.push(PendingHour { hour, held });
         }

@@ -15,7 +15,8 @@ use super::context::Context;
 use super::error::ExecuteError;
 use super::once;
 use crate::forget::decide::change::Change;
-use crate::keys::{KekVault, Keks, KeysError, Ring, Store, rewrap};
+use crate::forget::decide::verdict::Why;
+use crate::keys::{KekVault, Keks, KeysError, Ring, Store, VaultError, rewrap};
 use crate::model::{Hour, KekId, Millis};
 use crate::telemetry::{codes, warn};
 
@@ -26,7 +27,7 @@ pub const SETTLES_IN: Duration = Ring::LONGEST_FLIGHT.saturating_add(Duration::f
 /// Makes a change. It raises the floor, so that the new rule does not keep hours that were due. Then it sets
 /// the rule, so that every later mint has its terms. If another change has been made since, it stops there
 /// and returns true. Then it gives every existing hour its terms. Returns false if the keys of an hour cannot
-/// be wrapped under the KEK of its new terms: that hour keeps what it has.
+/// be wrapped under the KEK of its new terms, or if that KEK is not usable: that hour keeps what it has.
 ///
 /// # Errors
 /// [`ExecuteError`]: ask again later.
@@ -54,9 +55,12 @@ pub(super) async fn make(
             store.keep_fence(row.token, row.hour, due, now).await?;
         }
         let Some(terms) = change.terms(&row).filter(|terms| !terms.are_of(&row)) else { continue };
-        // The store looks for due hours only in days that have a KEK.
-        keks.sealing(store, &KekId::of_due(terms.due)).await?;
-        match rewrap(store, keks, (row.token, row.hour), |row| change.terms(row), only, now).await {
+        let given = async {
+            // The store looks for due hours only in days that have a KEK.
+            keks.sealing(store, &KekId::of_due(terms.due)).await?;
+            rewrap(store, keks, (row.token, row.hour), |row| change.terms(row), only, now).await
+        };
+        match given.await {
             Ok(()) => {}
             // The hour is from a backup that is older than the end of its KEK's day: there is nothing left to
             // keep.
@@ -76,34 +80,50 @@ pub(super) async fn make(
 }
 
 /// Waits for processes that had read the rules before these changes, makes each change once more, and records
-/// that it is made.
+/// that it is made. Returns for each change the reason if it is not whole.
 ///
 /// # Errors
 /// [`ExecuteError`]: make and settle them again later.
-pub(super) async fn settle_all(ctx: &Context, changes: Vec<Change>) -> Result<(), ExecuteError> {
+pub(super) async fn settle_all(
+    ctx: &Context,
+    changes: impl Iterator<Item = &Change>,
+) -> Result<Vec<Option<Why>>, ExecuteError> {
     tokio::time::sleep(ctx.settles_in).await;
+    let mut settled = Vec::new();
     for change in changes {
-        settle(&*ctx.store, &ctx.keks, &change, ctx.now().await?).await?;
+        settled.push(match settle(&*ctx.store, &ctx.keks, change, ctx.now().await?).await {
+            Err(error) if ctx.gives_up(&error) => Some(Why::Unusable),
+            is_whole => (!is_whole?).then_some(Why::NotConfirmed),
+        });
     }
-    Ok(())
+    Ok(settled)
 }
 
 /// Makes a change once more, and records that it is made. A recorded change is never made again, because
-/// later hours have their own terms. If an hour kept its old terms, nothing is recorded.
-async fn settle(store: &dyn Store, keks: &Keks, change: &Change, now: Millis) -> Result<(), ExecuteError> {
+/// later hours have their own terms. If an hour kept its old terms, nothing is recorded, and the result is
+/// false.
+async fn settle(store: &dyn Store, keks: &Keks, change: &Change, now: Millis) -> Result<bool, ExecuteError> {
     if !make(store, keks, change, now).await? {
-        return Ok(());
+        return Ok(false);
     }
     failpoint!("retention-made");
     once::made(store, change.command).await?;
     failpoint!("retention-settled");
-    Ok(())
+    Ok(true)
 }
 
 /// Whether a person must look at the error, and it concerns only this hour.
 fn is_of_the_hour(error: &KeysError) -> bool {
-    use KeysError::{Contradiction, KekDiffers, KekMissing, WrongKey};
-    matches!(error, Contradiction(_) | KekDiffers(_) | KekMissing(_) | WrongKey(_))
+    use KeysError::{Contradiction, KekClosing, KekDiffers, KekMissing, Vault, WrongKey};
+    matches!(
+        error,
+        Contradiction(_)
+            | KekClosing(_)
+            | KekDiffers(_)
+            | KekMissing(_)
+            | Vault(VaultError::Kek(_))
+            | WrongKey(_)
+    )
 }
 
 /// Makes a change in a store that is behind its receipts. It does not wait, because no process mints from
@@ -118,5 +138,27 @@ pub(in crate::forget) async fn restore_change(
         return Ok(false);
     }
     let keks = Keks::new(store.clone(), Arc::clone(vault));
-    settle(&**store, &keks, change, now).await.map(|()| true)
+    settle(&**store, &keks, change, now).await.map(|_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forget::tests::{FakeStore, HOUR, NOW, World, acme};
+    use crate::model::{Digest, Due, Retention};
+
+    #[test]
+    fn a_kek_that_the_vault_lacks_leaves_an_hour_as_it_is() {
+        let world = World::of(FakeStore::default().with_keys(HOUR.plus(9), 1));
+        let ctx = world.context();
+        let retention = Retention::hours(900).expect("not zero");
+        let (token, past) = (ctx.store.token(&acme()), Change::past(NOW));
+        let change = Change { token, retention, past, before: None, command: Digest([1; 32]) };
+        let kek = KekId::of_due(Due::of(HOUR.plus(9), retention));
+        let is_whole = world.runtime.block_on(async {
+            ctx.store.register_kek(&kek, [1; 16]).await.expect("registered");
+            make(&*ctx.store, &ctx.keks, &change, NOW).await
+        });
+        assert!(matches!(is_whole, Ok(false)), "nobody waits for it");
+    }
 }

@@ -1,6 +1,6 @@
 //! The executor: a [`Step`] over the control topic that carries out its commands, in their order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::forget::command::trust::TrustSource;
 use crate::forget::receipt::content::Receipt;
 use crate::forget::receipt::record::{ReceiptBytes, ReceiptRecord};
 use crate::keys::{KekVault, Keks, Store};
-use crate::model::Clock;
+use crate::model::{Clock, Digest};
 use crate::stream::{
     ErrorClass, Event, Filling, Input, NextOffset, Park, Ready, Sink, Stage, Step, StreamError, Take, Txn,
     Wait, Waiting,
@@ -28,7 +28,14 @@ use crate::telemetry::{codes, info, warn};
 /// Maximum number of requests of one transaction.
 const MOST: usize = 1_000;
 /// Pause before a batch that met an error is continued.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 500 });
+/// Number of tries on rows and KEKs that are not usable, for all requests of a batch together. After that,
+/// each such request ends as it is. With the pauses, one customer delays the others by 10 s: long enough for
+/// a repair that is under way, and far below the hour that a sweep may lag before an alert.
+const TRIES: u32 = 20;
+/// Number of looks at an unreadable trust store after which the waiting batch is read again, together with
+/// the records that were written since, so that calls among them are executed. With the pauses, 5 s.
+const LOOKS: u32 = 10;
 
 /// The parts of an executor.
 pub struct ExecutorParts {
@@ -68,6 +75,17 @@ pub struct Executor {
     run: Option<Running>,
     /// The reason why the batch is not finished, after an error.
     waits_for: Option<Waiting>,
+    /// Number of tries of the batch that an unusable row or KEK stopped.
+    tries: u32,
+    /// The reason why the trust store could not be read at the last look. It is reported until a look
+    /// succeeds, even if no command waits.
+    distrust: Option<String>,
+    /// Number of looks at the trust store for which the batch's commands have waited.
+    looks: u32,
+    /// The batch is given back to be read again, because commands wait for the trust store.
+    reads_again: bool,
+    /// Answers of a batch that is read again, by partition and offset.
+    kept: HashMap<(i32, i64), (Digest, Answer)>,
     /// Offsets of requests whose receipt the broker rejected. They are sent again without their list of keys.
     refused: HashSet<i64>,
     waiting: bool,
@@ -78,7 +96,7 @@ pub struct Executor {
 /// stored.
 struct Running {
     task: AbortHandle,
-    report: Receiver<Report>,
+    report: Receiver<(Report, Option<String>)>,
 }
 
 impl Executor {
@@ -92,7 +110,8 @@ impl Executor {
                 vault,
                 clock,
                 keks,
-                trust: None,
+                trust: Ok(None),
+                is_last_try: false,
                 signatures_required,
                 assumptions,
                 settles_in,
@@ -104,6 +123,11 @@ impl Executor {
             batch: Batch::default(),
             run: None,
             waits_for: None,
+            tries: 0,
+            distrust: None,
+            looks: 0,
+            reads_again: false,
+            kept: HashMap::new(),
             refused: HashSet::new(),
             waiting: false,
             retry: RETRY,
@@ -113,19 +137,46 @@ impl Executor {
     /// Starts the open requests, after a pause if there was an error.
     fn start(&self) -> Running {
         let pause = if self.waits_for.is_some() { self.retry } else { Duration::ZERO };
-        let open = self.batch.requests[self.batch.answers.len()..].iter();
-        let requests: Vec<Request> = open.map(|(_, request)| request.clone()).collect();
+        let requests: Vec<Request> = self.batch.open().cloned().collect();
         let (ctx, source) = (self.ctx.clone(), Arc::clone(&self.trust));
+        let is_last_try = self.tries + 1 >= TRIES;
         let (tell, report) = mpsc::sync_channel(1);
         let task = self.runtime.spawn(async move {
             tokio::time::sleep(pause).await;
             // The receiver is gone if the batch was dropped.
-            let _ = tell.send(match source.trust() {
-                Ok(trust) => execute_all(&ctx.for_run(trust), &requests).await,
-                Err(why) => Report { answers: Vec::new(), error: Some(ExecuteError::Trust(why)) },
-            });
+            let trust = source.trust();
+            let distrust = trust.as_ref().err().cloned();
+            let report = execute_all(&ctx.for_run(trust, is_last_try), &requests).await;
+            let _ = tell.send((report, distrust));
         });
         Running { task: task.abort_handle(), report }
+    }
+
+    /// Takes what a run has done.
+    fn take(&mut self, Report { answers, error }: Report) -> Ready {
+        self.batch.take(answers);
+        self.tries += u32::from(error.as_ref().is_some_and(ExecuteError::is_of_one_customer));
+        self.looks += u32::from(matches!(error, Some(ExecuteError::Trust(_))));
+        self.reads_again = self.looks >= LOOKS;
+        self.waits_for = error.map(|error| error.waiting());
+        match &self.waits_for {
+            Some(waits_for) if !self.reads_again => Ready::Wait(waits_for.clone()),
+            _ => Ready::Yes,
+        }
+    }
+
+    fn tell(&mut self, event: &Event<'_>) {
+        self.log(event);
+        self.observer.observe(event, &self.batch.tally());
+    }
+
+    /// Reports after a batch whether the trust store can be read.
+    fn tell_distrust(&mut self) {
+        match self.distrust.clone() {
+            Some(why) => self.tell(&Event::Waiting(&ExecuteError::Trust(why).waiting())),
+            None if self.waiting => self.tell(&Event::Resumed),
+            None => {}
+        }
     }
 
     fn log(&mut self, event: &Event<'_>) {
@@ -196,6 +247,9 @@ impl Executor {
 impl Step for Executor {
     fn admit(&mut self, input: &Input<'_>) -> Take {
         self.batch.admit(input);
+        if let Some((digest, answer)) = self.kept.remove(&(input.partition, input.offset)) {
+            self.batch.answer_last(digest, answer);
+        }
         if self.batch.requests.len() < MOST { Take::More } else { Take::Enough }
     }
 
@@ -204,29 +258,31 @@ impl Step for Executor {
             return Ready::Yes;
         }
         let run = self.run.take().unwrap_or_else(|| self.start());
-        let report = match run.report.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(report) => report,
-            Err(RecvTimeoutError::Disconnected) => {
-                Report { answers: Vec::new(), error: Some(ExecuteError::TaskEnded) }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                self.run = Some(run);
-                let busy = || Waiting::new(Wait::Pending, "commands are being executed");
-                return Ready::Wait(self.waits_for.clone().unwrap_or_else(busy));
-            }
-        };
-        self.batch.answers.extend(report.answers);
-        self.waits_for = report.error.map(|error| error.waiting());
-        self.waits_for.clone().map_or(Ready::Yes, Ready::Wait)
+        let (report, distrust) =
+            match run.report.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(report) => report,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let error = Some(ExecuteError::TaskEnded);
+                    (Report { answers: Vec::new(), error }, self.distrust.clone())
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.run = Some(run);
+                    let busy = || Waiting::new(Wait::Pending, "commands are being executed");
+                    return Ready::Wait(self.waits_for.clone().unwrap_or_else(busy));
+                }
+            };
+        self.distrust = distrust;
+        self.take(report)
     }
 
     fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
         if !self.batch.is_answered() {
+            // The engine discards the batch and reads it again.
             let name = "a request has no answer yet".to_owned();
             return Err(StreamError { stage: Stage::Send, class: ErrorClass::Abortable, name });
         }
         let now = self.ctx.clock.now();
-        for ((_, request), answer) in self.batch.requests.iter().zip(&self.batch.answers) {
+        for (_, request, answer) in self.batch.answered() {
             let limit = if self.refused.contains(&request.offset) { 0 } else { self.receipt_bytes };
             let bytes = match answer {
                 Answer::Receipt(receipt) => ReceiptBytes::new(Receipt::clone(receipt).stamped(now), limit),
@@ -247,15 +303,18 @@ impl Step for Executor {
     }
 
     fn clear(&mut self) {
-        self.batch = Batch::default();
-        self.run = None;
-        self.waits_for = None;
+        let batch = std::mem::take(&mut self.batch);
+        let again = std::mem::take(&mut self.reads_again);
+        let kept = batch.answered().filter(|_| again).map(|(partition, request, answer)| {
+            ((partition, request.offset), (request.digest, answer.clone()))
+        });
+        self.kept = kept.collect();
+        (self.run, self.waits_for, self.tries, self.looks) = (None, None, 0, 0);
     }
 
     fn origin(&self, place: usize) -> Option<(i32, i64)> {
-        let answered = self.batch.requests.iter().zip(&self.batch.answers);
-        let mut sent = answered.filter(|(_, answer)| answer.has_receipt());
-        sent.nth(place).map(|((partition, request), _)| (*partition, request.offset))
+        let mut sent = self.batch.answered().filter(|(_, _, answer)| answer.has_receipt());
+        sent.nth(place).map(|(partition, request, _)| (partition, request.offset))
     }
 
     fn condemn(&mut self, _partition: i32, offset: i64, why: &StreamError) -> Result<(), Park> {
@@ -266,8 +325,17 @@ impl Step for Executor {
     }
 
     fn observe(&mut self, event: Event<'_>) {
-        self.log(&event);
-        self.observer.observe(&event, &self.batch.tally());
+        match event {
+            // Commands still wait.
+            Event::Resumed if self.distrust.is_some() => return,
+            Event::Aborted(_) if self.reads_again => return,
+            Event::Assigned([]) => self.distrust = None,
+            _ => {}
+        }
+        self.tell(&event);
+        if let Event::Committed { .. } = event {
+            self.tell_distrust();
+        }
         if let Event::Committed { offsets, .. } = event {
             failpoint!("committed");
             self.refused.retain(|offset| offsets.iter().all(|next: &NextOffset| *offset >= next.offset));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::forget::command::act::{Act, Reason};
 use crate::forget::decide::change::Change;
 use crate::forget::decide::target::Target;
+use crate::forget::decide::verdict::Why;
 use crate::forget::execute::context::time;
 use crate::forget::execute::erase::destroy;
 use crate::forget::execute::error::ExecuteError;
@@ -52,6 +53,7 @@ pub(in crate::forget) async fn restore(
     if receipt.outcome == Outcome::Refused {
         return Ok(Restored::Already);
     }
+    let is_stopped = receipt.why == Some(Why::Unusable);
     let act = match &receipt.deed {
         Deed::Sweep(_) => {
             let hours = swept.iter().map(|of| (of.token, of.hour, of.hour));
@@ -68,7 +70,9 @@ pub(in crate::forget) async fn restore(
             restore_all(store, clock, receipt, hours, early).await
         }
         Act::EraseCustomer => {
-            store.close_customer(token).await?;
+            if !is_stopped {
+                store.close_customer(token).await?;
+            }
             let hours = ranges(receipt).into_iter().map(|(from, to)| (token, from, to));
             restore_all(store, clock, receipt, hours, !receipt.signers.is_empty()).await
         }
@@ -82,6 +86,8 @@ pub(in crate::forget) async fn restore(
                 Placed::IdReuse => Err(ExecuteError::NotRestored(receipt.id)),
             }
         }
+        // Nobody knows whether it was done, or even decided. Not doing it keeps more.
+        Act::Retention(_) | Act::Release(_) if is_stopped => Ok(Restored::Already),
         Act::Retention(retention) => {
             let past = receipt.due.ok_or(ExecuteError::NotRestored(receipt.id))?;
             let before = store.customer(token).await?.and_then(|customer| customer.retention);
@@ -98,7 +104,7 @@ pub(in crate::forget) async fn restore(
 ///
 /// # Errors
 /// If the store or the vault does not answer; [`ExecuteError::KekIsBack`] for a KEK that the vault has again.
-pub(super) async fn still_has(
+pub(in crate::forget) async fn still_has(
     store: &dyn ReadStore,
     vault: &dyn KekVault,
     receipt: &Receipt,
@@ -117,7 +123,13 @@ pub(super) async fn still_has(
         (Deed::Command(Act::Erase(_) | Act::EraseCustomer), Some(token)) => {
             let partial = receipt.outcome == Outcome::Incomplete;
             let erased = |key: &KeyRow| receipt.keys.iter().any(|it| it.key_id == key.key_id);
-            Ok(live_keys(store, token, receipt.from, receipt.to).await?.any(|key| !partial || erased(&key)))
+            // Of an incomplete erasure only the hours of its keys: another row may not be usable.
+            for (from, to) in ranges(receipt) {
+                if live_keys(store, token, from, to).await?.any(|key| !partial || erased(&key)) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         }
         (Deed::Command(_), _) => Ok(false),
     }

@@ -17,7 +17,8 @@ pub enum Outcome {
     NothingToErase,
     /// Nothing was done.
     Refused,
-    /// Something prevented part of the work. Everything else is fenced and erased.
+    /// Something prevented part of the work, or all of it if a row was not usable before the command was
+    /// decided. The receipt lists the erased keys.
     Incomplete,
     /// No hour of the range is erased while the hold is in force.
     HoldPlaced,
@@ -53,8 +54,8 @@ impl Kind {
         };
         match self {
             Self::Erase | Self::EraseCustomer => &[Erased, NothingToErase, Incomplete, Refused],
-            Self::Hold => &[HoldPlaced, Refused],
-            Self::Release => &[HoldReleased, Refused],
+            Self::Hold => &[HoldPlaced, Incomplete, Refused],
+            Self::Release => &[HoldReleased, Incomplete, Refused],
             Self::Retention => &[RetentionSet, Incomplete, Refused],
             Self::Sweep => &[Erased, NothingToErase],
             Self::DestroyKek => &[KekDestroyed],

@@ -60,23 +60,30 @@ fn refusal() -> StreamError {
     }
 }
 
-#[derive(Clone, Default)]
-struct Tallies(Arc<Mutex<Vec<Tally>>>);
+#[derive(Clone)]
+pub(super) struct Tallies {
+    committed: Arc<Mutex<Vec<Tally>>>,
+    /// Whether the executor is ready, by the last event; the reason if it is not.
+    pub(super) said: Arc<Mutex<Result<(), String>>>,
+}
 
 impl Observer for Tallies {
     fn observe(&mut self, event: &Event<'_>, tally: &Tally) {
-        if matches!(event, Event::Committed { .. }) {
-            self.0.lock().expect("not poisoned").push(tally.clone());
+        match event {
+            Event::Committed { .. } => self.committed.lock().expect("not poisoned").push(tally.clone()),
+            Event::Waiting(why) => *self.said.lock().expect("not poisoned") = Err(why.reason.clone()),
+            Event::Resumed => *self.said.lock().expect("not poisoned") = Ok(()),
+            _ => {}
         }
     }
 }
 
-fn executor(world: &World) -> (Executor, Tallies) {
+pub(super) fn executor(world: &World) -> (Executor, Tallies) {
     executor_that_trusts(world, Arc::new(None))
 }
 
-fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -> (Executor, Tallies) {
-    let tallies = Tallies::default();
+pub(super) fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -> (Executor, Tallies) {
+    let tallies = Tallies { committed: Arc::default(), said: Arc::new(Mutex::new(Ok(()))) };
     let executor = Executor::new(ExecutorParts {
         store: Arc::clone(&world.store) as Arc<dyn Store>,
         vault: Arc::clone(&world.vault) as Arc<dyn KekVault>,
@@ -92,7 +99,7 @@ fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -> (Executor
     (executor, tallies)
 }
 
-fn admit(executor: &mut Executor, partition: i32, offset: i64, value: Option<&[u8]>) -> Take {
+pub(super) fn admit(executor: &mut Executor, partition: i32, offset: i64, value: Option<&[u8]>) -> Take {
     let headers = &NoHeaders;
     executor.admit(&Input { partition, offset, timestamp: Some(Millis(9)), key: None, value, headers })
 }
@@ -107,13 +114,13 @@ fn ready(executor: &mut Executor) {
     panic!("it is never ready");
 }
 
-fn emit(executor: &mut Executor, limit: usize) -> Result<Vec<Receipt>, StreamError> {
+pub(super) fn emit(executor: &mut Executor, limit: usize) -> Result<Vec<Receipt>, StreamError> {
     let mut sink = FakeSink { sent: Vec::new(), limit };
     executor.emit(&mut Txn::begin(&mut sink)?)?;
     Ok(sink.sent.iter().map(|json| Receipt::parse(json).expect("a receipt")).collect())
 }
 
-fn committed(executor: &mut Executor, offset: i64) {
+pub(super) fn committed(executor: &mut Executor, offset: i64) {
     let offsets = [NextOffset { partition: 0, offset }];
     executor.observe(Event::Committed { offsets: &offsets, took: Duration::ZERO, lag: &[] });
     executor.clear();
@@ -142,8 +149,14 @@ fn each_command_of_a_batch_has_its_receipt_in_order_and_what_is_none_has_none() 
     committed(&mut executor, 6);
     let outcomes = [Outcome::Erased, Outcome::NothingToErase, Outcome::Refused]
         .map(|outcome| ((Kind::Erase, outcome), 1));
-    let tally = Tally { receipts: BTreeMap::from(outcomes), unreadable: 2, copies: 1, ..Tally::default() };
-    assert_eq!(*tallies.0.lock().expect("not poisoned"), [tally]);
+    let tally = Tally {
+        receipts: BTreeMap::from(outcomes),
+        unreadable: 2,
+        copies: 1,
+        erased_keys: BTreeMap::from([(Kind::Erase, 1)]),
+        ..Tally::default()
+    };
+    assert_eq!(*tallies.committed.lock().expect("not poisoned"), [tally]);
     assert_eq!(executor.prepare(Instant::now()), Ready::Yes, "an empty batch is ready at once");
 }
 

@@ -27,6 +27,8 @@ pub(super) struct FakeState {
     pub(super) holds: Vec<Hold>,
     /// A hold that is seen by fences and erasures only, as one that comes after the decision.
     pub(super) late_hold: Option<Hour>,
+    /// Hours whose rows are not usable.
+    pub(super) unusable: BTreeSet<(Token, Hour)>,
     pub(super) keks: BTreeMap<KekId, KekState>,
     started: BTreeMap<(String, i32), Started>,
     pub(super) mark: Option<i64>,
@@ -55,6 +57,15 @@ impl FakeState {
 
     fn keys(&self) -> impl Iterator<Item = &KeyRow> {
         self.hours.values().flat_map(|row| &row.keys)
+    }
+
+    /// # Errors
+    /// If a row of these hours is not usable.
+    fn check(&self, token: Token, from: Hour, to: Hour) -> Result<(), StoreError> {
+        match self.unusable.range((token, from)..=(token, to)).next() {
+            Some(_) => Err(StoreError::Row("malformed gate state".to_owned())),
+            None => Ok(()),
+        }
     }
 
     fn found(&self, slot: &SlotRef) -> Found {
@@ -101,8 +112,12 @@ fn open_gate(due: Due) -> Gate {
 
 impl FakeStore {
     /// A customer's hour with live keys in this many generations.
-    pub(super) fn with_keys(self, hour: Hour, generations: u16) -> Self {
-        let token = self.token(&acme());
+    pub(in crate::forget) fn with_keys(self, hour: Hour, generations: u16) -> Self {
+        self.with_keys_of(&acme(), hour, generations)
+    }
+
+    pub(super) fn with_keys_of(self, customer: &CustomerId, hour: Hour, generations: u16) -> Self {
+        let token = self.token(customer);
         let gate = Gate {
             due: Due::of(hour, meta(None).default_retention),
             kek: Some(KekId::of_due(Due::of(hour, meta(None).default_retention))),
@@ -201,6 +216,7 @@ impl ReadStore for FakeStore {
 
     async fn hours(&self, token: Token, from: Hour, to: Hour) -> Result<Vec<HourRow>, StoreError> {
         let state = self.call("hours")?;
+        state.check(token, from, to)?;
         Ok(state.hours.range((token, from)..=(token, to)).map(|(_, row)| row.clone()).collect())
     }
 
@@ -280,6 +296,7 @@ impl SealStore for FakeStore {
 impl EraseStore for FakeStore {
     async fn fence(&self, token: Token, hour: Hour, due: Due, command: Digest) -> Result<Fence, StoreError> {
         let mut state = self.call("fence")?;
+        state.check(token, hour, hour)?;
         let empty = open_gate(due);
         let late_hold = state.late_hold == Some(hour);
         let row = state.hours.entry((token, hour)).or_insert(HourRow {
@@ -311,6 +328,7 @@ impl EraseStore for FakeStore {
         now: Millis,
     ) -> Result<Erasure, StoreError> {
         let mut state = self.call("erase")?;
+        state.check(token, hour, hour)?;
         let late_hold = state.late_hold == Some(hour);
         let Some(row) = state.hours.get_mut(&(token, hour)).filter(|row| row.gate.fenced) else {
             return Ok(Erasure::NotFenced);

@@ -98,6 +98,27 @@ fn a_held_hour_stays_and_goes_when_the_hold_does() {
 }
 
 #[test]
+fn held_hours_are_listed_again_only_if_the_holds_change() {
+    let world = three_hours();
+    let (store, mut looks) = (&*world.store, DueLooks::default());
+    let mut listed = || {
+        let pending = world.runtime.block_on(looks.look(store, &FakeClock, 10)).expect("no trouble");
+        pending.hours.into_iter().map(|hour| (hour.hour.hour, hour.held)).collect::<Vec<_>>()
+    };
+    let token = store.token(&acme());
+    let hold = |id: &[u8], from, to| Hold { id: HoldId(id.to_vec()), token, from, to };
+    let place = |hold: &Hold| world.runtime.block_on(store.place_hold(hold)).expect("placed");
+    let first = hold(b"first", HOUR, HOUR);
+    place(&first);
+    let (held, free) = ((HOUR, true), (HOUR.plus(2), false));
+    assert_eq!([listed(), listed()], [vec![held, free], vec![free]]);
+    place(&hold(b"second", HOUR.plus(2), HOUR.plus(2)));
+    assert_eq!([listed(), listed()], [vec![held, (HOUR.plus(2), true)], vec![(HOUR.plus(2), true)]]);
+    world.runtime.block_on(store.release_hold(&first.id)).expect("released");
+    assert_eq!(listed(), [(HOUR, false), (HOUR.plus(2), true)]);
+}
+
+#[test]
 fn a_hold_that_comes_after_the_choice_is_obeyed_and_its_hour_is_in_no_receipt() {
     let world = three_hours();
     world.store.state().late_hold = Some(HOUR);
