@@ -21,7 +21,8 @@ use crate::stream::{Stage, StreamError};
 
 /// A producer, and the thread that serves its events.
 ///
-/// Dropping it neither flushes nor aborts: uncommitted records are discarded.
+/// Dropping it neither flushes nor aborts: uncommitted records are discarded. It waits for the client's
+/// threads. While a call is under way, the caller must keep the producer.
 pub(in crate::edge::kafka) struct TransactionalProducer<C: Deliveries + 'static> {
     /// Dropped first: its thread uses the client's queue.
     _events: Events,
@@ -76,6 +77,9 @@ impl<C: Deliveries + 'static> TransactionalProducer<C> {
         check(Stage::Begin, unsafe { rd::rd_kafka_begin_transaction(self.native()) })
     }
 
+    /// May never return, whatever `wait` says: librdkafka 2.12.1 asks up to three times for the group's
+    /// coordinator, and then not before a connection is established or lost. It sets a limit for that
+    /// (`creq_ts_timeout` in rdkafka_coord.c) and never reads it.
     pub(in crate::edge::kafka) fn send_offsets(
         &self,
         offsets: &TopicPartitionList,
@@ -83,7 +87,7 @@ impl<C: Deliveries + 'static> TransactionalProducer<C> {
         wait: Duration,
     ) -> Result<(), StreamError> {
         let (list, member, wait) = (offsets.ptr(), member.as_ptr(), milliseconds(wait));
-        // SAFETY: client, list and membership are alive; librdkafka copies the last two.
+        // SAFETY: client, list and membership are alive until the call returns, however late.
         let error = unsafe { rd::rd_kafka_send_offsets_to_transaction(self.native(), list, member, wait) };
         check(Stage::Offsets, error)
     }
