@@ -22,7 +22,8 @@ use crate::stream::{Stage, StreamError};
 /// A producer, and the thread that serves its events.
 ///
 /// Dropping it neither flushes nor aborts: uncommitted records are discarded. It waits for the client's
-/// threads. While a call is under way, the caller must keep the producer.
+/// threads. It may be used and dropped on any thread: librdkafka takes calls from all threads, and refuses a
+/// call of the transaction API while another one is under way.
 pub(in crate::edge::kafka) struct TransactionalProducer<C: Deliveries + 'static> {
     /// Dropped first: its thread uses the client's queue.
     _events: Events,
@@ -77,9 +78,9 @@ impl<C: Deliveries + 'static> TransactionalProducer<C> {
         check(Stage::Begin, unsafe { rd::rd_kafka_begin_transaction(self.native()) })
     }
 
-    /// May never return, whatever `wait` says: librdkafka 2.12.1 asks up to three times for the group's
-    /// coordinator, and then not before a connection is established or lost. It sets a limit for that
-    /// (`creq_ts_timeout` in rdkafka_coord.c) and never reads it.
+    /// May never return, whatever `wait` says: librdkafka waits for the group's coordinator without a limit
+    /// (its issue #5456). If the coordinator was removed from the cluster (#5511), or if the brokers answered
+    /// three times that it is not available, only a connection that is established or lost ends the wait.
     pub(in crate::edge::kafka) fn send_offsets(
         &self,
         offsets: &TopicPartitionList,
