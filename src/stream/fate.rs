@@ -23,6 +23,8 @@ pub enum ErrorClass {
     Fatal,
     /// The client gives no flag: nothing may be assumed.
     Unflagged,
+    /// The call has not returned and is still under way: no other call may be made with this producer.
+    Stuck,
 }
 
 /// The call that failed.
@@ -112,6 +114,7 @@ pub fn fate(class: ErrorClass, stage: Stage, seen: Seen) -> Fate {
     use Cause::{Explained, Unexplained};
     let ended_by_broker = seen.age >= seen.timeout;
     match (class, stage) {
+        (ErrorClass::Stuck, _) => Fate::Reincarnate(Explained),
         // A JoinGroup without an answer is sent again. The broker serves both: the second fences the first.
         (ErrorClass::FencedInstance, _) if seen.outage => Fate::Rejoin,
         (ErrorClass::FencedInstance, _) => Fate::Duel,
@@ -178,7 +181,7 @@ mod tests {
     const YOUNG: Seen =
         Seen { age: Duration::from_secs(1), timeout: TIMEOUT, outage: false, fence: Fence::First };
     const OLD: Seen = Seen { age: TIMEOUT, ..YOUNG };
-    const CLASSES: [ErrorClass; 8] = [
+    const CLASSES: [ErrorClass; 9] = [
         ErrorClass::Fenced,
         ErrorClass::FencedInstance,
         ErrorClass::RecordRefused,
@@ -187,7 +190,10 @@ mod tests {
         ErrorClass::Retriable,
         ErrorClass::Fatal,
         ErrorClass::Unflagged,
+        ErrorClass::Stuck,
     ];
+    const STAGES: [Stage; 7] =
+        [Stage::Init, Stage::Begin, Stage::Send, Stage::Offsets, Stage::Commit, Stage::Abort, Stage::Group];
 
     #[test]
     fn nothing_is_aborted_after_a_commit_of_unknown_outcome() {
@@ -227,8 +233,15 @@ mod tests {
     }
 
     #[test]
+    fn after_a_call_that_does_not_return_its_producer_is_replaced() {
+        for stage in STAGES {
+            assert_eq!(fate(ErrorClass::Stuck, stage, YOUNG), Fate::Reincarnate(Cause::Explained));
+        }
+    }
+
+    #[test]
     fn an_unknown_error_is_never_retried() {
-        for stage in [Stage::Init, Stage::Begin, Stage::Send, Stage::Offsets, Stage::Commit, Stage::Abort] {
+        for stage in STAGES {
             assert_ne!(fate(ErrorClass::Unflagged, stage, YOUNG), Fate::Retry, "{stage:?}");
         }
     }

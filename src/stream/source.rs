@@ -106,7 +106,8 @@ pub trait Sink {
     fn refused(&mut self) -> Vec<usize>;
 
     /// Whether a request of this incarnation ended without an answer. It may still reach the broker and act
-    /// on a later transaction (KAFKA-17754): this incarnation must not begin another one.
+    /// on a later transaction (KAFKA-17754): this incarnation must not begin another one. Also true while a
+    /// call does not return: no other call may be made, not even an abort.
     fn tainted(&self) -> bool;
 }
 

@@ -528,6 +528,14 @@ fn a_tainted_producer_begins_no_other_transaction_whether_it_committed_or_aborte
 }
 
 #[test]
+fn after_a_call_that_does_not_return_the_next_producer_ends_the_transaction() {
+    let ran = run(20, 0, |log| log.faults.push_back((Stage::Offsets, ErrorClass::Stuck, false)));
+    check_once(&ran);
+    assert!(!ran.log.calls.contains(&"abort"), "{:?}", ran.log.calls);
+    assert_eq!(ran.log.calls.iter().filter(|call| **call == "init").count(), 2);
+}
+
+#[test]
 fn an_abort_that_fails_ends_the_producer() {
     let ran = run(20, 0, |log| {
         log.faults.push_back((Stage::Offsets, ErrorClass::Abortable, false));

@@ -1,6 +1,7 @@
 //! Kafka, through librdkafka. Only this room uses `rdkafka`.
 
 pub mod admin;
+mod bounded;
 mod checkpoints;
 mod client;
 mod connector;

@@ -8,6 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::bounded;
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
 use super::ffi::{self, Deliveries, GroupMembership, Queued, TopicHandle, TransactionalProducer};
@@ -17,6 +18,8 @@ use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamE
 
 /// Longest time of a call to a coordinator.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Longest time that the lane waits for such a call to return.
+const GIVE_UP: Duration = Duration::from_secs(35);
 /// Interval at which a new producer, while it waits for the coordinator, checks for the stop.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -59,12 +62,15 @@ impl ClientContext for SinkContext {
 pub struct KafkaSink {
     /// Dropped before the producer, whose client they belong to.
     topics: Vec<TopicHandle>,
-    producer: TransactionalProducer<SinkContext>,
+    /// A call that does not return holds it, too: the client must not be destroyed before the call's end.
+    producer: Arc<TransactionalProducer<SinkContext>>,
+    /// Whether a call does not return.
+    is_stuck: bool,
     input: String,
     metadata: String,
-    /// Time after which the lane gives up a commit or an abort. By then the broker has timed the transaction
-    /// out. After an outage, librdkafka can wait without end for a coordinator to which it does not
-    /// reconnect.
+    /// Time after which the lane gives up offsets, a commit or an abort. By then the broker has timed the
+    /// transaction out. After an outage, librdkafka can wait without end for a coordinator to which it does
+    /// not reconnect.
     patience: Duration,
     began: Instant,
     /// Number of records of the transaction.
@@ -97,7 +103,8 @@ impl KafkaSink {
         }
         Ok(Self {
             topics,
-            producer,
+            producer: Arc::new(producer),
+            is_stuck: false,
             input: identity.input.clone(),
             metadata: identity.commit_metadata.clone(),
             patience: identity.transaction_timeout() + identity.socket_timeout(),
@@ -177,7 +184,13 @@ impl Sink for KafkaSink {
     fn send_offsets(&mut self, offsets: &[NextOffset], member: &GroupMembership) -> Result<(), StreamError> {
         self.split_transaction()?;
         let list = self.offsets(offsets).map_err(|error| stream_error(Stage::Offsets, &error))?;
-        self.producer.send_offsets(&list, member, ANSWER)
+        let (producer, member) = (Arc::clone(&self.producer), member.clone());
+        let call = move || producer.send_offsets(&list, &member, ANSWER);
+        bounded::within(self.patience.min(GIVE_UP), call).unwrap_or_else(|| {
+            self.is_stuck = true;
+            let name = "the call does not return".to_owned();
+            Err(StreamError { stage: Stage::Offsets, class: ErrorClass::Stuck, name })
+        })
     }
 
     fn commit(&mut self) -> Result<(), StreamError> {
@@ -193,6 +206,9 @@ impl Sink for KafkaSink {
     }
 
     fn tainted(&self) -> bool {
-        !is_off!("late-requests") && self.producer.requests().has_unanswered()
+        self.is_stuck || (!is_off!("late-requests") && self.producer.requests().has_unanswered())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A mock of a key store: gates, keys and verdicts in memory. A test can switch it off. It records every
 //! call.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;

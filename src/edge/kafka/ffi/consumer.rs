@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -9,8 +10,19 @@ use rdkafka::message::BorrowedMessage;
 
 use crate::stream::Headers;
 
-/// Membership of the group at one moment: member, instance and generation, read together (KIP-447).
-pub struct GroupMembership(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
+/// Membership of the group at one moment: member, instance and generation, read together (KIP-447). A clone
+/// is the same membership.
+#[derive(Clone)]
+pub struct GroupMembership(Arc<Metadata>);
+
+/// Memory of its own: it names the group and the member, and outlives the consumer.
+struct Metadata(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
+
+// SAFETY: no thread is bound to the metadata, and it has no reference to its client.
+unsafe impl Send for Metadata {}
+// SAFETY: nothing changes the metadata between its creation and its destruction. librdkafka reads or copies
+// it.
+unsafe impl Sync for Metadata {}
 
 impl GroupMembership {
     /// `None` while the consumer is not a member (generation < 0): a broker would accept its commit without
@@ -18,21 +30,21 @@ impl GroupMembership {
     pub(in crate::edge::kafka) fn of<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Self> {
         // SAFETY: the client is alive. The returned metadata is ours until `drop` destroys it, once.
         let metadata = unsafe { rd::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) };
-        let membership = Self(NonNull::new(metadata)?);
+        let membership = Self(Arc::new(Metadata(NonNull::new(metadata)?)));
         (membership.generation() >= 0).then_some(membership)
     }
 
     fn generation(&self) -> i32 {
         // SAFETY: the metadata is alive as long as `self`.
-        unsafe { rd::rd_kafka_consumer_group_metadata_generation_id(self.0.as_ptr()) }
+        unsafe { rd::rd_kafka_consumer_group_metadata_generation_id(self.as_ptr()) }
     }
 
     pub(super) fn as_ptr(&self) -> *const rd::rd_kafka_consumer_group_metadata_t {
-        self.0.as_ptr()
+        self.0.0.as_ptr()
     }
 }
 
-impl Drop for GroupMembership {
+impl Drop for Metadata {
     fn drop(&mut self) {
         // SAFETY: the metadata came from librdkafka and is destroyed once.
         unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.0.as_ptr()) };

@@ -21,7 +21,9 @@ use crate::stream::{Stage, StreamError};
 
 /// A producer, and the thread that serves its events.
 ///
-/// Dropping it neither flushes nor aborts: uncommitted records are discarded.
+/// Dropping it neither flushes nor aborts: uncommitted records are discarded. It waits for the client's
+/// threads. It may be used and dropped on any thread: librdkafka takes calls from all threads, and refuses a
+/// call of the transaction API while another one is under way.
 pub(in crate::edge::kafka) struct TransactionalProducer<C: Deliveries + 'static> {
     /// Dropped first: its thread uses the client's queue.
     _events: Events,
@@ -76,6 +78,9 @@ impl<C: Deliveries + 'static> TransactionalProducer<C> {
         check(Stage::Begin, unsafe { rd::rd_kafka_begin_transaction(self.native()) })
     }
 
+    /// May never return, whatever `wait` says: librdkafka waits for the group's coordinator without a limit
+    /// (its issue #5456). If the coordinator was removed from the cluster (#5511), or if the brokers answered
+    /// three times that it is not available, only a connection that is established or lost ends the wait.
     pub(in crate::edge::kafka) fn send_offsets(
         &self,
         offsets: &TopicPartitionList,
@@ -83,7 +88,7 @@ impl<C: Deliveries + 'static> TransactionalProducer<C> {
         wait: Duration,
     ) -> Result<(), StreamError> {
         let (list, member, wait) = (offsets.ptr(), member.as_ptr(), milliseconds(wait));
-        // SAFETY: client, list and membership are alive; librdkafka copies the last two.
+        // SAFETY: client, list and membership are alive until the call returns, however late.
         let error = unsafe { rd::rd_kafka_send_offsets_to_transaction(self.native(), list, member, wait) };
         check(Stage::Offsets, error)
     }

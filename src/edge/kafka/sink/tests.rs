@@ -1,0 +1,97 @@
+//! A group coordinator that nobody can name, on librdkafka's mock cluster.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use super::*;
+use crate::edge::kafka::client::{ClientSettings, Properties};
+
+const GROUP: &str = "lanes";
+const INPUT: &str = "input";
+const OFFSET: NextOffset = NextOffset { partition: 0, offset: 1 };
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+fn cluster() -> Cluster {
+    let cluster = Cluster::new(1).expect("a broker in this process");
+    cluster.create_topic(INPUT, 1, 1).expect("a topic");
+    cluster
+}
+
+fn settings(cluster: &Cluster) -> ClientSettings {
+    let times = [("transaction.timeout.ms", "2000"), ("socket.timeout.ms", "1000")];
+    let producer = Properties::from(times.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    ClientSettings { bootstrap: cluster.bootstrap_servers(), producer, ..ClientSettings::default() }
+}
+
+fn identity(settings: &ClientSettings) -> LaneIdentity {
+    LaneIdentity {
+        settings: settings.clone(),
+        group: GROUP.to_owned(),
+        instance: "worker".to_owned(),
+        lane: "0".to_owned(),
+        input: INPUT.to_owned(),
+        outputs: Vec::new(),
+        batch_bytes: 1 << 20,
+        message_bytes: 1 << 20,
+        commit_metadata: String::new(),
+        accept_gap: false,
+    }
+}
+
+/// Joins the group, and leaves it.
+fn membership(settings: &ClientSettings) -> GroupMembership {
+    let consumer: BaseConsumer = settings.consumer(GROUP).create().expect("a consumer");
+    consumer.subscribe(&[INPUT]).expect("the group is set");
+    loop {
+        drop(consumer.poll(Duration::from_millis(100)));
+        if let Some(membership) = GroupMembership::of(&consumer) {
+            return membership;
+        }
+    }
+}
+
+/// Makes librdkafka use up its questions for the coordinator.
+fn coordinator_is_unknown(cluster: &Cluster) {
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+    cluster.request_errors(RDKafkaApiKey::FindCoordinator, &[unknown; 3]);
+}
+
+fn until_dropped<T>(seen: &Weak<T>) {
+    while seen.upgrade().is_some() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn offsets_that_librdkafka_never_answers_are_given_up_with_their_producer() {
+    let cluster = cluster();
+    let settings = settings(&cluster);
+    let member = membership(&settings);
+    let connect = || KafkaSink::connect(&identity(&settings), Outages::default(), &Stop::default());
+
+    let mut sink = connect().expect("a producer");
+    sink.begin().expect("a transaction");
+    coordinator_is_unknown(&cluster);
+    let error = sink.send_offsets(&[OFFSET], &member).expect_err("no coordinator");
+    assert_eq!((error.stage, error.class), (Stage::Offsets, ErrorClass::Stuck), "{error}");
+    assert!(sink.tainted());
+
+    let seen = Arc::downgrade(&sink.producer);
+    drop(sink);
+    assert!(seen.upgrade().is_some(), "the call still holds its producer");
+    let mut next = connect().expect("the next producer");
+    next.begin().expect("a transaction");
+    next.send_offsets(&[OFFSET], &member).expect("the coordinator is known again");
+    next.commit().expect("a commit");
+    assert!(!next.tainted());
+
+    cluster.broker_down(1).expect("the broker closes its connections");
+    cluster.broker_up(1).expect("the broker listens again");
+    until_dropped(&seen);
+}
