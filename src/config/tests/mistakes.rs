@@ -71,8 +71,8 @@ fn a_refusal_names_the_line_the_key_and_the_rule() {
         ),
         (
             "[kafka.consumer]\nauto.offset.reset = 'latest'",
-            "file:2: kafka.consumer.auto.offset.reset: cannot be set: a gap in the input must halt the \
-             lane, not be skipped",
+            "file:2: kafka.consumer.auto.offset.reset: cannot be set: a gap in the input must park its \
+             partition, not be skipped",
         ),
         (
             "[kafka.client]\nsasl.password = 'hunter2'",

@@ -40,7 +40,7 @@ fn identity(settings: &ClientSettings) -> LaneIdentity {
         batch_bytes: 1 << 20,
         message_bytes: 1 << 20,
         commit_metadata: String::new(),
-        accept_gap: false,
+        mirrors: Vec::new(),
     }
 }
 
