@@ -38,7 +38,7 @@ pub(crate) struct LaneObserver {
     told_at: Option<Instant>,
 }
 
-/// Where a lane's events are reported.
+/// The places where a lane's events are reported.
 pub(crate) struct LaneReport {
     pub(crate) metrics: LaneMetrics,
     pub(crate) condition: Condition,

@@ -17,7 +17,7 @@ pub struct Pace {
     pub batch_events: usize,
 }
 
-/// What a lane does when a partition cannot continue.
+/// The behaviour of a lane when a partition cannot continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Parking {
     /// Continues with the others.

@@ -30,7 +30,7 @@ pub(super) struct Member<'a, C: Connector> {
     pub(super) changed: bool,
     /// Whether the step was notified of a complaint that no record and no assignment has contradicted yet.
     pub(super) complained: bool,
-    /// What the start log must hold after the next commit.
+    /// The entries that the start log must hold after the next commit.
     pub(super) marks: BTreeMap<i32, Started>,
     /// Time of the next report of the lag.
     pub(super) lag_at: Instant,

@@ -62,6 +62,22 @@ impl Park {
         }]
     }
 
+    /// Whether both are one reason. The bounds of the log, and the text about a leader, may differ.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.code(), self.offset()) == (other.code(), other.offset())
+    }
+
+    /// The offset that the reason is about, if it is about one.
+    fn offset(&self) -> Option<i64> {
+        match self {
+            Self::InputGap { wanted, .. } => *wanted,
+            Self::OffsetMoved { found, .. } => *found,
+            Self::ForeignOffset { offset, .. } | Self::RecordRefused { offset, .. } => Some(*offset),
+            Self::TopicReplaced { committed, .. } => *committed,
+            Self::OtherStore { .. } | Self::NoTopic | Self::NoLeader { .. } | Self::NoOutput { .. } => None,
+        }
+    }
+
     /// Whether the reason usually ends without an action of the operator.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::NoLeader { .. })
@@ -83,14 +99,14 @@ impl Park {
         };
         match self {
             Self::InputGap { input, wanted, log_start, log_end } => format!(
-                "it cannot continue at {} (log start {log_start}, log end {log_end}); records may be missing; \
-                 find out why, then {}",
+                "it cannot continue at {} (log start {log_start}, log end {log_end}); records may be \
+                 missing; find out why, then {}",
                 wanted.map_or("its committed offset, which is missing".to_owned(), |o| format!("offset {o}")),
                 flag(input, *wanted)
             ),
             Self::OffsetMoved { known, found } => format!(
-                "the broker reports {} as committed, this lane expects {}; continuing could lose or duplicate \
-                 records; find the client that commits offsets for the group",
+                "the broker reports {} as committed, this lane expects {}; continuing could lose or \
+                 duplicate records; find the client that commits offsets for the group",
                 place(*found),
                 place(*known)
             ),

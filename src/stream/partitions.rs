@@ -1,4 +1,4 @@
-//! What a lane does when its partitions change: assigned, revoked, started, parked.
+//! Follows the changes of a lane's partitions: assigned, revoked, started, parked.
 
 use std::time::{Duration, Instant};
 

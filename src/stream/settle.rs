@@ -7,7 +7,7 @@ use super::member::Member;
 use super::txn::{self, Txn};
 use super::{Connector, Event, Fate, Fault, NextOffset, Sink, Source, Stage, Step, StreamError};
 
-/// How a batch whose transaction was aborted is read again.
+/// The way in which a batch is read again after its transaction was aborted.
 enum Again {
     /// At once, because the refused records are known.
     Now,

@@ -44,8 +44,8 @@ pub trait Source {
     /// change it: a text for people.
     fn complaint(&mut self) -> Option<String>;
 
-    /// Looks at these partitions on another thread. [`Source::answers`] returns what it found, with the number
-    /// `look`.
+    /// Looks at these partitions on another thread. [`Source::answers`] returns what was found, with the
+    /// number `look`.
     fn look(&mut self, look: u64, partitions: &[i32]);
 
     /// Takes the answers since the last call: the number of the look, the partition, and what was found. The

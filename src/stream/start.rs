@@ -22,7 +22,7 @@ pub struct Committed {
     pub metadata: String,
 }
 
-/// What a look at a partition found.
+/// The facts that a look at a partition found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
     /// The offset that the broker holds for the group.
@@ -105,7 +105,7 @@ pub enum Gaps {
     These(Vec<AcceptedGap>),
 }
 
-/// What a lane requires of the offsets at which its partitions start.
+/// The requirements for the offsets at which a lane's partitions start.
 #[derive(Clone, Debug)]
 pub struct StartRules {
     pub input: String,

@@ -71,7 +71,7 @@ impl Log {
         Some((StreamError { stage, class, name: format!("{class:?}") }, took_effect))
     }
 
-    /// What a look at a partition finds.
+    /// The answer to a look at a partition.
     fn answer(&mut self, partition: i32) -> Answer {
         if let Some((why, times)) = self.reasons.get_mut(&partition)
             && *times > 0

@@ -25,7 +25,7 @@ pub(super) struct TopicDuty {
     last: State,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum State {
     Right,

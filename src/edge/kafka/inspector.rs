@@ -134,7 +134,7 @@ impl Work {
     }
 
     /// # Errors
-    /// What is missing concerns all partitions.
+    /// The missing answer concerns all partitions.
     fn facts(&mut self, partitions: &[i32]) -> Result<Vec<(i32, Answer)>, Waiting> {
         let input = &self.identity.input;
         let names: Vec<&str> =

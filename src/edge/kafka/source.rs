@@ -31,7 +31,7 @@ const SEEK: Duration = Duration::from_secs(15);
 /// thread.
 struct GroupContext {
     identity: LaneIdentity,
-    /// The partitions that the client was given with [`KafkaSource::start`]. The group may have assigned more.
+    /// The partitions that [`KafkaSource::start`] gave to the client. The group may have assigned more.
     flowing: Flowing,
     news: Mutex<News>,
     outages: Outages,

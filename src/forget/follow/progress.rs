@@ -41,7 +41,7 @@ pub enum Gap {
     )]
     Lost { wanted: i64, start: i64 },
     #[error(
-        "the receipts topic ends at offset {end}, but the next receipt for the key store has offset {wanted}: \
+        "the receipts topic ends at offset {end}, but the store's next receipt has offset {wanted}: \
          this is not the store's topic; to continue with it nevertheless, use `--accept-gap TOPIC:0@{wanted}`"
     )]
     Replaced { wanted: i64, end: i64 },

@@ -11,7 +11,7 @@ use super::{AdminError, Finding, Subject, TopicAdmin, options};
 const VERIFIES: &str = "transaction.partition.verification.enable";
 const LONGEST_TRANSACTION: &str = "transaction.max.timeout.ms";
 
-/// What the brokers report about their settings.
+/// The brokers' settings, as far as they report them.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct BrokerReport {
     /// The settings that must change.
