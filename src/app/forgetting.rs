@@ -13,11 +13,21 @@ pub(super) struct ExecutorObserver {
     metrics: ForgetMetrics,
     condition: Condition,
     leadership: Leadership,
+    /// The reason for which the control topic is parked.
+    parked: Option<String>,
 }
 
 impl ExecutorObserver {
     pub(super) fn new(metrics: ForgetMetrics, condition: Condition, leadership: Leadership) -> Self {
-        Self { metrics, condition, leadership }
+        Self { metrics, condition, leadership, parked: None }
+    }
+
+    /// Reports that nothing but a parked topic stops the executor.
+    fn settle(&self) {
+        match &self.parked {
+            Some(why) => self.condition.unmet(why),
+            None => self.condition.met(),
+        }
     }
 
     fn committed(&self, tally: &Tally) {
@@ -34,15 +44,19 @@ impl Observer for ExecutorObserver {
             Event::Committed { .. } => self.committed(tally),
             Event::Assigned(partitions) => {
                 self.leadership.set_held(!partitions.is_empty());
-                self.condition.met();
+                self.parked.take_if(|_| partitions.is_empty());
+                self.settle();
             }
-            Event::Resumed => self.condition.met(),
+            Event::Resumed => self.settle(),
             Event::Waiting(waiting) => self.condition.unmet(&waiting.reason),
             Event::Parked { partition, why } => {
-                let text = why.text(*partition);
-                self.condition.unmet(format!("the control topic is parked ({why}): {text}"));
+                self.parked = Some(format!("the control topic is parked ({why}): {}", why.text(*partition)));
+                self.settle();
             }
-            Event::Flows(_) => self.condition.met(),
+            Event::Flows(_) => {
+                self.parked = None;
+                self.settle();
+            }
             Event::Aborted(_) | Event::GapAccepted { .. } | Event::Lag(_) => {}
             Event::Reincarnated(why, _) => {
                 self.condition.unmet(format!("the Kafka producer is being replaced: {why}"));

@@ -18,6 +18,7 @@ impl<C: Connector> Member<'_, C> {
             match change {
                 Change::Assigned(partitions) => {
                     self.changed = true;
+                    self.engine.board.assign(&partitions);
                     self.assignment.assign(&partitions, Instant::now());
                 }
                 Change::Revoked(partitions) => {

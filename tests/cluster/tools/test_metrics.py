@@ -160,7 +160,7 @@ def park(world: World, workers: list):
     wait_until(parked, 30, "a partition is parked")
     world.parked = workers[0].metrics()
     world.topics.alter(world.quarantine, max_message_bytes=size)
-    wait_until(lambda: not parked(), 30, "it flows again")
+    wait_until(lambda: not parked(), 60, "it flows again: after a refused record the worker looks every 30 s")
     world.await_drained()
 
 
