@@ -122,6 +122,11 @@ impl Assignment {
         (self.looks, due.collect())
     }
 
+    /// Whether an answer is on its way.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.partitions.values().any(|it| it.look_at.is_none() && it.state != State::Flowing)
+    }
+
     /// Stops a partition whose committed offset is not the expected one, until an answer explains it.
     pub(super) fn doubt(&mut self, partition: i32, now: Instant) {
         self.set(partition, State::Unknown { doubt: Some(now + DOUBT) }, Some(now));

@@ -12,6 +12,8 @@ use crate::model::Started;
 
 /// Longest time between two polls while a step waits.
 const WAITING_POLL: Duration = Duration::from_millis(250);
+/// The same while the start of a partition is being found out.
+const AWAITING_POLL: Duration = Duration::from_millis(10);
 /// Time that a step has to prepare a batch before the partitions are paused.
 const QUICK: Duration = Duration::from_millis(250);
 /// Time after which an idle lane commits positions behind markers.
@@ -101,9 +103,9 @@ impl<'a, C: Connector> Member<'a, C> {
         self.filled = 0;
         let mut closes = None;
         loop {
-            let wait =
-                closes.map_or(WAITING_POLL, |at: Instant| at.saturating_duration_since(Instant::now()));
-            let enough = self.take(step, wait)?;
+            let idle = if self.assignment.awaits_answers() { AWAITING_POLL } else { WAITING_POLL };
+            let wait = closes.map_or(idle, |at: Instant| at.saturating_duration_since(Instant::now()));
+            let enough = self.take(step, wait.min(idle))?;
             self.complain(step);
             self.follow_changes(step)?;
             self.look(step)?;
