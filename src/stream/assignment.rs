@@ -15,6 +15,8 @@ const DOUBT: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5_000
 const LOOK_IN_DOUBT: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 250 });
 /// Time until the next look at a partition about which nothing was found out.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Time after which such a partition is parked if others flow.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Number of a look that serves for the lag only.
 pub(super) const LAG_ONLY: u64 = 0;
@@ -41,9 +43,13 @@ struct Partition {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum State {
-    /// Its start is not known. `doubt`: time until which a wrong committed offset may be a stale answer.
+    /// Its start is not known since this time.
     Unknown {
-        doubt: Option<Instant>,
+        since: Instant,
+    },
+    /// Its committed offset is wrong, which may be a stale answer until this time.
+    Doubtful {
+        until: Instant,
     },
     Flowing,
     Parked(Park),
@@ -77,7 +83,7 @@ pub(super) enum Verdict {
 impl Assignment {
     pub(super) fn assign(&mut self, partitions: &[i32], now: Instant) {
         for partition in partitions {
-            let state = State::Unknown { doubt: None };
+            let state = State::Unknown { since: now };
             self.partitions.insert(*partition, Partition { state, look_at: Some(now), look: 0, trial: None });
         }
     }
@@ -102,7 +108,7 @@ impl Assignment {
 
     /// Whether the lane knows of each partition that it flows, or why not.
     pub(super) fn is_settled(&self) -> bool {
-        self.of(|state| matches!(state, State::Unknown { doubt: None })).is_empty()
+        self.of(|state| matches!(state, State::Unknown { .. })).is_empty()
     }
 
     fn of(&self, wanted: impl Fn(&State) -> bool) -> Vec<i32> {
@@ -129,7 +135,7 @@ impl Assignment {
 
     /// Stops a partition whose committed offset is not the expected one, until an answer explains it.
     pub(super) fn doubt(&mut self, partition: i32, now: Instant) {
-        self.set(partition, State::Unknown { doubt: Some(now + DOUBT) }, Some(now));
+        self.set(partition, State::Doubtful { until: now + DOUBT }, Some(now));
     }
 
     /// The partitions that flow to find out whether a record is still refused.
@@ -202,13 +208,7 @@ impl Assignment {
         }
         let before = it.state.clone();
         Some(match answer {
-            Answer::Unknown(waiting) => {
-                self.set(partition, before.clone(), Some(now + LOOK_AGAIN));
-                match before {
-                    State::Parked(_) => Verdict::Stay { lag: None },
-                    _ => Verdict::Wait(waiting),
-                }
-            }
+            Answer::Unknown(waiting) => self.unanswered(partition, &before, waiting, now),
             Answer::Doubt => return None,
             Answer::Park(why) => self.parks(partition, why, None, now),
             Answer::Facts(facts) => match self.judge(partition, &facts, rules) {
@@ -216,6 +216,21 @@ impl Assignment {
                 Err(why) => self.doubts(partition, &before, why, self.lag(partition, &facts), now),
             },
         })
+    }
+
+    /// While something flows, a partition without an answer is named as parked, like any other that stands.
+    fn unanswered(&mut self, partition: i32, before: &State, waiting: Waiting, now: Instant) -> Verdict {
+        let others_flow = self.partitions.values().any(|it| it.state == State::Flowing);
+        match before {
+            State::Unknown { since } if others_flow && now.duration_since(*since) >= PATIENCE => {
+                return self.parks(partition, Park::Unanswered { why: waiting.reason }, None, now);
+            }
+            _ => self.set(partition, before.clone(), Some(now + LOOK_AGAIN)),
+        }
+        match before {
+            State::Unknown { .. } if !others_flow => Verdict::Wait(waiting),
+            _ => Verdict::Stay { lag: None },
+        }
     }
 
     /// The committed offset may have changed since the look. So the answer shows only whether the partition
@@ -288,7 +303,7 @@ impl Assignment {
         now: Instant,
     ) -> Verdict {
         match before {
-            State::Unknown { doubt: Some(until) } if now < *until => {
+            State::Doubtful { until } if now < *until => {
                 self.set(partition, before.clone(), Some(now + LOOK_IN_DOUBT));
                 Verdict::Stay { lag }
             }

@@ -49,6 +49,7 @@ impl<C: Connector> Engine<'_, C> {
         while !self.stop.requested() {
             let mut lane = Member::new(self, &mut failures, self.connector.source()?);
             let ended = lane.run(step).or_else(|fault| lane.failures.may_join_again(self.connector, fault));
+            self.board.revoke(&lane.assignment.all());
             let closing = self.pulse.enter();
             drop(lane);
             drop(closing);

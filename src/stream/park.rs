@@ -27,6 +27,8 @@ pub enum Park {
     NoTopic,
     /// The partition has no leader, or its leader does not answer.
     NoLeader { why: String },
+    /// The broker or the key store does not tell where the partition starts, while others flow.
+    Unanswered { why: String },
     /// The output topic has no partition of this number (`seal.partitioner = "input"`).
     NoOutput { topic: String },
     /// The broker refuses even the smallest record that can be made of a record.
@@ -34,7 +36,7 @@ pub enum Park {
 }
 
 /// The code of each reason, in the order of [`Park`].
-pub const PARK_CODES: [&str; 9] = [
+pub const PARK_CODES: [&str; 10] = [
     "input-gap",
     "offset-moved",
     "foreign-offset",
@@ -42,6 +44,7 @@ pub const PARK_CODES: [&str; 9] = [
     "topic-replaced",
     "no-topic",
     "no-leader",
+    "unanswered",
     "no-output",
     "record-refused",
 ];
@@ -57,8 +60,9 @@ impl Park {
             Self::TopicReplaced { .. } => 4,
             Self::NoTopic => 5,
             Self::NoLeader { .. } => 6,
-            Self::NoOutput { .. } => 7,
-            Self::RecordRefused { .. } => 8,
+            Self::Unanswered { .. } => 7,
+            Self::NoOutput { .. } => 8,
+            Self::RecordRefused { .. } => 9,
         }]
     }
 
@@ -74,13 +78,17 @@ impl Park {
             Self::OffsetMoved { found, .. } => *found,
             Self::ForeignOffset { offset, .. } | Self::RecordRefused { offset, .. } => Some(*offset),
             Self::TopicReplaced { committed, .. } => *committed,
-            Self::OtherStore { .. } | Self::NoTopic | Self::NoLeader { .. } | Self::NoOutput { .. } => None,
+            Self::OtherStore { .. }
+            | Self::NoTopic
+            | Self::NoLeader { .. }
+            | Self::Unanswered { .. }
+            | Self::NoOutput { .. } => None,
         }
     }
 
     /// Whether the reason usually ends without an action of the operator.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::NoLeader { .. })
+        matches!(self, Self::NoLeader { .. } | Self::Unanswered { .. })
     }
 
     /// Time until the next look at the partition.
@@ -124,7 +132,7 @@ impl Park {
                 flag(input, *committed)
             ),
             Self::NoTopic => "the topic, or this partition of it, does not exist".to_owned(),
-            Self::NoLeader { why } => why.clone(),
+            Self::NoLeader { why } | Self::Unanswered { why } => why.clone(),
             Self::NoOutput { topic } => {
                 format!("`{topic}` has no partition {partition}: add partitions to it")
             }

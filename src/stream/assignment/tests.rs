@@ -149,6 +149,24 @@ fn a_topic_that_was_created_again_parks_although_its_offsets_fit() {
 }
 
 #[test]
+fn a_partition_without_an_answer_is_parked_if_others_flow() {
+    let mut case = Case::flowing();
+    let away = || Answer::Unknown(Waiting::new(Wait::Store, "the store is away"));
+    case.assignment.assign(&[P + 1], case.now);
+    let rules = StartRules { input: "jobs".to_owned(), store: US.to_owned(), gaps: Gaps::Any };
+    let mut codes = Vec::new();
+    for seconds in [1, 9, 20] {
+        let now = case.now + Duration::from_secs(seconds);
+        let (look, due) = case.assignment.take_due(now);
+        assert_eq!(due, [P + 1]);
+        codes.push(case.assignment.answer(look, (P + 1, away()), &rules, now));
+    }
+    let why = Park::Unanswered { why: "the store is away".to_owned() };
+    let stays = Some(Verdict::Stay { lag: None });
+    assert_eq!(codes, [stays, Some(Verdict::Stay { lag: None }), Some(Verdict::Park(why))]);
+}
+
+#[test]
 fn an_answer_to_an_older_look_decides_nothing() {
     let mut case = Case::flowing();
     case.assignment.doubt(P, case.now);
