@@ -202,6 +202,9 @@ impl<C: Connector> Member<'_, C> {
 
     /// Reports the assignment once the state of each partition is known. A member may have no partition.
     fn tell_assigned<S: Step>(&mut self, step: &mut S) {
+        if self.joined && !self.changed {
+            return;
+        }
         let all = self.assignment.all();
         let joins = !self.joined && all.is_empty() && self.filled == 0 && self.source.membership().is_some();
         if joins || (self.changed && self.assignment.is_settled()) {
