@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hourseal::edge::kafka::{LaneConnector, LaneIdentity};
-use hourseal::stream::{Engine, Pace, Pulse, StartLog, Step, Stop};
+use hourseal::model::Started;
+use hourseal::stream::{Board, Engine, Gaps, Pace, Parking, Pulse, StartLog, StartRules, Step, Stop};
 
 use crate::broker::Broker;
 
@@ -27,11 +28,11 @@ pub struct Round<'b> {
 struct NothingStarted;
 
 impl StartLog for NothingStarted {
-    fn started(&self, _partition: i32) -> Result<bool, String> {
-        Ok(false)
+    fn started(&self) -> Result<Vec<Started>, String> {
+        Ok(Vec::new())
     }
 
-    fn mark_started(&self, _partitions: &[i32]) -> Result<(), String> {
+    fn mark_started(&self, _partitions: &[Started]) -> Result<(), String> {
         Ok(())
     }
 }
@@ -67,13 +68,27 @@ impl<'b> Round<'b> {
             batch_bytes: 1_000_000,
             message_bytes: 1 << 20,
             commit_metadata: String::new(),
-            accept_gap: false,
+            mirrors: Vec::new(),
+        };
+        let rules = StartRules {
+            input: identity.input.clone(),
+            store: identity.commit_metadata.clone(),
+            gaps: Gaps::These(Vec::new()),
         };
         std::thread::spawn(move || {
             let connector = LaneConnector::new(identity, Arc::new(NothingStarted));
             let pace = Pace { batch_time: Duration::from_millis(100), batch_events: 50_000 };
             let starts: Arc<dyn StartLog> = Arc::new(NothingStarted);
-            let engine = Engine { connector: &connector, pace, stop, pulse: Pulse::default(), starts };
+            let engine = Engine {
+                connector: &connector,
+                pace,
+                stop,
+                pulse: Pulse::default(),
+                starts,
+                rules,
+                parking: Parking::Halt,
+                board: Board::default(),
+            };
             engine.run(&mut step).expect("a broker that stays");
         })
     }
