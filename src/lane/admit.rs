@@ -27,8 +27,8 @@ pub struct Limits {
     pub max_event_bytes: usize,
     /// `max.message.bytes` of the output topic. A larger record goes to quarantine.
     pub output_bytes: MaxMessageBytes,
-    /// `max.message.bytes` of the quarantine topic. Its largest value counts: the content of a record is given
-    /// up by this limit, so a smaller value must be shown by a broker that refuses the record.
+    /// `max.message.bytes` of the quarantine topic. A larger record loses its content, so its largest value
+    /// counts: after it became smaller, only the broker decides which records are too large.
     pub quarantine_bytes: MaxMessageBytes,
 }
 

@@ -1,5 +1,5 @@
-//! The topics: checks again, while the process runs, what it required of them at the start. The lanes follow a
-//! changed `max.message.bytes`.
+//! The topics: checks again, while the process runs, what it required of them at the start. The lanes follow
+//! a changed `max.message.bytes`.
 
 use std::time::{Duration, Instant};
 
