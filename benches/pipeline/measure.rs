@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hourseal::edge::kafka::{LaneConnector, LaneIdentity};
+use hourseal::lane::MaxMessageBytes;
 use hourseal::model::Started;
 use hourseal::stream::{Board, Engine, Gaps, Pace, Parking, Pulse, StartLog, StartRules, Step, Stop};
 
@@ -65,8 +66,7 @@ impl<'b> Round<'b> {
             lane: "0".to_owned(),
             input: self.input.clone(),
             outputs: vec![self.name.clone(), self.name.clone()],
-            batch_bytes: 1_000_000,
-            message_bytes: 1 << 20,
+            max_message_bytes: vec![MaxMessageBytes::new(1 << 20)],
             commit_metadata: String::new(),
             mirrors: Vec::new(),
         };

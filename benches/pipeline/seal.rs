@@ -10,7 +10,8 @@ use hourseal::edge::sqlite::{OpenOptions, STEPS, SqliteStore};
 use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, Lease, Mint, Ring, SealStore};
 use hourseal::lane::{
-    Admit, Keys, LaneParts, Limits, Observer, OutputKey, Outputs, Partitioner, SealingLane, Tally,
+    Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, SealingLane,
+    Tally,
 };
 use hourseal::model::{Clock, Retention};
 use hourseal::stream::Event;
@@ -73,8 +74,8 @@ pub fn step(round: &Round<'_>, keyring: &Keyring) -> SealingLane {
                 max_future_ms: 300_000,
                 grace_ms: 300_000,
                 max_event_bytes: 1 << 20,
-                output_bytes: 1 << 20,
-                quarantine_bytes: 1 << 20,
+                output_bytes: MaxMessageBytes::new(1 << 20),
+                quarantine_bytes: MaxMessageBytes::new(1 << 20),
             },
         },
         keys: keyring.keys.clone(),

@@ -34,7 +34,7 @@ impl Process {
             runtime: runtime.handle().clone(),
             trust,
             signatures_required: self.config.control.require_signatures,
-            receipt_bytes: self.sizes.receipts_bytes.saturating_sub(1_024),
+            receipt_bytes: self.sizes.receipts.now().saturating_sub(1_024),
             assumptions: vec![VAULT_FILES.code.to_owned()],
             settles_in: settles_in(),
             observer: Box::new(ExecutorObserver::new(self.metrics.forget.clone(), condition, leadership)),
@@ -42,8 +42,7 @@ impl Process {
         let topics = &self.config.topics;
         let identity = LaneIdentity {
             outputs: vec![topics.receipts.clone()],
-            batch_bytes: self.sizes.receipts_bytes,
-            message_bytes: self.sizes.receipts_bytes,
+            max_message_bytes: vec![self.sizes.receipts.clone()],
             ..self.identity(
                 &format!("{}.control", self.config.kafka.group),
                 "control".to_owned(),

@@ -5,22 +5,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::barrier::Barrier;
+use super::sizes::TopicSizes;
 use super::{Failure, threads};
 use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
-use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, Outputs, SealingLane};
+use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane};
 use crate::model::Clock;
 use crate::stream::{Board, Engine, Gaps, Halt, Pace, Parking, Pulse, StartLog, StartRules, Step, Stop};
-
-/// The facts about the topics that a lane needs.
-#[derive(Clone, Debug)]
-pub(super) struct TopicSizes {
-    pub(super) outputs: Outputs,
-    /// The smallest maximum record size among the output topics.
-    pub(super) output_bytes: usize,
-    pub(super) quarantine_bytes: usize,
-    pub(super) receipts_bytes: usize,
-}
 
 /// The sealing step of one lane.
 pub(super) fn sealing_lane(
@@ -40,8 +31,8 @@ pub(super) fn sealing_lane(
         max_future_ms: milliseconds(config.event.max_future),
         grace_ms: milliseconds(config.event.grace),
         max_event_bytes: bytes(config.event.max_bytes),
-        output_bytes: sizes.output_bytes,
-        quarantine_bytes: sizes.quarantine_bytes,
+        output_bytes: sizes.output.clone(),
+        quarantine_bytes: sizes.quarantine.clone(),
     };
     Ok(SealingLane::new(LaneParts {
         admit: Admit { customer: config.event.customer.clone(), time: config.event.time.clone(), limits },

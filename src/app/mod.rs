@@ -23,6 +23,7 @@ mod redrive;
 mod replay;
 mod run;
 mod service;
+mod sizes;
 mod starts;
 mod threads;
 mod topics;

@@ -8,11 +8,12 @@ use tokio::runtime::Runtime;
 use super::barrier::Barrier;
 use super::duty::Duties;
 use super::forgetting::FollowingObserver;
-use super::lanes::{self, LaneThread, TopicSizes};
+use super::lanes::{self, LaneThread};
 use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::receipt_log::receipt_log;
 use super::run::RunOptions;
+use super::sizes::TopicSizes;
 use super::starts::StoreStarts;
 use super::threads::Threads;
 use super::topics::ready_topics;
@@ -76,13 +77,8 @@ impl Process {
         output_partitions: i32,
     ) -> Result<Self, Failure> {
         let meta = runtime.block_on(foundation.store.meta())?;
-        let bytes = 1 << 20;
-        let sizes = TopicSizes {
-            outputs: Outputs { partitions: output_partitions, classes: Vec::new() },
-            output_bytes: bytes,
-            quarantine_bytes: bytes,
-            receipts_bytes: bytes,
-        };
+        let outputs = Outputs { partitions: output_partitions, classes: Vec::new() };
+        let sizes = TopicSizes::new(outputs, 1 << 20);
         let client = build::client_settings(config);
         let (options, telemetry) = (RunOptions::default(), Telemetry::new());
         Ok(Self::new(config, client, options, foundation, meta, sizes, telemetry))
@@ -246,7 +242,6 @@ impl Process {
     /// Returns the identity of a lane that writes to output and quarantine.
     pub(super) fn sealing_identity(&self, group: &str, lane: String, input: &str) -> LaneIdentity {
         let topics = &self.config.topics;
-        let (output, quarantine) = (self.sizes.output_bytes, self.sizes.quarantine_bytes);
         LaneIdentity {
             // As `lane::Sealed` counts them.
             outputs: [&topics.output, &topics.quarantine]
@@ -254,8 +249,7 @@ impl Process {
                 .chain(topics.class.values())
                 .cloned()
                 .collect(),
-            batch_bytes: output.min(quarantine),
-            message_bytes: output.max(quarantine),
+            max_message_bytes: vec![self.sizes.output.clone(), self.sizes.quarantine.clone()],
             ..self.identity(group, lane, input)
         }
     }
@@ -268,8 +262,7 @@ impl Process {
             lane,
             input: input.to_owned(),
             outputs: Vec::new(),
-            batch_bytes: 1 << 20,
-            message_bytes: 1 << 20,
+            max_message_bytes: Vec::new(),
             commit_metadata: format!("hourseal/1 store={}", self.meta.store),
             mirrors: Vec::new(),
         }

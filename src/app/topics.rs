@@ -1,10 +1,10 @@
 //! The topics that a process needs: their names, their required settings, and the sizes of their records.
 
 use super::Failure;
-use super::lanes::TopicSizes;
+use super::sizes::TopicSizes;
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
-use crate::edge::kafka::admin::{AdminError, Role, TopicAdmin, TopicFacts, TopicPlan};
+use crate::edge::kafka::admin::{AdminError, Role, TopicAdmin, TopicPlan};
 use crate::keys::Meta;
 use crate::lane::{Outputs, Partitioner};
 use crate::model::{ClassId, Retention};
@@ -56,20 +56,14 @@ pub(super) async fn ready_topics(
         let window = input.plaintext_window(plan.scrub);
         info!(codes::PLAINTEXT_WINDOW, %window, "the input keeps plaintext for this time after it is sealed");
     }
-    let bytes = |role| facts.get(&role).map_or(0, TopicFacts::max_message_bytes);
-    let bytes = |role| usize::try_from(bytes(role)).unwrap_or(usize::MAX);
     let partitions = |role| facts.get(&role).map_or(0, |facts| facts.partitions);
     let partitions = |role| i32::try_from(partitions(role)).unwrap_or(i32::MAX);
     let classes = config.topics.class.keys().enumerate();
     let classes = classes.map(|(class, longest)| (*longest, partitions(Role::Class(ClassId(class)))));
-    let outputs =
-        (0..config.topics.class.len()).map(|class| Role::Class(ClassId(class))).chain([Role::Output]);
-    Ok(TopicSizes {
-        outputs: Outputs { partitions: partitions(Role::Output), classes: classes.collect() },
-        output_bytes: outputs.map(bytes).min().unwrap_or(0),
-        quarantine_bytes: bytes(Role::Quarantine),
-        receipts_bytes: bytes(Role::Receipts),
-    })
+    let outputs = Outputs { partitions: partitions(Role::Output), classes: classes.collect() };
+    let sizes = TopicSizes::new(outputs, 0);
+    sizes.follow(&plan, &facts);
+    Ok(sizes)
 }
 
 /// Refuses brokers whose settings break a promise. Warns of brokers that do not report whether they verify

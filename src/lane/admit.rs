@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::extract::{self, Found};
+use super::max_message_bytes::MaxMessageBytes;
 use super::quarantine::Reason;
 use super::settings::{CustomerFrom, TimeFrom};
 use super::time::rfc3339;
@@ -16,7 +17,7 @@ const YEAR_2000: Millis = Millis(946_684_800_000);
 const RECORD_OVERHEAD: usize = 61 + 40;
 
 /// Bounds of an event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Longest time that an event may be ahead of now, in milliseconds.
     pub max_future_ms: i64,
@@ -24,10 +25,11 @@ pub struct Limits {
     pub grace_ms: i64,
     /// Largest key + headers + payload, in bytes.
     pub max_event_bytes: usize,
-    /// `max.message.bytes` of the output topic.
-    pub output_bytes: usize,
-    /// `max.message.bytes` of the quarantine topic.
-    pub quarantine_bytes: usize,
+    /// `max.message.bytes` of the output topic. A larger record goes to quarantine.
+    pub output_bytes: MaxMessageBytes,
+    /// `max.message.bytes` of the quarantine topic. A larger record loses its content, so its largest value
+    /// counts: after it became smaller, only the broker decides which records are too large.
+    pub quarantine_bytes: MaxMessageBytes,
 }
 
 /// The rules by which records are admitted.
@@ -83,7 +85,7 @@ impl Admit {
         };
         Admitted {
             fits_quarantine: size + clear + self.room(customer.as_ref().map_or(0, |c| c.len()))
-                <= self.limits.quarantine_bytes,
+                <= self.limits.quarantine_bytes.largest(),
             customer: customer.ok(),
             when: when.ok(),
             reason,
@@ -93,7 +95,7 @@ impl Admit {
 
     fn oversized(&self, size: usize, clear: usize) -> Option<Reason> {
         let sealed = size + clear + OVERHEAD + RECORD_OVERHEAD;
-        let large = size > self.limits.max_event_bytes || sealed > self.limits.output_bytes;
+        let large = size > self.limits.max_event_bytes || sealed > self.limits.output_bytes.now();
         large.then_some(Reason::TooLarge)
     }
 
@@ -228,8 +230,8 @@ mod tests {
                 max_future_ms: 300_000,
                 grace_ms: 300_000,
                 max_event_bytes: 1_000,
-                output_bytes: 2_000,
-                quarantine_bytes: 4_000,
+                output_bytes: MaxMessageBytes::new(2_000),
+                quarantine_bytes: MaxMessageBytes::new(4_000),
             },
         }
     }
@@ -330,5 +332,32 @@ mod tests {
         assert_eq!(decide(996), (None, true));
         assert_eq!(decide(997), (Some(Reason::TooLarge), true));
         assert_eq!(decide(4_000), (Some(Reason::TooLarge), false));
+    }
+
+    #[test]
+    fn a_smaller_output_quarantines_and_gives_up_no_content() {
+        let admit = admit("key", "timestamp");
+        let value = vec![b'x'; 900];
+        let decide = || {
+            let admitted = admit.decide(&input(Some(b"acme"), Some(&value), &NoHeaders), NOW);
+            (admitted.reason, admitted.fits_quarantine)
+        };
+        assert_eq!(decide(), (None, true));
+        admit.limits.output_bytes.set(1_000);
+        assert_eq!(decide(), (Some(Reason::TooLarge), true));
+        admit.limits.quarantine_bytes.set(1_000);
+        assert_eq!(decide(), (Some(Reason::TooLarge), true), "the broker decides");
+        admit.limits.output_bytes.set(2_000);
+        assert_eq!(decide(), (None, true));
+    }
+
+    #[test]
+    fn a_larger_quarantine_keeps_more_content() {
+        let admit = admit("key", "timestamp");
+        let value = vec![b'x'; 4_000];
+        let fits = || admit.decide(&input(Some(b"acme"), Some(&value), &NoHeaders), NOW).fits_quarantine;
+        assert!(!fits());
+        admit.limits.quarantine_bytes.set(8_000);
+        assert!(fits());
     }
 }

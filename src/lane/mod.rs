@@ -10,6 +10,7 @@ mod batch;
 mod emit;
 mod extract;
 mod keys;
+mod max_message_bytes;
 mod metrics;
 mod observer;
 mod parked;
@@ -26,6 +27,7 @@ mod time;
 pub use admit::Decision;
 pub use admit::{Admit, Limits};
 pub use keys::Keys;
+pub use max_message_bytes::MaxMessageBytes;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::LaneMetrics;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]

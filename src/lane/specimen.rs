@@ -64,6 +64,7 @@ fn put(value: &mut Map<String, Value>, pointer: &Pointer, text: &str) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::MaxMessageBytes;
     use crate::lane::admit::{Admit, Limits};
     use crate::model::Hour;
     use crate::stream::{Headers, Input};
@@ -75,8 +76,8 @@ mod tests {
             max_future_ms: 0,
             grace_ms: 0,
             max_event_bytes: 10_000,
-            output_bytes: 20_000,
-            quarantine_bytes: 90_000,
+            output_bytes: MaxMessageBytes::new(20_000),
+            quarantine_bytes: MaxMessageBytes::new(90_000),
         };
         let admit =
             Admit { customer: whose.parse().expect("a place"), time: when.parse().expect("a place"), limits };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::failures::{End, end_by, tainted_end};
 use super::member::Member;
 use super::txn::{self, Txn};
-use super::{Connector, Event, Fate, Fault, NextOffset, Sink, Source, Stage, Step, StreamError};
+use super::{Cause, Connector, Event, Fate, Fault, NextOffset, Sink, Source, Stage, Step, StreamError};
 
 /// The way in which a batch is read again after its transaction was aborted.
 enum Again {
@@ -31,6 +31,9 @@ impl<C: Connector> Member<'_, C> {
         };
         if sink.tainted() {
             return Ok(Some(tainted_end()));
+        }
+        if let Some(why) = sink.outdated() {
+            return Ok(Some(End::Again(why, Cause::Explained)));
         }
         let began = Instant::now();
         let settled = self.calling(|lane| {

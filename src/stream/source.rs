@@ -109,6 +109,10 @@ pub trait Sink {
     /// on a later transaction (KAFKA-17754): this incarnation must not begin another one. Also true while a
     /// call does not return: no other call may be made, not even an abort.
     fn tainted(&self) -> bool;
+
+    /// The reason why the next transaction needs a new incarnation: this one was made for settings that have
+    /// changed. A text for people. `None` = it may begin another transaction.
+    fn outdated(&self) -> Option<String>;
 }
 
 /// Creates the sources and sinks of one lane, with its identities.

@@ -56,6 +56,8 @@ struct Log {
     stale: usize,
     /// The stop is requested while a producer is created.
     stop_at_init: bool,
+    /// The broker refuses the batches of the first producer. It names no record, and smaller batches fit.
+    shrinks: bool,
     /// The source complains once after the first commit.
     complains: bool,
     /// The reasons of waits, and `resumed`, in order.
@@ -96,7 +98,12 @@ impl Log {
 
 struct MemoryConnector(Shared);
 struct MemorySource(Shared);
-struct MemorySink(Shared, bool);
+/// One producer.
+struct MemorySink {
+    log: Shared,
+    is_tainted: bool,
+    is_first: bool,
+}
 
 impl Connector for MemoryConnector {
     type Membership = ();
@@ -114,6 +121,7 @@ impl Connector for MemoryConnector {
 
     fn sink(&self, stop: &Stop) -> Result<MemorySink, StreamError> {
         let mut log = self.0.borrow_mut();
+        let is_first = !log.calls.contains(&"init");
         log.calls.push("init");
         if log.stop_at_init {
             stop.request();
@@ -121,7 +129,7 @@ impl Connector for MemoryConnector {
         log.open = None;
         match log.fault(Stage::Init) {
             Some((error, _)) => Err(error),
-            None => Ok(MemorySink(Rc::clone(&self.0), false)),
+            None => Ok(MemorySink { log: Rc::clone(&self.0), is_tainted: false, is_first }),
         }
     }
 
@@ -254,7 +262,7 @@ impl Source for MemorySource {
 
 impl Drop for MemorySink {
     fn drop(&mut self) {
-        self.0.borrow_mut().open = None;
+        self.log.borrow_mut().open = None;
     }
 }
 
@@ -262,32 +270,36 @@ impl Sink for MemorySink {
     type Membership = ();
 
     fn begin(&mut self) -> Result<(), StreamError> {
-        let mut log = self.0.borrow_mut();
+        let mut log = self.log.borrow_mut();
         log.calls.push("begin");
         log.open = Some(Vec::new());
         Ok(())
     }
 
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError> {
-        let mut log = self.0.borrow_mut();
+        let mut log = self.log.borrow_mut();
         let record = (record.partition.expect("the step says"), record.timestamp.0);
         log.open.as_mut().expect("a transaction is open").push(record);
         Ok(())
     }
 
     fn send_offsets(&mut self, offsets: &[NextOffset], _member: &()) -> Result<(), StreamError> {
-        let mut log = self.0.borrow_mut();
+        let mut log = self.log.borrow_mut();
         log.staged = offsets.to_vec();
-        self.1 |= std::mem::take(&mut log.taints);
+        self.is_tainted |= std::mem::take(&mut log.taints);
         log.fault(Stage::Offsets).map_or(Ok(()), |(error, _)| Err(error))
     }
 
     fn commit(&mut self) -> Result<(), StreamError> {
-        let mut log = self.0.borrow_mut();
+        let mut log = self.log.borrow_mut();
         log.calls.push("commit");
         let open = log.open.as_deref().unwrap_or_default().iter().enumerate();
         let poisoned: Vec<usize> =
             open.filter(|(_, record)| log.poison.contains(record)).map(|(place, _)| place).collect();
+        if log.shrinks && self.is_first {
+            let name = "MSG_SIZE_TOO_LARGE".to_owned();
+            return Err(StreamError { stage: Stage::Commit, class: ErrorClass::RecordRefused, name });
+        }
         if !poisoned.is_empty() {
             let name = if log.names { "INVALID_RECORD" } else { "MSG_SIZE_TOO_LARGE" }.to_owned();
             log.refused = if log.names { poisoned } else { Vec::new() };
@@ -308,18 +320,23 @@ impl Sink for MemorySink {
     }
 
     fn abort(&mut self) -> Result<(), StreamError> {
-        let mut log = self.0.borrow_mut();
+        let mut log = self.log.borrow_mut();
         log.calls.push("abort");
         log.open = None;
         log.fault(Stage::Abort).map_or(Ok(()), |(error, _)| Err(error))
     }
 
     fn refused(&mut self) -> Vec<usize> {
-        std::mem::take(&mut self.0.borrow_mut().refused)
+        std::mem::take(&mut self.log.borrow_mut().refused)
     }
 
     fn tainted(&self) -> bool {
-        self.1
+        self.is_tainted
+    }
+
+    fn outdated(&self) -> Option<String> {
+        let log = self.log.borrow();
+        (log.shrinks && self.is_first && log.calls.contains(&"abort")).then(|| "smaller batches".to_owned())
     }
 }
 
@@ -567,6 +584,16 @@ fn refused_records_that_the_broker_names_cost_one_transaction() {
     let expected =
         every_record().into_iter().map(|(p, o)| if poison.contains(&(p, o)) { (p, -o) } else { (p, o) });
     assert_eq!(sorted(ran.log.output), sorted(expected.collect()));
+}
+
+#[test]
+fn an_outdated_producer_is_replaced_before_its_batch_is_halved_to_the_end() {
+    let ran = run(20, 0, |log| log.shrinks = true);
+    check_once(&ran);
+    assert_eq!(ran.condemned, [], "each record fits");
+    let calls = ran.log.calls.iter().filter(|call| ["init", "begin", "abort"].contains(call));
+    let calls: Vec<_> = calls.copied().take(5).collect();
+    assert_eq!(calls, ["init", "begin", "abort", "init", "begin"]);
 }
 
 #[test]

@@ -342,6 +342,10 @@ impl Sink for Sent {
     fn tainted(&self) -> bool {
         false
     }
+
+    fn outdated(&self) -> Option<String> {
+        None
+    }
 }
 
 struct Deaf;

@@ -1,9 +1,11 @@
-//! The topics: checks again, while the process runs, what it required of them at the start.
+//! The topics: checks again, while the process runs, what it required of them at the start. The lanes follow
+//! a changed `max.message.bytes`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Duty, Who};
 use crate::app::process::Process;
+use crate::app::sizes::TopicSizes;
 use crate::app::topics::topic_plan;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::admin::{AdminError, Inspection, Role, TopicAdmin, TopicPlan};
@@ -13,15 +15,17 @@ use crate::telemetry::{Condition, codes, info, warn};
 
 /// Time between two checks.
 const EVERY: Duration = Duration::from_secs(10);
+/// Time until the next check if the broker refused a batch, because a size may have changed.
+const IN_DOUBT: Duration = Duration::from_secs(1);
 
 pub(super) struct TopicDuty {
     client: ClientSettings,
     plan: TopicPlan,
-    /// By these numbers of partitions the lanes place their records.
-    outputs: Outputs,
+    /// The lanes place their records by its numbers of partitions. They follow its sizes.
+    sizes: TopicSizes,
     condition: Condition,
-    /// Whether the check at the start is the last one so far.
-    is_first: bool,
+    /// Time of the last check.
+    checked: Instant,
     last: State,
 }
 
@@ -42,9 +46,9 @@ impl TopicDuty {
         Self {
             client: process.client.clone(),
             plan: topic_plan(&process.config, longest),
-            outputs: process.sizes.outputs.clone(),
+            sizes: process.sizes.clone(),
             condition,
-            is_first: true,
+            checked: Instant::now(),
             last: State::Right,
         }
     }
@@ -77,16 +81,20 @@ impl Duty for TopicDuty {
     }
 
     async fn turn(&mut self) -> Result<Duration, String> {
-        if std::mem::replace(&mut self.is_first, false) {
-            return Ok(EVERY);
+        if !self.sizes.take_doubt() && self.checked.elapsed() < EVERY {
+            return Ok(IN_DOUBT);
         }
+        self.checked = Instant::now();
         let admin = TopicAdmin::new(&self.client).map_err(|error| error.to_string())?;
         match admin.inspect(&self.plan).await {
-            Ok(inspection) => self.follow(judge(&self.plan, &self.outputs, &inspection)),
+            Ok(inspection) => {
+                self.sizes.follow(&self.plan, &inspection.facts);
+                self.follow(judge(&self.plan, &self.sizes.outputs, &inspection));
+            }
             Err(denied @ AdminError::Denied { .. }) => self.follow(State::Wrong(denied.to_string())),
             Err(error) => return Err(error.to_string()),
         }
-        Ok(EVERY)
+        Ok(IN_DOUBT)
     }
 
     /// Logs nothing: the conditions of the lanes report a broker that is away.

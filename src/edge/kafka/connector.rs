@@ -9,7 +9,9 @@ use super::client::ClientSettings;
 use super::ffi::GroupMembership;
 use super::outage::Outages;
 use super::sink::KafkaSink;
+use super::sizes::ProducerSizes;
 use super::source::KafkaSource;
+use crate::lane::MaxMessageBytes;
 use crate::stream::{Connector, Halt, StartLog, Stop, StreamError};
 
 /// The identity of a lane. `group.instance.id` = `<instance>.<lane>`, and
@@ -23,11 +25,9 @@ pub struct LaneIdentity {
     pub input: String,
     /// The topics that the sink writes to, in the order of [`crate::stream::TopicIndex`].
     pub outputs: Vec<String>,
-    /// Smallest `max.message.bytes` of the outputs. No producer batch may be larger: the broker would refuse
-    /// the whole batch.
-    pub batch_bytes: usize,
-    /// Largest `max.message.bytes` of the outputs.
-    pub message_bytes: usize,
+    /// `max.message.bytes` of the outputs. No producer batch may be larger than the smallest one: the broker
+    /// would refuse the whole batch.
+    pub max_message_bytes: Vec<MaxMessageBytes>,
     /// Metadata of every committed offset; it names the key store.
     pub commit_metadata: String,
     /// Topics that must have each partition of the input (`seal.partitioner = "input"`).
@@ -51,15 +51,14 @@ impl LaneIdentity {
         config
     }
 
-    pub(super) fn producer_config(&self) -> ClientConfig {
+    pub(super) fn producer_config(&self, sizes: ProducerSizes) -> ClientConfig {
         let mut config = self.settings.producer();
         config.set("transactional.id", self.transactional_id());
         config.set("transaction.timeout.ms", self.transaction_timeout().as_millis().to_string());
         config.set("socket.timeout.ms", self.socket_timeout().as_millis().to_string());
         config.set("partitioner", "murmur2_random");
         config.set("queue.buffering.max.messages", "500000");
-        config.set("message.max.bytes", self.message_bytes.clamp(1_000, 1_000_000_000).to_string());
-        config.set("batch.size", self.batch_bytes.clamp(1, 1_000_000).to_string());
+        sizes.configure(&mut config);
         config
     }
 

@@ -14,6 +14,7 @@ mod requests;
 pub mod sample;
 pub mod scan;
 mod sink;
+mod sizes;
 mod source;
 mod tail;
 

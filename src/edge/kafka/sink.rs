@@ -14,6 +14,8 @@ use super::connector::LaneIdentity;
 use super::ffi::{self, Deliveries, GroupMembership, Queued, TopicHandle, TransactionalProducer};
 use super::outage::Outages;
 use super::requests::Requests;
+use super::sizes::ProducerSizes;
+use crate::lane::MaxMessageBytes;
 use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamError};
 
 /// Longest time of a call to a coordinator.
@@ -66,6 +68,9 @@ pub struct KafkaSink {
     producer: Arc<TransactionalProducer<SinkContext>>,
     /// Whether a call does not return.
     is_stuck: bool,
+    /// The sizes that the producer was created with.
+    sizes: ProducerSizes,
+    max_message_bytes: Vec<MaxMessageBytes>,
     input: String,
     metadata: String,
     /// Time after which the lane gives up offsets, a commit or an abort. By then the broker has timed the
@@ -85,7 +90,8 @@ impl KafkaSink {
         stop: &Stop,
     ) -> Result<Self, StreamError> {
         let requests = Arc::new(Requests::new(outages.clone()));
-        let config = identity.producer_config();
+        let sizes = ProducerSizes::of(&identity.max_message_bytes);
+        let config = identity.producer_config(sizes);
         let producer = TransactionalProducer::new(&config, SinkContext::new(outages), requests)
             .map_err(|error| stream_error(Stage::Init, &error))?;
         let topics = identity.outputs.iter().map(|name| {
@@ -105,6 +111,8 @@ impl KafkaSink {
             topics,
             producer: Arc::new(producer),
             is_stuck: false,
+            sizes,
+            max_message_bytes: identity.max_message_bytes.clone(),
             input: identity.input.clone(),
             metadata: identity.commit_metadata.clone(),
             patience: identity.transaction_timeout() + identity.socket_timeout(),
@@ -202,7 +210,21 @@ impl Sink for KafkaSink {
     }
 
     fn refused(&mut self) -> Vec<usize> {
-        std::mem::take(&mut *self.producer.context().refused())
+        let refused = std::mem::take(&mut *self.producer.context().refused());
+        if refused.is_empty() {
+            self.max_message_bytes.iter().for_each(MaxMessageBytes::doubt);
+        }
+        refused
+    }
+
+    fn outdated(&self) -> Option<String> {
+        let sizes = ProducerSizes::of(&self.max_message_bytes);
+        (sizes != self.sizes).then(|| {
+            format!(
+                "`max.message.bytes` of an output changed: the producer is for {}, not {sizes}",
+                self.sizes
+            )
+        })
     }
 
     fn tainted(&self) -> bool {

@@ -50,6 +50,10 @@ impl Sink for FakeSink {
     fn tainted(&self) -> bool {
         false
     }
+
+    fn outdated(&self) -> Option<String> {
+        None
+    }
 }
 
 fn refusal() -> StreamError {

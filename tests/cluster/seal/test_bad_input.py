@@ -3,18 +3,23 @@
 import hashlib
 import hmac
 from collections import Counter
+from itertools import islice
 
 from children import wait_until
 from kinds import MAX_BYTES, Bad, Kinds
 from oracle.envelope import open_with, read_head
 from oracle.events import HOUR_MS, Event, now_ms, rfc3339
 from oracle.keystore import Slot
+from parked import lines
+from plain import plain_events
 from topics import header
-from world import Feeder, World
+from world import Feeder, Worker, World
 
 SETTINGS = {"event": {"max_bytes": MAX_BYTES}}
 TOLD_IN_THE_CLEAR = {"hourseal-reason", "hourseal-origin", "hourseal-size", "hourseal-digest", "hourseal-timestamp"}
 UNKNOWN = b"~quarantine"
+# Log code.
+PRODUCER_REPLACED = "HS1207"
 
 
 class Mixer(Feeder):
@@ -135,6 +140,45 @@ def test_what_the_broker_refuses_for_its_size_or_time_is_quarantined_alone(world
     world.findings().assert_exactly_once()
     found, keys = quarantined(world), world.keys()
     assert found.keys() == mixer.bad.keys()
+    for origin, kind in mixer.bad.items():
+        # Soon after the first refusal the worker knows the smaller size itself.
+        if kind.value == too_long and header(found[origin], "hourseal-reason") == "too-large":
+            kind = kind._replace(reason="too-large")
+        check_clear(keys, found[origin], kind)
+        check_content(world, keys, found[origin], kind)
+
+
+def await_new_sizes(worker: Worker, count: int):
+    """Waits until a worker has replaced this many producers because the size of a topic has changed."""
+
+    def replaced() -> int:
+        return sum("max.message.bytes" in str(line) for line in lines([worker], PRODUCER_REPLACED))
+
+    wait_until(lambda: replaced() >= count, 60, f"{count} producers are replaced", alive=worker)
+
+
+def test_an_output_that_takes_less_gets_smaller_batches_and_then_larger_ones(kafka, make_world):
+    """Under load. Batches as large as before would be refused whole, although each record fits."""
+    world = make_world(kafka, partitions=2)
+    worker = world.worker(lanes=2)
+    usual = world.topics.settings(world.output)["max.message.bytes"]
+    mixer = Mixer(world)
+    with world.load(plain_events(2_000), 500):
+        world.topics.alter(world.output, max_message_bytes="20000")
+        await_new_sizes(worker, 2)
+        for number, event in enumerate(islice(plain_events(30_000), 50)):
+            mixer.put_bad(Bad(f"large_{number}", "too-large", event.payload, customer=event.customer))
+        mixer.finish()
+        wait_until(lambda: len(world.topics.peek(world.quarantine)) == 50, 60, "they are quarantined", alive=worker)
+        world.topics.alter(world.output, max_message_bytes=usual)
+        await_new_sizes(worker, 4)
+    world.feed_some(plain_events(30_000), 50)
+    world.await_drained()
+    worker.stop()
+
+    world.findings().assert_exactly_once()
+    found, keys = quarantined(world), world.keys()
+    assert found.keys() == mixer.bad.keys() and len(found) == 50
     for origin, kind in mixer.bad.items():
         check_clear(keys, found[origin], kind)
         check_content(world, keys, found[origin], kind)

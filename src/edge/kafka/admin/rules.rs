@@ -72,7 +72,7 @@ impl TopicPlan {
     }
 
     /// The roles whose topics hold sealed events.
-    fn outputs(&self) -> impl Iterator<Item = Role> {
+    pub fn outputs(&self) -> impl Iterator<Item = Role> {
         self.roles().filter(|role| matches!(role, Role::Output | Role::Class(_)))
     }
 

@@ -37,8 +37,7 @@ fn identity(settings: &ClientSettings) -> LaneIdentity {
         lane: "0".to_owned(),
         input: INPUT.to_owned(),
         outputs: Vec::new(),
-        batch_bytes: 1 << 20,
-        message_bytes: 1 << 20,
+        max_message_bytes: vec![MaxMessageBytes::new(1 << 20)],
         commit_metadata: String::new(),
         mirrors: Vec::new(),
     }
@@ -94,4 +93,23 @@ fn offsets_that_librdkafka_never_answers_are_given_up_with_their_producer() {
     cluster.broker_down(1).expect("the broker closes its connections");
     cluster.broker_up(1).expect("the broker listens again");
     until_dropped(&seen);
+}
+
+#[test]
+fn a_refusal_without_names_doubts_the_sizes_and_new_ones_outdate_the_sink() {
+    let cluster = cluster();
+    let identity = identity(&settings(&cluster));
+    let connect = || KafkaSink::connect(&identity, Outages::default(), &Stop::default());
+    let size = &identity.max_message_bytes[0];
+
+    let mut sink = connect().expect("a producer");
+    sink.producer.context().refused().push(3);
+    assert_eq!((sink.refused(), size.take_doubt()), (vec![3], false), "the broker named the record");
+    assert_eq!((sink.refused(), size.take_doubt()), (Vec::new(), true));
+    assert_eq!(sink.outdated(), None);
+    size.set(20_000);
+    let why = sink.outdated().expect("the batches are too large now");
+    assert!(why.contains("20000"), "{why}");
+    drop(sink);
+    assert_eq!(connect().expect("the next producer").outdated(), None);
 }
