@@ -9,6 +9,7 @@ mod admit;
 mod batch;
 mod emit;
 mod extract;
+mod group;
 mod keys;
 mod metrics;
 mod observer;
@@ -25,6 +26,8 @@ mod time;
 #[cfg(feature = "testkit")]
 pub use admit::Decision;
 pub use admit::{Admit, Limits};
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "`app` creates it"))]
+pub(crate) use group::{GroupMetrics, GroupView, Reads};
 pub use keys::Keys;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::LaneMetrics;
