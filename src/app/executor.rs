@@ -13,6 +13,7 @@ use super::threads::Threads;
 use super::trust::{announce, trust_source};
 use crate::edge::kafka::LaneIdentity;
 use crate::forget::{Executor, ExecutorParts, SETTLES_IN, VAULT_FILES};
+use crate::lane::{GroupView, Reads};
 use crate::stream::{Board, Pace, Pulse};
 
 impl Process {
@@ -25,6 +26,10 @@ impl Process {
         leadership: Leadership,
     ) -> Result<(), Failure> {
         let condition = self.telemetry.readiness.condition("executor");
+        let group = format!("{}.control", self.config.kafka.group);
+        let members =
+            GroupView::new(&group, Reads::Control, self.metrics.groups.clone(), &self.telemetry.readiness);
+        let observer = ExecutorObserver::new(self.metrics.forget.clone(), condition, leadership, members);
         let trust = trust_source(&self.config.control)?;
         announce(&self.config.control, &self.telemetry.readiness);
         let executor = Executor::new(ExecutorParts {
@@ -37,17 +42,13 @@ impl Process {
             receipt_bytes: self.sizes.receipts.now().saturating_sub(1_024),
             assumptions: vec![VAULT_FILES.code.to_owned()],
             settles_in: settles_in(),
-            observer: Box::new(ExecutorObserver::new(self.metrics.forget.clone(), condition, leadership)),
+            observer: Box::new(observer),
         });
         let topics = &self.config.topics;
         let identity = LaneIdentity {
             outputs: vec![topics.receipts.clone()],
             max_message_bytes: vec![self.sizes.receipts.clone()],
-            ..self.identity(
-                &format!("{}.control", self.config.kafka.group),
-                "control".to_owned(),
-                &topics.control,
-            )
+            ..self.identity(&group, "control".to_owned(), &topics.control)
         };
         let pace = Pace { batch_time: self.config.lane.batch_time, batch_events: 1_000 };
         let (name, pulse) = ("the executor", Pulse::default());

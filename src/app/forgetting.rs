@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::barrier::Barrier;
 use super::leadership::Leadership;
 use crate::forget::{FollowObserver, Followed, ForgetMetrics, Observer, Tally};
+use crate::lane::GroupView;
 use crate::stream::Event;
 use crate::telemetry::{Condition, codes, info, warn};
 
@@ -13,13 +14,19 @@ pub(super) struct ExecutorObserver {
     metrics: ForgetMetrics,
     condition: Condition,
     leadership: Leadership,
+    group: GroupView,
     /// The reason for which the control topic is parked.
     parked: Option<String>,
 }
 
 impl ExecutorObserver {
-    pub(super) fn new(metrics: ForgetMetrics, condition: Condition, leadership: Leadership) -> Self {
-        Self { metrics, condition, leadership, parked: None }
+    pub(super) fn new(
+        metrics: ForgetMetrics,
+        condition: Condition,
+        leadership: Leadership,
+        group: GroupView,
+    ) -> Self {
+        Self { metrics, condition, leadership, group, parked: None }
     }
 
     /// Reports that nothing but a parked topic stops the executor.
@@ -57,6 +64,7 @@ impl Observer for ExecutorObserver {
                 self.parked = None;
                 self.settle();
             }
+            Event::ForeignMembers(members) => self.group.show(members),
             Event::Aborted(_) | Event::GapAccepted { .. } | Event::Lag(_) => {}
             Event::Reincarnated(why, _) => {
                 self.condition.unmet(format!("the Kafka producer is being replaced: {why}"));

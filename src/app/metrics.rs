@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::forget::{ForgetMetrics, log::LogMetrics};
 use crate::keys::KeyMetrics;
-use crate::lane::LaneMetrics;
+use crate::lane::{GroupMetrics, LaneMetrics};
 use crate::model::Millis;
 use crate::telemetry::{Counter, Counters, Gauge, Registry, label};
 
 /// The metrics of a process. `open_foundation` registers those of a key store on a cluster.
 #[derive(Clone)]
 pub(super) struct Metrics {
+    pub(super) groups: GroupMetrics,
     pub(super) lanes: LaneMetrics,
     pub(super) keys: KeyMetrics,
     pub(super) forget: ForgetMetrics,
@@ -24,6 +25,7 @@ impl Metrics {
         let started = registry.gauge("start_time_seconds", "Unix time at which this process started");
         started.set(seconds(now));
         Self {
+            groups: GroupMetrics::register(registry),
             lanes: LaneMetrics::register(registry),
             keys: KeyMetrics::register(registry),
             forget: ForgetMetrics::register(registry),

@@ -24,7 +24,9 @@ use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::log::NewestCheckpoint;
 use crate::forget::{FollowObserver, Following};
 use crate::keys::{Lease, Meta, Mint, Ring};
-use crate::lane::{Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner};
+use crate::lane::{
+    GroupView, Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner, Reads,
+};
 use crate::stream::{Board, Gaps, Pace, Parking, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
 
@@ -45,6 +47,13 @@ pub(super) struct Process {
     pub(super) stop: Stop,
     /// Opens when every receipt that existed at the start has been applied.
     pub(super) barrier: Barrier,
+}
+
+/// The views that the lanes share.
+#[derive(Clone)]
+struct Views {
+    parked: Arc<ParkedView>,
+    group: Arc<GroupView>,
 }
 
 impl Process {
@@ -121,10 +130,9 @@ impl Process {
         let (keys, lease) = self.keys(runtime);
         let leadership = Leadership::default();
         let mut threads = Threads::default();
-        let readiness = self.telemetry.readiness.clone();
-        let view = Arc::new(ParkedView::new(&self.config.topics.input, readiness));
+        let views = self.views();
         for lane in 0..self.config.lane.count {
-            self.start_lane(&mut threads, runtime, lane, (keys.clone(), Arc::clone(&view)), listener(lane))?;
+            self.start_lane(&mut threads, runtime, lane, (keys.clone(), views.clone()), listener(lane))?;
         }
         if self.config.control.execute {
             self.start_executor(&mut threads, runtime, leadership.clone())?;
@@ -136,6 +144,14 @@ impl Process {
         }
         threads.watch(Duties::of(self, runtime.handle(), &keys.ring, &leadership));
         Ok(threads)
+    }
+
+    fn views(&self) -> Views {
+        let readiness = &self.telemetry.readiness;
+        let parked = ParkedView::new(&self.config.topics.input, readiness.clone());
+        let groups = self.metrics.groups.clone();
+        let group = GroupView::new(&self.config.kafka.group, Reads::Input, groups, readiness);
+        Views { parked: Arc::new(parked), group: Arc::new(group) }
     }
 
     pub(super) fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
@@ -153,13 +169,13 @@ impl Process {
         threads: &mut Threads,
         runtime: &Runtime,
         lane: usize,
-        (keys, view): (Keys, Arc<ParkedView>),
+        (keys, Views { parked, group }): (Keys, Views),
         listener: Option<Box<dyn Observer>>,
     ) -> Result<(), Failure> {
         let clock = Arc::clone(&self.foundation.clock);
         let condition = self.telemetry.readiness.condition(format!("lane {lane}"));
-        let board = view.board().clone();
-        let report = LaneReport { metrics: self.metrics.lanes.clone(), condition, view };
+        let board = parked.board().clone();
+        let report = LaneReport { metrics: self.metrics.lanes.clone(), condition, view: parked, group };
         let observer = LaneObserver::new(lane, report, Arc::clone(&clock), listener);
         let step = lanes::sealing_lane(&self.config, &self.sizes, keys, clock, Box::new(observer))?;
         let identity =

@@ -18,7 +18,7 @@ use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
 use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
 use crate::model::Started;
 use crate::reader::{Opener, WaitingOpener};
-use crate::stream::{Board, Event, Gaps, Halt, Pace, Parking, Pulse, StartLog, Stop};
+use crate::stream::{Board, Event, ForeignMember, Gaps, Halt, Pace, Parking, Pulse, StartLog, Stop};
 
 /// Time between two progress reports.
 const TELL: Duration = Duration::from_millis(200);
@@ -255,6 +255,12 @@ impl RedriveObserver for Progress {
             // The engine halts if the partition does not flow again by itself.
             Event::Parked { partition, why } => state.redriven.waiting = Some(why.text(*partition)),
             Event::Flows(_) => state.redriven.waiting = None,
+            Event::ForeignMembers([]) => {}
+            Event::ForeignMembers(members) => {
+                let names = ForeignMember::names(members);
+                state.redriven.waiting =
+                    Some(format!("its group has members that are not Hourseal: {names}"));
+            }
             Event::Assigned(_) | Event::GapAccepted { .. } | Event::Lag(_) => {}
         }
     }

@@ -3,12 +3,13 @@
 use serde_json::{Value as Json, json};
 
 /// Keys refused in every map, aliases included.
-const DENIED: [(&str, &str); 33] = [
+const DENIED: [(&str, &str); 34] = [
     ("acks", "a transaction needs every in-sync replica"),
     ("allow.auto.create.topics", "only `topics create` creates topics with the right settings"),
     ("auto.commit.enable", "offsets are committed by the transaction that holds their sealed records"),
     ("auto.offset.reset", "a gap in the input must park its partition, not be skipped"),
     ("bootstrap.servers", "it has its own setting, `kafka.bootstrap`"),
+    ("client.id", "workers tell by it which members of their group are Hourseal"),
     ("debug", "librdkafka's debug log may show the content of records"),
     ("delivery.report.only.error", "the lane decides which delivery reports it needs"),
     ("enable.auto.commit", "offsets are committed by the transaction that holds their sealed records"),
@@ -119,9 +120,15 @@ mod tests {
 
     #[test]
     fn settings_that_break_a_promise_are_refused_with_their_reason() {
-        for key in
-            ["auto.offset.reset", "isolation.level", "acks", "transactional.id", "debug", "group.instance.id"]
-        {
+        for key in [
+            "auto.offset.reset",
+            "isolation.level",
+            "acks",
+            "transactional.id",
+            "debug",
+            "group.instance.id",
+            "client.id",
+        ] {
             let error = check("client", key, "x").expect_err(key).why;
             assert!(error.starts_with("cannot be set: "), "{error}");
         }

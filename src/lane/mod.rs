@@ -9,6 +9,7 @@ mod admit;
 mod batch;
 mod emit;
 mod extract;
+mod group;
 mod keys;
 mod max_message_bytes;
 mod metrics;
@@ -26,6 +27,8 @@ mod time;
 #[cfg(feature = "testkit")]
 pub use admit::Decision;
 pub use admit::{Admit, Limits};
+#[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "`app` creates it"))]
+pub(crate) use group::{GroupMetrics, GroupView, Reads};
 pub use keys::Keys;
 pub use max_message_bytes::MaxMessageBytes;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]

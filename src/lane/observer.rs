@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::group::GroupView;
 use super::metrics::{LaneMetrics, Transaction};
 use super::parked::ParkedView;
 use super::quarantine::Reason;
@@ -23,6 +24,7 @@ pub(crate) struct LaneObserver {
     metrics: LaneMetrics,
     condition: Condition,
     view: Arc<ParkedView>,
+    group: Arc<GroupView>,
     clock: Arc<dyn Clock>,
     /// Another listener, which is also notified of every event.
     listener: Option<Box<dyn Observer>>,
@@ -42,15 +44,16 @@ pub(crate) struct LaneObserver {
 pub(crate) struct LaneReport {
     pub(crate) metrics: LaneMetrics,
     pub(crate) condition: Condition,
-    /// Shared by the lanes of the process.
+    /// Shared by the lanes of the process, as `group`.
     pub(crate) view: Arc<ParkedView>,
+    pub(crate) group: Arc<GroupView>,
 }
 
 impl LaneObserver {
     /// Observes the lane with this number, which does not wait yet.
     pub(crate) fn new(
         lane: usize,
-        LaneReport { metrics, condition, view }: LaneReport,
+        LaneReport { metrics, condition, view, group }: LaneReport,
         clock: Arc<dyn Clock>,
         listener: Option<Box<dyn Observer>>,
     ) -> Self {
@@ -60,6 +63,7 @@ impl LaneObserver {
             metrics,
             condition,
             view,
+            group,
             clock,
             listener,
             joined: false,
@@ -220,6 +224,7 @@ impl Observer for LaneObserver {
             Event::Parked { partition, why } => self.parks(*partition, why),
             Event::Flows(partition) => self.flows(*partition),
             Event::GapAccepted { partition, committed, at } => self.gap_accepted(*partition, *committed, *at),
+            Event::ForeignMembers(members) => self.group.show(members),
             Event::Lag(lag) => self.idles(lag),
             Event::Waiting(waiting) => self.waits(waiting),
             Event::Resumed => self.resumed(),
@@ -243,6 +248,8 @@ impl Observer for LaneObserver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::group::{GroupMetrics, Reads};
+    use crate::stream::ForeignMember;
     use crate::telemetry::Telemetry;
 
     struct Noon;
@@ -267,9 +274,12 @@ mod tests {
             let telemetry = Telemetry::new();
             let metrics = LaneMetrics::register(&telemetry.registry);
             let view = Arc::new(ParkedView::new("jobs", telemetry.readiness.clone()));
+            let groups = GroupMetrics::register(&telemetry.registry);
+            let group = Arc::new(GroupView::new("g", Reads::Input, groups, &telemetry.readiness));
             let observer = |lane| {
                 let condition = telemetry.readiness.condition(format!("lane {lane}"));
-                let report = LaneReport { metrics: metrics.clone(), condition, view: Arc::clone(&view) };
+                let (view, group) = (Arc::clone(&view), Arc::clone(&group));
+                let report = LaneReport { metrics: metrics.clone(), condition, view, group };
                 LaneObserver::new(lane, report, Arc::new(Noon), None)
             };
             let observers = (0..count).map(observer).collect();
@@ -322,6 +332,21 @@ mod tests {
         assert_eq!(lanes.series("hourseal_waiting{").len(), 2 * 6);
         lanes.observe(1, &Event::Resumed);
         assert_eq!(waits(&lanes), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_one_lane_finds_in_the_group_counts_for_both() {
+        let mut lanes = Lanes::new(2);
+        lanes.observe(0, &Event::Assigned(&[3]));
+        lanes.observe(1, &Event::Assigned(&[4]));
+        let foreign = ForeignMember::of("rdkafka", "/10.0.0.7").expect("it is foreign");
+        lanes.observe(0, &Event::ForeignMembers(&[foreign]));
+        lanes.observe(0, &Event::Resumed);
+        let reasons = lanes.telemetry.readiness.reasons();
+        let [reason] = &reasons[..] else { panic!("{reasons:?}") };
+        assert!(reason.why.contains("client id `rdkafka`, host `/10.0.0.7`"), "{reason:?}");
+        lanes.observe(1, &Event::ForeignMembers(&[]));
+        assert_eq!(lanes.telemetry.readiness.reasons(), []);
     }
 
     #[test]

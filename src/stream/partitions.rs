@@ -40,8 +40,8 @@ impl<C: Connector> Member<'_, C> {
         Ok(())
     }
 
-    /// Looks at partitions whose state is unknown or parked, and follows the answers of earlier looks. Waits
-    /// for none of them.
+    /// Looks at partitions whose state is unknown or parked, and follows the answers of earlier looks. Also
+    /// passes on who else is in the group. Waits for none of them.
     pub(super) fn look<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
         let (look, due) = self.assignment.take_due(Instant::now());
         if !due.is_empty() {
@@ -57,6 +57,9 @@ impl<C: Connector> Member<'_, C> {
         }
         if !starts.is_empty() {
             self.source.start(&starts)?;
+        }
+        if let Some(members) = self.source.foreign_members() {
+            step.observe(Event::ForeignMembers(&members));
         }
         self.tell_assigned(step);
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Answer, Fault, Halt, Input, Outgoing, Stop, StreamError, Take};
+use super::{Answer, Fault, ForeignMember, Halt, Input, Outgoing, Stop, StreamError, Take};
 
 /// The offset to commit: the one after the last record taken from a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +54,10 @@ pub trait Source {
     /// # Errors
     /// [`Fault`] if no answer will come.
     fn answers(&mut self) -> Result<Vec<(u64, i32, Answer)>, Fault>;
+
+    /// Takes the newest list of the group's members that are not Hourseal. `None`: no list was obtained since
+    /// the last call.
+    fn foreign_members(&mut self) -> Option<Vec<ForeignMember>>;
 
     /// Lets the records of these assigned partitions flow from these offsets on.
     fn start(&mut self, at: &[NextOffset]) -> Result<(), StreamError>;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::txn::{Filling, Txn};
-use super::{Cause, Input, NextOffset, Park, Sink, StreamError, Take};
+use super::{Cause, ForeignMember, Input, NextOffset, Park, Sink, StreamError, Take};
 
 /// Work on records, batch by batch.
 pub trait Step {
@@ -112,6 +112,8 @@ pub enum Event<'a> {
         committed: Option<i64>,
         at: i64,
     },
+    /// The members of the group that are not Hourseal, as the broker lists them now. Usually there are none.
+    ForeignMembers(&'a [ForeignMember]),
     /// Number of uncommitted records of these partitions, while nothing is committed.
     Lag(&'a [(i32, u64)]),
     Waiting(&'a Waiting),

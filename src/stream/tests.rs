@@ -60,6 +60,10 @@ struct Log {
     shrinks: bool,
     /// The source complains once after the first commit.
     complains: bool,
+    /// Lists of members that are not Hourseal, the next one last.
+    foreign: Vec<Vec<ForeignMember>>,
+    /// Number of such members in each event.
+    told_foreign: Vec<usize>,
     /// The reasons of waits, and `resumed`, in order.
     waits: Vec<String>,
 }
@@ -198,6 +202,10 @@ impl Source for MemorySource {
             log.complains = false;
             "the group is full".to_owned()
         })
+    }
+
+    fn foreign_members(&mut self) -> Option<Vec<ForeignMember>> {
+        self.0.borrow_mut().foreign.pop()
     }
 
     fn hold(&mut self, held: bool) -> Result<(), StreamError> {
@@ -420,6 +428,7 @@ impl Step for Copy {
             Event::Waiting(waiting) => {
                 self.log.borrow_mut().waits.push(waiting.reason.clone());
             }
+            Event::ForeignMembers(members) => self.log.borrow_mut().told_foreign.push(members.len()),
             Event::Resumed => self.log.borrow_mut().waits.push("resumed".to_owned()),
             _ => {}
         }
@@ -719,6 +728,15 @@ fn a_complaint_of_the_source_is_reported_until_a_record_arrives() {
     let ran = run(20, 0, |log| log.complains = true);
     check_once(&ran);
     assert_eq!(ran.log.waits, ["resumed", "the group is full", "resumed"]);
+}
+
+#[test]
+fn each_list_of_foreign_members_is_passed_on_and_stops_no_record() {
+    let foreign = ForeignMember::of("rdkafka", "/10.0.0.7").expect("it is foreign");
+    let ran = run(20, 0, |log| log.foreign = vec![Vec::new(), vec![foreign]]);
+    check_once(&ran);
+    assert_eq!(ran.log.told_foreign, [1, 0]);
+    assert_eq!(ran.log.waits, ["resumed"]);
 }
 
 #[test]

@@ -145,6 +145,10 @@ codes! {
     TOPICS_RIGHT = "HS1428";
     /// A command ended with the receipt `incomplete`, because a row or a KEK is not usable.
     COMMAND_INCOMPLETE = "HS1429";
+    /// Members of the group are not Hourseal. Nobody handles the records that they read.
+    FOREIGN_MEMBERS = "HS1430";
+    /// Every member of the group is Hourseal again.
+    FOREIGN_MEMBERS_GONE = "HS1431";
 
     /// This process signs the log of receipts. The line carries the verifier key.
     LOG_KEPT = "HS1451";

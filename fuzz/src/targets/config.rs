@@ -83,7 +83,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     ];
     let environment = "HOURSEAL__LANE__COUNT=2\nHOURSEAL__SEAL__CLEAR_HEADERS=[\"a\", \"b\"]\n\
                        HOURSEAL__SCRUB__GROUPS=a,[::1]\nUNRELATED=x";
-    let flags = "lane.count=3\nkafka.client.client.id=x";
+    let flags = "lane.count=3\nkafka.client.client.rack=x";
     let every = (0..HIDING.len() + HIDING_BESIDE.len()).map(|place| seed(place as u8, "", "", ""));
     let files = files.iter().flat_map(|file| [seed(0, "", "", file), seed(0, environment, flags, file)]);
     every.chain(files).collect()

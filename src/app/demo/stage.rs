@@ -53,6 +53,7 @@ impl Observer for DemoObserver {
             | Event::Resumed
             | Event::Flows(_)
             | Event::GapAccepted { .. }
+            | Event::ForeignMembers(_)
             | Event::Lag(_) => {}
         }
     }

@@ -118,12 +118,12 @@ fn what_show_prints_is_toml_whatever_the_keys_are() {
 
 #[test]
 fn librdkafka_settings_reach_their_clients_only() {
-    let file = "[kafka.client]\n'client.id' = 'x'\n[kafka.producer]\n'linger.ms' = 5";
+    let file = "[kafka.client]\n'client.rack' = 'x'\n[kafka.producer]\n'linger.ms' = 5";
     let env = [("HOURSEAL__KAFKA__CONSUMER__FETCH_WAIT_MAX_MS", "10")];
     let (layers, _file) = layers(file, &env, &[]);
     let kafka = Config::load(&layers).expect("a config").kafka;
     let keys = |map: &BTreeMap<String, String>| map.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&kafka.client()), ["client.id"]);
+    assert_eq!(keys(&kafka.client()), ["client.rack"]);
     assert_eq!(keys(kafka.consumer()), ["fetch.wait.max.ms"]);
     assert_eq!(keys(kafka.producer()), ["linger.ms"]);
 }

@@ -8,7 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::stream::{ErrorClass, Stage, StreamError};
+use crate::stream::{CLIENT_ID, ErrorClass, Stage, StreamError};
 use crate::telemetry::{codes, debug, warn};
 
 /// Raw librdkafka settings by name.
@@ -77,13 +77,14 @@ impl ClientSettings {
     /// `fixed`.
     fn layered(&self, ours: &[(&str, &str)], role: &Properties, fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("client.id", "hourseal");
         config.set_log_level(RDKafkaLogLevel::Warning);
         for (key, value) in ours {
             config.set(*key, *value);
         }
         config.extend(self.client.clone());
         config.extend(role.clone());
+        // The lanes tell by it which members of their group are Hourseal.
+        config.set("client.id", CLIENT_ID);
         config.set("bootstrap.servers", &self.bootstrap).set("allow.auto.create.topics", "false");
         for (key, value) in fixed {
             config.set(*key, *value);

@@ -1,4 +1,5 @@
-//! Looks at partitions on a thread of its own, so that no broker and no key store delays a lane.
+//! Looks at partitions, and at the members of the group, on a thread of its own: no broker and no key store
+//! delays a lane.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -11,26 +12,39 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::connector::LaneIdentity;
-use super::ffi::{OffsetSpec, TopicDescription, describe_topics, list_offsets};
+use super::ffi::{OffsetSpec, TopicDescription, describe_topics, group_members, list_offsets};
 use crate::model::{Started, TopicId};
-use crate::stream::{Answer, Committed, Facts, Halt, Park, StartLog, Wait, Waiting};
+use crate::stream::{Answer, Committed, Facts, ForeignMember, Halt, Park, StartLog, Wait, Waiting};
 
 /// Longest wait for the group coordinator.
 const COORDINATOR: Duration = Duration::from_secs(15);
-/// Longest wait for the leaders of partitions, and for the description of topics.
+/// Longest wait for the leaders of partitions, for the description of topics, and for the list of members.
 const LEADER: Duration = Duration::from_secs(5);
 /// Time between two looks at the topic of the flowing partitions.
 const WATCH: Duration = Duration::from_secs(5);
+/// Time between two looks at the members of the group.
+const MEMBERS: Duration = Duration::from_secs(60);
+/// The same while one of them is not Hourseal.
+const FOREIGN_MEMBERS: Duration = Duration::from_secs(5);
+/// Time from a rebalance to the look at the members. The look at the partitions goes first.
+const REBALANCE: Duration = Duration::from_secs(1);
 
 /// Partitions whose records flow. The lane changes it.
 pub(super) type Flowing = Arc<Mutex<BTreeSet<i32>>>;
 /// Number of the look, partition, what was found.
 type Found = (u64, i32, Answer);
 
+/// A request of the lane.
+enum Ask {
+    Partitions(u64, Vec<i32>),
+    Members,
+}
+
 /// The lane's end of the inspector. The thread ends soon after this is dropped.
 pub(super) struct Inspector {
-    looks: Sender<(u64, Vec<i32>)>,
+    asks: Sender<Ask>,
     found: Receiver<Vec<Found>>,
+    members: Receiver<Vec<ForeignMember>>,
 }
 
 impl Inspector {
@@ -44,20 +58,40 @@ impl Inspector {
         let setup = |error: &dyn std::fmt::Display| Halt::Setup(error.to_string());
         let client = identity.settings.consumer(&identity.group).create();
         let client: BaseConsumer = client.map_err(|error| setup(&error))?;
-        let (looks, asked) = mpsc::channel();
+        let (asks, asked) = mpsc::channel();
         let (report, found) = mpsc::channel();
+        let (report_members, members) = mpsc::channel();
         let name = format!("inspector {}", identity.lane);
         let identity = identity.clone();
-        let work = Work { identity, starts, client, flowing, stopped: BTreeSet::new(), id: None, report };
+        let work = Work {
+            identity,
+            starts,
+            client,
+            flowing,
+            stopped: BTreeSet::new(),
+            id: None,
+            report,
+            report_members,
+        };
         let thread = std::thread::Builder::new().name(name).spawn(move || work.run(&asked));
         thread.map_err(|error| setup(&error))?;
-        Ok(Self { looks, found })
+        Ok(Self { asks, found, members })
     }
 
     /// Asks for a look at these partitions.
     pub(super) fn look(&self, look: u64, partitions: &[i32]) {
         // If the thread is gone, `answers` reports it.
-        let _ = self.looks.send((look, partitions.to_vec()));
+        let _ = self.asks.send(Ask::Partitions(look, partitions.to_vec()));
+    }
+
+    /// Asks for a look at the members of the group, after a rebalance.
+    pub(super) fn look_at_members(&self) {
+        let _ = self.asks.send(Ask::Members);
+    }
+
+    /// Takes the newest list of members that are not Hourseal since the last call, if there is one.
+    pub(super) fn foreign_members(&self) -> Option<Vec<ForeignMember>> {
+        self.members.try_iter().last()
     }
 
     /// Takes what was found since the last call. `None`: the thread is gone.
@@ -83,27 +117,51 @@ struct Work {
     /// Id of the input at the last look.
     id: Option<TopicId>,
     report: Sender<Vec<Found>>,
+    report_members: Sender<Vec<ForeignMember>>,
 }
 
 impl Work {
-    fn run(mut self, asked: &Receiver<(u64, Vec<i32>)>) {
+    fn run(mut self, asked: &Receiver<Ask>) {
         let mut watch_at = Instant::now() + WATCH;
+        let mut members_at = Instant::now() + REBALANCE;
         loop {
-            let found = match asked.recv_timeout(watch_at.saturating_duration_since(Instant::now())) {
-                Ok((look, partitions)) => {
-                    let answers = self.look(&partitions);
-                    answers.into_iter().map(|(partition, answer)| (look, partition, answer)).collect()
+            let wait = watch_at.min(members_at).saturating_duration_since(Instant::now());
+            let reported = match asked.recv_timeout(wait) {
+                Ok(Ask::Partitions(look, partitions)) => {
+                    let answers = self.look(&partitions).into_iter();
+                    self.report.send(answers.map(|(partition, answer)| (look, partition, answer)).collect())
+                }
+                Ok(Ask::Members) => {
+                    members_at = members_at.min(Instant::now() + REBALANCE);
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= watch_at => {
+                    watch_at = Instant::now() + WATCH;
+                    let found = self.watch();
+                    self.report.send(found)
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    watch_at = Instant::now() + WATCH;
-                    self.watch()
+                    members_at = Instant::now() + self.look_at_members();
+                    continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if self.report.send(found).is_err() {
+            if reported.is_err() {
                 return;
             }
         }
+    }
+
+    /// Reports the members of the group that are not Hourseal. Reports nothing if the broker does not list
+    /// the members. Returns the time until the next look.
+    fn look_at_members(&self) -> Duration {
+        let Ok(members) = group_members(&self.client, &self.identity.group, LEADER) else { return MEMBERS };
+        let foreign = members.iter().filter_map(|it| ForeignMember::of(&it.client_id, &it.host));
+        let foreign: Vec<ForeignMember> = foreign.collect();
+        let next = if foreign.is_empty() { MEMBERS } else { FOREIGN_MEMBERS };
+        // An error means that the lane has ended, as the next report of partitions shows.
+        let _ = self.report_members.send(foreign);
+        next
     }
 
     /// Finds the flowing partitions that must stop: those of a topic that was replaced, and those that had no

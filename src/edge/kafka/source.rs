@@ -20,7 +20,8 @@ use super::inspector::{Flowing, Inspector, committed};
 use super::outage::Outages;
 use crate::model::Millis;
 use crate::stream::{
-    Answer, Change, ErrorClass, Fault, Halt, Input, NextOffset, Source, Stage, StartLog, StreamError, Take,
+    Answer, Change, ErrorClass, Fault, ForeignMember, Halt, Input, NextOffset, Source, Stage, StartLog,
+    StreamError, Take,
 };
 use crate::telemetry::{codes, debug};
 
@@ -273,7 +274,11 @@ impl Source for KafkaSource {
     }
 
     fn changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.context().news().changes)
+        let changes = std::mem::take(&mut self.context().news().changes);
+        if !changes.is_empty() {
+            self.inspector.look_at_members();
+        }
+        changes
     }
 
     fn complaint(&mut self) -> Option<String> {
@@ -286,6 +291,10 @@ impl Source for KafkaSource {
 
     fn answers(&mut self) -> Result<Vec<(u64, i32, Answer)>, Fault> {
         self.inspector.answers().ok_or_else(|| rejoin("the thread that looks at partitions has ended"))
+    }
+
+    fn foreign_members(&mut self) -> Option<Vec<ForeignMember>> {
+        self.inspector.foreign_members()
     }
 
     fn start(&mut self, at: &[NextOffset]) -> Result<(), StreamError> {

@@ -239,7 +239,7 @@ impl Executor {
                     "commands in this gap are given up"
                 );
             }
-            Event::Lag(_) => {}
+            Event::ForeignMembers(_) | Event::Lag(_) => {}
         }
     }
 }

@@ -29,6 +29,7 @@ WRONG = [
     "[topics.class]\nshort = 'a'",
     "[canary]\ncustomer = 'acme'",
     "[kafka.client]\n'sasl.password' = 'x'",
+    "[kafka.client]\n'client.id' = 'x'",
     "[kafka.consumer]\n'isolation.level' = 'x'",
     "[kafka.producer]\nlinger.ms = [5]",
 ]
@@ -36,7 +37,7 @@ RIGHT = [
     "",
     EXAMPLE,
     COMPOSE,
-    "[kafka.client]\nsecurity.protocol = 'ssl'\n'client.id' = 'x'\nlinger_ms = 5",
+    "[kafka.client]\nsecurity.protocol = 'ssl'\n'client.rack' = 'x'\nlinger_ms = 5",
     "[store]\ncontact_points = ['[::1]:9042', '::1', 'a:1']",
     "[lane]\nbatch_bytes = 16777216\nbatch_time = '1s 5ms'",
     "[topics.class]\n7d = 'week'",

@@ -96,11 +96,14 @@ def test_a_member_with_another_assignor_is_named_as_the_reason(kafka, make_world
         "bootstrap.servers": kafka.bootstrap,
         "group.id": world.group,
         "partition.assignment.strategy": "range",
+        "client.id": "looker",
     })
     stranger.subscribe([world.input])
     wait_until(lambda: stranger.poll(0.2) is None and stranger.assignment(), 30, "the stranger has the partitions")
     worker = world.worker(ready=False)
-    wait_until(lambda: "partition.assignment.strategy" in (worker.why_not_ready() or ""), 30, "the reason", alive=worker)
+    said = lambda reason: reason in (worker.why_not_ready() or "")  # noqa: E731
+    wait_until(lambda: said("partition.assignment.strategy"), 30, "the reason", alive=worker)
+    wait_until(lambda: said("client id `looker`"), 30, "its name", alive=worker)
     stranger.close()
     worker.await_ready(60)
     world.await_drained()

@@ -49,6 +49,7 @@ EXCUSES = [
     Excuse("store_unknown_settled_total", {}, "replies that are lost: tests/it/scylla/faults.rs"),
     Excuse("store_contention_total", {}, "processes that race: tests/it/scylla/fleet.rs"),
     Excuse("receipts_signing_halted", {}, "a topic that was cut: receipts/test_receipt_log"),
+    Excuse("foreign_members", {}, "a consumer that is not Hourseal: start/test_strangers, lane/group.rs"),
     Excuse("gaps_accepted_total", {}, "a gap and the operator's flag: seal/test_parking"),
     # The canary looks every ten seconds: a story that waits for it takes twice the time.
     Excuse("canary_events_total", {"outcome": "forgotten"}, "forget/test_canary"),

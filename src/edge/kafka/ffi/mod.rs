@@ -7,6 +7,7 @@
 mod consumer;
 mod describe;
 mod events;
+mod group;
 mod listen;
 mod offsets;
 mod produce;
@@ -18,6 +19,7 @@ mod tests;
 pub(super) use consumer::{GroupMembership, MessageHeaders, cached_end};
 pub(super) use describe::{TopicDescription, describe_topics};
 pub(super) use events::Deliveries;
+pub(super) use group::group_members;
 pub(super) use offsets::{OffsetSpec, list_offsets};
 pub(super) use produce::{Queued, TopicHandle, produce};
 pub(super) use producer::TransactionalProducer;

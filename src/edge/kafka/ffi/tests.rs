@@ -1,4 +1,4 @@
-//! The requests of `describe.rs` and `offsets.rs`, on librdkafka's mock cluster.
+//! The requests of `describe.rs`, `group.rs` and `offsets.rs`, on librdkafka's mock cluster.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
 
 use super::describe::{PartitionDescription, TopicDescription, describe_topics};
+use super::group::group_members;
 use super::offsets::{OffsetSpec, list_offsets};
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -151,4 +152,17 @@ fn without_a_broker_both_requests_time_out() {
     assert!(timed_out, "{described:?}");
     let listed = list_offsets(&consumer, "jobs", &[0], OffsetSpec::Latest, SHORT);
     assert_eq!(listed, Err(Code::OperationTimedOut));
+}
+
+/// The mock cluster is such a broker. The members themselves are in `cluster/start/test_strangers`.
+#[test]
+fn a_broker_that_does_not_list_members_is_an_error_and_no_empty_group() {
+    let cluster = Cluster::start();
+    let consumer = cluster.consumer();
+    assert_eq!(group_members(&consumer, "test", WAIT), Err(Code::UnsupportedFeature));
+    for group in ["", "te\0st"] {
+        assert_eq!(group_members(&consumer, group, WAIT), Err(Code::InvalidArgument), "{group:?}");
+    }
+    (1..=3).for_each(|broker| cluster.0.broker_down(broker).expect("the broker exists"));
+    assert!(group_members(&consumer, "test", SHORT).is_err());
 }
