@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use hourseal::model::Millis;
 use hourseal::stream::{
-    Event, Filling, Halt, Input, Outgoing, Publish, Ready, Sink, Step, StreamError, Take, TopicIndex, Txn,
+    Event, Filling, Input, Outgoing, Park, Publish, Ready, Sink, Step, StreamError, Take, TopicIndex, Txn,
 };
 
 const BATCH_BYTES: usize = 16 << 20;
@@ -52,10 +52,10 @@ impl Publish for Plain<'_> {
 }
 
 impl Step for Copy {
-    fn admit(&mut self, input: &Input<'_>) -> Take {
+    fn admit(&mut self, input: &Input<'_>) -> Result<Take, Park> {
         let (key, value) = (self.keep(input.key), self.keep(input.value));
         self.entries.push((input.partition, input.timestamp.unwrap_or(Millis(0)), key, value));
-        if self.arena.len() >= BATCH_BYTES { Take::Enough } else { Take::More }
+        Ok(if self.arena.len() >= BATCH_BYTES { Take::Enough } else { Take::More })
     }
 
     fn prepare(&mut self, _deadline: Instant) -> Ready {
@@ -83,8 +83,8 @@ impl Step for Copy {
         None
     }
 
-    fn condemn(&mut self, _partition: i32, _offset: i64, why: &StreamError) -> Result<(), Halt> {
-        Err(Halt::Setup(why.to_string()))
+    fn condemn(&mut self, _partition: i32, offset: i64, why: &StreamError) -> Result<(), Park> {
+        Err(Park::RecordRefused { offset, name: why.name.clone() })
     }
 
     fn observe(&mut self, event: Event<'_>) {

@@ -10,7 +10,7 @@ use hourseal::edge::sqlite::{OpenOptions, STEPS, SqliteStore};
 use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, Lease, Mint, Ring, SealStore};
 use hourseal::lane::{
-    Admit, Keys, LaneParts, Limits, Observer, OutputKey, Outputs, Partitioner, SealingLane, Tally,
+    Admit, Keys, LaneParts, Limits, Observer, OutputKey, Outputs, Partitioner, SealingLane, SlotLimits, Tally,
 };
 use hourseal::model::{Clock, Retention};
 use hourseal::stream::Event;
@@ -86,6 +86,7 @@ pub fn step(round: &Round<'_>, keyring: &Keyring) -> SealingLane {
         output_key: OutputKey::Customer,
         clear_headers: Vec::new(),
         batch_bytes: 16 << 20,
+        slot_limits: SlotLimits::NONE,
         observer: Box::new(Count(round.count())),
     })
 }

@@ -7,6 +7,7 @@
 
 mod admit;
 mod batch;
+mod bounds;
 mod emit;
 mod extract;
 mod keys;
@@ -25,6 +26,7 @@ mod time;
 #[cfg(feature = "testkit")]
 pub use admit::Decision;
 pub use admit::{Admit, Limits};
+pub use bounds::SlotLimits;
 pub use keys::Keys;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use metrics::LaneMetrics;

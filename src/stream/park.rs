@@ -31,10 +31,13 @@ pub enum Park {
     NoOutput { topic: String },
     /// The broker refuses even the smallest record that can be made of a record.
     RecordRefused { offset: i64, name: String },
+    /// It has brought as many new slots as `lane.new_slots_per_minute` allows. `rest`: time until it may
+    /// bring more.
+    SlotBudget { limit: u64, rest: Duration },
 }
 
 /// The code of each reason, in the order of [`Park`].
-pub const PARK_CODES: [&str; 9] = [
+pub const PARK_CODES: [&str; 10] = [
     "input-gap",
     "offset-moved",
     "foreign-offset",
@@ -44,6 +47,7 @@ pub const PARK_CODES: [&str; 9] = [
     "no-leader",
     "no-output",
     "record-refused",
+    "slot-budget",
 ];
 
 impl Park {
@@ -59,6 +63,7 @@ impl Park {
             Self::NoLeader { .. } => 6,
             Self::NoOutput { .. } => 7,
             Self::RecordRefused { .. } => 8,
+            Self::SlotBudget { .. } => 9,
         }]
     }
 
@@ -74,19 +79,24 @@ impl Park {
             Self::OffsetMoved { found, .. } => *found,
             Self::ForeignOffset { offset, .. } | Self::RecordRefused { offset, .. } => Some(*offset),
             Self::TopicReplaced { committed, .. } => *committed,
-            Self::OtherStore { .. } | Self::NoTopic | Self::NoLeader { .. } | Self::NoOutput { .. } => None,
+            Self::OtherStore { .. }
+            | Self::NoTopic
+            | Self::NoLeader { .. }
+            | Self::NoOutput { .. }
+            | Self::SlotBudget { .. } => None,
         }
     }
 
     /// Whether the reason usually ends without an action of the operator.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::NoLeader { .. })
+        matches!(self, Self::NoLeader { .. } | Self::SlotBudget { .. })
     }
 
     /// Time until the next look at the partition.
     pub(super) fn look_after(&self) -> Duration {
         match self {
             Self::RecordRefused { .. } => LOOK_AT_REFUSED,
+            Self::SlotBudget { rest, .. } => *rest,
             _ => LOOK,
         }
     }
@@ -131,6 +141,11 @@ impl Park {
             Self::RecordRefused { offset, name } => {
                 format!("the broker refuses even the smallest record made of offset {offset}: {name}")
             }
+            Self::SlotBudget { limit, .. } => format!(
+                "it brought more than {limit} new slots within a minute, and continues by itself in the next \
+                 one; if this repeats, find the producer that sends ever new customers, or raise \
+                 lane.new_slots_per_minute"
+            ),
         }
     }
 }
