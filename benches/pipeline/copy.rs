@@ -52,10 +52,10 @@ impl Publish for Plain<'_> {
 }
 
 impl Step for Copy {
-    fn admit(&mut self, input: &Input<'_>) -> Take {
+    fn admit(&mut self, input: &Input<'_>) -> Result<Take, Park> {
         let (key, value) = (self.keep(input.key), self.keep(input.value));
         self.entries.push((input.partition, input.timestamp.unwrap_or(Millis(0)), key, value));
-        if self.arena.len() >= BATCH_BYTES { Take::Enough } else { Take::More }
+        Ok(if self.arena.len() >= BATCH_BYTES { Take::Enough } else { Take::More })
     }
 
     fn prepare(&mut self, _deadline: Instant) -> Ready {

@@ -11,7 +11,7 @@ use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, Lease, Mint, Ring, SealStore};
 use hourseal::lane::{
     Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, SealingLane,
-    Tally,
+    SlotLimits, Tally,
 };
 use hourseal::model::{Clock, Retention};
 use hourseal::stream::Event;
@@ -87,6 +87,7 @@ pub fn step(round: &Round<'_>, keyring: &Keyring) -> SealingLane {
         output_key: OutputKey::Customer,
         clear_headers: Vec::new(),
         batch_bytes: 16 << 20,
+        slot_limits: SlotLimits::NONE,
         observer: Box::new(Count(round.count())),
     })
 }

@@ -9,7 +9,7 @@ use super::sizes::TopicSizes;
 use super::{Failure, threads};
 use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
-use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane};
+use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane, SlotLimits};
 use crate::model::Clock;
 use crate::stream::{Board, Engine, Gaps, Halt, Pace, Parking, Pulse, StartLog, StartRules, Step, Stop};
 
@@ -45,8 +45,19 @@ pub(super) fn sealing_lane(
         output_key: config.seal.key,
         clear_headers: config.seal.clear_headers.iter().map(header).collect::<Result<_, _>>()?,
         batch_bytes: bytes(config.lane.batch_bytes),
+        slot_limits: slot_limits(config),
         observer,
     }))
+}
+
+/// The bounds of new slots. A test may shorten the minute.
+fn slot_limits(config: &Config) -> SlotLimits {
+    let limits = SlotLimits::per_minute(config.lane.new_slots_per_minute, config.lane.runaway_minutes);
+    #[cfg(feature = "testkit")]
+    if let Some(minute) = crate::testkit::slot_minute() {
+        return SlotLimits { minute_ms: i64::try_from(minute.as_millis()).unwrap_or(i64::MAX), ..limits };
+    }
+    limits
 }
 
 /// The dependencies of a lane's thread.

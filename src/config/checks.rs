@@ -6,6 +6,7 @@ use super::{Config, Lane, Store, Topics};
 pub(super) fn all(config: &Config, reader: &mut Reader<'_>) {
     topics(&config.topics, reader);
     lane(&config.lane, config.event.max_bytes, reader);
+    ring(&config.lane, config.ring.capacity, reader);
     fleet(config, reader);
 }
 
@@ -45,5 +46,19 @@ fn lane(lane: &Lane, max_bytes: u64, reader: &mut Reader<'_>) {
         let why = format!("lane.batch_bytes {} is less than event.max_bytes {max_bytes}", lane.batch_bytes);
         let hint = "a batch must hold at least one event of the largest size";
         reader.contradiction(&["event.max_bytes", "lane.batch_bytes"], why, hint);
+    }
+}
+
+/// In the worst case each event of a batch has a key of its own. If the batches of all lanes do not fit, keys
+/// leave the ring before their batch is complete, and a slow store never answers in time.
+fn ring(lane: &Lane, capacity: usize, reader: &mut Reader<'_>) {
+    let keys = lane.count.saturating_mul(lane.batch_events);
+    if capacity < keys {
+        let why = format!(
+            "ring.capacity {capacity} is less than lane.count {} x lane.batch_events {}",
+            lane.count, lane.batch_events
+        );
+        let hint = format!("set ring.capacity to {keys} or more, or make lane.batch_events smaller");
+        reader.contradiction(&["lane.count", "lane.batch_events", "ring.capacity"], why, &hint);
     }
 }

@@ -95,6 +95,10 @@ section! {
         pub batch_events: usize = Whole::within(1, 1_000_000),
         /// Bytes of key, headers and value of a batch's events.
         pub batch_bytes: u64 = Size { least: 1, most: 1 << 30 },
+        /// Most new slots of one input partition. 0 = no limit.
+        pub new_slots_per_minute: usize = Whole::within(0, 1_000_000_000),
+        /// Minutes in a row at that limit that make a partition a runaway. 0 = never.
+        pub runaway_minutes: usize = Whole::within(0, 1_440),
     }
 }
 

@@ -126,6 +126,13 @@ impl Ring {
         answers.into_iter().map(|answer| answer.wait(deadline)).collect()
     }
 
+    /// Whether the slot's key is in memory or on its way. It may not be used, for want of a lease.
+    pub fn has(&self, slot: &Slot) -> bool {
+        let mut state = self.core.state();
+        let place = self.core.place(&mut state, slot);
+        state.cache.get(&place).is_some() || state.flying.contains_key(&place)
+    }
+
     /// Forgets a customer's keys of the hours `from ..= to`, and returns their number. Call it for each
     /// receipt before the lease is proven.
     pub fn evict(&self, token: Token, from: Hour, to: Hour) -> usize {

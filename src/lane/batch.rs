@@ -106,10 +106,11 @@ impl Batch {
         self.arena.len()
     }
 
-    /// The group of a customer's hour. The id must be valid or the reserved one.
-    pub(super) fn group(&mut self, customer: &CustomerRef<'_>, hour: Hour) -> usize {
+    /// The group of a customer's hour, and whether it is new. The id must be valid or the reserved one.
+    pub(super) fn group(&mut self, customer: &CustomerRef<'_>, hour: Hour) -> (usize, bool) {
+        let before = self.groups.len();
         let owner = self.owner(customer);
-        *self.group_of.entry((owner, hour)).or_insert_with(|| {
+        let group = *self.group_of.entry((owner, hour)).or_insert_with(|| {
             self.groups.push(Group {
                 owner,
                 hour,
@@ -119,7 +120,15 @@ impl Batch {
                 partition: None,
             });
             self.groups.len() - 1
-        })
+        });
+        (group, self.groups.len() > before)
+    }
+
+    /// Removes the last group, to which no record belongs.
+    pub(super) fn remove_last_group(&mut self) {
+        if let Some(group) = self.groups.pop() {
+            self.group_of.remove(&(group.owner, group.hour));
+        }
     }
 
     fn owner(&mut self, customer: &CustomerRef<'_>) -> usize {
@@ -178,12 +187,12 @@ impl Batch {
     }
 
     pub(super) fn slots(&self) -> Vec<Slot> {
-        let slot = |group: &Group| Slot {
-            customer: self.owners[group.owner].id.clone(),
-            hour: group.hour,
-            generation: group.generation,
-        };
-        self.groups.iter().map(slot).collect()
+        self.groups.iter().map(|group| self.slot(group, group.generation)).collect()
+    }
+
+    /// The slot of a group's records in this generation.
+    pub(super) fn slot(&self, group: &Group, generation: Generation) -> Slot {
+        Slot { customer: self.owners[group.owner].id.clone(), hour: group.hour, generation }
     }
 
     /// Lends what emitting needs: groups, owners, entries, clear copies, and the arena for writing.

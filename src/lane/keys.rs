@@ -18,6 +18,10 @@ impl Keys {
         self.ring.obtain(slots, deadline)
     }
 
+    pub(super) fn has(&self, slot: &Slot) -> bool {
+        self.ring.has(slot)
+    }
+
     pub(super) fn digest(&self, payload: &[u8]) -> [u8; 16] {
         self.token_key.digest(payload)
     }

@@ -84,6 +84,7 @@ impl Label for Wait {
 pub(crate) struct LaneMetrics {
     events: Counters<Fate>,
     bytes: Counters<Direction>,
+    new_slots: Counters<()>,
     transactions: Counters<Transaction>,
     transaction_time: Histogram,
     seal_time: Histogram,
@@ -102,6 +103,10 @@ impl LaneMetrics {
         Self {
             events: registry.counters("events_total", "Events in committed batches, by outcome"),
             bytes: registry.counters("event_bytes_total", "Bytes of events read, and of envelopes sent"),
+            new_slots: registry.counters(
+                "new_slots_total",
+                "Slots (customer and hour) in committed batches whose key was not in memory",
+            ),
             transactions: registry.counters("transactions_total", "Kafka transactions, by outcome"),
             transaction_time: registry.histogram(
                 "transaction_duration_seconds",
@@ -141,6 +146,11 @@ impl LaneMetrics {
         self.bytes.add(Direction::In, bytes_in);
         self.bytes.add(Direction::Out, bytes_out);
         self.seal_time.observe(took.as_secs_f64());
+    }
+
+    /// Counts a committed batch's slots whose key was not in memory.
+    pub(super) fn new_slots(&self, slots: u64) {
+        self.new_slots.add((), slots);
     }
 
     /// Counts a transaction that was committed after `took`.

@@ -7,6 +7,7 @@
 
 mod admit;
 mod batch;
+mod bounds;
 mod emit;
 mod extract;
 mod group;
@@ -27,6 +28,7 @@ mod time;
 #[cfg(feature = "testkit")]
 pub use admit::Decision;
 pub use admit::{Admit, Limits};
+pub use bounds::SlotLimits;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "`app` creates it"))]
 pub(crate) use group::{GroupMetrics, GroupView, Reads};
 pub use keys::Keys;

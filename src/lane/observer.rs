@@ -78,6 +78,7 @@ impl LaneObserver {
 
     fn committed(&mut self, tally: &Tally, took: Duration, lag: &[(i32, u64)]) {
         self.metrics.committed(took);
+        self.metrics.new_slots(tally.new_slots);
         self.metrics.sealed_batch(tally.sealed, tally.bytes_in, tally.bytes_out, tally.seal_time);
         for (reason, count) in &tally.quarantined {
             self.metrics.quarantined(*reason, *count);

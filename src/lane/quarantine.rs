@@ -34,10 +34,12 @@ pub enum Reason {
     TooLarge,
     /// More headers, or longer names, than the envelope can count.
     TooManyHeaders,
+    /// Its new slot is over the budget of a runaway partition (`lane.runaway_minutes`).
+    TooManySlots,
 }
 
 impl Reason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Ambiguous,
         Self::BadCustomer,
         Self::BadTime,
@@ -52,6 +54,7 @@ impl Reason {
         Self::Refused,
         Self::TooLarge,
         Self::TooManyHeaders,
+        Self::TooManySlots,
     ];
 
     pub const fn code(self) -> &'static str {
@@ -70,6 +73,7 @@ impl Reason {
             Self::Refused => "refused",
             Self::TooLarge => "too-large",
             Self::TooManyHeaders => "too-many-headers",
+            Self::TooManySlots => "too-many-slots",
         }
     }
 

@@ -142,7 +142,9 @@ struct Content {
 }
 
 impl Redrive {
-    pub fn new(parts: RedriveParts) -> Self {
+    pub fn new(mut parts: RedriveParts) -> Self {
+        // An operator asked for these records.
+        parts.lane.lift_bounds();
         Self { parts, batch: Vec::new(), bytes: 0, given: false }
     }
 
@@ -202,14 +204,15 @@ impl Redrive {
             let headers = FrameHeaders(frame.headers().collect());
             // The label may be missing: older versions did not write it. Then the time of the frame is used.
             let timestamp = origin.timestamp.unwrap_or_else(|| opened.event_time());
-            self.parts.lane.admit(&Input {
+            let input = Input {
                 partition: origin.partition,
                 offset: origin.offset,
                 timestamp: Some(timestamp),
                 key: frame.key(),
                 value: frame.payload(),
                 headers: &headers,
-            });
+            };
+            self.parts.lane.admit(&input).expect("a lane without bounds takes every record");
         }
     }
 
@@ -260,13 +263,13 @@ impl Headers for FrameHeaders<'_> {
 }
 
 impl Step for Redrive {
-    fn admit(&mut self, input: &Input<'_>) -> Take {
+    fn admit(&mut self, input: &Input<'_>) -> Result<Take, Park> {
         let fate = self.fate(input);
         if let Fate::Closed(content) = &fate {
             self.bytes += content.value.len();
         }
         self.batch.push(Taken { partition: input.partition, offset: input.offset, fate });
-        if self.bytes >= self.parts.batch_bytes { Take::Enough } else { Take::More }
+        Ok(if self.bytes >= self.parts.batch_bytes { Take::Enough } else { Take::More })
     }
 
     fn prepare(&mut self, deadline: Instant) -> Ready {

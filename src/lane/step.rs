@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::admit::{Admit, Admitted};
 use super::batch::{Batch, CustomerRef, Entry, Grant, each};
+use super::bounds::{Bounds, NewSlot, SlotLimits};
 use super::emit::Emitter;
 use super::keys::Keys;
 use super::partition::output_partition;
@@ -34,6 +35,7 @@ pub struct LaneParts {
     pub clear_headers: Vec<CString>,
     /// A batch is closed when its frames reach this many bytes.
     pub batch_bytes: usize,
+    pub slot_limits: SlotLimits,
     pub observer: Box<dyn Observer>,
 }
 
@@ -46,6 +48,8 @@ pub trait Observer: Send {
 #[derive(Clone, Default, Debug)]
 pub struct Tally {
     pub sealed: u64,
+    /// Slots whose key was not in memory.
+    pub new_slots: u64,
     pub quarantined: BTreeMap<Reason, u64>,
     /// Bytes of keys, headers and payloads read.
     pub bytes_in: u64,
@@ -74,6 +78,7 @@ pub struct SealingLane {
     /// Time of the batch: set when its first record is admitted, and again on each attempt to prepare it.
     now: Millis,
     condemned: HashMap<(i32, i64), Refused>,
+    bounds: Bounds,
     /// Accepted gaps whose start is not committed yet.
     given_up: Vec<GivenUp>,
     tally: Tally,
@@ -87,6 +92,7 @@ impl SealingLane {
             nonces: Nonces::new(),
             now: Millis(0),
             condemned: HashMap::new(),
+            bounds: Bounds::new(parts.slot_limits),
             given_up: Vec::new(),
             tally: Tally::default(),
             parts,
@@ -108,7 +114,12 @@ impl SealingLane {
         &self.parts.input
     }
 
-    fn admit_event(&mut self, input: &Input<'_>, admitted: &Admitted<'_>) {
+    /// Lifts the bounds of new slots: the lane takes every record.
+    pub(super) fn lift_bounds(&mut self) {
+        self.bounds = Bounds::new(SlotLimits::NONE);
+    }
+
+    fn admit_event(&mut self, input: &Input<'_>, admitted: &Admitted<'_>) -> Result<(), Park> {
         let placed = match (&admitted.customer, admitted.when, admitted.reason) {
             (Some(customer), Some((hour, time)), reason) => {
                 Some((CustomerRef::Known(customer), hour, time, reason))
@@ -120,16 +131,70 @@ impl SealingLane {
         };
         let keeps = admitted.reason.is_none() || admitted.fits_quarantine;
         match placed.filter(|_| keeps) {
-            Some((owner, hour, time, reason)) => {
-                match self.batch.write(input, hour.offset_of(time), admitted.size) {
-                    Ok(record) => {
-                        let group = self.batch.group(&owner, hour);
-                        self.push(input, Some(group), time, record, reason, admitted.size);
-                    }
-                    Err(_) => self.push_bare(input, Reason::TooManyHeaders, admitted.size),
+            Some((owner @ CustomerRef::Known(_), hour, time, reason)) => {
+                let (group, is_new) = self.batch.group(&owner, hour);
+                if is_new && let NewSlot::Over = self.count_slot(input.partition, group)? {
+                    self.admit_over_budget(input, admitted);
+                    return Ok(());
                 }
+                self.write(input, (group, is_new), (hour, time), reason, admitted.size);
+            }
+            Some((owner @ CustomerRef::Quarantine, hour, time, reason)) => {
+                let group = self.batch.group(&owner, hour);
+                self.write(input, group, (hour, time), reason, admitted.size);
             }
             None => self.push_bare(input, admitted.reason.unwrap_or(Reason::Implausible), admitted.size),
+        }
+        Ok(())
+    }
+
+    /// Counts the slot of the last group, which is new in this batch. A slot whose key is in memory costs no
+    /// row, and is not counted. If the slot may not be used, the group is removed.
+    fn count_slot(&mut self, partition: i32, group: usize) -> Result<NewSlot, Park> {
+        let group = &self.batch.groups[group];
+        let generation = Generation::at(group.hour, self.now, self.parts.admit.limits.grace_ms);
+        let slot = self.batch.slot(group, generation.unwrap_or(Generation(u16::MAX)));
+        if self.parts.keys.has(&slot) {
+            return Ok(NewSlot::Within);
+        }
+        let counted = self.bounds.count(partition, (&slot.customer, slot.hour), self.now);
+        match counted {
+            Ok(NewSlot::Within) => self.tally.new_slots += 1,
+            Ok(NewSlot::Over) | Err(_) => self.batch.remove_last_group(),
+        }
+        counted
+    }
+
+    /// Quarantines a record of a runaway partition. Its customer's key would be the new slot, so the reserved
+    /// customer is used.
+    fn admit_over_budget(&mut self, input: &Input<'_>, admitted: &Admitted<'_>) {
+        let reason = Reason::TooManySlots;
+        match Hour::containing(self.now).filter(|_| admitted.fits_quarantine) {
+            Some(hour) => {
+                let group = self.batch.group(&CustomerRef::Quarantine, hour);
+                self.write(input, group, (hour, self.now), Some(reason), admitted.size);
+            }
+            None => self.push_bare(input, reason, admitted.size),
+        }
+    }
+
+    /// Adds a record with its content. `is_new`: no other record belongs to the group yet.
+    fn write(
+        &mut self,
+        input: &Input<'_>,
+        (group, is_new): (usize, bool),
+        (hour, time): (Hour, Millis),
+        reason: Option<Reason>,
+        size: usize,
+    ) {
+        match self.batch.write(input, hour.offset_of(time), size) {
+            Ok(record) => self.push(input, Some(group), time, record, reason, size),
+            Err(_) => {
+                if is_new {
+                    self.batch.remove_last_group();
+                }
+                self.push_bare(input, Reason::TooManyHeaders, size);
+            }
         }
     }
 
@@ -205,7 +270,7 @@ fn copy(clear: &mut Vec<u8>, bytes: &[u8]) -> Range<usize> {
 }
 
 impl Step for SealingLane {
-    fn admit(&mut self, input: &Input<'_>) -> Take {
+    fn admit(&mut self, input: &Input<'_>) -> Result<Take, Park> {
         if self.batch.entries.is_empty() {
             self.now = self.parts.clock.now();
         }
@@ -216,9 +281,9 @@ impl Step for SealingLane {
             admitted.reason = Some(Reason::Refused);
             admitted.fits_quarantine &= *refused == Refused::Sealed;
         }
+        self.admit_event(input, &admitted)?;
         self.tally.bytes_in += admitted.size as u64;
-        self.admit_event(input, &admitted);
-        if self.batch.bytes() >= self.parts.batch_bytes { Take::Enough } else { Take::More }
+        Ok(if self.batch.bytes() >= self.parts.batch_bytes { Take::Enough } else { Take::More })
     }
 
     /// Sets the generations and obtains the keys, again on each attempt.
@@ -309,7 +374,10 @@ impl Step for SealingLane {
             Event::GapAccepted { partition, committed, at } => {
                 self.given_up.push(GivenUp::new(&self.parts.input, *partition, *committed, *at));
             }
-            Event::Assigned(partitions) => self.given_up.retain(|gap| partitions.contains(&gap.partition)),
+            Event::Assigned(partitions) => {
+                self.given_up.retain(|gap| partitions.contains(&gap.partition));
+                self.bounds.retain(partitions);
+            }
             _ => {}
         }
         self.parts.observer.observe(&event, &self.tally);

@@ -117,10 +117,11 @@ impl Assignment {
     }
 
     /// The partitions at which to look now, and the number of that look. Their answers are on their way from
-    /// now on.
-    pub(super) fn take_due(&mut self, now: Instant) -> (u64, Vec<i32>) {
+    /// now on. A partition that is not `free` is looked at later.
+    pub(super) fn take_due(&mut self, now: Instant, free: impl Fn(i32) -> bool) -> (u64, Vec<i32>) {
         self.looks += 1;
-        let due = self.partitions.iter_mut().filter(|(_, it)| it.look_at.is_some_and(|at| at <= now));
+        let is_due = |it: &Partition| it.look_at.is_some_and(|at| at <= now);
+        let due = self.partitions.iter_mut().filter(|(partition, it)| is_due(it) && free(**partition));
         let due = due.map(|(partition, it)| {
             (it.look_at, it.look) = (None, self.looks);
             *partition

@@ -122,16 +122,28 @@ impl<'a, C: Connector> Member<'a, C> {
     }
 
     /// Takes the available records into the batch. Returns whether it is full.
+    ///
+    /// The poll ends at a record that the step does not take, and its partition is parked before it.
     fn take<S: Step>(&mut self, step: &mut S, wait: Duration) -> Result<bool, Fault> {
         let (offsets, count, limit) = (&mut self.offsets, &mut self.filled, self.limit);
-        let mut enough = false;
-        let _call = self.engine.pulse.enter();
-        self.source.poll(wait, &mut |input| {
-            offsets.take(input.partition, input.offset);
-            *count += 1;
-            enough = step.admit(&input) == Take::Enough || *count >= limit;
-            if enough { Take::Enough } else { Take::More }
+        let (mut enough, mut over) = (false, None);
+        let call = self.engine.pulse.enter();
+        self.source.poll(wait, &mut |input| match step.admit(&input) {
+            Ok(take) => {
+                offsets.take(input.partition, input.offset);
+                *count += 1;
+                enough = take == Take::Enough || *count >= limit;
+                if enough { Take::Enough } else { Take::More }
+            }
+            Err(why) => {
+                over = Some((input.partition, why));
+                Take::Enough
+            }
         })?;
+        drop(call);
+        if let Some((partition, why)) = over {
+            self.park_behind_batch(step, partition, &why)?;
+        }
         Ok(enough)
     }
 

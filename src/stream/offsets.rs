@@ -64,6 +64,11 @@ impl Offsets {
         self.taken.iter().find(|next| next.partition == partition).map(|next| next.offset)
     }
 
+    /// Whether the batch has records of this partition, or a position behind markers.
+    pub(super) fn holds(&self, partition: i32) -> bool {
+        self.next(partition).is_some() || self.passed.contains_key(&partition)
+    }
+
     /// Partition and offset of the only record of a batch of one.
     pub(super) fn first_taken(&self) -> Option<(i32, i64)> {
         self.taken.first().map(|next| (next.partition, next.offset - 1))

@@ -33,10 +33,13 @@ pub enum Park {
     NoOutput { topic: String },
     /// The broker refuses even the smallest record that can be made of a record.
     RecordRefused { offset: i64, name: String },
+    /// It has brought as many new slots as `lane.new_slots_per_minute` allows. `rest`: time until it may
+    /// bring more.
+    SlotBudget { limit: u64, rest: Duration },
 }
 
 /// The code of each reason, in the order of [`Park`].
-pub const PARK_CODES: [&str; 10] = [
+pub const PARK_CODES: [&str; 11] = [
     "input-gap",
     "offset-moved",
     "foreign-offset",
@@ -47,6 +50,7 @@ pub const PARK_CODES: [&str; 10] = [
     "unanswered",
     "no-output",
     "record-refused",
+    "slot-budget",
 ];
 
 impl Park {
@@ -63,6 +67,7 @@ impl Park {
             Self::Unanswered { .. } => 7,
             Self::NoOutput { .. } => 8,
             Self::RecordRefused { .. } => 9,
+            Self::SlotBudget { .. } => 10,
         }]
     }
 
@@ -82,19 +87,21 @@ impl Park {
             | Self::NoTopic
             | Self::NoLeader { .. }
             | Self::Unanswered { .. }
-            | Self::NoOutput { .. } => None,
+            | Self::NoOutput { .. }
+            | Self::SlotBudget { .. } => None,
         }
     }
 
     /// Whether the reason usually ends without an action of the operator.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::NoLeader { .. } | Self::Unanswered { .. })
+        matches!(self, Self::NoLeader { .. } | Self::Unanswered { .. } | Self::SlotBudget { .. })
     }
 
     /// Time until the next look at the partition.
     pub(super) fn look_after(&self) -> Duration {
         match self {
             Self::RecordRefused { .. } => LOOK_AT_REFUSED,
+            Self::SlotBudget { rest, .. } => *rest,
             _ => LOOK,
         }
     }
@@ -139,6 +146,11 @@ impl Park {
             Self::RecordRefused { offset, name } => {
                 format!("the broker refuses even the smallest record made of offset {offset}: {name}")
             }
+            Self::SlotBudget { limit, .. } => format!(
+                "it brought more than {limit} new slots within a minute, and continues by itself in the next \
+                 one; if this repeats, find the producer that sends ever new customers, or raise \
+                 lane.new_slots_per_minute"
+            ),
         }
     }
 }

@@ -43,7 +43,9 @@ impl<C: Connector> Member<'_, C> {
     /// Looks at partitions whose state is unknown or parked, and follows the answers of earlier looks. Also
     /// passes on who else is in the group. Waits for none of them.
     pub(super) fn look<S: Step>(&mut self, step: &mut S) -> Result<(), Fault> {
-        let (look, due) = self.assignment.take_due(Instant::now());
+        // A look while the batch has records of the partition would find the offset before them.
+        let offsets = &self.offsets;
+        let (look, due) = self.assignment.take_due(Instant::now(), |partition| !offsets.holds(partition));
         if !due.is_empty() {
             self.source.look(look, &due);
         }
@@ -119,8 +121,26 @@ impl<C: Connector> Member<'_, C> {
         step.observe(Event::Flows(partition));
     }
 
+    /// Parks a partition behind the records that the batch has of it. These are settled with the batch.
+    pub(super) fn park_behind_batch<S: Step>(
+        &mut self,
+        step: &mut S,
+        partition: i32,
+        why: &Park,
+    ) -> Result<(), Fault> {
+        self.source.stop(&[partition])?;
+        match self.assignment.park(partition, why.clone(), Instant::now()) {
+            true => self.report_parked(step, partition, why),
+            false => Ok(()),
+        }
+    }
+
     fn parked<S: Step>(&mut self, step: &mut S, partition: i32, why: &Park) -> Result<(), Fault> {
         self.stop_flow(step, &[partition])?;
+        self.report_parked(step, partition, why)
+    }
+
+    fn report_parked<S: Step>(&self, step: &mut S, partition: i32, why: &Park) -> Result<(), Fault> {
         self.engine.board.parks(partition, why);
         step.observe(Event::Parked { partition, why });
         let halts = self.engine.parking == Parking::Halt && !why.is_outage();

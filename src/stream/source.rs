@@ -29,7 +29,7 @@ pub trait Source {
     type Membership;
 
     /// Polls the group, waits at most `wait` for a record, and hands over available records until `take` has
-    /// enough. Every record handed over counts as taken.
+    /// enough. Every record handed over counts as taken, except one before which the partition is stopped.
     ///
     /// It returns right after a change of the assignment, before it hands over another record.
     ///

@@ -8,7 +8,11 @@ use super::{Cause, ForeignMember, Input, NextOffset, Park, Sink, StreamError, Ta
 /// Work on records, batch by batch.
 pub trait Step {
     /// Takes a record into the batch. The borrowed bytes end with the call.
-    fn admit(&mut self, input: &Input<'_>) -> Take;
+    ///
+    /// # Errors
+    /// If the record was not taken: the partition must be parked before it. The batch keeps the partition's
+    /// earlier records.
+    fn admit(&mut self, input: &Input<'_>) -> Result<Take, Park>;
 
     /// Gets what emitting needs, until `deadline`. No transaction is open. Called again until it is ready.
     fn prepare(&mut self, deadline: Instant) -> Ready;

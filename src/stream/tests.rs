@@ -66,6 +66,18 @@ struct Log {
     told_foreign: Vec<usize>,
     /// The reasons of waits, and `resumed`, in order.
     waits: Vec<String>,
+    over: Over,
+}
+
+/// A record that the step does not take.
+#[derive(Default)]
+struct Over {
+    place: (i32, i64),
+    times: usize,
+    /// Time for which its partition stops.
+    rest: Duration,
+    /// At each time, number of earlier records of its partition in the batch.
+    kept: Vec<usize>,
 }
 
 type Shared = Rc<RefCell<Log>>;
@@ -353,6 +365,7 @@ impl Sink for MemorySink {
 struct Copy {
     batch: Vec<(i32, i64)>,
     condemned: Vec<(i32, i64)>,
+    over: Over,
     waits: u32,
     wanted: i64,
     log: Shared,
@@ -375,9 +388,14 @@ impl Publish for Copied {
 }
 
 impl Step for Copy {
-    fn admit(&mut self, input: &Input<'_>) -> Take {
+    fn admit(&mut self, input: &Input<'_>) -> Result<Take, Park> {
+        if self.over.times > 0 && self.over.place == (input.partition, input.offset) {
+            self.over.times -= 1;
+            self.over.kept.push(self.batch.iter().filter(|it| it.0 == input.partition).count());
+            return Err(Park::SlotBudget { limit: 1, rest: self.over.rest });
+        }
         self.batch.push((input.partition, input.offset));
-        Take::More
+        Ok(Take::More)
     }
 
     fn prepare(&mut self, _deadline: Instant) -> Ready {
@@ -457,6 +475,8 @@ struct Ran {
     outcome: Result<(), Halt>,
     log: Log,
     condemned: Vec<(i32, i64)>,
+    /// See [`Over::kept`].
+    kept: Vec<usize>,
 }
 
 /// Runs the engine over two partitions of ten records until the committed offsets add up to `wanted`.
@@ -473,6 +493,7 @@ fn run_and(parking: Parking, wanted: i64, waits: u32, script: impl FnOnce(&mut L
     let mut step = Copy {
         batch: Vec::new(),
         condemned: Vec::new(),
+        over: std::mem::take(&mut log.borrow_mut().over),
         waits,
         wanted,
         log: Rc::clone(&log),
@@ -490,9 +511,10 @@ fn run_and(parking: Parking, wanted: i64, waits: u32, script: impl FnOnce(&mut L
     };
     let outcome = engine.run(&mut step);
     let condemned = std::mem::take(&mut step.condemned);
+    let kept = std::mem::take(&mut step.over.kept);
     drop(step);
     let log = log.take();
-    Ran { outcome, log, condemned }
+    Ran { outcome, log, condemned, kept }
 }
 
 fn sorted(mut records: Vec<(i32, i64)>) -> Vec<(i32, i64)> {
@@ -682,6 +704,61 @@ fn a_parked_partition_stops_only_itself_and_flows_when_its_reason_is_gone() {
     assert_eq!(ran.log.committed, BTreeMap::from([(0, 10)]));
     assert_eq!(ran.log.parked, [(1, Some("no-leader"))]);
     assert_eq!(ran.log.notified, [[0, 1]], "it is still a partition of this member");
+}
+
+/// The step does not take record 5 of partition 0, so many times.
+fn over(times: usize, rest: Duration) -> Over {
+    Over { place: (0, 5), times, rest, kept: Vec::new() }
+}
+
+const SLOTS: (i32, Option<&str>) = (0, Some("slot-budget"));
+
+#[test]
+fn a_record_over_a_budget_stops_only_its_partition() {
+    let ran = run(15, 0, |log| log.over = over(usize::MAX, Duration::from_secs(3_600)));
+    assert_eq!(ran.outcome, Ok(()));
+    assert_eq!(ran.log.committed, BTreeMap::from([(0, 5), (1, 10)]), "what came before it is committed");
+    assert_eq!(ran.log.output.iter().filter(|(partition, _)| *partition == 0).count(), 5);
+    assert_eq!((ran.log.parked, ran.kept), (vec![SLOTS], vec![5]));
+}
+
+#[test]
+fn a_partition_over_a_budget_continues_there_when_its_time_is_over() {
+    for rest in [0, 30] {
+        let ran = run(20, 0, |log| log.over = over(2, Duration::from_millis(rest)));
+        check_once(&ran);
+        assert_eq!(ran.log.parked, [SLOTS, (0, None), SLOTS, (0, None)]);
+        assert_eq!(ran.kept, [5, 0], "the second time it is the first record that is read");
+    }
+}
+
+#[test]
+fn a_batch_before_a_record_over_a_budget_is_read_again_after_an_abort() {
+    for fault in [
+        (Stage::Offsets, ErrorClass::Generation, false),
+        (Stage::Commit, ErrorClass::Abortable, false),
+        (Stage::Commit, ErrorClass::Fatal, false),
+        (Stage::Commit, ErrorClass::Fatal, true),
+    ] {
+        let ran = run(20, 0, |log| {
+            log.over = over(1, Duration::ZERO);
+            log.faults.push_back(fault);
+        });
+        check_once(&ran);
+        assert_eq!(ran.log.parked, [SLOTS, (0, None)], "{fault:?}");
+    }
+}
+
+#[test]
+fn while_a_batch_waits_its_partition_over_a_budget_does_not_flow_again() {
+    let ran = run(20, 8, |log| log.over = over(1, Duration::ZERO));
+    check_once(&ran);
+    assert_eq!(ran.log.parked, [SLOTS, (0, None)]);
+}
+
+#[test]
+fn work_with_an_end_waits_for_a_budget() {
+    check_once(&run_and(Parking::Halt, 20, 0, |log| log.over = over(1, Duration::ZERO)));
 }
 
 #[test]

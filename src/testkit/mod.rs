@@ -13,7 +13,20 @@ pub use failpoint::{FAILPOINT_ENV, failpoint, panic_point};
 /// # Panics
 /// If the variable does not hold a number.
 pub fn settles_in() -> Option<std::time::Duration> {
-    let text = std::env::var("HOURSEAL_TESTKIT_SETTLES_IN_MS").ok()?;
+    milliseconds("HOURSEAL_TESTKIT_SETTLES_IN_MS")
+}
+
+/// A test's own length of the minute for which `lane.new_slots_per_minute` counts
+/// (`HOURSEAL_TESTKIT_SLOT_MINUTE_MS`).
+///
+/// # Panics
+/// If the variable does not hold a number.
+pub fn slot_minute() -> Option<std::time::Duration> {
+    milliseconds("HOURSEAL_TESTKIT_SLOT_MINUTE_MS")
+}
+
+fn milliseconds(variable: &str) -> Option<std::time::Duration> {
+    let text = std::env::var(variable).ok()?;
     Some(std::time::Duration::from_millis(text.parse().expect("a number of milliseconds")))
 }
 

@@ -418,7 +418,8 @@ impl House {
     fn attempt(&mut self, record: &[u8]) -> Option<Receipt> {
         let (offset, headers) = (self.offset, &NoHeaders);
         let value = Some(record);
-        self.executor.admit(&Input { partition: 0, offset, timestamp: None, key: None, value, headers });
+        let input = Input { partition: 0, offset, timestamp: None, key: None, value, headers };
+        self.executor.admit(&input).expect("the executor takes every record");
         let until = Instant::now() + Duration::from_secs(20);
         while self.executor.prepare(until) != Ready::Yes {
             assert!(Instant::now() < until, "it is never ready");

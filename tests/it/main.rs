@@ -6,6 +6,7 @@
     reason = "a second process takes its orders from the environment and answers on stdout"
 )]
 
+mod bounds;
 mod child;
 mod cli;
 mod conformance;

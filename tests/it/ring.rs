@@ -214,6 +214,18 @@ fn an_answer_older_than_a_receipt_is_not_kept() {
 }
 
 #[test]
+fn a_key_in_memory_is_known_even_if_it_may_not_be_used() {
+    let ringed = Ringed::leased();
+    let slot = slot("acme", HOUR, 0);
+    assert!(!ringed.ring.has(&slot));
+    ringed.key_id(&slot);
+    ringed.advance(120_000);
+    assert!(ringed.ring.has(&slot), "the lease is over");
+    ringed.ring.clear();
+    assert!(!ringed.ring.has(&slot));
+}
+
+#[test]
 fn clearing_forgets_everything() {
     let ringed = Ringed::leased();
     ringed.key_id(&slot("acme", HOUR, 0));

@@ -185,7 +185,11 @@ fn is_right(reason: Reason, rule: &Rule, record: &Record<'_>, decision: &Decisio
         Reason::NotJson => assert!(record.value.is_some_and(|value| reference::json(value).is_none())),
         Reason::TooLarge => assert!(decision.size > 64),
         Reason::Ambiguous => {}
-        Reason::Erased | Reason::Expired | Reason::Refused | Reason::TooManyHeaders => {
+        Reason::Erased
+        | Reason::Expired
+        | Reason::Refused
+        | Reason::TooManyHeaders
+        | Reason::TooManySlots => {
             panic!("{reason} is not decided here")
         }
     }

@@ -114,6 +114,14 @@ fn values_that_contradict_each_other_are_refused_at_the_one_set_last() {
             "file:2: lane.batch_bytes: lane.batch_bytes 65536 is less than event.max_bytes 1048576",
         ),
         (
+            "[lane]\ncount = 3\n[ring]\ncapacity = 149999",
+            "file:4: ring.capacity: ring.capacity 149999 is less than lane.count 3 x lane.batch_events 50000",
+        ),
+        (
+            "[lane]\ncount = 21",
+            "file:2: lane.count: ring.capacity 1000000 is less than lane.count 21 x lane.batch_events 50000",
+        ),
+        (
             "[event]\nmax_bytes = '64MiB'",
             "file:2: event.max_bytes: lane.batch_bytes 16777216 is less than event.max_bytes 67108864",
         ),
@@ -142,6 +150,7 @@ fn values_that_contradict_each_other_are_refused_at_the_one_set_last() {
     ] {
         assert_eq!(refusal(file), said, "{file}");
     }
+    assert!(load("[lane]\ncount = 3\n[ring]\ncapacity = 150000").is_ok(), "it is enough");
     assert!(load("[lane]\ncount = 0").is_ok() && load("[control]\nexecute = false").is_ok());
 }
 

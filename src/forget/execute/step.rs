@@ -245,12 +245,12 @@ impl Executor {
 }
 
 impl Step for Executor {
-    fn admit(&mut self, input: &Input<'_>) -> Take {
+    fn admit(&mut self, input: &Input<'_>) -> Result<Take, Park> {
         self.batch.admit(input);
         if let Some((digest, answer)) = self.kept.remove(&(input.partition, input.offset)) {
             self.batch.answer_last(digest, answer);
         }
-        if self.batch.requests.len() < MOST { Take::More } else { Take::Enough }
+        Ok(if self.batch.requests.len() < MOST { Take::More } else { Take::Enough })
     }
 
     fn prepare(&mut self, deadline: Instant) -> Ready {

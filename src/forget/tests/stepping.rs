@@ -105,7 +105,8 @@ pub(super) fn executor_that_trusts(world: &World, trust: Arc<dyn TrustSource>) -
 
 pub(super) fn admit(executor: &mut Executor, partition: i32, offset: i64, value: Option<&[u8]>) -> Take {
     let headers = &NoHeaders;
-    executor.admit(&Input { partition, offset, timestamp: Some(Millis(9)), key: None, value, headers })
+    let input = Input { partition, offset, timestamp: Some(Millis(9)), key: None, value, headers };
+    executor.admit(&input).expect("the executor takes every record")
 }
 
 /// Prepares for as long as the engine would; panics where that never ends.

@@ -44,7 +44,7 @@ impl Case {
     /// The verdict after the next look.
     fn look(&mut self, answer: Answer) -> Option<Verdict> {
         self.now += Duration::from_secs(60);
-        let (look, due) = self.assignment.take_due(self.now);
+        let (look, due) = self.assignment.take_due(self.now, |_| true);
         assert_eq!(due, [P], "it is due");
         self.answer(look, answer)
     }
@@ -67,7 +67,11 @@ fn a_partition_flows_when_its_start_is_known_and_not_before() {
     let flows = Verdict::Flow { at: 10, start: Some(Start::Committed(10)), mark: None, was: Was::Unknown };
     assert_eq!(case.look(Answer::Facts(facts(10))), Some(flows));
     assert!(case.assignment.is_settled() && case.assignment.flows(P));
-    assert_eq!(case.assignment.take_due(case.now).1, Vec::<i32>::new(), "nothing is left to find out");
+    assert_eq!(
+        case.assignment.take_due(case.now, |_| true).1,
+        Vec::<i32>::new(),
+        "nothing is left to find out"
+    );
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn a_flowing_partition_continues_at_its_own_position_after_it_was_parked() {
 fn a_moved_offset_is_doubted_first_and_parks_when_it_stays() {
     let mut case = Case::flowing();
     case.assignment.doubt(P, case.now);
-    let (look, _) = case.assignment.take_due(case.now);
+    let (look, _) = case.assignment.take_due(case.now, |_| true);
     assert_eq!(case.answer(look, Answer::Facts(facts(9))), Some(Verdict::Stay { lag: Some(10) }));
     assert_eq!(code(case.look(Answer::Facts(facts(9)))), "offset-moved");
     let verdict = case.look(Answer::Facts(facts(10)));
@@ -157,7 +161,7 @@ fn a_partition_without_an_answer_is_parked_if_others_flow() {
     let mut codes = Vec::new();
     for seconds in [1, 9, 20] {
         let now = case.now + Duration::from_secs(seconds);
-        let (look, due) = case.assignment.take_due(now);
+        let (look, due) = case.assignment.take_due(now, |_| true);
         assert_eq!(due, [P + 1]);
         codes.push(case.assignment.answer(look, (P + 1, away()), &rules, now));
     }
@@ -170,9 +174,9 @@ fn a_partition_without_an_answer_is_parked_if_others_flow() {
 fn an_answer_to_an_older_look_decides_nothing() {
     let mut case = Case::flowing();
     case.assignment.doubt(P, case.now);
-    let (old, _) = case.assignment.take_due(case.now);
+    let (old, _) = case.assignment.take_due(case.now, |_| true);
     case.assignment.doubt(P, case.now);
-    case.assignment.take_due(case.now);
+    case.assignment.take_due(case.now, |_| true);
     assert_eq!(case.answer(old, Answer::Facts(facts(10))), None);
     assert!(!case.assignment.flows(P));
 }
@@ -180,7 +184,7 @@ fn an_answer_to_an_older_look_decides_nothing() {
 #[test]
 fn an_answer_about_a_revoked_partition_decides_nothing() {
     let mut case = Case::new();
-    let (look, _) = case.assignment.take_due(case.now);
+    let (look, _) = case.assignment.take_due(case.now, |_| true);
     case.assignment.revoke(P);
     assert_eq!(case.answer(look, Answer::Facts(facts(10))), None);
 }

@@ -96,6 +96,7 @@ EXCUSES = [
             ("no-time", "another place of the time: lane/admit.rs"),
             ("refused", "a broker that refuses: seal/test_bad_input"),
             ("too-many-headers", "65,536 headers: lane/batch.rs"),
+            ("too-many-slots", "a flood of customers: seal/test_bounds"),
         ]
     ),
 ]
