@@ -89,6 +89,7 @@ fn a_record_over_the_budget_is_not_taken_and_makes_no_key() {
     let minted = ["one", "two", "three", "four"].map(|id| is_minted(&ringed, slot(id, HOUR, 0).customer));
     assert_eq!(minted, [true, true, false, true]);
     assert_eq!(admit(&mut lane, FLOOD, "one"), Ok(Take::More), "its key is there");
+    settle(&mut lane);
     ringed.advance(MINUTE);
     assert_eq!(admit(&mut lane, FLOOD, "three"), Ok(Take::More), "a new minute");
 }
