@@ -22,6 +22,8 @@ use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamE
 const ANSWER: Duration = Duration::from_secs(30);
 /// Longest time that the lane waits for such a call to return.
 const GIVE_UP: Duration = Duration::from_secs(35);
+/// The error of a record that is sent in a transaction which must be aborted.
+const MUST_ABORT: &str = "_STATE";
 /// Interval at which a new producer, while it waits for the coordinator, checks for the stop.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -80,6 +82,9 @@ pub struct KafkaSink {
     began: Instant,
     /// Number of records of the transaction.
     sent: usize,
+    /// librdkafka takes no further record, because it must abort the transaction: a broker has refused an
+    /// earlier one. It must not be committed. [`Sink::send_offsets`] returns the cause.
+    is_incomplete: bool,
 }
 
 impl KafkaSink {
@@ -118,6 +123,7 @@ impl KafkaSink {
             patience: identity.transaction_timeout() + identity.socket_timeout(),
             began: Instant::now(),
             sent: 0,
+            is_incomplete: false,
         })
     }
 
@@ -161,17 +167,24 @@ impl Sink for KafkaSink {
     fn begin(&mut self) -> Result<(), StreamError> {
         self.producer.begin()?;
         self.began = Instant::now();
-        self.sent = 0;
+        (self.sent, self.is_incomplete) = (0, false);
         self.producer.context().refused().clear();
         Ok(())
     }
 
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), StreamError> {
         let topic = &self.topics[record.topic.0];
+        if self.is_incomplete {
+            return Ok(());
+        }
         loop {
             match ffi::produce(&self.producer, topic, record, self.sent) {
                 Queued::Yes => {
                     self.sent += 1;
+                    return Ok(());
+                }
+                Queued::Failed(error) if error.name == MUST_ABORT => {
+                    self.is_incomplete = true;
                     return Ok(());
                 }
                 Queued::Failed(error) => {
@@ -194,11 +207,19 @@ impl Sink for KafkaSink {
         let list = self.offsets(offsets).map_err(|error| stream_error(Stage::Offsets, &error))?;
         let (producer, member) = (Arc::clone(&self.producer), member.clone());
         let call = move || producer.send_offsets(&list, &member, ANSWER);
-        bounded::within(self.patience.min(GIVE_UP), call).unwrap_or_else(|| {
+        let sent = bounded::within(self.patience.min(GIVE_UP), call).unwrap_or_else(|| {
             self.is_stuck = true;
             let name = "the call does not return".to_owned();
             Err(StreamError { stage: Stage::Offsets, class: ErrorClass::Stuck, name })
-        })
+        });
+        // librdkafka itself refuses the offsets of a transaction that must be aborted. Its error tells why.
+        match sent {
+            Ok(()) if self.is_incomplete => {
+                let name = "a record could not be sent".to_owned();
+                Err(StreamError { stage: Stage::Offsets, class: ErrorClass::Abortable, name })
+            }
+            sent => sent,
+        }
     }
 
     fn commit(&mut self) -> Result<(), StreamError> {

@@ -1,4 +1,4 @@
-//! A group coordinator that nobody can name, on librdkafka's mock cluster.
+//! Faults of brokers that a producer meets, on librdkafka's mock cluster.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,6 +10,8 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
 use crate::edge::kafka::client::{ClientSettings, Properties};
+use crate::model::Millis;
+use crate::stream::TopicIndex;
 
 const GROUP: &str = "lanes";
 const INPUT: &str = "input";
@@ -112,4 +114,33 @@ fn a_refusal_without_names_doubts_the_sizes_and_new_ones_outdate_the_sink() {
     assert!(why.contains("20000"), "{why}");
     drop(sink);
     assert_eq!(connect().expect("the next producer").outdated(), None);
+}
+
+#[test]
+fn a_record_that_is_refused_while_others_are_sent_is_named() {
+    let cluster = cluster();
+    let settings = settings(&cluster);
+    let member = membership(&settings);
+    let identity = LaneIdentity { outputs: vec![INPUT.to_owned()], ..identity(&settings) };
+    let mut sink = KafkaSink::connect(&identity, Outages::default(), &Stop::default()).expect("a producer");
+    let record = Outgoing {
+        topic: TopicIndex(0),
+        partition: Some(0),
+        timestamp: Millis(1),
+        key: None,
+        value: Some(b"x"),
+        headers: &[],
+    };
+
+    sink.begin().expect("a transaction");
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP]);
+    sink.send(&record).expect("it is queued");
+    while sink.producer.context().refused().is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    sink.send(&record).expect("the transaction cannot be committed any more, which the offsets report");
+    let error = sink.send_offsets(&[OFFSET], &member).expect_err("it must be aborted");
+    assert_eq!((error.stage, error.class), (Stage::Offsets, ErrorClass::RecordRefused), "{error}");
+    sink.abort().expect("an abort");
+    assert_eq!(sink.refused(), [0]);
 }
