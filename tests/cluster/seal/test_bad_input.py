@@ -157,7 +157,7 @@ def await_new_sizes(worker: Worker, count: int):
     wait_until(lambda: replaced() >= count, 60, f"{count} producers are replaced", alive=worker)
 
 
-def test_an_output_that_takes_less_gets_smaller_batches_and_then_larger_ones(kafka, make_world):
+def test_batches_follow_an_output_that_takes_less_and_then_more(kafka, make_world):
     """Under load. Batches as large as before would be refused whole, although each record fits."""
     world = make_world(kafka, partitions=2)
     worker = world.worker(lanes=2)

@@ -25,12 +25,10 @@ def stranger(world: World, group: str, topic: str, settings: dict) -> Consumer:
 
 
 CLASSIC = {"partition.assignment.strategy": "cooperative-sticky"}
-KIP_848 = {"group.protocol": "consumer"}
 
 
-@pytest.mark.parametrize("settings", [CLASSIC, KIP_848], ids=["classic", "kip-848"])
 @pytest.mark.parametrize("reads", ["input", "control"])
-def test_a_stranger_in_the_group_is_named_until_it_leaves(kafka, make_world, reads, settings):
+def test_a_stranger_in_the_group_is_named_until_it_leaves(kafka, make_world, reads):
     world = make_world(kafka)
     events = job_events(seeded())
     worker = world.worker(lanes=2)
@@ -40,7 +38,7 @@ def test_a_stranger_in_the_group_is_named_until_it_leaves(kafka, make_world, rea
     foreign = lambda: worker.figures().sum("foreign_members", reads=reads)  # noqa: E731
     assert foreign() == 0
 
-    looker = stranger(world, group, topic, settings)
+    looker = stranger(world, group, topic, CLASSIC)
 
     def named() -> str | None:
         looker.poll(0.2)

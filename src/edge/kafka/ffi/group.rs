@@ -1,14 +1,18 @@
-//! Asks the coordinator of a group for its members. rdkafka's own call panics on a name that is not UTF-8,
-//! and finds no member of a group with the protocol of KIP-848.
+//! Asks the brokers for the members of a group. rdkafka's own call panics on a name that is not UTF-8.
+//!
+//! librdkafka's admin request `DescribeConsumerGroups` would also list the members of a group of KIP-848. It
+//! is not used: if the coordinator is dead when the client is closed, librdkafka 2.12 aborts the process
+//! (`rd_kafka_enq_once_del_source_return`: `eonce->refcnt > 0`).
 
 use std::ffi::{CStr, CString, c_char};
+use std::ptr;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::request::{Answer, Options, ask};
+use super::request::OK;
 
 /// A member of a group as the coordinator describes it. The member chose its client id itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,15 +21,13 @@ pub(in crate::edge::kafka) struct MemberDescription {
     pub(in crate::edge::kafka) host: String,
 }
 
-/// Lists the members of a group of either protocol, classic or KIP-848. A group that does not exist has none.
-/// It waits at most for `wait` and half a second.
+/// Lists the members of a group of the classic protocol. A group that does not exist has none. It waits at
+/// most for `wait`.
 ///
 /// # Errors
-/// [`RDKafkaErrorCode::OperationTimedOut`] if the coordinator did not answer in time,
-/// [`RDKafkaErrorCode::InvalidArgument`] for a name that is empty or has a NUL, and for a group that is not
-/// one of consumers, [`RDKafkaErrorCode::UnsupportedFeature`] if the broker lists no members, or the
-/// coordinator's code, such as [`RDKafkaErrorCode::GroupAuthorizationFailed`] (it takes the right DESCRIBE,
-/// which READ implies).
+/// [`RDKafkaErrorCode::InvalidArgument`] for a name that is empty or has a NUL, or librdkafka's code, such as
+/// [`RDKafkaErrorCode::OperationTimedOut`]. The coordinator's code for this group, such as
+/// [`RDKafkaErrorCode::GroupAuthorizationFailed`] (it takes the right DESCRIBE, which READ implies).
 pub(in crate::edge::kafka) fn group_members<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     group: &str,
@@ -35,59 +37,41 @@ pub(in crate::edge::kafka) fn group_members<C: ConsumerContext>(
         return Err(RDKafkaErrorCode::InvalidArgument);
     }
     let name = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidArgument)?;
-    let mut names: [*const c_char; 1] = [name.as_ptr()];
-    // librdkafka sends one request per protocol, one after the other, each with this time-out.
-    let each = wait / 2;
-    let request = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
-    let options = Options::new(consumer, request, each)?;
-    // SAFETY: the array has one entry, which is NUL-terminated. Both are alive until the call returns, and
-    // librdkafka copies them.
-    let answer = unsafe {
-        ask(consumer, &options, wait, |client, options, queue| {
-            rd::rd_kafka_DescribeConsumerGroups(client, names.as_mut_ptr(), names.len(), options, queue);
-        })
-    }?;
-    match members(&answer) {
-        Err(RDKafkaErrorCode::GroupIdNotFound) => Ok(Vec::new()),
-        members => members,
+    let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+    let mut list = ptr::null();
+    // SAFETY: the client is alive, the name is NUL-terminated, and the result is valid for writing.
+    let code =
+        unsafe { rd::rd_kafka_list_groups(consumer.client().native_ptr(), name.as_ptr(), &mut list, wait) };
+    if list.is_null() {
+        return if code == OK { Ok(Vec::new()) } else { Err(code.into()) };
     }
-}
-
-/// The members of the only group of an answer.
-fn members(answer: &Answer) -> Result<Vec<MemberDescription>, RDKafkaErrorCode> {
-    // SAFETY: the event is alive. Its result is null for another kind of event. The array of groups has
-    // `count` entries, none of which is null. They live as long as the event, as do the error and the members
-    // of each.
+    // SAFETY: the list is alive until it is destroyed, once, below. Nothing of it is kept.
     unsafe {
-        let result = rd::rd_kafka_event_DescribeConsumerGroups_result(answer.as_ptr());
-        if result.is_null() {
-            return Err(RDKafkaErrorCode::Fail);
-        }
-        let mut count = 0;
-        let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
-        if count == 0 {
-            return Err(RDKafkaErrorCode::Fail);
-        }
-        let group = *groups;
-        let error = rd::rd_kafka_ConsumerGroupDescription_error(group);
-        if !error.is_null() {
-            return Err(rd::rd_kafka_error_code(error).into());
-        }
-        let members = 0..rd::rd_kafka_ConsumerGroupDescription_member_count(group);
-        Ok(members.map(|at| description(rd::rd_kafka_ConsumerGroupDescription_member(group, at))).collect())
+        let members = if code == OK { members(&*list) } else { Err(code.into()) };
+        rd::rd_kafka_group_list_destroy(list);
+        members
     }
 }
 
 /// # Safety
-/// `member` is alive.
-unsafe fn description(member: *const rd::rd_kafka_MemberDescription_t) -> MemberDescription {
-    // SAFETY: the member is alive, and its texts are parts of it.
-    unsafe {
-        MemberDescription {
-            client_id: text(rd::rd_kafka_MemberDescription_client_id(member)),
-            host: text(rd::rd_kafka_MemberDescription_host(member)),
+/// The list came from librdkafka and is alive.
+unsafe fn members(list: &rd::rd_kafka_group_list) -> Result<Vec<MemberDescription>, RDKafkaErrorCode> {
+    let mut members = Vec::new();
+    for at in 0..usize::try_from(list.group_cnt).unwrap_or(0) {
+        // SAFETY: the array has `group_cnt` groups, and each has `member_cnt` members, with their texts.
+        unsafe {
+            let group = &*list.groups.add(at);
+            if group.err != OK {
+                return Err(group.err.into());
+            }
+            for at in 0..usize::try_from(group.member_cnt).unwrap_or(0) {
+                let member = &*group.members.add(at);
+                let (client_id, host) = (text(member.client_id), text(member.client_host));
+                members.push(MemberDescription { client_id, host });
+            }
         }
     }
+    Ok(members)
 }
 
 /// # Safety
