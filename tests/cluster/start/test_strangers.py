@@ -7,7 +7,7 @@ from oracle.events import job_events
 from world import World, seeded
 
 # Longer than a worker takes for two looks at its group, if no rebalance reaches it.
-SOON = 70
+SOON = 100
 
 
 def stranger(world: World, group: str, topic: str, settings: dict) -> Consumer:
