@@ -1,8 +1,7 @@
 //! The start log, in the key store.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -22,8 +21,6 @@ pub(super) struct StoreStarts {
     runtime: Handle,
     /// `<group>/<topic>`
     input: String,
-    /// The stored entries that this process knows, by partition.
-    marked: Mutex<BTreeMap<i32, Started>>,
     /// Earliest time to ask the store again after it did not answer: a lane must not wait for it at each
     /// commit.
     ask_again: Mutex<Option<Instant>>,
@@ -31,21 +28,7 @@ pub(super) struct StoreStarts {
 
 impl StoreStarts {
     pub(super) fn new(store: Arc<dyn SealStore>, runtime: Handle, group: &str, topic: &str) -> Self {
-        Self {
-            store,
-            runtime,
-            input: format!("{group}/{topic}"),
-            marked: Mutex::default(),
-            ask_again: Mutex::default(),
-        }
-    }
-
-    fn marked(&self) -> MutexGuard<'_, BTreeMap<i32, Started>> {
-        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remember(&self, started: &[Started]) {
-        self.marked().extend(started.iter().map(|entry| (entry.partition, *entry)));
+        Self { store, runtime, input: format!("{group}/{topic}"), ask_again: Mutex::default() }
     }
 
     fn ask<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
@@ -56,26 +39,18 @@ impl StoreStarts {
 
 impl StartLog for StoreStarts {
     fn started(&self) -> Result<Vec<Started>, String> {
-        let started = self.ask(self.store.started(&self.input))?;
-        self.remember(&started);
-        Ok(started)
+        self.ask(self.store.started(&self.input))
     }
 
     fn mark_started(&self, partitions: &[Started]) -> Result<(), String> {
-        let is_new = |entry: &&Started| self.marked().get(&entry.partition) != Some(*entry);
-        let new: Vec<Started> = partitions.iter().filter(is_new).copied().collect();
         let mut ask_again = self.ask_again.lock().unwrap_or_else(PoisonError::into_inner);
-        if new.is_empty() {
-            return Ok(());
-        }
         if ask_again.is_some_and(|at| Instant::now() < at) {
             return Err("the key store did not answer at the last try, less than 10 s ago".to_owned());
         }
-        let outcome = self.ask(self.store.mark_started(&self.input, &new));
+        let outcome = self.ask(self.store.mark_started(&self.input, partitions));
         *ask_again = outcome.is_err().then(|| Instant::now() + PAUSE);
-        match &outcome {
-            Ok(()) => self.remember(&new),
-            Err(why) => warn!(codes::STORE_AWAY, why, "started partitions are not stored yet"),
+        if let Err(why) = &outcome {
+            warn!(codes::STORE_AWAY, why, "started partitions are not stored yet");
         }
         outcome
     }
