@@ -20,6 +20,8 @@ const IN_DOUBT: Duration = Duration::from_secs(1);
 
 pub(super) struct TopicDuty {
     client: ClientSettings,
+    /// Made at the first check, and kept: the checks are frequent.
+    admin: Option<TopicAdmin>,
     plan: TopicPlan,
     /// The lanes place their records by its numbers of partitions. They follow its sizes.
     sizes: TopicSizes,
@@ -45,6 +47,7 @@ impl TopicDuty {
         let longest = process.meta.default_retention.max(process.config.retention.quarantine);
         Self {
             client: process.client.clone(),
+            admin: None,
             plan: topic_plan(&process.config, longest),
             sizes: process.sizes.clone(),
             condition,
@@ -85,7 +88,10 @@ impl Duty for TopicDuty {
             return Ok(IN_DOUBT);
         }
         self.checked = Instant::now();
-        let admin = TopicAdmin::new(&self.client).map_err(|error| error.to_string())?;
+        let admin = match &mut self.admin {
+            Some(admin) => admin,
+            none => none.insert(TopicAdmin::new(&self.client).map_err(|error| error.to_string())?),
+        };
         match admin.inspect(&self.plan).await {
             Ok(inspection) => {
                 self.sizes.follow(&self.plan, &inspection.facts);
