@@ -12,7 +12,7 @@ use super::parked::ParkedView;
 use super::quarantine::Reason;
 use super::step::{Observer, Tally};
 use crate::model::{Clock, Millis};
-use crate::stream::{Cause, Event, Park, Wait, Waiting};
+use crate::stream::{Cause, Event, Park, Wait, Waiting, committed_text};
 use crate::telemetry::{Condition, codes, info, warn};
 
 /// Shortest time between two log lines about quarantined records.
@@ -136,7 +136,7 @@ impl LaneObserver {
 
     fn gap_accepted(&self, partition: i32, committed: Option<i64>, at: i64) {
         self.metrics.gap_accepted();
-        let from = committed.map_or("none".to_owned(), |offset| offset.to_string());
+        let from = committed_text(committed);
         warn!(
             codes::GAP_ACCEPTED,
             lane = self.lane,

@@ -33,7 +33,7 @@ pub use board::Board;
 pub use engine::{Engine, Pace, Parking};
 pub use fate::{Cause, ErrorClass, Fate, Fault, Fence, Halt, Seen, Stage, StreamError, fate};
 pub use foreign::{CLIENT_ID, ForeignMember};
-pub use park::{PARK_CODES, Park};
+pub use park::{PARK_CODES, Park, committed_text};
 pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex};
 pub use source::{Change, Connector, NextOffset, Sink, Source};
 pub use start::{AcceptedGap, Answer, Committed, Facts, Gaps, Start, StartLog, StartRules, start_at};

@@ -109,8 +109,7 @@ impl Park {
     /// The text for people. `partition` is the number of the parked partition.
     pub fn text(&self, partition: i32) -> String {
         let flag = |input: &str, offset: Option<i64>| {
-            let offset = offset.map_or("none".to_owned(), |offset| offset.to_string());
-            format!("continue with `--accept-gap {input}:{partition}@{offset}`")
+            format!("continue with `--accept-gap {input}:{partition}@{}`", committed_text(offset))
         };
         match self {
             Self::InputGap { input, wanted, log_start, log_end } => format!(
@@ -159,6 +158,11 @@ impl fmt::Display for Park {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
     }
+}
+
+/// A committed offset as [`super::AcceptedGap`] reads it: `none` if the broker holds none.
+pub fn committed_text(offset: Option<i64>) -> String {
+    offset.map_or("none".to_owned(), |offset| offset.to_string())
 }
 
 fn place(offset: Option<i64>) -> String {

@@ -21,7 +21,7 @@ use crate::keys::{KekVault, Keks, Store};
 use crate::model::{Clock, Digest};
 use crate::stream::{
     ErrorClass, Event, Filling, Input, NextOffset, Park, Ready, Sink, Stage, Step, StreamError, Take, Txn,
-    Wait, Waiting,
+    Wait, Waiting, committed_text,
 };
 use crate::telemetry::{codes, info, warn};
 
@@ -229,7 +229,7 @@ impl Executor {
                 info!(codes::PARTITION_FLOWS, lane = "control", partition, "commands flow again");
             }
             Event::GapAccepted { partition, committed, at } => {
-                let from = committed.map_or("none".to_owned(), |offset| offset.to_string());
+                let from = committed_text(*committed);
                 warn!(
                     codes::GAP_ACCEPTED,
                     lane = "control",
