@@ -188,7 +188,17 @@ class TopicReplaced(Gap):
         return [word for partition in story.healthy for word in accepting(story.world.input, partition, None)]
 
 
-class OtherStore(Cause):
+class OffsetReplaced(Cause):
+    """It ends when the offset is put back that the worker committed."""
+
+    _ours: TopicPartition
+
+    def mend(self, story):
+        commit_offset(story.world, self._ours)
+        await_flowing(story.workers)
+
+
+class OtherStore(OffsetReplaced):
     """A worker with another key store has committed."""
 
     code = "other-store"
@@ -201,12 +211,7 @@ class OtherStore(Cause):
         assert theirs != self._ours.metadata
         commit_offset(story.world, story.place(self._ours.offset, theirs))
 
-    def mend(self, story):
-        commit_offset(story.world, self._ours)
-        await_flowing(story.workers)
-
-
-class OffsetMoved(Cause):
+class OffsetMoved(OffsetReplaced):
     """An offset arrives that the partition's lane has not committed. The lane looks after it has aborted a transaction."""
 
     code = "offset-moved"
@@ -224,10 +229,6 @@ class OffsetMoved(Cause):
     def _of_the_same_lane(self, story) -> int:
         _, places = assignment(story.world)[holder(story.world, story.bad)]
         return next(partition for _, partition in places if partition != story.bad)
-
-    def mend(self, story):
-        commit_offset(story.world, self._ours)
-        await_flowing(story.workers)
 
 
 class RecordRefused(Cause):
