@@ -11,7 +11,7 @@ use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, Lease, Mint, Ring, SealStore};
 use hourseal::lane::{
     Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, SealingLane,
-    SlotLimits, Tally,
+    SlotLimits, Tally, TimestampBounds,
 };
 use hourseal::model::{Clock, Retention};
 use hourseal::stream::Event;
@@ -76,6 +76,7 @@ pub fn step(round: &Round<'_>, keyring: &Keyring) -> SealingLane {
                 max_event_bytes: 1 << 20,
                 output_bytes: MaxMessageBytes::new(1 << 20),
                 quarantine_bytes: MaxMessageBytes::new(1 << 20),
+                timestamps: TimestampBounds::unlimited(),
             },
         },
         keys: keyring.keys.clone(),

@@ -33,6 +33,7 @@ pub(super) fn sealing_lane(
         max_event_bytes: bytes(config.event.max_bytes),
         output_bytes: sizes.output.clone(),
         quarantine_bytes: sizes.quarantine.clone(),
+        timestamps: sizes.timestamps.clone(),
     };
     Ok(SealingLane::new(LaneParts {
         admit: Admit { customer: config.event.customer.clone(), time: config.event.time.clone(), limits },

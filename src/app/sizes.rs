@@ -1,9 +1,9 @@
-//! The sizes of the topics: read at the start, and again while the process runs.
+//! The limits of the topics for records: read at the start, and again while the process runs.
 
 use std::collections::BTreeMap;
 
 use crate::edge::kafka::admin::{Role, TopicFacts, TopicPlan};
-use crate::lane::{MaxMessageBytes, Outputs};
+use crate::lane::{MaxMessageBytes, Outputs, TimestampBounds};
 
 /// The facts about the topics that a lane needs.
 #[derive(Clone, Debug)]
@@ -13,13 +13,15 @@ pub(super) struct TopicSizes {
     pub(super) output: MaxMessageBytes,
     pub(super) quarantine: MaxMessageBytes,
     pub(super) receipts: MaxMessageBytes,
+    /// The widest of the output topics.
+    pub(super) timestamps: TimestampBounds,
 }
 
 impl TopicSizes {
     /// The topics have these `max.message.bytes` until [`TopicSizes::follow`] finds others.
     pub(super) fn new(outputs: Outputs, bytes: usize) -> Self {
         let [output, quarantine, receipts] = [bytes; 3].map(MaxMessageBytes::new);
-        Self { outputs, output, quarantine, receipts }
+        Self { outputs, output, quarantine, receipts, timestamps: TimestampBounds::unlimited() }
     }
 
     /// Stores what the broker reports. A topic that it does not report keeps its size.
@@ -37,9 +39,14 @@ impl TopicSizes {
                 size.set(bytes);
             }
         }
+        let bounds = |role| Some(facts.get(&role)?.timestamp_bounds());
+        let (before, after): (Vec<_>, Vec<_>) =
+            plan.outputs().map(|role| bounds(role).unwrap_or((i64::MAX, i64::MAX))).unzip();
+        let widest = |bounds: &[i64]| bounds.iter().copied().max().unwrap_or(i64::MAX);
+        self.timestamps.set(widest(&before), widest(&after));
     }
 
-    /// Whether a broker refused a batch since the last call, so that a size may have changed.
+    /// Whether a broker refused a batch since the last call, so that a limit may have changed.
     pub(super) fn take_doubt(&self) -> bool {
         [&self.output, &self.quarantine, &self.receipts].map(MaxMessageBytes::take_doubt).contains(&true)
     }
@@ -90,6 +97,26 @@ mod tests {
         assert_eq!(now(&sizes), [500; 3], "the other output topic is not known");
         sizes.follow(&plan(), &facts([(Role::Output, "800"), (CLASS, "900"), (Role::Quarantine, "30")]));
         assert_eq!(now(&sizes), [800, 30, 500]);
+    }
+
+    #[test]
+    fn a_timestamp_is_refused_early_only_if_every_output_topic_refuses_it() {
+        let sizes = TopicSizes::new(Outputs { partitions: 1, classes: Vec::new() }, 500);
+        let bounded = |role, ms: &str| {
+            let settings = [("message.timestamp.before.max.ms".to_owned(), ms.to_owned())].into();
+            (role, TopicFacts { partitions: 1, settings })
+        };
+        let plain = (CLASS, TopicFacts::default());
+        for (topics, before) in [
+            ([bounded(Role::Output, "7"), bounded(CLASS, "9")], 9),
+            ([bounded(Role::Output, "7"), plain.clone()], i64::MAX),
+            ([bounded(Role::Output, "7"), bounded(CLASS, "-1")], i64::MAX),
+        ] {
+            sizes.follow(&plan(), &topics.into());
+            assert_eq!(sizes.timestamps.now(), (before, i64::MAX));
+        }
+        sizes.follow(&plan(), &[bounded(Role::Output, "7")].into());
+        assert_eq!(sizes.timestamps.now(), (i64::MAX, i64::MAX), "the other output topic is not known");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::max_message_bytes::MaxMessageBytes;
 use super::quarantine::Reason;
 use super::settings::{CustomerFrom, TimeFrom};
 use super::time::rfc3339;
+use super::timestamp_bounds::TimestampBounds;
 use crate::envelope::OVERHEAD;
 use crate::model::{CustomerId, Generation, Hour, Millis};
 use crate::stream::{Headers, Input};
@@ -30,6 +31,8 @@ pub struct Limits {
     /// `max.message.bytes` of the quarantine topic. A larger record loses its content, so its largest value
     /// counts: after it became smaller, only the broker decides which records are too large.
     pub quarantine_bytes: MaxMessageBytes,
+    /// The timestamps that the output topics accept. A sealed record's timestamp is the time of its event.
+    pub timestamps: TimestampBounds,
 }
 
 /// The rules by which records are admitted.
@@ -81,7 +84,9 @@ impl Admit {
         let when = time.and_then(|time| self.plausible(time, now));
         let reason = match (&customer, &when) {
             (Err(reason), _) | (_, Err(reason)) => Some(*reason),
-            (Ok(customer), Ok(_)) => self.oversized(size, clear + customer.len()),
+            (Ok(customer), Ok((_, time))) => self
+                .oversized(size, clear + customer.len())
+                .or_else(|| self.limits.timestamps.exclude(*time, now).then_some(Reason::Refused)),
         };
         Admitted {
             fits_quarantine: size + clear + self.room(customer.as_ref().map_or(0, |c| c.len()))
@@ -232,6 +237,7 @@ mod tests {
                 max_event_bytes: 1_000,
                 output_bytes: MaxMessageBytes::new(2_000),
                 quarantine_bytes: MaxMessageBytes::new(4_000),
+                timestamps: TimestampBounds::unlimited(),
             },
         }
     }
@@ -349,6 +355,17 @@ mod tests {
         assert_eq!(decide(), (Some(Reason::TooLarge), true), "the broker decides");
         admit.limits.output_bytes.set(2_000);
         assert_eq!(decide(), (None, true));
+    }
+
+    #[test]
+    fn a_time_that_no_output_accepts_is_refused_before_the_broker_does() {
+        let admit = admit("key", "timestamp");
+        let decide = || admit.decide(&input(Some(b"acme"), Some(b"{}"), &NoHeaders), NOW);
+        admit.limits.timestamps.set(1_000, 1_000);
+        assert!(decide().reason.is_none());
+        let later = NOW.plus(120_000);
+        let late = admit.decide(&input(Some(b"acme"), Some(b"{}"), &NoHeaders), later);
+        assert_eq!((late.reason, late.customer.as_deref()), (Some(Reason::Refused), Some("acme")));
     }
 
     #[test]

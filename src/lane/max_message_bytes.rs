@@ -37,7 +37,7 @@ impl MaxMessageBytes {
         self.0.largest.fetch_max(bytes, Ordering::Relaxed);
     }
 
-    /// Notes that a broker refused a batch, and that the value may have changed.
+    /// Notes that a transaction was aborted: its batch may have broken a limit of the topic that has changed.
     pub fn doubt(&self) {
         self.0.in_doubt.store(true, Ordering::Relaxed);
     }

@@ -24,6 +24,7 @@ mod settings;
 mod specimen;
 mod step;
 mod time;
+mod timestamp_bounds;
 
 #[cfg(feature = "testkit")]
 pub use admit::Decision;
@@ -45,3 +46,4 @@ pub use sealed::Sealed;
 pub use settings::*;
 pub use specimen::Specimen;
 pub use step::{LaneParts, Observer, SealingLane, Tally};
+pub use timestamp_bounds::TimestampBounds;

@@ -64,8 +64,8 @@ fn put(value: &mut Map<String, Value>, pointer: &Pointer, text: &str) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lane::MaxMessageBytes;
     use crate::lane::admit::{Admit, Limits};
+    use crate::lane::{MaxMessageBytes, TimestampBounds};
     use crate::model::Hour;
     use crate::stream::{Headers, Input};
 
@@ -78,6 +78,7 @@ mod tests {
             max_event_bytes: 10_000,
             output_bytes: MaxMessageBytes::new(20_000),
             quarantine_bytes: MaxMessageBytes::new(90_000),
+            timestamps: TimestampBounds::unlimited(),
         };
         let admit =
             Admit { customer: whose.parse().expect("a place"), time: when.parse().expect("a place"), limits };

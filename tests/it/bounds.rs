@@ -6,7 +6,7 @@ use hourseal::envelope::StreamName;
 use hourseal::keys::TokenKey;
 use hourseal::lane::{
     Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, SealingLane,
-    SlotLimits, Tally,
+    SlotLimits, Tally, TimestampBounds,
 };
 use hourseal::model::*;
 use hourseal::stream::{Event, Input, NoHeaders, Park, Ready, Step, Take};
@@ -31,6 +31,7 @@ fn lane(ringed: &Ringed, runaway_minutes: usize) -> SealingLane {
         max_event_bytes: 1_000,
         output_bytes: MaxMessageBytes::new(10_000),
         quarantine_bytes: MaxMessageBytes::new(10_000),
+        timestamps: TimestampBounds::unlimited(),
     };
     SealingLane::new(LaneParts {
         admit: Admit {

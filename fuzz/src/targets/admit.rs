@@ -6,7 +6,7 @@ mod reference;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use hourseal::lane::{Admit, CustomerFrom, Decision, Limits, MaxMessageBytes, Reason, TimeFrom};
+use hourseal::lane::{Admit, CustomerFrom, Decision, Limits, MaxMessageBytes, Reason, TimeFrom, TimestampBounds};
 use hourseal::model::{CustomerId, Generation, Hour, Millis};
 use hourseal::stream::Input;
 
@@ -46,6 +46,7 @@ impl Rule {
             max_event_bytes: bytes,
             output_bytes: MaxMessageBytes::new(2 * bytes + 300),
             quarantine_bytes: MaxMessageBytes::new(4 * bytes),
+            timestamps: TimestampBounds::unlimited(),
         };
         let (from, when) = (customer.parse::<CustomerFrom>(), time.parse::<TimeFrom>());
         let admit = Admit { customer: from.expect("a place"), time: when.expect("a place"), limits };

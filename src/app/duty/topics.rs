@@ -1,5 +1,5 @@
 //! The topics: checks again, while the process runs, what it required of them at the start. The lanes follow
-//! a changed `max.message.bytes`.
+//! changed limits for records.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,16 @@ use crate::telemetry::{Condition, codes, info, warn};
 
 /// Time between two checks.
 const EVERY: Duration = Duration::from_secs(10);
-/// Time until the next check if the broker refused a batch, because a size may have changed.
-const IN_DOUBT: Duration = Duration::from_secs(1);
+/// Time until the next check if a transaction is aborted: a limit may have changed. An abort takes longer,
+/// so the next batch mostly keeps to the new limit.
+const IN_DOUBT: Duration = Duration::from_millis(200);
 
 pub(super) struct TopicDuty {
     client: ClientSettings,
     /// Made at the first check, and kept: the checks are frequent.
     admin: Option<TopicAdmin>,
     plan: TopicPlan,
-    /// The lanes place their records by its numbers of partitions. They follow its sizes.
+    /// The lanes place their records by its numbers of partitions. They follow its limits.
     sizes: TopicSizes,
     condition: Condition,
     /// Time of the last check.

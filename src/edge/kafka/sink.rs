@@ -227,15 +227,13 @@ impl Sink for KafkaSink {
     }
 
     fn abort(&mut self) -> Result<(), StreamError> {
+        // The reason may be a limit of an output that has changed.
+        self.max_message_bytes.iter().for_each(MaxMessageBytes::doubt);
         self.producer.abort(self.patience)
     }
 
     fn refused(&mut self) -> Vec<usize> {
-        let refused = std::mem::take(&mut *self.producer.context().refused());
-        if refused.is_empty() {
-            self.max_message_bytes.iter().for_each(MaxMessageBytes::doubt);
-        }
-        refused
+        std::mem::take(&mut *self.producer.context().refused())
     }
 
     fn outdated(&self) -> Option<String> {

@@ -202,3 +202,29 @@ def test_records_that_the_broker_names_as_invalid_cost_one_transaction(world):
     assert transactions["aborted"] <= transactions["committed"], transactions
     assert quarantined(world).keys() == mixer.bad.keys() and len(mixer.bad) == 50
     world.findings().assert_exactly_once()
+
+
+def test_once_a_limit_of_timestamps_is_known_no_batch_is_refused(world):
+    """The worker learns the limit from the first abort. Without that, each batch with a late event is aborted."""
+    worker = world.worker()
+    world.topics.alter(world.output, message_timestamp_before_max_ms=str(2 * HOUR_MS))
+    too_late = b'{"customer_id":"acme","occurred_at":"%s"}' % rfc3339(now_ms() - 5 * HOUR_MS).encode()
+    mixer = Mixer(world)
+
+    def aborts_of_one_more() -> float:
+        before = worker.figures().sum("transactions_total", outcome="aborted")
+        mixer.put_bad(Bad(f"late_{len(mixer.bad)}", "refused", too_late, customer=b"acme"))
+        mixer.finish()
+        world.await_drained()
+        return worker.figures().sum("transactions_total", outcome="aborted") - before
+
+    aborts = [aborts_of_one_more() for _ in range(10)]
+    worker.stop()
+
+    assert aborts[0] > 0, "the control: the broker refuses it, and the worker does not know the limit yet"
+    assert aborts[-5:] == [0] * 5, aborts
+    found, keys = quarantined(world), world.keys()
+    assert found.keys() == mixer.bad.keys() and len(found) == 10
+    for origin, kind in mixer.bad.items():
+        check_clear(keys, found[origin], kind)
+        check_content(world, keys, found[origin], kind)

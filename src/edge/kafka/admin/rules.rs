@@ -97,6 +97,14 @@ impl TopicFacts {
         self.settings.get(name).map_or("", String::as_str)
     }
 
+    /// Longest times that a record's timestamp may be before and after its arrival, in milliseconds
+    /// (`message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`, KIP-937). `i64::MAX` = no
+    /// limit, or the broker did not report it.
+    pub fn timestamp_bounds(&self) -> (i64, i64) {
+        let bound = |name| self.number(name).filter(|ms| *ms >= 0).unwrap_or(i64::MAX);
+        (bound("message.timestamp.before.max.ms"), bound("message.timestamp.after.max.ms"))
+    }
+
     /// Time for which this topic, the input, keeps plaintext that is already sealed.
     pub fn plaintext_window(&self, scrub: Option<Duration>) -> PlaintextWindow {
         // -1 or not reported: without limit, as far as is known.

@@ -98,16 +98,17 @@ fn offsets_that_librdkafka_never_answers_are_given_up_with_their_producer() {
 }
 
 #[test]
-fn a_refusal_without_names_doubts_the_sizes_and_new_ones_outdate_the_sink() {
+fn an_abort_doubts_the_limits_and_new_sizes_outdate_the_sink() {
     let cluster = cluster();
     let identity = identity(&settings(&cluster));
     let connect = || KafkaSink::connect(&identity, Outages::default(), &Stop::default());
     let size = &identity.max_message_bytes[0];
 
     let mut sink = connect().expect("a producer");
-    sink.producer.context().refused().push(3);
-    assert_eq!((sink.refused(), size.take_doubt()), (vec![3], false), "the broker named the record");
-    assert_eq!((sink.refused(), size.take_doubt()), (Vec::new(), true));
+    sink.begin().expect("a transaction");
+    assert!(!size.take_doubt());
+    sink.abort().expect("an abort");
+    assert!(size.take_doubt());
     assert_eq!(sink.outdated(), None);
     size.set(20_000);
     let why = sink.outdated().expect("the batches are too large now");
