@@ -1,11 +1,13 @@
 //! Reports the work of the executor and of the follower to metrics, readiness and the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::barrier::Barrier;
 use super::leadership::Leadership;
 use crate::forget::{FollowObserver, Followed, ForgetMetrics, Observer, Tally};
 use crate::lane::GroupView;
+use crate::model::Clock;
 use crate::stream::Event;
 use crate::telemetry::{Condition, codes, info, warn};
 
@@ -79,12 +81,18 @@ pub(super) struct FollowingObserver {
     metrics: ForgetMetrics,
     condition: Condition,
     barrier: Barrier,
+    clock: Arc<dyn Clock>,
     waiting: bool,
 }
 
 impl FollowingObserver {
-    pub(super) fn new(metrics: ForgetMetrics, condition: Condition, barrier: Barrier) -> Self {
-        Self { metrics, condition, barrier, waiting: false }
+    pub(super) fn new(
+        metrics: ForgetMetrics,
+        condition: Condition,
+        barrier: Barrier,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { metrics, condition, barrier, clock, waiting: false }
     }
 }
 
@@ -103,6 +111,7 @@ impl FollowObserver for FollowingObserver {
                 self.metrics.applied(done_at.plus(took_ms).0 as f64 / 1_000.0, took);
             }
             Followed::Behind { offset, held } => {
+                self.metrics.store_was_behind(self.clock.now().0 as f64 / 1_000.0);
                 warn!(
                     codes::STORE_BEHIND,
                     offset,

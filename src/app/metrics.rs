@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::edge::disk::Space;
 use crate::forget::{ForgetMetrics, log::LogMetrics};
 use crate::keys::KeyMetrics;
 use crate::lane::{GroupMetrics, LaneMetrics};
 use crate::model::Millis;
-use crate::telemetry::{Counter, Counters, Gauge, Registry, label};
+use crate::telemetry::{Counter, Counters, Gauge, Gauges, Registry, label};
 
 /// The metrics of a process. `open_foundation` registers those of a key store on a cluster.
 #[derive(Clone)]
@@ -17,6 +18,7 @@ pub(super) struct Metrics {
     pub(super) forget: ForgetMetrics,
     pub(super) log: LogMetrics,
     pub(super) topics: TopicMetrics,
+    pub(super) disks: DiskMetrics,
 }
 
 impl Metrics {
@@ -31,12 +33,47 @@ impl Metrics {
             forget: ForgetMetrics::register(registry),
             log: LogMetrics::register(registry),
             topics: TopicMetrics::register(registry),
+            disks: DiskMetrics::register(registry),
         }
     }
 }
 
 fn seconds(at: Millis) -> f64 {
     at.0 as f64 / 1_000.0
+}
+
+label! {
+    /// What a file system holds.
+    pub(super) enum DiskOf: "of" {
+        /// The file of an embedded key store.
+        Store = "store",
+        /// The KEK files.
+        Vault = "vault",
+    }
+}
+
+/// The space of the file systems that hold the keys.
+#[derive(Clone)]
+pub(super) struct DiskMetrics {
+    size: Gauges<DiskOf>,
+    available: Gauges<DiskOf>,
+}
+
+impl DiskMetrics {
+    fn register(registry: &Registry) -> Self {
+        Self {
+            size: registry.gauges(
+                "disk_size_bytes",
+                "Size of the file system of the embedded key store and of the vault; 0 = the store is a cluster",
+            ),
+            available: registry.gauges("disk_available_bytes", "Space of that file system that is available"),
+        }
+    }
+
+    pub(super) fn has(&self, of: DiskOf, space: Space) {
+        self.size.set(of, space.size as f64);
+        self.available.set(of, space.available as f64);
+    }
 }
 
 /// The metrics of the topics' old records.

@@ -202,7 +202,8 @@ impl Process {
     /// Returns the observer that opens the barrier and reports to metrics, readiness and the log.
     pub(super) fn following_observer(&self) -> Box<dyn FollowObserver> {
         let condition = self.telemetry.readiness.condition("receipts read");
-        Box::new(FollowingObserver::new(self.metrics.forget.clone(), condition, self.barrier.clone()))
+        let clock = Arc::clone(&self.foundation.clock);
+        Box::new(FollowingObserver::new(self.metrics.forget.clone(), condition, self.barrier.clone(), clock))
     }
 
     /// Returns the closure of the thread that follows the receipts.

@@ -2,6 +2,7 @@
 //! inner rooms own.
 
 pub mod clock;
+pub mod disk;
 pub mod finding;
 pub mod http;
 pub mod kafka;

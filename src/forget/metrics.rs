@@ -96,6 +96,7 @@ pub(crate) struct ForgetMetrics {
     erased_keys: Counters<Eraser>,
     propagation: Histogram,
     last_applied: Gauge,
+    behind: Gauge,
     swept: Counter,
     overdue: Gauge,
     sweep_lag: Gauge,
@@ -122,6 +123,11 @@ impl ForgetMetrics {
             last_applied: registry.gauge(
                 "control_last_applied_timestamp_seconds",
                 "Unix time at which this process last applied an erasure's receipt; 0 before the first",
+            ),
+            behind: registry.gauge(
+                "store_behind_timestamp_seconds",
+                "Unix time at which this process last applied a receipt again because the key store did not have \
+                 its erasures, as after a restore from a backup; 0 before the first",
             ),
             swept: registry
                 .counter("swept_total", "Customers' hours that this process swept after their due"),
@@ -176,6 +182,11 @@ impl ForgetMetrics {
     pub(crate) fn applied(&self, at_seconds: f64, took: Duration) {
         self.propagation.observe(took.as_secs_f64());
         self.last_applied.set(at_seconds);
+    }
+
+    /// Records that at `at_seconds` since the epoch the key store did not have the erasures of a receipt.
+    pub(crate) fn store_was_behind(&self, at_seconds: f64) {
+        self.behind.set(at_seconds);
     }
 }
 

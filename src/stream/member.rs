@@ -40,7 +40,7 @@ pub(super) struct Member<'a, C: Connector> {
     pub(super) passed_at: Option<Instant>,
     /// Number of records in the current batch.
     pub(super) filled: usize,
-    /// Most records per batch: halved while the engine searches for a refused record.
+    /// Most records per batch: lower after the broker refused a batch, until batches are committed again.
     pub(super) limit: usize,
 }
 

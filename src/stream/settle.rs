@@ -125,9 +125,10 @@ impl<C: Connector> Member<'_, C> {
         Ok(None)
     }
 
-    /// Condemns the records that the broker named. If it named none, parks the partitions whose record was
-    /// refused before. If there are none of these either, halves the batch until the refused record is alone
-    /// in it.
+    /// Condemns the records that the broker named. No batch has more records than this one until the next
+    /// commit: a stream of such records would abort each larger batch, too. If the broker named none, parks
+    /// the partitions whose record was refused before. If there are none of these either, halves the batch
+    /// until the refused record is alone in it.
     fn condemn<S: Step>(
         &mut self,
         sink: &mut C::Sink,
@@ -141,7 +142,10 @@ impl<C: Connector> Member<'_, C> {
             return Ok(Again::Later);
         }
         let (refused, again) = match (named.is_empty(), self.filled) {
-            (false, _) => (named, Again::Now),
+            (false, filled) => {
+                self.limit = filled.max(1);
+                (named, Again::Now)
+            }
             (true, 1) => (self.offsets.first_taken().into_iter().collect(), Again::Later),
             (true, filled) => {
                 self.limit = (filled / 2).max(1);

@@ -58,6 +58,8 @@ struct Log {
     stop_at_init: bool,
     /// The broker refuses the batches of the first producer. It names no record, and smaller batches fit.
     shrinks: bool,
+    /// A record arrives in partition 1 with each transaction, until there are ten.
+    grows: bool,
     /// The source complains once after the first commit.
     complains: bool,
     /// Lists of members that are not Hourseal, the next one last.
@@ -292,6 +294,9 @@ impl Sink for MemorySink {
     fn begin(&mut self) -> Result<(), StreamError> {
         let mut log = self.log.borrow_mut();
         log.calls.push("begin");
+        if log.grows && log.input[&1] < 10 {
+            *log.input.entry(1).or_default() += 1;
+        }
         log.open = Some(Vec::new());
         Ok(())
     }
@@ -615,6 +620,20 @@ fn refused_records_that_the_broker_names_cost_one_transaction() {
     let expected =
         every_record().into_iter().map(|(p, o)| if poison.contains(&(p, o)) { (p, -o) } else { (p, o) });
     assert_eq!(sorted(ran.log.output), sorted(expected.collect()));
+}
+
+/// Found with a live worker: it aborted for as long as such records came.
+#[test]
+fn a_stream_of_records_that_the_broker_names_does_not_keep_a_batch_from_its_commit() {
+    let ran = run(10, 0, |log| {
+        log.input = BTreeMap::from([(1, 1)]);
+        (log.grows, log.names) = (true, true);
+        log.poison = (1..10).map(|offset| (1, offset)).collect();
+    });
+    assert_eq!(ran.outcome, Ok(()));
+    let count = |what| ran.log.calls.iter().filter(|call| **call == what).count();
+    assert!(2 * count("abort") <= count("commit"), "each batch is committed at the second attempt");
+    assert_eq!(ran.log.output.len(), 10);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod families;
 mod labels;
 mod log;
 mod readiness;
+mod ready_gauge;
 mod registry;
 
 pub use prometheus::{Gauge, Histogram, IntCounter as Counter};
@@ -32,11 +33,13 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts with the version on `/metrics` and without a condition on `/readyz`.
+    /// Starts with the version and the readiness on `/metrics`, and without a condition on `/readyz`.
     pub fn new() -> Self {
         let registry = Registry::default();
+        let readiness = Readiness::default();
         registry.build_info();
-        Self { registry, readiness: Readiness::default() }
+        registry.readiness(&readiness);
+        Self { registry, readiness }
     }
 }
 

@@ -56,6 +56,14 @@ impl Readiness {
         conditions.iter().filter_map(unmet).collect()
     }
 
+    /// Each condition, and whether it is met. `running` is the only one, and unmet, while the board is empty.
+    pub(super) fn states(&self) -> Vec<(String, bool)> {
+        let conditions = self.lock();
+        let running = ("running".to_owned(), !conditions.is_empty());
+        let state = |(name, state): (&String, &State)| (name.clone(), !matches!(state, State::Unmet(_)));
+        std::iter::once(running).chain(conditions.iter().map(state)).collect()
+    }
+
     /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`, and `"notes":[".."]` if there are any.
     pub fn to_json(&self) -> (bool, String) {
         let reasons = self.reasons();

@@ -8,6 +8,8 @@ use prometheus::{
 
 use super::families::{Counters, Gauges, Histograms, NumberedGauges};
 use super::labels::LabelSet;
+use super::readiness::Readiness;
+use super::ready_gauge::ReadyGauge;
 
 /// Every metric of the process, named `hourseal_…`. Clones share everything.
 ///
@@ -65,6 +67,12 @@ impl Registry {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     }
 
+    /// Registers the conditions of `/readyz`.
+    pub(super) fn readiness(&self, board: &Readiness) {
+        let gauge = ReadyGauge::new(board.clone());
+        self.0.register(Box::new(gauge)).expect("each name is registered once, as a test shows");
+    }
+
     fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
         let metric = metric.expect("names, labels and buckets are literals, as a test shows");
         self.0.register(Box::new(metric.clone())).expect("each name is registered once, as a test shows");
@@ -72,7 +80,7 @@ impl Registry {
     }
 }
 
-fn opts(name: &str, help: &str) -> Opts {
+pub(super) fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("hourseal")
 }
 

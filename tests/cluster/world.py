@@ -147,9 +147,13 @@ class World:
 
     # --- workers and commands
 
-    def config(self, instance: str, lanes: int = 1, settings: dict | None = None) -> Path:
+    def admin_port(self, instance: str) -> int:
+        """The same one at each start of the instance."""
         if instance not in self._admin_ports:
             self._admin_ports[instance] = free_ports(1)[0]
+        return self._admin_ports[instance]
+
+    def config(self, instance: str, lanes: int = 1, settings: dict | None = None) -> Path:
         layers = {
             "instance": instance,
             "kafka": {"bootstrap": self.kafka.bootstrap, "group": self.group},
@@ -168,7 +172,7 @@ class World:
             # In the last minutes of an hour it would mint keys that no test has asked for.
             "ring": {"premint": "0s"},
             "control": {"require_signatures": False},
-            "admin": {"listen": f"127.0.0.1:{self._admin_ports[instance]}"},
+            "admin": {"listen": f"127.0.0.1:{self.admin_port(instance)}"},
             "log": {"format": "json"},
         }
         file = self.folder / f"{instance}.toml"

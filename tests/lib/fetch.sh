@@ -83,21 +83,25 @@ pin_jars() {
   done >"$folder/sums" && mv "$folder/sums" tests/jars.sha256 && rm -r "$folder"
 }
 
-# Only the binary: Debian's package would start a server. apt has checked the package; the sum is noted then.
-where_promtool() {
+# The folder of prometheus and promtool. Only these files: Debian's package would start a server. apt has checked the package; the sums
+# are noted then.
+where_prometheus() {
   local name
-  command -v promtool && return
-  name=tools/promtool-$(dpkg --print-architecture)
-  kept "$name" promtool_is_right fetch_promtool >&2 && echo "$HOURSEAL_CACHE/$name/promtool"
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
+    dirname "$(command -v prometheus)"
+    return
+  fi
+  name=tools/prometheus-$(dpkg --print-architecture)
+  kept "$name" prometheus_is_right fetch_prometheus >&2 && echo "$HOURSEAL_CACHE/$name"
 }
 
-promtool_is_right() { (cd "$1" && sha256sum --quiet --check sum); }
+prometheus_is_right() { (cd "$1" && sha256sum --quiet --check sum); }
 
-fetch_promtool() {
+fetch_prometheus() {
   (
     cd "$1" || exit
     apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; } || exit
-    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool || exit
-    rm -f prometheus_*.deb && sha256sum promtool >sum
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool || exit
+    rm -f prometheus_*.deb && sha256sum prometheus promtool >sum
   )
 }

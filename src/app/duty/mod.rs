@@ -5,6 +5,7 @@
 //! Start at [`Duty`]; [`Duties::of`] lists them.
 
 mod caretaker;
+mod disks;
 mod failsafe;
 mod keks;
 mod premint;
@@ -87,6 +88,7 @@ impl Duties {
         };
         let config = &process.config;
         duties.start(caretaker::Caretaker::new(process, ring));
+        duties.start(disks::DiskDuty::new(process));
         if process.checks_topics {
             duties.start(topics::TopicDuty::new(process));
         }

@@ -49,6 +49,8 @@ EXCUSES = [
     Excuse("store_unknown_settled_total", {}, "replies that are lost: tests/it/scylla/faults.rs"),
     Excuse("store_contention_total", {}, "processes that race: tests/it/scylla/fleet.rs"),
     Excuse("receipts_signing_halted", {}, "a topic that was cut: receipts/test_receipt_log"),
+    Excuse("store_behind_timestamp_seconds", {}, "a key store from a backup: alerts/test_alerts"),
+    *(Excuse(name, {"of": "store"}, "this store is a cluster: alerts/test_alerts") for name in ("disk_size_bytes", "disk_available_bytes")),
     Excuse("foreign_members", {}, "a consumer that is not Hourseal: start/test_strangers, lane/group.rs"),
     Excuse("gaps_accepted_total", {}, "a gap and the operator's flag: seal/test_parking"),
     # The canary looks every ten seconds: a story that waits for it takes twice the time.

@@ -1,0 +1,117 @@
+"""Each rule of docker/rules.yml is shown on real workers, by a real Prometheus whose minutes are seconds: a fault sets its
+alert off, and before and after the fault no alert fires."""
+
+from collections.abc import Callable
+
+import pytest
+from children import MountRefused, wait_until
+from faults import FAULTS, Fault
+from prometheus import RULES, Prometheus, alerts, faster
+from world import LONG, RELEASE, TESTKIT
+
+# Of an outage, until each of its alerts fires: the longest `for` is ten seconds, and a worker looks every ten seconds.
+SOON = 240 if LONG else 90
+# Evaluations in good times, each for a quarter of a minute.
+MANY = 24
+
+
+class Watched:
+    """A fault with its world and its Prometheus."""
+
+    def __init__(self, fault: Fault, kafka, cassandra, make_world):
+        self.fault, self.name = fault, fault.drive.__name__
+        self.world = make_world(
+            kafka,
+            store=cassandra if fault.on_cassandra else None,
+            partitions=2,
+            binary=TESTKIT if fault.testkit else RELEASE,
+            settings=fault.settings,
+        )
+        self._steps = fault.drive(self.world)
+        self.step()
+        self.prometheus = self.watch("prometheus")
+
+    def watch(self, name: str, rules: str | None = None) -> Prometheus:
+        ports = [self.world.admin_port(instance) for instance in self.fault.instances]
+        return Prometheus(self.world.folder / name, ports, rules=rules)
+
+    def step(self):
+        next(self._steps)
+
+    def has_fired(self) -> bool:
+        return self.fault.fires <= self.prometheus.fired()
+
+    def is_silent(self) -> bool:
+        return self.fault.stands or not self.prometheus.firing()
+
+    def told(self) -> str:
+        prometheus = self.prometheus
+        return f"{self.name}: {self.fault.fires}, fired {prometheus.fired()}, firing {prometheus.firing()}\n{self.world.state()}"
+
+    def end(self):
+        self.prometheus.end()
+        self._steps.close()
+
+
+def await_all(several: list[Watched], what: Callable[[Watched], bool]):
+    try:
+        wait_until(lambda: all(map(what, several)), SOON, what.__name__, every=0.5)
+    except AssertionError as late:
+        others = "\n".join(one.told() for one in several if not what(one))
+        raise AssertionError(f"{late}\n{others}") from None
+
+
+def watched(faults, *servers) -> list[Watched]:
+    found = []
+    for fault in faults:
+        try:
+            found.append(Watched(fault, *servers))
+        except MountRefused as refused:
+            print(f"NOT TESTED: {fault.fires}: {refused}")
+    return found
+
+
+def test_each_alert_fires_in_its_fault_and_is_silent_before_and_after(kafka, request, make_world):
+    faults = [fault for fault in FAULTS if LONG or not fault.long]
+    cassandra = request.getfixturevalue("cassandra") if any(fault.on_cassandra for fault in faults) else None
+    several = watched(faults, kafka, cassandra, make_world)
+    for one in several:
+        one.prometheus.await_evaluations(MANY)
+    assert {one.name: fired for one in several if (fired := one.prometheus.fired())} == {}, "before the fault"
+
+    # The control: a rule that has no fault to see.
+    blind = several[0].watch("blind", RULES.read_text().replace('up{job="hourseal"} == 0', 'up{job="hourseal"} == 2'))
+    for one in several:
+        one.step()
+    await_all(several, Watched.has_fired)
+    assert several[0].fault.fires & blind.fired() == set(), "a rule that sees nothing does not fire"
+
+    for one in several:
+        one.step()
+    await_all(several, Watched.is_silent)
+    others = {one.name: more for one in several if (more := one.prometheus.fired() - one.fault.fires - one.fault.may_fire)}
+    assert others == {}, "no other alert has fired"
+    for one in several:
+        one.end()
+
+
+def test_every_rule_has_a_fault_and_a_section_in_the_runbook():
+    names = alerts(RULES.read_text())
+    assert len(names) == len(set(names)) >= 18
+    assert {name for fault in FAULTS for name in fault.fires} == set(names)
+    runbook = (RULES.parents[1] / "docs/runbook.md").read_text()
+    assert [name for name in names if f"\n## {name}\n" not in runbook] == []
+    assert RULES.read_text().count("runbook_url") == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "divided"),
+    [
+        ("for: 10m\n", "for: 10000ms\n"),
+        ("increase(a_total[1h]) > 0 unless a_total offset 1h", "increase(a_total[60000ms]) > 0 unless a_total offset 60000ms"),
+        ("hourseal_age_seconds > 600", "hourseal_age_seconds > 600"),
+        ("  scrape_interval: 15s", "  scrape_interval: 250ms"),
+    ],
+)
+def test_durations_are_divided_and_nothing_else(text, divided):
+    assert faster(text, 60) == divided
