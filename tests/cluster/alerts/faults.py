@@ -175,8 +175,10 @@ def a_backlog(world: World):
     yield
     worker.stop()
     world.feed_some(aged(11 * MINUTE_MS), 20_000)
-    world.worker()
+    worker = world.worker()
     yield
+    worker.stop()
+    world.worker(settings={"lane": {"batch_events": 50_000}})
     world.await_drained()
     yield
 
