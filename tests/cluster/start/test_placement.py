@@ -62,8 +62,11 @@ def test_workers_that_start_before_and_after_new_partitions_agree(kafka, make_wo
     wait_until(lambda: all(note in readiness(it).get("notes", []) for it in (first, second)), 30, "both say so")
     assert first.is_ready() and second.is_ready() and note in world.cli("topics", "check")
 
-    assert f"{world.output}: the workers use 5 partitions, before: 2" in world.cli("topics", "adopt")
-    wait_until(lambda: placed(first)[-1] == placed(second)[-1] == (5, 0), 30, "both follow")
+    with world.load(events("meanwhile"), 500):
+        assert f"{world.output}: the workers use 5 partitions, before: 2" in world.cli("topics", "adopt")
+        wait_until(lambda: placed(first)[-1] == placed(second)[-1] == (5, 0), 30, "both follow")
+    world.await_drained(30)
+    slots = partitions_of_slots(world)
     until_both_seal(world, events("late"), first, second)
     new = {slot: partitions for slot, partitions in partitions_of_slots(world).items() if slot not in slots}
     assert {slot for slot, partitions in new.items() if len(partitions) > 1} == set()
