@@ -67,6 +67,7 @@ impl<'b> Round<'b> {
             input: self.input.clone(),
             outputs: vec![self.name.clone(), self.name.clone()],
             max_message_bytes: vec![MaxMessageBytes::new(1 << 20)],
+            placements: Vec::new(),
             commit_metadata: String::new(),
             mirrors: Vec::new(),
         };

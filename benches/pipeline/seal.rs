@@ -10,8 +10,8 @@ use hourseal::edge::sqlite::{OpenOptions, STEPS, SqliteStore};
 use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, Lease, Mint, Ring, SealStore};
 use hourseal::lane::{
-    Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, SealingLane,
-    SlotLimits, Tally, TimestampBounds,
+    Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, Placement,
+    SealingLane, SlotLimits, Tally, TimestampBounds,
 };
 use hourseal::model::{Clock, Retention};
 use hourseal::stream::Event;
@@ -83,7 +83,7 @@ pub fn step(round: &Round<'_>, keyring: &Keyring) -> SealingLane {
         clock: Arc::clone(&keyring.clock),
         stream: StreamName::parse("bench").expect("a name"),
         input: round.input().to_owned(),
-        outputs: Outputs { partitions: PARTITIONS, classes: Vec::new() },
+        outputs: Outputs { output: Placement::new(PARTITIONS), classes: Vec::new() },
         partitioner: Partitioner::CustomerHour,
         output_key: OutputKey::Customer,
         clear_headers: Vec::new(),

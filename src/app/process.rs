@@ -25,7 +25,7 @@ use crate::forget::log::NewestCheckpoint;
 use crate::forget::{FollowObserver, Following};
 use crate::keys::{Lease, Meta, Mint, Ring};
 use crate::lane::{
-    GroupView, Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner, Reads,
+    GroupView, Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner, Placement, Reads,
 };
 use crate::stream::{Board, Gaps, Pace, Parking, Pulse, Stop};
 use crate::telemetry::{Telemetry, codes, error, info};
@@ -72,7 +72,7 @@ impl Process {
         let meta = runtime.block_on(foundation.store.meta())?;
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
         let client = build::client_settings(config);
-        let sizes = runtime.block_on(ready_topics(config, &client, &meta))?;
+        let sizes = runtime.block_on(ready_topics(config, &client, &*foundation.store, &meta))?;
         let process = Self::new(config, client, options, foundation, meta, sizes, telemetry);
         Ok(Self { checks_topics: true, ..process })
     }
@@ -86,7 +86,7 @@ impl Process {
         output_partitions: i32,
     ) -> Result<Self, Failure> {
         let meta = runtime.block_on(foundation.store.meta())?;
-        let outputs = Outputs { partitions: output_partitions, classes: Vec::new() };
+        let outputs = Outputs { output: Placement::new(output_partitions), classes: Vec::new() };
         let sizes = TopicSizes::new(outputs, 1 << 20);
         let client = build::client_settings(config);
         let (options, telemetry) = (RunOptions::default(), Telemetry::new());
@@ -267,6 +267,7 @@ impl Process {
                 .cloned()
                 .collect(),
             max_message_bytes: vec![self.sizes.output.clone(), self.sizes.quarantine.clone()],
+            placements: self.sizes.outputs.placements().cloned().collect(),
             ..self.identity(group, lane, input)
         }
     }
@@ -280,6 +281,7 @@ impl Process {
             input: input.to_owned(),
             outputs: Vec::new(),
             max_message_bytes: Vec::new(),
+            placements: Vec::new(),
             commit_metadata: format!("hourseal/1 store={}", self.meta.store),
             mirrors: Vec::new(),
         }

@@ -55,6 +55,7 @@ impl TopicSizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::Placement;
     use crate::model::{ClassId, Retention};
 
     const CLASS: Role = Role::Class(ClassId(0));
@@ -74,13 +75,17 @@ mod tests {
         sizes.map(|(role, bytes)| (role, TopicFacts { partitions: 1, settings: settings(bytes) })).into()
     }
 
+    fn sizes_of(bytes: usize) -> TopicSizes {
+        TopicSizes::new(Outputs { output: Placement::new(1), classes: Vec::new() }, bytes)
+    }
+
     fn now(sizes: &TopicSizes) -> [usize; 3] {
         [&sizes.output, &sizes.quarantine, &sizes.receipts].map(MaxMessageBytes::now)
     }
 
     #[test]
     fn sizes_follow_the_broker_down_and_up_and_clones_see_it() {
-        let sizes = TopicSizes::new(Outputs { partitions: 1, classes: Vec::new() }, 0);
+        let sizes = sizes_of(0);
         let of_a_lane = sizes.clone();
         let others = [(Role::Quarantine, "900"), (Role::Receipts, "70")];
         for (output, class, smallest) in [("500", "600", 500), ("500", "20", 20), ("800", "700", 700)] {
@@ -92,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_is_not_reported_keeps_its_size() {
-        let sizes = TopicSizes::new(Outputs { partitions: 1, classes: Vec::new() }, 500);
+        let sizes = sizes_of(500);
         sizes.follow(&plan(), &facts([(Role::Output, "800"), (Role::Receipts, "")]));
         assert_eq!(now(&sizes), [500; 3], "the other output topic is not known");
         sizes.follow(&plan(), &facts([(Role::Output, "800"), (CLASS, "900"), (Role::Quarantine, "30")]));
@@ -101,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_timestamp_is_refused_early_only_if_every_output_topic_refuses_it() {
-        let sizes = TopicSizes::new(Outputs { partitions: 1, classes: Vec::new() }, 500);
+        let sizes = sizes_of(500);
         let bounded = |role, ms: &str| {
             let settings = [("message.timestamp.before.max.ms".to_owned(), ms.to_owned())].into();
             (role, TopicFacts { partitions: 1, settings })
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_doubt_about_any_topic_is_heard_once() {
-        let sizes = TopicSizes::new(Outputs { partitions: 1, classes: Vec::new() }, 500);
+        let sizes = sizes_of(500);
         assert!(!sizes.take_doubt());
         sizes.quarantine.doubt();
         sizes.receipts.doubt();

@@ -1,12 +1,13 @@
 //! The topics that a process needs: their names, their required settings, and the sizes of their records.
 
 use super::Failure;
+use super::placement::{self, Placed};
 use super::sizes::TopicSizes;
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::admin::{AdminError, Role, TopicAdmin, TopicPlan};
-use crate::keys::Meta;
-use crate::lane::{Outputs, Partitioner};
+use crate::keys::{Meta, SealStore};
+use crate::lane::Partitioner;
 use crate::model::{ClassId, Retention};
 use crate::telemetry::{codes, info, warn};
 
@@ -32,10 +33,12 @@ pub fn topic_plan(config: &Config, longest: Retention) -> TopicPlan {
     }
 }
 
-/// Creates missing topics if `topics.create` is set, and refuses topics that break a promise.
+/// Creates missing topics if `topics.create` is set, and refuses topics that break a promise. Stores the
+/// placement of each output topic if there is none.
 pub(super) async fn ready_topics(
     config: &Config,
     client: &ClientSettings,
+    store: &dyn SealStore,
     meta: &Meta,
 ) -> Result<TopicSizes, Failure> {
     let plan = topic_plan(config, meta.default_retention.max(config.retention.quarantine));
@@ -56,14 +59,21 @@ pub(super) async fn ready_topics(
         let window = input.plaintext_window(plan.scrub);
         info!(codes::PLAINTEXT_WINDOW, %window, "the input keeps plaintext for this time after it is sealed");
     }
-    let partitions = |role| facts.get(&role).map_or(0, |facts| facts.partitions);
-    let partitions = |role| i32::try_from(partitions(role)).unwrap_or(i32::MAX);
-    let classes = config.topics.class.keys().enumerate();
-    let classes = classes.map(|(class, longest)| (*longest, partitions(Role::Class(ClassId(class)))));
-    let outputs = Outputs { partitions: partitions(Role::Output), classes: classes.collect() };
-    let sizes = TopicSizes::new(outputs, 0);
+    let placed = placement::agreed(store, &plan, &facts, |it| it.found).await?;
+    refuse_missing_partitions(&placed)?;
+    let sizes = TopicSizes::new(placement::outputs(&config.topics.class, &facts, &placed), 0);
     sizes.follow(&plan, &facts);
     Ok(sizes)
+}
+
+/// Refuses output topics that lack partitions of their placement.
+fn refuse_missing_partitions(placed: &[Placed]) -> Result<(), Failure> {
+    let findings: Vec<_> = placed.iter().filter_map(Placed::finding).collect();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let hint = "add the missing partitions, or run `hourseal topics adopt`: then all workers use fewer";
+    Err(Failure::from(AdminError::Refused(findings)).hint(hint))
 }
 
 /// Refuses brokers whose settings break a promise. Warns of brokers that do not report whether they verify

@@ -1,4 +1,4 @@
-//! Opens the key store and its vault for commands that only read. Creates nothing.
+//! Opens the key store and its vault for commands. Creates nothing.
 
 use std::sync::Arc;
 
@@ -6,12 +6,17 @@ use super::runtime;
 use crate::app::{CurrentKeys, Failure, Foundation, Opening, open_foundation};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
-use crate::keys::ReadStore;
+use crate::keys::{ReadStore, SealStore};
 use crate::reader::FindKey;
 use crate::telemetry::Registry;
 
 /// Opens the key store of this configuration.
 pub fn store(config: &Config) -> anyhow::Result<Arc<dyn ReadStore>> {
+    Ok(open(config)?.store)
+}
+
+/// Opens the key store of this configuration to write what a sealer may write.
+pub fn sealing(config: &Config) -> anyhow::Result<Arc<dyn SealStore>> {
     Ok(open(config)?.store)
 }
 

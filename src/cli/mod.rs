@@ -4,6 +4,7 @@
 //! line, its hint another.
 //! Start at [`Cli`]; each command has a `run`.
 
+mod adopt;
 mod canary;
 mod command;
 mod completions;
@@ -100,7 +101,7 @@ enum Command {
     /// Create, check, purge or restore the key store
     #[command(subcommand)]
     Store(store::Store),
-    /// Check or create the topics
+    /// Check or create the topics; use partitions that were added
     #[command(subcommand)]
     Topics(topics::Topics),
     /// Check or show the configuration; print an example or the schema

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Settings, output, runtime};
-use crate::app::{client_settings, topic_plan};
+use super::adopt::{self, Adopt};
+use super::{Failure, Settings, keystore, output, runtime};
+use crate::app::{Placed, client_settings, placed, topic_plan};
 use crate::config::Config;
 use crate::edge::kafka::admin::{
     AdminError, Inspection, PlaintextWindow, Role, Subject, TopicAdmin, TopicFacts, TopicPlan,
@@ -18,6 +19,8 @@ pub enum Topics {
     Check(Check),
     /// Create missing topics with the required settings; existing topics are never changed
     Create(Create),
+    /// Let all workers use the number of partitions that an output topic has now
+    Adopt(Adopt),
 }
 
 #[derive(Args)]
@@ -39,7 +42,7 @@ pub struct Create {
 }
 
 /// Returns the plan of this configuration, for the retention that a new store would have.
-fn plan(config: &Config) -> TopicPlan {
+pub(super) fn plan(config: &Config) -> TopicPlan {
     topic_plan(config, config.retention.default.max(config.retention.quarantine))
 }
 
@@ -47,6 +50,7 @@ pub fn run(command: Topics) -> anyhow::Result<()> {
     match command {
         Topics::Check(check) => run_check(&check),
         Topics::Create(create) => run_create(&create),
+        Topics::Adopt(adopt) => adopt::run(&adopt),
     }
 }
 
@@ -57,9 +61,33 @@ fn run_check(check: &Check) -> anyhow::Result<()> {
     let mut inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
     let brokers = runtime::block_on(admin.brokers())?.map_err(Failure::from)?;
     inspection.findings.extend(brokers.findings);
-    let print = if check.json { print_json } else { print_table };
-    print(&plan, &inspection)?;
+    let placements = placements(&config, &plan, &inspection);
+    inspection.findings.extend(placements.iter().flatten().filter_map(Placed::finding));
+    if check.json {
+        print_json(&plan, &inspection, &placements)?;
+    } else {
+        print_table(&plan, &inspection)?;
+        print_notes(&placements)?;
+    }
     accept(inspection, &plan)
+}
+
+/// Returns the placements of the existing output topics, or the reason why they are not known: a person may
+/// check the topics before there is a key store, or without its rights.
+fn placements(config: &Config, plan: &TopicPlan, inspection: &Inspection) -> Result<Vec<Placed>, String> {
+    if plan.partition_as_input {
+        return Ok(Vec::new());
+    }
+    let store = keystore::store(config).map_err(|error| error.to_string())?;
+    let placed = runtime::block_on(placed(&*store, plan, &inspection.facts));
+    placed.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+fn print_notes(placements: &Result<Vec<Placed>, String>) -> anyhow::Result<()> {
+    match placements {
+        Ok(placed) => placed.iter().filter_map(Placed::note).try_for_each(|note| output::line(&note)),
+        Err(why) => output::line(&format!("the partitions are not compared with the key store: {why}")),
+    }
 }
 
 /// Returns exit code 78 for a missing or a wrong topic. The caller has already printed each finding on its
@@ -76,7 +104,12 @@ fn accept(inspection: Inspection, plan: &TopicPlan) -> anyhow::Result<()> {
     }
 }
 
-fn print_json(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
+fn print_json(
+    plan: &TopicPlan,
+    inspection: &Inspection,
+    placements: &Result<Vec<Placed>, String>,
+) -> anyhow::Result<()> {
+    let used = |role| placements.iter().flatten().find(|it| it.role == role).and_then(|it| it.stored);
     for role in plan.roles() {
         let facts = inspection.facts.get(&role);
         output::line(
@@ -85,10 +118,14 @@ fn print_json(plan: &TopicPlan, inspection: &Inspection) -> anyhow::Result<()> {
                 "role": role.to_string(),
                 "exists": facts.is_some(),
                 "partitions": facts.map(|facts| facts.partitions),
+                "used_partitions": used(role),
                 "max_message_bytes": facts.map(TopicFacts::max_message_bytes),
             })
             .to_string(),
         )?;
+    }
+    if let Err(why) = placements {
+        output::line(&json!({ "used_partitions": null, "why": why }).to_string())?;
     }
     if let Some(window) = plaintext_window(plan, inspection) {
         let ms = |time: Option<Duration>| time.map(|time| time.as_millis());

@@ -3,7 +3,7 @@
 //! | trait | role | writes |
 //! |---|---|---|
 //! | [`ReadStore`] | `auditor` | nothing |
-//! | [`SealStore`] | `sealer` | new keys, new KEKs, started partitions |
+//! | [`SealStore`] | `sealer` | new keys, new KEKs, started partitions, placements |
 //! | [`EraseStore`] | `eraser` | fences, overwritten keys, new terms of an hour |
 //! | [`DecisionStore`] | `eraser` | holds, policies, verdicts, the receipts' position, the life of a KEK |
 //!
@@ -82,6 +82,10 @@ pub trait ReadStore: Send + Sync + 'static {
     /// Number of keys in each state, as (live, erased, erased by TTL). One scan of all keys, without a bound:
     /// for a command of a person and for tests, not for a periodic job.
     async fn count_keys(&self) -> Result<(u64, u64, u64), StoreError>;
+
+    /// The placement of an output topic: the number of partitions over which every worker places its records.
+    /// `None` = no worker has stored one.
+    async fn placement(&self, topic: &str) -> Result<Option<i32>, StoreError>;
 }
 
 /// Mints keys. Code that seals can neither fence an hour nor decide on one:
@@ -128,6 +132,10 @@ pub trait SealStore: ReadStore {
     /// Stores these partitions, and replaces what was stored about them before. After an error some of them
     /// may be stored.
     async fn mark_started(&self, input: &str, partitions: &[Started]) -> Result<(), StoreError>;
+
+    /// Stores the placement of an output topic if there is none, or if it is still the one that was seen.
+    /// Returns the placement afterwards: `to`, or the one of another process.
+    async fn set_placement(&self, topic: &str, seen: Option<i32>, to: i32) -> Result<i32, StoreError>;
 }
 
 /// Ends keys: fences an hour, overwrites its keys, or gives them other terms. Mints nothing.

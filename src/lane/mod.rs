@@ -17,6 +17,7 @@ mod metrics;
 mod observer;
 mod parked;
 mod partition;
+mod placement;
 mod quarantine;
 mod redrive;
 mod sealed;
@@ -40,6 +41,7 @@ pub(crate) use metrics::LaneMetrics;
 pub(crate) use observer::{LaneObserver, LaneReport};
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "the edges register it"))]
 pub(crate) use parked::ParkedView;
+pub use placement::Placement;
 pub use quarantine::Reason;
 pub use redrive::{Left, Quarantined, Redrive, RedriveObserver, RedriveParts};
 pub use sealed::Sealed;

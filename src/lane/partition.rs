@@ -1,11 +1,11 @@
-//! Chooses the output partition of a slot's records. The choice is part of the contract: order and reclaiming
-//! rely on it.
+//! Chooses the output partition of a slot's records. The choice is part of the contract: the order of the
+//! records relies on it. Nothing else does: every reader looks at all partitions.
 
 use super::settings::Partitioner;
 use crate::model::{CustomerId, Hour};
 
-/// The output partition of a customer's hour, from 0 to `count` - 1. `customer-hour` hashes
-/// customer ‖ 0x00 ‖ u32 hour. `None` = the number of the input partition.
+/// The output partition of a customer's hour, from 0 to `count` - 1. `count` is the placement of the topic.
+/// `customer-hour` hashes customer ‖ 0x00 ‖ u32 hour. `None` = the number of the input partition.
 pub(super) fn output_partition(
     by: Partitioner,
     customer: &CustomerId,

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::placement::Placement;
 use crate::model::{ClassId, Due, Hour, Retention};
 
 /// A JSON pointer (RFC 6901) to one place in an event's value: its reference tokens, unescaped.
@@ -90,19 +91,18 @@ pub enum OutputKey {
 pub enum Partitioner {
     /// By customer: murmur2 of the customer's id.
     Customer,
-    /// By customer and hour: one key's ciphertext is in one partition as long as their number is unchanged.
+    /// By customer and hour: one key's ciphertext is in one partition until the placement changes.
     CustomerHour,
     /// The number of the input partition.
     Input,
 }
 
-/// The output topics and their partitions.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The output topics and their placements.
+#[derive(Clone, Debug)]
 pub struct Outputs {
-    /// Partitions of the output topic.
-    pub partitions: i32,
-    /// Retention classes, shortest first: the longest retention of each, and the partitions of its topic.
-    pub classes: Vec<(Retention, i32)>,
+    pub output: Placement,
+    /// Retention classes, shortest first: the longest retention of each, and the placement of its topic.
+    pub classes: Vec<(Retention, Placement)>,
 }
 
 impl Outputs {
@@ -111,8 +111,14 @@ impl Outputs {
         self.classes.iter().position(|(longest, _)| due <= Due::of(hour, *longest)).map(ClassId)
     }
 
-    pub(super) fn partitions_of(&self, class: Option<ClassId>) -> i32 {
-        class.map_or(self.partitions, |ClassId(class)| self.classes[class].1)
+    /// The placement of the output topic, or of a class's topic.
+    pub fn placement(&self, class: Option<ClassId>) -> &Placement {
+        class.map_or(&self.output, |ClassId(class)| &self.classes[class].1)
+    }
+
+    /// The placements of all topics.
+    pub fn placements(&self) -> impl Iterator<Item = &Placement> {
+        [&self.output].into_iter().chain(self.classes.iter().map(|(_, placement)| placement))
     }
 }
 
@@ -214,10 +220,11 @@ mod tests {
     #[test]
     fn an_hour_goes_to_the_shortest_class_that_it_fits_to_the_hour() {
         let hours = |hours| Retention::hours(hours).expect("not zero");
-        let outputs = Outputs { partitions: 8, classes: vec![(hours(24), 2), (hours(168), 4)] };
+        let classes = [(24, 2), (168, 4)].map(|(longest, count)| (hours(longest), Placement::new(count)));
+        let outputs = Outputs { output: Placement::new(8), classes: classes.into() };
         let of = |kept| {
             let class = outputs.class_of(Hour(1_000), Due::of(Hour(1_000), hours(kept)));
-            (class, outputs.partitions_of(class))
+            (class, outputs.placement(class).now())
         };
         assert_eq!([1, 24].map(of), [(Some(ClassId(0)), 2); 2]);
         assert_eq!([25, 168].map(of), [(Some(ClassId(1)), 4); 2]);

@@ -311,7 +311,7 @@ impl Step for SealingLane {
             };
         }
         self.batch.place(|owner, group| {
-            output_partition(*partitioner, &owner.id, group.hour, outputs.partitions_of(group.class))
+            output_partition(*partitioner, &owner.id, group.hour, outputs.placement(group.class).now())
         });
         Ready::Yes
     }

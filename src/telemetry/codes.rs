@@ -58,6 +58,8 @@ codes! {
 
     /// Topics were created.
     TOPICS_CREATED = "HS1101";
+    /// Over how many partitions of an output topic the records are placed.
+    PLACED = "HS1102";
     /// A broker does not say whether it verifies transactions.
     BROKER_UNTOLD = "HS1104";
 

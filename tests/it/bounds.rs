@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hourseal::envelope::StreamName;
 use hourseal::keys::TokenKey;
 use hourseal::lane::{
-    Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, SealingLane,
-    SlotLimits, Tally, TimestampBounds,
+    Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, Placement,
+    SealingLane, SlotLimits, Tally, TimestampBounds,
 };
 use hourseal::model::*;
 use hourseal::stream::{Event, Input, NoHeaders, Park, Ready, Step, Take};
@@ -43,7 +43,7 @@ fn lane(ringed: &Ringed, runaway_minutes: usize) -> SealingLane {
         clock: ringed.world.clock.clone(),
         stream: StreamName::parse("jobs").expect("a name"),
         input: "jobs".to_owned(),
-        outputs: Outputs { partitions: 4, classes: Vec::new() },
+        outputs: Outputs { output: Placement::new(4), classes: Vec::new() },
         partitioner: Partitioner::CustomerHour,
         output_key: OutputKey::Customer,
         clear_headers: Vec::new(),

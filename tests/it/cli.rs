@@ -51,7 +51,7 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 41] = [
+const COMMANDS: [&[&str]; 42] = [
     &[],
     &["demo"],
     &["run"],
@@ -88,6 +88,7 @@ const COMMANDS: [&[&str]; 41] = [
     &["store", "check"],
     &["topics", "check"],
     &["topics", "create"],
+    &["topics", "adopt"],
     &["config", "check"],
     &["config", "show"],
     &["config", "example"],

@@ -110,6 +110,8 @@ macro_rules! conformance {
             started_partitions_are_remembered_per_input
             a_started_partition_keeps_its_topic_and_its_accepted_gap
             marking_a_started_partition_again_replaces_all_of_it
+            a_topics_placement_is_the_first_one_whoever_races
+            a_placement_is_changed_only_as_it_was_seen
             due_hours_come_soonest_first_and_in_pages
             fenced_hours_are_not_due
             customers_come_in_pages

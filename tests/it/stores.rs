@@ -101,10 +101,12 @@ impl Beside {
     }
 }
 
-/// Checks that the partitions that version 1 marked as started have neither a topic nor an accepted gap.
+/// Checks that the partitions that version 1 marked as started have neither a topic nor an accepted gap, and
+/// that its output topic has no placement.
 pub async fn assert_started_by_version_1(store: &dyn Store) {
     let wanted = [0, 3].map(|partition| Started { partition, topic: None, accepted: None });
     assert_eq!(store.started("group/jobs").await.expect("it answers"), wanted);
+    assert_eq!(store.placement("jobs.sealed").await.expect("it answers"), None);
 }
 
 /// Reads a dump and its second file.

@@ -279,6 +279,7 @@ passes_on! {
     live_keys() -> BTreeMap<KekId, u64>;
     hours_under(kek: &KekId, limit: usize) -> Vec<(Token, Hour)>;
     count_keys() -> (u64, u64, u64);
+    placement(topic: &str) -> Option<i32>;
 }
 
 passes_on! {
@@ -296,6 +297,7 @@ passes_on! {
     register_kek(id: &KekId, check: [u8; 16]) -> KekRow;
     started(input: &str) -> Vec<Started>;
     mark_started(input: &str, partitions: &[Started]) -> ();
+    set_placement(topic: &str, seen: Option<i32>, to: i32) -> i32;
 }
 
 passes_on! {

@@ -11,7 +11,7 @@ use super::outage::Outages;
 use super::sink::KafkaSink;
 use super::sizes::ProducerSizes;
 use super::source::KafkaSource;
-use crate::lane::MaxMessageBytes;
+use crate::lane::{MaxMessageBytes, Placement};
 use crate::stream::{Connector, Halt, StartLog, Stop, StreamError};
 
 /// The identity of a lane. `group.instance.id` = `<instance>.<lane>`, and
@@ -28,6 +28,9 @@ pub struct LaneIdentity {
     /// `max.message.bytes` of the outputs. No producer batch may be larger than the smallest one: the broker
     /// would refuse the whole batch.
     pub max_message_bytes: Vec<MaxMessageBytes>,
+    /// Placements of the outputs. A producer is replaced when one changes, because librdkafka asks for the
+    /// partitions of a topic only every few minutes.
+    pub placements: Vec<Placement>,
     /// Metadata of every committed offset; it names the key store.
     pub commit_metadata: String,
     /// Topics that must have each partition of the input (`seal.partitioner = "input"`).

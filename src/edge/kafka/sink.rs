@@ -15,7 +15,7 @@ use super::ffi::{self, Deliveries, GroupMembership, Queued, TopicHandle, Transac
 use super::outage::Outages;
 use super::requests::Requests;
 use super::sizes::ProducerSizes;
-use crate::lane::MaxMessageBytes;
+use crate::lane::{MaxMessageBytes, Placement};
 use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamError};
 
 /// Longest time of a call to a coordinator.
@@ -73,6 +73,9 @@ pub struct KafkaSink {
     /// The sizes that the producer was created with.
     sizes: ProducerSizes,
     max_message_bytes: Vec<MaxMessageBytes>,
+    /// The placements when the producer was created. It may not know partitions that were added later.
+    placed: Vec<i32>,
+    placements: Vec<Placement>,
     input: String,
     metadata: String,
     /// Time after which the lane gives up offsets, a commit or an abort. By then the broker has timed the
@@ -96,6 +99,7 @@ impl KafkaSink {
     ) -> Result<Self, StreamError> {
         let requests = Arc::new(Requests::new(outages.clone()));
         let sizes = ProducerSizes::of(&identity.max_message_bytes);
+        let placed = partitions(&identity.placements);
         let config = identity.producer_config(sizes);
         let producer = TransactionalProducer::new(&config, SinkContext::new(outages), requests)
             .map_err(|error| stream_error(Stage::Init, &error))?;
@@ -118,6 +122,8 @@ impl KafkaSink {
             is_stuck: false,
             sizes,
             max_message_bytes: identity.max_message_bytes.clone(),
+            placed,
+            placements: identity.placements.clone(),
             input: identity.input.clone(),
             metadata: identity.commit_metadata.clone(),
             patience: identity.transaction_timeout() + identity.socket_timeout(),
@@ -147,6 +153,10 @@ impl KafkaSink {
         }
         Ok(())
     }
+}
+
+fn partitions(placements: &[Placement]) -> Vec<i32> {
+    placements.iter().map(Placement::now).collect()
 }
 
 /// Waits for the transaction coordinator, in short steps so that the stop can end the wait.
@@ -238,11 +248,15 @@ impl Sink for KafkaSink {
 
     fn outdated(&self) -> Option<String> {
         let sizes = ProducerSizes::of(&self.max_message_bytes);
-        (sizes != self.sizes).then(|| {
-            format!(
-                "`max.message.bytes` of an output changed: the producer is for {}, not {sizes}",
-                self.sizes
-            )
+        if sizes != self.sizes {
+            let now = self.sizes;
+            return Some(format!(
+                "`max.message.bytes` of an output changed: the producer is for {now}, not {sizes}"
+            ));
+        }
+        let (was, now) = (&self.placed, partitions(&self.placements));
+        (*was != now).then(|| {
+            format!("the placement of an output changed: the producer is for {was:?} partitions, not {now:?}")
         })
     }
 

@@ -14,6 +14,7 @@ label! {
         List = "list",
         Mark = "mark",
         Mint = "mint",
+        Placement = "placement",
         Policy = "policy",
         Probe = "probe",
         Read = "read",

@@ -148,6 +148,10 @@ impl SealStore for ScyllaStore {
         }
         Ok(())
     }
+
+    async fn set_placement(&self, topic: &str, seen: Option<i32>, to: i32) -> Result<i32, StoreError> {
+        self.write_placement(topic, seen, to).await
+    }
 }
 
 fn started(row: &Cells) -> Result<Started, StoreError> {

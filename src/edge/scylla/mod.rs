@@ -22,6 +22,7 @@ mod mint;
 mod names;
 mod open;
 mod overwrite;
+mod placement;
 mod prepare;
 mod read;
 mod rewrap;
@@ -78,6 +79,7 @@ struct Statements {
     lists: lists::Statements,
     mint: mint::Statements,
     overwrite: overwrite::Statements,
+    placement: placement::Statements,
     read: read::Statements,
     rewrap: rewrap::Statements,
     scan: scan::Statements,
@@ -96,6 +98,7 @@ impl Statements {
             lists: lists::Statements::prepare(preparer).await?,
             mint: mint::Statements::prepare(preparer).await?,
             overwrite: overwrite::Statements::prepare(preparer).await?,
+            placement: placement::Statements::prepare(preparer).await?,
             read: read::Statements::prepare(preparer).await?,
             rewrap: rewrap::Statements::prepare(preparer).await?,
             scan: scan::Statements::prepare(preparer).await?,

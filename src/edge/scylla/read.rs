@@ -268,6 +268,10 @@ impl ReadStore for ScyllaStore {
         .await?;
         Ok((live, erased, by_ttl))
     }
+
+    async fn placement(&self, topic: &str) -> Result<Option<i32>, StoreError> {
+        self.read_placement(topic).await
+    }
 }
 
 impl ScyllaStore {

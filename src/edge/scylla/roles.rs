@@ -6,14 +6,15 @@ use crate::keys::StoreError;
 
 /// Tables that the sealer may write; it may read all tables. Servers have no right to insert without the
 /// right to delete, so rights are granted by table (`schemas/keystore.cql`).
-const SEALER: [&str; 6] = ["key", "customer", "due", "kek", "started", "probe"];
+const SEALER: [&str; 7] = ["key", "customer", "due", "kek", "started", "placement", "probe"];
 /// Tables that the eraser may write; it may read all tables.
-const ERASER: [&str; 11] = [
+const ERASER: [&str; 12] = [
     "key",
     "customer",
     "due",
     "kek",
     "started",
+    "placement",
     "probe",
     "policy",
     "hold",

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Row, Statement, Transaction};
 
 use super::SqliteStore;
-use super::read::kek_of;
+use super::read::{kek_of, placement_of};
 use super::rows::{NAME_CUSTOMER, Reads};
 use crate::keys::{Candidate, KekRow, Minted, SealStore, StoreError, refusal};
 use crate::model::{KekId, Millis, Started, TopicId};
@@ -63,6 +63,20 @@ impl SealStore for SqliteStore {
                     statement.execute((&input, partition, topic.map(|id| id.0), accepted))?;
                 }
                 Ok(())
+            })
+            .await
+    }
+
+    async fn set_placement(&self, topic: &str, seen: Option<i32>, to: i32) -> Result<i32, StoreError> {
+        let topic = topic.to_owned();
+        self.db
+            .write(move |tx| {
+                tx.execute(
+                    "INSERT INTO placement (topic, partitions) VALUES (?1, ?2)
+                     ON CONFLICT DO UPDATE SET partitions = excluded.partitions WHERE partitions = ?3",
+                    (&topic, to, seen),
+                )?;
+                Ok(placement_of(tx, &topic)?.expect("it was there or was inserted, in this transaction"))
             })
             .await
     }

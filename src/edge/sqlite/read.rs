@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Row, Transaction};
+use rusqlite::{OptionalExtension as _, Row, Transaction};
 
 use super::SqliteStore;
+use super::fault::malformed;
 use super::open::read_meta;
 use super::rows::{Reads, customer, gate, kek, kek_id};
 use crate::keys::{
@@ -180,6 +181,22 @@ impl ReadStore for SqliteStore {
                 Ok((live.unsigned_abs(), erased.unsigned_abs(), by_ttl.unsigned_abs()))
             })
             .await
+    }
+
+    async fn placement(&self, topic: &str) -> Result<Option<i32>, StoreError> {
+        let topic = topic.to_owned();
+        self.db.read(move |tx| placement_of(tx, &topic)).await
+    }
+}
+
+/// # Errors
+/// [`StoreError::Unusable`] for a number below 1: no worker writes one.
+pub(super) fn placement_of(tx: &Transaction<'_>, topic: &str) -> Result<Option<i32>, StoreError> {
+    let mut statement = tx.prepare("SELECT partitions FROM placement WHERE topic = ?1")?;
+    let found: Option<i32> = statement.query_row([topic], |row| row.get(0)).optional()?;
+    match found {
+        Some(partitions) if partitions < 1 => Err(malformed("placement")),
+        found => Ok(found),
     }
 }
 

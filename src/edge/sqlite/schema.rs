@@ -26,7 +26,7 @@ pub static STEPS: &[Step] = &[
     Step { to: 1, what: "the tables", sql: include_str!("../../../schemas/keystore.sql") },
     Step {
         to: 2,
-        what: "topics of started partitions",
+        what: "topics of started partitions, placements of output topics",
         sql: include_str!("../../../schemas/keystore.2.sql"),
     },
 ];

@@ -31,6 +31,7 @@ pub(super) struct FakeState {
     pub(super) unusable: BTreeSet<(Token, Hour)>,
     pub(super) keks: BTreeMap<KekId, KekState>,
     started: BTreeMap<(String, i32), Started>,
+    placements: BTreeMap<String, i32>,
     pub(super) mark: Option<i64>,
     /// Number of calls that it still answers before it is away; `None` = all.
     pub(super) answers: Option<usize>,
@@ -265,6 +266,10 @@ impl ReadStore for FakeStore {
         let count = |wanted| state.keys().filter(|key| key.state == wanted).count() as u64;
         Ok((count(KeyState::Live), count(KeyState::Erased), count(KeyState::ErasedByTtl)))
     }
+
+    async fn placement(&self, topic: &str) -> Result<Option<i32>, StoreError> {
+        Ok(self.call("placement")?.placements.get(topic).copied())
+    }
 }
 
 #[async_trait]
@@ -289,6 +294,15 @@ impl SealStore for FakeStore {
         let mut state = self.call("mark_started")?;
         state.started.extend(partitions.iter().map(|it| ((input.to_owned(), it.partition), *it)));
         Ok(())
+    }
+
+    async fn set_placement(&self, topic: &str, seen: Option<i32>, to: i32) -> Result<i32, StoreError> {
+        let mut state = self.call("set_placement")?;
+        let now = state.placements.entry(topic.to_owned()).or_insert(to);
+        if seen == Some(*now) {
+            *now = to;
+        }
+        Ok(*now)
     }
 }
 

@@ -17,11 +17,11 @@ def test_a_topic_that_is_deleted_or_changed_is_named(kafka, make_world):
 
     world.topics.add_partitions(world.output, 3)
     world.topics.alter(world.output, cleanup_policy="compact")
-    grown = f"topic `{world.output}` has 3 partitions, and this process uses 2: restart all workers"
+    grown = f"topic `{world.output}` has 3 partitions, and the workers use 2: `hourseal topics adopt` changes this"
     wait_until(lambda: says(grown, "cleanup.policy is compact"), 30, "both changes are named")
     assert not worker.is_ready()
     world.topics.alter(world.output, cleanup_policy="delete")
-    wait_until(lambda: worker.is_ready() and says(grown), 30, "the one that matters to others only is a note")
+    wait_until(lambda: worker.is_ready() and says(grown), 30, "the one that changes nothing is a note")
 
     settings = world.topics.settings(world.output)
     settings = {name: settings[name] for name in ("retention.ms", "max.message.bytes")}

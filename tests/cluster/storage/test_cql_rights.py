@@ -25,6 +25,7 @@ TABLES = {
     "due": ('(due_day, shard, due, "token", hour) VALUES (0, 0, 0, 0x00, 0)', None, "due_day = 0 AND shard = 0"),
     "kek": ("(id, state) VALUES ('day/none', 1)", "state = 2", "id = 'day/none'"),
     "started": ("(input, partition) VALUES ('none', 0)", None, "input = 'none'"),
+    "placement": ("(topic, partitions) VALUES ('none', 1)", "partitions = 2", "topic = 'none'"),
     "probe": ("(id, part, value) VALUES ('none', 0, 0)", None, "id = 'none'"),
     "policy": ('("token", floor) VALUES (0x00, 0)', "floor = 1", '"token" = 0x00'),
     "hold": ("(id, from_hour) VALUES (0x00, 0)", "from_hour = 1", "id = 0x00"),

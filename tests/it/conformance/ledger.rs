@@ -156,6 +156,35 @@ pub async fn marking_a_started_partition_again_replaces_all_of_it(subject: &impl
     }
 }
 
+pub async fn a_topics_placement_is_the_first_one_whoever_races(subject: &impl Subject) {
+    let mut tasks = JoinSet::new();
+    for found in 1..=16 {
+        let store = subject.open().await;
+        tasks
+            .spawn(async move { store.set_placement("jobs.sealed", None, found).await.expect("it answers") });
+    }
+    let numbers: HashSet<i32> = tasks.join_all().await.into_iter().collect();
+    assert_eq!(numbers.len(), 1, "{numbers:?}");
+    let store = subject.open().await;
+    let stored = store.placement("jobs.sealed").await.expect("it answers");
+    assert_eq!(stored, numbers.into_iter().next());
+    assert_eq!(store.placement("jobs.sealed.7d").await.expect("it answers"), None, "another topic");
+}
+
+pub async fn a_placement_is_changed_only_as_it_was_seen(subject: &impl Subject) {
+    let store = subject.open().await;
+    let set = async |seen, to| store.set_placement("jobs.sealed", seen, to).await.expect("it answers");
+    assert_eq!(set(Some(4), 8).await, 8, "there was none");
+    assert_eq!(set(None, 9).await, 8);
+    assert_eq!(set(Some(7), 9).await, 8);
+    assert_eq!(set(Some(8), 12).await, 12);
+    assert_eq!(set(Some(8), 16).await, 12, "another process was faster");
+    assert_eq!(set(Some(8), 12).await, 12, "the same change again");
+    assert_eq!(set(Some(12), 3).await, 3, "fewer, too");
+    assert_eq!(set(None, i32::MAX).await, 3);
+    assert_eq!(subject.open().await.placement("jobs.sealed").await.expect("it answers"), Some(3));
+}
+
 pub async fn due_hours_come_soonest_first_and_in_pages(subject: &impl Subject) {
     let store = subject.open().await;
     let mut wanted = Vec::new();

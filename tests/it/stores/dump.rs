@@ -89,6 +89,7 @@ async fn fill(world: &World) -> Beside {
     let started =
         [(0, None), (3, Some(41))].map(|(partition, accepted)| Started { partition, topic, accepted });
     store.mark_started("group/jobs", &started).await.expect("it answers");
+    store.set_placement("jobs.sealed", None, 8).await.expect("it answers");
     store.applied_receipt(RECEIPT).await.expect("it answers");
     Beside { vault: files(world.folder.path()), sealed }
 }

@@ -40,6 +40,7 @@ fn identity(settings: &ClientSettings) -> LaneIdentity {
         input: INPUT.to_owned(),
         outputs: Vec::new(),
         max_message_bytes: vec![MaxMessageBytes::new(1 << 20)],
+        placements: vec![Placement::new(4)],
         commit_metadata: String::new(),
         mirrors: Vec::new(),
     }
@@ -98,7 +99,7 @@ fn offsets_that_librdkafka_never_answers_are_given_up_with_their_producer() {
 }
 
 #[test]
-fn an_abort_doubts_the_limits_and_new_sizes_outdate_the_sink() {
+fn an_abort_doubts_the_limits_and_changes_outdate_the_sink() {
     let cluster = cluster();
     let identity = identity(&settings(&cluster));
     let connect = || KafkaSink::connect(&identity, Outages::default(), &Stop::default());
@@ -114,6 +115,12 @@ fn an_abort_doubts_the_limits_and_new_sizes_outdate_the_sink() {
     let why = sink.outdated().expect("the batches are too large now");
     assert!(why.contains("20000"), "{why}");
     drop(sink);
+    let next = connect().expect("the next producer");
+    assert_eq!(next.outdated(), None);
+    identity.placements[0].set(5);
+    let why = next.outdated().expect("it may not know the fifth partition");
+    assert!(why.contains("[4]") && why.contains("[5]"), "{why}");
+    drop(next);
     assert_eq!(connect().expect("the next producer").outdated(), None);
 }
 
