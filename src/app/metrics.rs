@@ -43,7 +43,7 @@ fn seconds(at: Millis) -> f64 {
 }
 
 label! {
-    /// What a file system holds.
+    /// The contents of a file system.
     pub(super) enum DiskOf: "of" {
         /// The file of an embedded key store.
         Store = "store",
@@ -64,7 +64,7 @@ impl DiskMetrics {
         Self {
             size: registry.gauges(
                 "disk_size_bytes",
-                "Size of the file system of the embedded key store and of the vault; 0 = the store is a cluster",
+                "Size of the file system of the embedded store and of the vault; 0 = the store is a cluster",
             ),
             available: registry.gauges("disk_available_bytes", "Space of that file system that is available"),
         }

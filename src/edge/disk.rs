@@ -7,7 +7,7 @@ use std::path::Path;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Space {
     pub size: u64,
-    /// What a process without special rights may still write.
+    /// Left for processes without special rights.
     pub available: u64,
 }
 

@@ -126,8 +126,8 @@ impl ForgetMetrics {
             ),
             behind: registry.gauge(
                 "store_behind_timestamp_seconds",
-                "Unix time at which this process last applied a receipt again because the key store did not have \
-                 its erasures, as after a restore from a backup; 0 before the first",
+                "Unix time at which this process last applied a receipt again because the key store did not \
+                 have its erasures, as after a restore from a backup; 0 before the first",
             ),
             swept: registry
                 .counter("swept_total", "Customers' hours that this process swept after their due"),

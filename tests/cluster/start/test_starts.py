@@ -54,7 +54,9 @@ def test_records_that_are_gone_stop_a_worker_until_the_gap_is_accepted(kafka, ma
 def test_committed_offsets_that_vanish_are_no_first_run(kafka, make_world):
     world = make_world(kafka, partitions=2, settings=BRISK)
     world.feed_some(job_events(seeded()), 2_000)
-    world.worker().stop()
+    worker = world.worker()
+    world.await_drained()  # a partition of which nothing was committed has not started
+    worker.stop()
     sealed = world.sealed_count()
     await_empty(world)
     for done in world.topics.admin.delete_consumer_groups([world.group]).values():
