@@ -38,6 +38,7 @@ pub use canary::canary;
 pub use current::CurrentKeys;
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
+pub use lanes::admit;
 pub use reclaim::{Prefix, Prefixes, forgotten, reclaim};
 pub use redrive::{Redriven, Survey, redrive, survey};
 pub use replay::{Replayed, replay};

@@ -27,6 +27,7 @@ mod settings;
 mod sources;
 mod specimen;
 mod step;
+mod suggest;
 mod time;
 
 pub use admit::{Admit, Decision, Limits};
@@ -48,3 +49,4 @@ pub use settings::*;
 pub use sources::*;
 pub use specimen::Specimen;
 pub use step::{LaneParts, Observer, SealingLane, Tally};
+pub use suggest::{Change, Suggestions};

@@ -32,6 +32,15 @@ impl<T> Sources<T> {
         self.0.iter()
     }
 
+    /// The same places, but another one at `index`.
+    pub(super) fn with(&self, index: usize, place: T) -> Self
+    where
+        T: Clone,
+    {
+        let mut places = self.0.clone();
+        places[index] = place;
+        Self(places)
+    }
 }
 
 /// Reads a single place.
