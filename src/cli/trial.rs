@@ -114,7 +114,7 @@ fn each_line(path: &Path, sample: u32, trial: &mut Trial) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What a worker would do with the records so far.
+/// The decisions of a worker about the records so far.
 struct Trial {
     admit: Admit,
     now: Millis,

@@ -1,4 +1,5 @@
-//! The bytes that a serializer of a schema registry puts before a key or a value, and the integers behind them.
+//! The bytes that a serializer of a schema registry puts before a key or a value, and the integers behind
+//! them.
 
 use super::sources::Skip;
 

@@ -36,7 +36,7 @@ impl<'a> Pointers<'a> {
     }
 }
 
-/// What was found, in the order of the pointers.
+/// The values that were found, in the order of the pointers.
 pub(super) struct Members<'v> {
     found: [Found<'v>; extract::MOST],
     customers: usize,

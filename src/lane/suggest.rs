@@ -1,4 +1,5 @@
-//! Finds settings that would take refused records: another form of the same places, or a prefix to skip. Pure.
+//! Finds settings that would take refused records: another form of the same places, or a prefix to skip.
+//! Pure.
 //!
 //! Promise: each suggestion was tried on the records that it counts.
 
@@ -24,7 +25,7 @@ struct Variant {
     takes: u64,
 }
 
-/// What was found for the records so far.
+/// Other settings, and their numbers of records so far.
 pub struct Suggestions {
     /// By number of changes.
     variants: Vec<Variant>,
@@ -49,7 +50,8 @@ impl Suggestions {
         Self { variants }
     }
 
-    /// Counts a record that the rules refuse at `now`, for each variant that takes it with the fewest changes.
+    /// Counts a record that the rules refuse at `now`, for each variant that takes it with the fewest
+    /// changes.
     pub fn note(&mut self, input: &Input<'_>, now: Millis) {
         let mut fewest = None;
         for variant in &mut self.variants {
@@ -63,7 +65,8 @@ impl Suggestions {
         }
     }
 
-    /// The changes that take at least one record, with their number of records. Those that take most are first.
+    /// The changes that take at least one record, with their number of records. Those that take most are
+    /// first.
     pub fn found(&self) -> Vec<(&[Change], u64)> {
         let taking = self.variants.iter().filter(|variant| variant.takes > 0);
         let mut found: Vec<_> = taking.map(|variant| (&variant.changes[..], variant.takes)).collect();

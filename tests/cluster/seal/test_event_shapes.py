@@ -124,7 +124,7 @@ def test_an_event_is_sealed_for_the_customer_and_hour_that_it_names(kafka, make_
     )
 
 
-def test_a_key_that_looks_encoded_is_quarantined_until_its_decoding_is_named(kafka, make_world):
+def test_a_key_that_looks_encoded_waits_until_its_decoding_is_named(kafka, make_world):
     """Sealed as they are, these keys would be other customers, and an erasure of `acme` would miss them."""
     world = make_world(kafka, partitions=1, settings={"event": {"customer": "key", "time": "timestamp"}})
     feeder = Feeder(world)

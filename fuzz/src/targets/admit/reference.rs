@@ -150,7 +150,7 @@ fn epoch(text: &[u8], shift: i32) -> Option<Millis> {
     }
     let whole = i128::from(whole.parse::<i64>().ok()?);
     let scaled = match shift {
-        3 => whole * 1_000 + i128::from(number(format!("{fraction}000")[..3].as_bytes())?),
+        3 => whole * 1_000 + i128::from(number(&format!("{fraction}000").as_bytes()[..3])?),
         _ => whole.div_euclid(10_i128.pow(shift.unsigned_abs())),
     };
     i64::try_from(scaled).ok().map(Millis)
