@@ -11,7 +11,7 @@ use hourseal::envelope::StreamName;
 use hourseal::keys::{KekVault, Lease, Mint, Ring, SealStore};
 use hourseal::lane::{
     Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, Placement,
-    SealingLane, SlotLimits, Tally, TimestampBounds,
+    SealingLane, Skip, SlotLimits, Tally, TimestampBounds,
 };
 use hourseal::model::{Clock, Retention};
 use hourseal::stream::Event;
@@ -70,6 +70,7 @@ pub fn step(round: &Round<'_>, keyring: &Keyring) -> SealingLane {
         admit: Admit {
             customer: "json:/customer_id".parse().expect("a pointer"),
             time: "json:/occurred_at".parse().expect("a pointer"),
+            skip: Skip::None,
             limits: Limits {
                 max_future_ms: 300_000,
                 grace_ms: 300_000,

@@ -77,8 +77,10 @@ impl Canary {
         let customer = CustomerId::parse(&config.canary.customer)
             .map_err(|why| Failure::new(Failure::CONFIG, format!("canary.customer: {why}")))?;
         if Specimen::new((&config.event.customer, &config.event.time), &customer, Millis(0), "").is_none() {
-            let message = "event.customer and event.time exclude each other in one event";
-            return Err(Failure::new(Failure::CONFIG, message).hint("the canary's event must hold both"));
+            let message = "event.customer and event.time leave no room for the canary's customer and time";
+            return Err(Failure::new(Failure::CONFIG, message).hint(
+                "its event holds both at the first place of each setting, and its customer is not a number",
+            ));
         }
         let (clock, registry) = (build::system_clock(), &telemetry.registry);
         let opening = Opening { clock, create: false, runtime: runtime.handle(), registry };

@@ -9,9 +9,39 @@ use super::sizes::TopicSizes;
 use super::{Failure, threads};
 use crate::config::Config;
 use crate::edge::kafka::{LaneConnector, LaneIdentity};
-use crate::lane::{Admit, Keys, LaneParts, Limits, Observer, SealingLane, SlotLimits};
+use crate::lane::{
+    Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, SealingLane, SlotLimits, TimestampBounds,
+};
 use crate::model::Clock;
 use crate::stream::{Board, Engine, Gaps, Halt, Pace, Parking, Pulse, StartLog, StartRules, Step, Stop};
+
+/// The rules of admission, with `max.message.bytes` of the output and of the quarantine, and the bounds of
+/// timestamps of the output.
+pub fn admit(
+    config: &Config,
+    output_bytes: MaxMessageBytes,
+    quarantine_bytes: MaxMessageBytes,
+    timestamps: TimestampBounds,
+) -> Admit {
+    let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    Admit {
+        customer: config.event.customer.clone(),
+        time: config.event.time.clone(),
+        skip: config.event.skip,
+        limits: Limits {
+            max_future_ms: milliseconds(config.event.max_future),
+            grace_ms: milliseconds(config.event.grace),
+            max_event_bytes: to_usize(config.event.max_bytes),
+            output_bytes,
+            quarantine_bytes,
+            timestamps,
+        },
+    }
+}
+
+fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
 
 /// The sealing step of one lane.
 pub(super) fn sealing_lane(
@@ -21,22 +51,12 @@ pub(super) fn sealing_lane(
     clock: Arc<dyn Clock>,
     observer: Box<dyn Observer>,
 ) -> Result<SealingLane, Halt> {
-    let milliseconds = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let stream = config.seal.stream.clone();
     let header = |name: &String| {
         CString::new(name.as_str()).map_err(|_| Halt::Setup("a header's name contains NUL".into()))
     };
-    let limits = Limits {
-        max_future_ms: milliseconds(config.event.max_future),
-        grace_ms: milliseconds(config.event.grace),
-        max_event_bytes: bytes(config.event.max_bytes),
-        output_bytes: sizes.output.clone(),
-        quarantine_bytes: sizes.quarantine.clone(),
-        timestamps: sizes.timestamps.clone(),
-    };
     Ok(SealingLane::new(LaneParts {
-        admit: Admit { customer: config.event.customer.clone(), time: config.event.time.clone(), limits },
+        admit: admit(config, sizes.output.clone(), sizes.quarantine.clone(), sizes.timestamps.clone()),
         keys,
         clock,
         stream,
@@ -45,7 +65,7 @@ pub(super) fn sealing_lane(
         partitioner: config.seal.partitioner,
         output_key: config.seal.key,
         clear_headers: config.seal.clear_headers.iter().map(header).collect::<Result<_, _>>()?,
-        batch_bytes: bytes(config.lane.batch_bytes),
+        batch_bytes: to_usize(config.lane.batch_bytes),
         slot_limits: slot_limits(config),
         observer,
     }))

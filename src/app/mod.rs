@@ -39,6 +39,7 @@ pub use canary::canary;
 pub use current::CurrentKeys;
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
+pub use lanes::admit;
 pub use placement::{Fit, Placed, placed};
 pub use reclaim::{Prefix, Prefixes, forgotten, reclaim};
 pub use redrive::{Redriven, Survey, redrive, survey};

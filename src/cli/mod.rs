@@ -32,6 +32,7 @@ mod shield;
 mod store;
 mod text;
 mod topics;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 First steps:
   hourseal demo                                   everything in one process, nothing to install
+  hourseal try --bootstrap 127.0.0.1:9092         see what would be sealed, and change nothing
   hourseal run --bootstrap 127.0.0.1:9092         seal `jobs` into `jobs.sealed`
   hourseal produce-sample --rate 100              write sample events to `jobs`
   hourseal open --topic jobs.sealed --from-beginning
@@ -70,6 +72,8 @@ enum Command {
     Canary(canary::Canary),
     /// Write sample job events to the input topic
     ProduceSample(produce_sample::ProduceSample),
+    /// Read events, and report what a worker with these settings would do with them
+    Try(trial::Try),
     /// Open sealed records and print each as a JSON line
     Open(open::Open),
     /// Plan or request the erasure of hours, or of a customer
@@ -128,6 +132,7 @@ impl Cli {
             Command::Run(run) => run::run(run),
             Command::Canary(canary) => canary::run(&canary),
             Command::ProduceSample(sample) => produce_sample::run(sample),
+            Command::Try(flags) => trial::run(&flags),
             Command::Open(open) => open::run(open),
             Command::Erase(erase) => erase::run(erase),
             Command::Hold(hold) => hold::run(hold),

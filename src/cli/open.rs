@@ -87,7 +87,7 @@ pub fn run(open: Open) -> anyhow::Result<()> {
                 (true, true) => Range::ExistingAndNew,
                 (false, _) => Range::New,
             };
-            each_of_topics(&config, stream, &topics, range, print)
+            each_of_topics(&config, stream, &topics, range, |_| Pick::Take, print)
         }
     }
 }
@@ -98,13 +98,23 @@ pub fn place(scanned: &Scanned) -> Place<'_> {
     Place { topic, partition: *partition, offset: *offset, timestamp: *timestamp }
 }
 
-/// Opens every record of these topics: in batches while there are many, each record at once while there are
-/// few. Opens none if the key store is behind its receipts.
+/// The choice whether to open a record.
+pub enum Pick {
+    /// Open it.
+    Take,
+    /// Open it, and read no further.
+    Last,
+    Skip,
+}
+
+/// Opens the records of these topics that `pick` takes: in batches while there are many, each record at once
+/// while there are few. Opens none if the key store is behind its receipts.
 pub fn each_of_topics(
     config: &Config,
     stream: StreamName,
     topics: &[String],
     range: Range,
+    mut pick: impl FnMut(&Scanned) -> Pick,
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let runtime = runtime::get()?;
@@ -114,10 +124,17 @@ pub fn each_of_topics(
     let mut batch = Vec::new();
     loop {
         let next = scan.next(Duration::from_millis(100)).map_err(Failure::from)?;
-        let is_end = matches!(next, Next::End);
-        let is_pause = !matches!(next, Next::Record(_));
+        let mut is_end = matches!(next, Next::End);
+        let mut is_pause = !matches!(next, Next::Record(_));
         if let Next::Record(record) = next {
-            batch.push(record);
+            match pick(&record) {
+                Pick::Take => batch.push(record),
+                Pick::Last => {
+                    batch.push(record);
+                    (is_end, is_pause) = (true, true);
+                }
+                Pick::Skip => {}
+            }
         }
         if is_pause || batch.len() == BATCH {
             if !batch.is_empty() {

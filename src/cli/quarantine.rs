@@ -1,15 +1,21 @@
 //! `hourseal quarantine`
 
+mod summary;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{Failure, Settings, open, output, runtime};
+use super::open::Pick;
+use super::{Failure, Settings, open, output, runtime, text};
 use crate::app;
+use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Range, Scanned};
 use crate::lane::{Left, Reason};
+use crate::model::Clock as _;
 use crate::reader::{Reading, line};
+use summary::Wanted;
 
 #[derive(Subcommand)]
 pub enum Quarantine {
@@ -48,7 +54,20 @@ Examples:
   hourseal quarantine redrive --set event.max_bytes=4MiB --json";
 
 #[derive(Args)]
+#[command(after_help = LS_HELP)]
 pub struct Ls {
+    /// Only records of this reason, such as bad-time; repeatable
+    #[arg(long, value_parser = reason)]
+    reason: Vec<Reason>,
+    /// Only records that were quarantined since then: an RFC 3339 time, or a duration before now
+    #[arg(long, value_name = "TIME", value_parser = text::since)]
+    since: Option<text::Since>,
+    /// End after this many records
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Only count the records by reason; opens none and needs no keys
+    #[arg(long, conflicts_with_all = ["follow", "limit"])]
+    summary: bool,
     /// After the last record, wait for new ones
     #[arg(long)]
     follow: bool,
@@ -57,6 +76,21 @@ pub struct Ls {
     json: bool,
     #[command(flatten)]
     settings: Settings,
+}
+
+const LS_HELP: &str = "\
+Lists the records of each partition from the oldest to the newest. A record that was redriven stays
+until its retention ends, so it is listed, too. The reason redriven marks the progress of a redrive,
+and given-up an accepted gap of the input.
+
+Examples:
+  hourseal quarantine ls --summary
+  hourseal quarantine ls --reason bad-time --reason no-time --since 2h --limit 20
+  hourseal quarantine ls --follow --json";
+
+/// Parses a reason; for clap.
+fn reason(text: &str) -> Result<Reason, String> {
+    Reason::of(text).ok_or_else(|| format!("not one of: {}", Reason::ALL.map(Reason::code).join(", ")))
 }
 
 pub fn run(command: Quarantine) -> anyhow::Result<()> {
@@ -115,11 +149,36 @@ fn print(json: bool, fields: &[(&str, Value)]) -> anyhow::Result<()> {
 
 fn list(ls: &Ls) -> anyhow::Result<()> {
     let config = ls.settings.load()?;
+    let since = ls.since.map(|since| since.at(SystemClock.now()));
+    let wanted = Wanted { reasons: ls.reason.clone(), since };
+    if ls.summary {
+        let summary = summary::summary(&config, &wanted)?;
+        return match ls.json {
+            true => output::line(&summary.to_json().to_string()),
+            false => output::text(&summary.to_text()),
+        };
+    }
+    let mut left = ls.limit.unwrap_or(u64::MAX);
+    let pick = |scanned: &Scanned| match wanted.has(scanned) {
+        false => Pick::Skip,
+        true if left == 1 => Pick::Last,
+        true => {
+            left -= 1;
+            Pick::Take
+        }
+    };
     let range = if ls.follow { Range::ExistingAndNew } else { Range::Existing };
     let topics = [config.topics.quarantine.clone()];
-    open::each_of_topics(&config, config.seal.stream.quarantine(), &topics, range, |scanned, reading| {
-        output::line(&if ls.json { to_json(scanned, reading) } else { to_text(scanned, reading) })
-    })
+    open::each_of_topics(
+        &config,
+        config.seal.stream.quarantine(),
+        &topics,
+        range,
+        pick,
+        |scanned, reading| {
+            output::line(&if ls.json { to_json(scanned, reading) } else { to_text(scanned, reading) })
+        },
+    )
 }
 
 /// The plaintext headers with the reason why a record is in quarantine, as JSON fields.

@@ -33,6 +33,32 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
+/// The begin of a period.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Since {
+    At(Millis),
+    /// So long before now.
+    Ago(Duration),
+}
+
+impl Since {
+    pub fn at(self, now: Millis) -> Millis {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(time) => now.plus(-i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// Parses an RFC 3339 time, or a duration before now such as `2h`; for clap.
+pub fn since(text: &str) -> Result<Since, String> {
+    let ago = || duration(text).map(Since::Ago);
+    time(text)
+        .map(Since::At)
+        .or_else(|_| ago())
+        .map_err(|_| "neither a time such as 2026-10-24T00:00:00Z nor a duration such as 2h".to_owned())
+}
+
 /// Parses a retention such as `30d` or `720h`; for clap.
 pub fn retention(text: &str) -> Result<Retention, String> {
     parse_retention(text)
@@ -46,6 +72,14 @@ pub fn store(text: &str) -> Result<StoreId, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_period_begins_at_a_time_or_so_long_ago() {
+        let now = Millis(10_000_000);
+        assert_eq!(since("1970-01-01T00:00:05Z").map(|since| since.at(now)), Ok(Millis(5_000)));
+        assert_eq!(since("2h").map(|since| since.at(now)), Ok(Millis(2_800_000)));
+        assert!(since("yesterday").is_err() && since("2").is_err());
+    }
 
     #[test]
     fn an_hour_is_a_number_or_a_time_within_it() {

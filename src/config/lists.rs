@@ -32,7 +32,7 @@ impl<S: Scalar> List<S> {
         Self { item, least: 1 }
     }
 
-    fn parse(&self, value: &Value) -> Result<Vec<S::Value>, String> {
+    pub(super) fn parse(&self, value: &Value) -> Result<Vec<S::Value>, String> {
         let items = items(value)?;
         if items.len() < self.least {
             return Err("empty".to_owned());

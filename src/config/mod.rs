@@ -18,6 +18,7 @@ mod lists;
 mod mistake;
 mod numbers;
 mod origin;
+mod places;
 mod reader;
 mod schema;
 mod sections;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::kind::{Optional, section};
 use super::lists::{ByRetention, List};
 use super::numbers::{Flag, Hours, Size, Time, Whole};
+use super::places::Places;
 use super::words::{CANARY, FILLED, File, HEADER, NAME, OneOf, Parsed, Stream};
 use crate::envelope::StreamName;
-use crate::lane::{CustomerFrom, OutputKey, Partitioner, TimeFrom};
+use crate::lane::{CustomerFrom, OutputKey, Partitioner, Skip, Sources, TimeFrom};
 use crate::model::Retention;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,8 +63,9 @@ section! {
     /// `[event]`
     #[derive(Clone, Debug)]
     pub struct Event in "event." {
-        pub customer: CustomerFrom = Parsed::like("^(json:/|header:.|key$)"),
-        pub time: TimeFrom = Parsed::like("^(json:/|header:.|timestamp$)"),
+        pub customer: Sources<CustomerFrom> = Places::like("^(json:/|header:.|key(@.+)?$)"),
+        pub time: Sources<TimeFrom> = Places::like("^(json:/|header:.|timestamp$)"),
+        pub skip: Skip = OneOf::these(&["none", "confluent"]),
         /// An event further ahead of now than this is `future`.
         pub max_future: Duration = Time::at_most(HOUR),
         /// Added to an hour's end before a later generation begins.

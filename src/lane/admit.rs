@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::extract::{self, Found};
+use super::customer::{self, Id};
 use super::max_message_bytes::MaxMessageBytes;
+use super::members::{Members, Part, pointers};
 use super::quarantine::Reason;
-use super::settings::{CustomerFrom, TimeFrom};
-use super::time::rfc3339;
+use super::sources::{CustomerFrom, Skip, Sources, TimeFrom};
+use super::time;
 use super::timestamp_bounds::TimestampBounds;
 use crate::envelope::OVERHEAD;
-use crate::model::{CustomerId, Generation, Hour, Millis};
+use crate::model::{Generation, Hour, Millis};
 use crate::stream::{Headers, Input};
 
 /// 2000-01-01T00:00Z. An earlier event time is a mistake.
@@ -38,8 +39,10 @@ pub struct Limits {
 /// The rules by which records are admitted.
 #[derive(Clone, Debug)]
 pub struct Admit {
-    pub customer: CustomerFrom,
-    pub time: TimeFrom,
+    pub customer: Sources<CustomerFrom>,
+    pub time: Sources<TimeFrom>,
+    /// The bytes before the value's JSON text.
+    pub skip: Skip,
     pub limits: Limits,
 }
 
@@ -57,8 +60,7 @@ pub(super) struct Admitted<'v> {
     pub(super) fits_quarantine: bool,
 }
 
-/// The decision of [`Admit`] about a record, for the fuzzer.
-#[cfg(feature = "testkit")]
+/// The decision of [`Admit`] about a record, for those that seal nothing.
 pub struct Decision<'v> {
     pub customer: Option<Cow<'v, str>>,
     pub when: Option<(Hour, Millis)>,
@@ -67,7 +69,6 @@ pub struct Decision<'v> {
     pub fits_quarantine: bool,
 }
 
-#[cfg(feature = "testkit")]
 impl Admit {
     /// The decision about a record that is read at `now`.
     pub fn decision<'v>(&self, input: &Input<'v>, now: Millis) -> Decision<'v> {
@@ -111,61 +112,44 @@ impl Admit {
         OVERHEAD + RECORD_OVERHEAD + LABEL + customer
     }
 
-    fn look_up<'v>(&self, input: &Input<'v>) -> (Result<Cow<'v, str>, Reason>, Result<Millis, Reason>) {
-        let pointers = (
-            match &self.customer {
-                CustomerFrom::Json(pointer) => Some(pointer.tokens()),
-                CustomerFrom::Header(_) | CustomerFrom::Key => None,
-            },
-            match &self.time {
-                TimeFrom::Json(pointer) => Some(pointer.tokens()),
-                TimeFrom::Header(_) | TimeFrom::Timestamp => None,
-            },
-        );
-        let from_value = match (pointers, input.value) {
-            ((None, None), _) => Ok([Found::Absent, Found::Absent]),
-            (_, None) => Err(Reason::NoValue),
-            ((customer, time), Some(value)) => {
-                extract::two(value, customer, time).map_err(|_| Reason::NotJson)
-            }
-        };
-        let [customer, time] = match from_value {
-            Ok(found) => found,
-            Err(reason) => {
-                let customer = match pointers.0 {
-                    Some(_) => Err(reason),
-                    None => self.customer_beside(input),
-                };
-                return (customer, Err(reason));
-            }
-        };
-        let customer = match pointers.0 {
-            Some(_) => text(customer, Reason::NoCustomer, Reason::BadCustomer).and_then(checked),
-            None => self.customer_beside(input),
-        };
-        let time = match &self.time {
-            TimeFrom::Json(_) => text(time, Reason::NoTime, Reason::BadTime).and_then(|time| parsed(&time)),
-            TimeFrom::Header(name) => header(input.headers, name, Reason::NoTime)
-                .and_then(|value| std::str::from_utf8(&value).map_err(|_| Reason::BadTime).and_then(parsed)),
-            TimeFrom::Timestamp => input.timestamp.ok_or(Reason::NoTime),
-        };
-        (customer, time)
+    fn look_up<'v>(&self, input: &Input<'v>) -> (Id<'v>, Result<Millis, Reason>) {
+        let mut members = Members::of(input.value, self.skip, pointers(&self.customer, &self.time));
+        let (customers, times) = members.parts();
+        (self.customer_of(input, customers), self.time_of(input, times))
     }
 
-    /// The customer from the record's key or a header.
-    fn customer_beside<'v>(&self, input: &Input<'v>) -> Result<Cow<'v, str>, Reason> {
-        match &self.customer {
-            CustomerFrom::Json(_) => Err(Reason::NoCustomer),
-            CustomerFrom::Key => {
-                let key = input.key.ok_or(Reason::NoCustomer)?;
-                std::str::from_utf8(key).map_err(|_| Reason::BadCustomer).map(Cow::Borrowed).and_then(checked)
-            }
-            CustomerFrom::Header(name) => {
-                let value = header(input.headers, name, Reason::NoCustomer)?;
-                let text = String::from_utf8(value).map_err(|_| Reason::BadCustomer)?;
-                checked(Cow::Owned(text))
-            }
-        }
+    /// The first customer that a place holds. An invalid one does not make way for the next place.
+    fn customer_of<'v>(&self, input: &Input<'v>, mut members: Part<'_, 'v>) -> Id<'v> {
+        let at = |place: &CustomerFrom| match place {
+            CustomerFrom::Json(_, form) => match members.next() {
+                Ok(found) => customer::in_json(found, *form),
+                Err(reason) => Some(Err(reason)),
+            },
+            CustomerFrom::Key(decoding) => input.key.and_then(|key| customer::in_bytes(key, decoding)),
+            CustomerFrom::Header(name, decoding) => match header(input.headers, name)? {
+                Ok(value) => customer::in_bytes(value, decoding),
+                Err(reason) => Some(Err(reason)),
+            },
+        };
+        let first = self.customer.iter().find_map(at);
+        first.unwrap_or_else(|| Err(members.missing(Reason::NoCustomer)))
+    }
+
+    /// The first time that a place holds.
+    fn time_of(&self, input: &Input<'_>, mut members: Part<'_, '_>) -> Result<Millis, Reason> {
+        let at = |place: &TimeFrom| match place {
+            TimeFrom::Json(_, form) => match members.next() {
+                Ok(found) => time::in_json(&found, *form),
+                Err(reason) => Some(Err(reason)),
+            },
+            TimeFrom::Header(name, form) => Some(header(input.headers, name)?.and_then(|value| {
+                let text = std::str::from_utf8(value).ok();
+                text.and_then(|text| time::in_text(text, *form)).ok_or(Reason::BadTime)
+            })),
+            TimeFrom::Timestamp => input.timestamp.map(Ok),
+        };
+        let first = self.time.iter().find_map(at);
+        first.unwrap_or_else(|| Err(members.missing(Reason::NoTime)))
     }
 
     fn plausible(&self, time: Millis, now: Millis) -> Result<(Hour, Millis), Reason> {
@@ -191,190 +175,16 @@ fn measure(input: &Input<'_>) -> (usize, usize) {
     (size, key)
 }
 
-fn text<'v>(found: Found<'v>, absent: Reason, wrong: Reason) -> Result<Cow<'v, str>, Reason> {
-    match found {
-        Found::Text(text) => Ok(text),
-        Found::Absent => Err(absent),
-        Found::NotText => Err(wrong),
-        Found::Ambiguous => Err(Reason::Ambiguous),
-    }
-}
-
-fn checked(customer: Cow<'_, str>) -> Result<Cow<'_, str>, Reason> {
-    CustomerId::check(&customer).map_err(|_| Reason::BadCustomer)?;
-    Ok(customer)
-}
-
-fn parsed(time: &str) -> Result<Millis, Reason> {
-    rfc3339(time).ok_or(Reason::BadTime)
-}
-
-/// The value of the only header of this name. A null value counts as absent.
-fn header(headers: &dyn Headers, name: &str, absent: Reason) -> Result<Vec<u8>, Reason> {
+/// The value of the only header of this name; `None` = there is none, or a null value.
+fn header<'v>(headers: &'v dyn Headers, name: &str) -> Option<Result<&'v [u8], Reason>> {
     let mut matching =
         (0..headers.count()).map(|index| headers.at(index)).filter(|(n, _)| *n == name.as_bytes());
-    let value = matching.next().and_then(|(_, value)| value).ok_or(absent)?;
+    let (_, value) = matching.next()?;
     match matching.next() {
-        Some(_) => Err(Reason::Ambiguous),
-        None => Ok(value.to_vec()),
+        Some(_) => Some(Err(Reason::Ambiguous)),
+        None => value.map(Ok),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stream::NoHeaders;
-
-    const NOW: Millis = Millis(1_795_514_400_000); // 2026-11-24T10:00:00Z
-
-    fn admit(customer: &str, time: &str) -> Admit {
-        Admit {
-            customer: customer.parse().expect("a place"),
-            time: time.parse().expect("a place"),
-            limits: Limits {
-                max_future_ms: 300_000,
-                grace_ms: 300_000,
-                max_event_bytes: 1_000,
-                output_bytes: MaxMessageBytes::new(2_000),
-                quarantine_bytes: MaxMessageBytes::new(4_000),
-                timestamps: TimestampBounds::unlimited(),
-            },
-        }
-    }
-
-    fn input<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>, headers: &'a dyn Headers) -> Input<'a> {
-        Input { partition: 0, offset: 0, timestamp: Some(NOW), key, value, headers }
-    }
-
-    #[track_caller]
-    fn check_value(value: &str, reason: Option<Reason>) {
-        let admit = admit("json:/customer_id", "json:/occurred_at");
-        let input = input(None, Some(value.as_bytes()), &NoHeaders);
-        assert_eq!(admit.decide(&input, NOW).reason, reason, "{value}");
-    }
-
-    fn event(customer: &str, time: &str) -> String {
-        format!(r#"{{"customer_id":{customer},"occurred_at":{time}}}"#)
-    }
-
-    #[test]
-    fn an_event_is_admitted_with_its_customer_and_its_own_time() {
-        let admit = admit("json:/customer_id", "json:/occurred_at");
-        let value = event(r#""acme""#, r#""2026-11-24T08:59:59.999Z""#);
-        let admitted = admit.decide(&input(None, Some(value.as_bytes()), &NoHeaders), NOW);
-        assert_eq!(admitted.customer.as_deref(), Some("acme"));
-        let (hour, time) = admitted.when.expect("a time");
-        assert_eq!((hour.to_string().as_str(), hour.offset_of(time)), ("2026-11-24T08:00:00Z", 3_599_999));
-        assert_eq!(admitted.reason, None);
-    }
-
-    #[test]
-    fn every_broken_rule_has_its_reason() {
-        let time = r#""2026-11-24T09:00:00Z""#;
-        for (customer, reason) in [
-            (r#""""#, Reason::BadCustomer),
-            ("7", Reason::BadCustomer),
-            ("null", Reason::BadCustomer),
-            (r#"["acme"]"#, Reason::BadCustomer),
-            (r#""~quarantine""#, Reason::BadCustomer),
-            (r#""a","customer_id":"a""#, Reason::Ambiguous),
-        ] {
-            check_value(&event(customer, time), Some(reason));
-        }
-        for (time, reason) in [
-            (r#""yesterday""#, Reason::BadTime),
-            ("1764000000", Reason::BadTime),
-            (r#""2026-11-24T10:05:01Z""#, Reason::Future),
-            (r#""9998-12-31T23:59:59Z""#, Reason::Future),
-            (r#""1999-12-31T23:59:59Z""#, Reason::Implausible),
-            (r#""1736-01-01T00:00:00Z""#, Reason::Implausible),
-            (r#""2019-01-01T00:00:00Z""#, Reason::Implausible),
-        ] {
-            check_value(&event(r#""acme""#, time), Some(reason));
-        }
-        check_value(&event(r#""acme""#, r#""2026-11-24T10:05:00Z""#), None);
-        check_value(&event(r#""acme""#, r#""2016-12-31T23:59:60Z""#), Some(Reason::Implausible));
-        check_value(r#"{"occurred_at":"2026-11-24T09:00:00Z"}"#, Some(Reason::NoCustomer));
-        check_value(r#"{"customer_id":"acme"}"#, Some(Reason::NoTime));
-        check_value("", Some(Reason::NotJson));
-        check_value("{", Some(Reason::NotJson));
-    }
-
-    #[test]
-    fn a_null_value_is_a_reason_only_where_it_is_needed() {
-        let from_value = admit("json:/customer_id", "json:/occurred_at");
-        assert_eq!(from_value.decide(&input(None, None, &NoHeaders), NOW).reason, Some(Reason::NoValue));
-        let beside = admit("key", "timestamp");
-        assert_eq!(beside.decide(&input(Some(b"acme"), None, &NoHeaders), NOW).reason, None);
-        let mixed = admit("key", "json:/t");
-        let admitted = mixed.decide(&input(Some(b"acme"), None, &NoHeaders), NOW);
-        assert_eq!((admitted.reason, admitted.customer.as_deref()), (Some(Reason::NoValue), Some("acme")));
-    }
-
-    #[test]
-    fn a_header_names_the_customer_once() {
-        let admit = admit("header:c", "timestamp");
-        let header = |value: Option<&[u8]>| (b"c".to_vec(), value.map(<[u8]>::to_vec));
-        for (headers, reason) in [
-            (vec![header(Some(b"acme"))], None),
-            (vec![], Some(Reason::NoCustomer)),
-            (vec![header(None)], Some(Reason::NoCustomer)),
-            (vec![header(Some(b"acme")), header(Some(b"acme"))], Some(Reason::Ambiguous)),
-            (vec![header(Some(b"\xff"))], Some(Reason::BadCustomer)),
-        ] {
-            let headers: &[(Vec<u8>, Option<Vec<u8>>)] = &headers;
-            assert_eq!(admit.decide(&input(None, Some(b""), &headers), NOW).reason, reason);
-        }
-    }
-
-    #[test]
-    fn sizes_are_bounded_and_what_fits_the_quarantine_is_kept() {
-        let admit = admit("key", "timestamp");
-        let decide = |len: usize| {
-            let value = vec![b'x'; len];
-            let admitted = admit.decide(&input(Some(b"acme"), Some(&value), &NoHeaders), NOW);
-            (admitted.reason, admitted.fits_quarantine)
-        };
-        assert_eq!(decide(996), (None, true));
-        assert_eq!(decide(997), (Some(Reason::TooLarge), true));
-        assert_eq!(decide(4_000), (Some(Reason::TooLarge), false));
-    }
-
-    #[test]
-    fn a_smaller_output_quarantines_and_gives_up_no_content() {
-        let admit = admit("key", "timestamp");
-        let value = vec![b'x'; 900];
-        let decide = || {
-            let admitted = admit.decide(&input(Some(b"acme"), Some(&value), &NoHeaders), NOW);
-            (admitted.reason, admitted.fits_quarantine)
-        };
-        assert_eq!(decide(), (None, true));
-        admit.limits.output_bytes.set(1_000);
-        assert_eq!(decide(), (Some(Reason::TooLarge), true));
-        admit.limits.quarantine_bytes.set(1_000);
-        assert_eq!(decide(), (Some(Reason::TooLarge), true), "the broker decides");
-        admit.limits.output_bytes.set(2_000);
-        assert_eq!(decide(), (None, true));
-    }
-
-    #[test]
-    fn a_time_that_no_output_accepts_is_refused_before_the_broker_does() {
-        let admit = admit("key", "timestamp");
-        let decide = || admit.decide(&input(Some(b"acme"), Some(b"{}"), &NoHeaders), NOW);
-        admit.limits.timestamps.set(1_000, 1_000);
-        assert!(decide().reason.is_none());
-        let later = NOW.plus(120_000);
-        let late = admit.decide(&input(Some(b"acme"), Some(b"{}"), &NoHeaders), later);
-        assert_eq!((late.reason, late.customer.as_deref()), (Some(Reason::Refused), Some("acme")));
-    }
-
-    #[test]
-    fn a_larger_quarantine_keeps_more_content() {
-        let admit = admit("key", "timestamp");
-        let value = vec![b'x'; 4_000];
-        let fits = || admit.decide(&input(Some(b"acme"), Some(&value), &NoHeaders), NOW).fits_quarantine;
-        assert!(!fits());
-        admit.limits.quarantine_bytes.set(8_000);
-        assert!(fits());
-    }
-}
+mod tests;

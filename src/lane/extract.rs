@@ -1,76 +1,136 @@
-//! Reads customer and time from a JSON value, in one pass and without a tree. Everything else is skipped.
+//! Finds values at pointers in a JSON text, in one pass and without a tree. Everything else is skipped.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The value at a pointer.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) enum Found<'v> {
     /// Nothing.
     #[default]
     Absent,
     /// An object on the pointer's path has the same key twice.
     Ambiguous,
-    /// A value that is not a string.
-    NotText,
+    /// `null`, a truth value, an array or an object.
+    Other,
+    Number(Number),
     Text(Cow<'v, str>),
+}
+
+/// A JSON number.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Number {
+    Signed(i64),
+    Unsigned(u64),
+    /// Written with a fraction or an exponent, or too large for 64 bits.
+    Float(f64),
 }
 
 /// The value is not a JSON text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct NotJson;
 
-/// Looks up two pointers (either may be absent) in a JSON text.
-pub(super) fn two<'v>(
-    value: &'v [u8],
-    first: Option<&[String]>,
-    second: Option<&[String]>,
-) -> Result<[Found<'v>; 2], NotJson> {
+/// Maximum number of pointers.
+pub(super) const MOST: usize = 8;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Looks up at most [`MOST`] pointers in a JSON text. A byte order mark before it is skipped.
+pub(super) fn look_up<'v>(value: &'v [u8], paths: &[&[String]]) -> Result<[Found<'v>; MOST], NotJson> {
+    let value = value.strip_prefix(BYTE_ORDER_MARK).unwrap_or(value);
     let text = std::str::from_utf8(value).map_err(|_| NotJson)?;
-    let mut found = [Found::Absent, Found::Absent];
-    let paths = [first, second];
-    let mut json = serde_json::Deserializer::from_str(text);
-    let at = Node { depth: 0, live: [first.is_some(), second.is_some()], paths: &paths, found: &mut found };
-    at.deserialize(&mut json).map_err(|_| NotJson)?;
-    json.end().map_err(|_| NotJson)?;
-    Ok(found)
+    if let Some(found) = pass(text, paths, Keys::Text) {
+        return Ok(found);
+    }
+    // A key may be half a surrogate pair, which the grammar of JSON allows. A reader that keeps nothing
+    // accepts it, too. It checks the whole text first, because keys as bytes may hold control characters.
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => pass(text, paths, Keys::Bytes).ok_or(NotJson),
+        Err(_) => Err(NotJson),
+    }
 }
 
-/// A place in the text, `depth` tokens below the root; `live` tells which of the two paths lead here.
+/// The form in which keys are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// Half a surrogate pair is an error.
+    Text,
+    /// Half a surrogate pair equals no key of a path. Control characters are accepted.
+    Bytes,
+}
+
+fn pass<'v>(text: &'v str, paths: &[&[String]], keys: Keys) -> Option<[Found<'v>; MOST]> {
+    debug_assert!(paths.len() <= MOST);
+    let mut found = <[Found<'v>; MOST]>::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let live = Live(((1_u16 << paths.len()) - 1) as u8);
+    let at = Node { depth: 0, live, keys, paths, found: &mut found };
+    at.deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    Some(found)
+}
+
+/// A set of paths, as bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Live(u8);
+
+impl Live {
+    const NONE: Self = Self(0);
+
+    fn has(self, which: usize) -> bool {
+        self.0 >> which & 1 == 1
+    }
+}
+
+/// A place in the text, `depth` tokens below the root; `live` tells which of the paths lead here.
 struct Node<'a, 'v> {
     depth: usize,
-    live: [bool; 2],
-    paths: &'a [Option<&'a [String]>; 2],
-    found: &'a mut [Found<'v>; 2],
+    live: Live,
+    keys: Keys,
+    paths: &'a [&'a [String]],
+    found: &'a mut [Found<'v>; MOST],
 }
 
 impl<'a, 'v> Node<'a, 'v> {
-    fn ends(&self, which: usize) -> bool {
-        self.live[which] && self.paths[which].is_some_and(|path| path.len() == self.depth)
-    }
-
-    fn put(&mut self, what: &Found<'v>) {
-        for which in 0..2 {
-            if self.ends(which) && self.found[which] != Found::Ambiguous {
+    fn put(&mut self, what: Found<'v>) {
+        for (which, path) in self.paths.iter().enumerate() {
+            if self.live.has(which) && path.len() == self.depth && self.found[which] != Found::Ambiguous {
                 self.found[which] = what.clone();
             }
         }
     }
 
     /// The paths that continue with this token.
-    fn follows(&self, token: &str) -> [bool; 2] {
-        [0, 1].map(|which| {
-            self.live[which]
-                && self.paths[which]
-                    .and_then(|path| path.get(self.depth))
-                    .is_some_and(|wanted| wanted.as_str() == token)
-        })
+    fn follows(&self, token: &[u8]) -> Live {
+        let mut live = 0;
+        for (which, path) in self.paths.iter().enumerate() {
+            let follows = path.get(self.depth).is_some_and(|wanted| wanted.as_bytes() == token);
+            live |= u8::from(follows) << which;
+        }
+        Live(live & self.live.0)
     }
 
-    fn child(&mut self, live: [bool; 2]) -> Node<'_, 'v> {
-        Node { depth: self.depth + 1, live, paths: self.paths, found: self.found }
+    /// Of the paths that continue with a key of an object, those that it does not make ambiguous.
+    fn unrepeated(&mut self, live: Live, seen: &mut Live) -> Live {
+        if live == Live::NONE {
+            return live;
+        }
+        let mut fresh = live.0;
+        for which in 0..self.paths.len() {
+            if live.has(which) && seen.has(which) {
+                self.found[which] = Found::Ambiguous;
+            }
+            if self.found[which] == Found::Ambiguous {
+                fresh &= !(1 << which);
+            }
+        }
+        seen.0 |= live.0;
+        Live(fresh)
+    }
+
+    fn child(&mut self, live: Live) -> Node<'_, 'v> {
+        Node { depth: self.depth + 1, live, keys: self.keys, paths: self.paths, found: self.found }
     }
 }
 
@@ -90,51 +150,46 @@ impl<'v> Visitor<'v> for Node<'_, 'v> {
     }
 
     fn visit_borrowed_str<E>(mut self, text: &'v str) -> Result<(), E> {
-        self.put(&Found::Text(Cow::Borrowed(text)));
+        self.put(Found::Text(Cow::Borrowed(text)));
         Ok(())
     }
 
     fn visit_str<E>(mut self, text: &str) -> Result<(), E> {
-        self.put(&Found::Text(Cow::Owned(text.to_owned())));
+        self.put(Found::Text(Cow::Owned(text.to_owned())));
         Ok(())
     }
 
     fn visit_bool<E>(mut self, _: bool) -> Result<(), E> {
-        self.put(&Found::NotText);
+        self.put(Found::Other);
         Ok(())
     }
 
-    fn visit_i64<E>(mut self, _: i64) -> Result<(), E> {
-        self.put(&Found::NotText);
+    fn visit_i64<E>(mut self, number: i64) -> Result<(), E> {
+        self.put(Found::Number(Number::Signed(number)));
         Ok(())
     }
 
-    fn visit_u64<E>(mut self, _: u64) -> Result<(), E> {
-        self.put(&Found::NotText);
+    fn visit_u64<E>(mut self, number: u64) -> Result<(), E> {
+        self.put(Found::Number(Number::Unsigned(number)));
         Ok(())
     }
 
-    fn visit_f64<E>(mut self, _: f64) -> Result<(), E> {
-        self.put(&Found::NotText);
+    fn visit_f64<E>(mut self, number: f64) -> Result<(), E> {
+        self.put(Found::Number(Number::Float(number)));
         Ok(())
     }
 
     fn visit_unit<E>(mut self) -> Result<(), E> {
-        self.put(&Found::NotText);
+        self.put(Found::Other);
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'v>>(mut self, mut map: A) -> Result<(), A::Error> {
-        self.put(&Found::NotText);
-        let mut seen = [false; 2];
+        self.put(Found::Other);
+        let mut seen = Live::NONE;
         while let Some(live) = map.next_key_seed(Key(&self))? {
-            for which in 0..2 {
-                if live[which] && std::mem::replace(&mut seen[which], true) {
-                    self.found[which] = Found::Ambiguous;
-                }
-            }
-            let fresh = [0, 1].map(|which| live[which] && self.found[which] != Found::Ambiguous);
-            if fresh == [false; 2] {
+            let fresh = self.unrepeated(live, &mut seen);
+            if fresh == Live::NONE {
                 map.next_value::<IgnoredAny>()?;
             } else {
                 map.next_value_seed(self.child(fresh))?;
@@ -144,10 +199,10 @@ impl<'v> Visitor<'v> for Node<'_, 'v> {
     }
 
     fn visit_seq<A: SeqAccess<'v>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        self.put(&Found::NotText);
+        self.put(Found::Other);
         for index in 0_usize.. {
-            let live = self.follows(&index.to_string());
-            let more = if live == [false; 2] {
+            let live = self.follows(index.to_string().as_bytes());
+            let more = if live == Live::NONE {
                 seq.next_element::<IgnoredAny>()?.is_some()
             } else {
                 seq.next_element_seed(self.child(live))?.is_some()
@@ -164,95 +219,31 @@ impl<'v> Visitor<'v> for Node<'_, 'v> {
 struct Key<'k, 'a, 'v>(&'k Node<'a, 'v>);
 
 impl<'v> DeserializeSeed<'v> for Key<'_, '_, '_> {
-    type Value = [bool; 2];
+    type Value = Live;
 
-    fn deserialize<D: Deserializer<'v>>(self, json: D) -> Result<[bool; 2], D::Error> {
-        let key: Cow<'v, str> = CowKey::deserialize(json)?.0;
-        Ok(self.0.follows(&key))
+    fn deserialize<D: Deserializer<'v>>(self, json: D) -> Result<Live, D::Error> {
+        match self.0.keys {
+            Keys::Text => json.deserialize_str(self),
+            Keys::Bytes => json.deserialize_bytes(self),
+        }
     }
 }
 
-/// A key, borrowed if it has no escapes.
-struct CowKey<'v>(Cow<'v, str>);
+impl Visitor<'_> for Key<'_, '_, '_> {
+    type Value = Live;
 
-impl<'v> Deserialize<'v> for CowKey<'v> {
-    fn deserialize<D: Deserializer<'v>>(json: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'v> Visitor<'v> for Text {
-            type Value = Cow<'v, str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
+    fn visit_str<E>(self, key: &str) -> Result<Live, E> {
+        Ok(self.0.follows(key.as_bytes()))
+    }
 
-            fn visit_borrowed_str<E>(self, text: &'v str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
-            }
-        }
-        json.deserialize_str(Text).map(Self)
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Live, E> {
+        Ok(self.0.follows(key))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(json: &str, pointer: &[&str]) -> Result<Found<'static>, NotJson> {
-        let path: Vec<String> = pointer.iter().map(|token| (*token).to_owned()).collect();
-        let [found, other] = two(json.as_bytes(), Some(&path), None)?;
-        assert!(other == Found::Absent);
-        Ok(match found {
-            Found::Text(text) => Found::Text(Cow::Owned(text.into_owned())),
-            Found::Absent => Found::Absent,
-            Found::Ambiguous => Found::Ambiguous,
-            Found::NotText => Found::NotText,
-        })
-    }
-
-    fn text(text: &str) -> Result<Found<'static>, NotJson> {
-        Ok(Found::Text(Cow::Owned(text.to_owned())))
-    }
-
-    #[test]
-    fn a_pointer_leads_through_objects_and_arrays() {
-        let json = r#"{"a":{"b":["x",{"c":"found"}],"z":"no"},"c":"other"}"#;
-        assert!(at(json, &["a", "b", "1", "c"]) == text("found"));
-        assert!(at(json, &["c"]) == text("other"));
-        assert!(at(json, &["a", "b", "7"]) == Ok(Found::Absent));
-        assert!(at(json, &["a"]) == Ok(Found::NotText));
-        assert!(at(r#"{"\u0061":"\u0062\n"}"#, &["a"]) == text("b\n"), "escapes in key and value");
-    }
-
-    #[test]
-    fn two_pointers_are_found_in_one_pass_also_under_one_parent() {
-        let (a, b) = (["p".to_owned(), "a".to_owned()], ["p".to_owned(), "b".to_owned()]);
-        let found = two(br#"{"p":{"b":"2","a":"1"}}"#, Some(&a), Some(&b)).expect("JSON");
-        assert!(found == [Found::Text("1".into()), Found::Text("2".into())]);
-    }
-
-    #[test]
-    fn a_repeated_key_on_the_path_is_ambiguous_and_elsewhere_it_is_not() {
-        assert!(at(r#"{"a":"1","a":"1"}"#, &["a"]) == Ok(Found::Ambiguous));
-        assert!(at(r#"{"a":{"b":"1"},"a":{}}"#, &["a", "b"]) == Ok(Found::Ambiguous));
-        assert!(at(r#"{"a":{"b":"1","b":"2"}}"#, &["a", "b"]) == Ok(Found::Ambiguous));
-        assert!(at(r#"{"x":1,"x":2,"a":"1"}"#, &["a"]) == text("1"));
-    }
-
-    #[test]
-    fn what_is_not_wholly_json_is_refused() {
-        for bad in ["", "{", r#"{"a":"1"}x"#, r#"{"a":"1",}"#, "\u{feff}{}", r#"{"a":"\ud800"}"#] {
-            assert!(at(bad, &["a"]) == Err(NotJson), "{bad}");
-        }
-        assert!(two(b"{\"a\":\"\xff\"}", None, None) == Err(NotJson), "invalid UTF-8");
-    }
-
-    #[test]
-    fn deep_nesting_beside_the_path_is_skipped() {
-        let json = format!(r#"{{"deep":{}{},"a":"1"}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert!(at(&json, &["a"]) == text("1"));
-    }
-}
+mod tests;

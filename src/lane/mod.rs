@@ -8,11 +8,14 @@
 mod admit;
 mod batch;
 mod bounds;
+mod customer;
 mod emit;
 mod extract;
+mod framing;
 mod group;
 mod keys;
 mod max_message_bytes;
+mod members;
 mod metrics;
 mod observer;
 mod parked;
@@ -22,14 +25,14 @@ mod quarantine;
 mod redrive;
 mod sealed;
 mod settings;
+mod sources;
 mod specimen;
 mod step;
+mod suggest;
 mod time;
 mod timestamp_bounds;
 
-#[cfg(feature = "testkit")]
-pub use admit::Decision;
-pub use admit::{Admit, Limits};
+pub use admit::{Admit, Decision, Limits};
 pub use bounds::SlotLimits;
 #[cfg_attr(not(feature = "edges"), allow(unused_imports, reason = "`app` creates it"))]
 pub(crate) use group::{GroupMetrics, GroupView, Reads};
@@ -46,6 +49,8 @@ pub use quarantine::Reason;
 pub use redrive::{Left, Quarantined, Redrive, RedriveObserver, RedriveParts};
 pub use sealed::Sealed;
 pub use settings::*;
+pub use sources::*;
 pub use specimen::Specimen;
 pub use step::{LaneParts, Observer, SealingLane, Tally};
+pub use suggest::{Change, Suggestions};
 pub use timestamp_bounds::TimestampBounds;

@@ -10,10 +10,12 @@ use super::batch::Entry;
 pub enum Reason {
     /// The value has a key on a pointer's path twice, or the record has a needed header twice.
     Ambiguous,
-    /// The customer id breaks a rule of `CustomerId`, or is not a string.
+    /// The customer id breaks a rule of `CustomerId`, or does not have the form that `event.customer` names.
     BadCustomer,
-    /// The time is not an RFC 3339 date-time.
+    /// The time does not have the form that `event.time` names.
     BadTime,
+    /// The key or header of the customer id looks encoded, and `event.customer` names no decoding.
+    EncodedCustomer,
     /// The hour is fenced, or is below the customer's floor. No content is kept.
     Erased,
     /// The hour is already due to be forgotten. No content is kept.
@@ -39,10 +41,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Ambiguous,
         Self::BadCustomer,
         Self::BadTime,
+        Self::EncodedCustomer,
         Self::Erased,
         Self::Expired,
         Self::Future,
@@ -62,6 +65,7 @@ impl Reason {
             Self::Ambiguous => "ambiguous",
             Self::BadCustomer => "bad-customer",
             Self::BadTime => "bad-time",
+            Self::EncodedCustomer => "encoded-customer",
             Self::Erased => "erased",
             Self::Expired => "expired",
             Self::Future => "future",

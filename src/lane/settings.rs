@@ -1,5 +1,5 @@
-//! Settings of a lane: the sources of customer and time, and the destination of sealed records. Invalid
-//! values cannot be constructed.
+//! Settings of a lane: JSON pointers, and the destination of sealed records. Invalid values cannot be
+//! constructed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +12,9 @@ use crate::model::{ClassId, Due, Hour, Retention};
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
+    /// The whole value.
+    pub const ROOT: Self = Self(Vec::new());
+
     pub fn tokens(&self) -> &[String] {
         &self.0
     }
@@ -51,28 +54,6 @@ fn unescape(token: &str) -> Option<String> {
         });
     }
     Some(plain)
-}
-
-/// Source of an event's customer id.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CustomerFrom {
-    /// A header's value.
-    Header(String),
-    /// A string in the JSON value.
-    Json(Pointer),
-    /// The record's key.
-    Key,
-}
-
-/// Source of an event's time.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum TimeFrom {
-    /// A header's value: RFC 3339.
-    Header(String),
-    /// A string in the JSON value: RFC 3339.
-    Json(Pointer),
-    /// The record's timestamp.
-    Timestamp,
 }
 
 /// Key of the sealed record, in the clear.
@@ -127,54 +108,29 @@ impl Outputs {
 pub enum SettingError {
     #[error("`{0}` is not a source of customer ids: write json:/pointer, header:name or key")]
     Customer(String),
+    #[error(
+        "`@{0}` is not a decoding: write @utf8, @json, @json:/pointer, @int64, @confluent, @confluent-json, \
+         @confluent-json:/pointer or @confluent-int64"
+    )]
+    Decoding(String),
+    #[error("`@{0}` is not a form of ids: write @string, or nothing for strings and integers")]
+    IdForm(String),
     #[error("`{0}` is not an output key: write customer, none or input")]
     OutputKey(String),
     #[error("`{0}` is not a partitioner: write customer-hour, customer or input")]
     Partitioner(String),
+    #[error("{0} places: write 1 to 4")]
+    Places(usize),
     #[error("`{0}` is not a JSON pointer (RFC 6901): it must start with /, and escape ~ as ~0 and / as ~1")]
     Pointer(String),
+    #[error("`{0}` is not a prefix to skip: write none or confluent")]
+    Skip(String),
     #[error("`{0}` is not a source of event times: write json:/pointer, header:name or timestamp")]
     Time(String),
-}
-
-/// The two sources that customer and time have in common.
-enum Place {
-    Header(String),
-    Json(Pointer),
-}
-
-fn place(text: &str) -> Result<Option<Place>, SettingError> {
-    if let Some(pointer) = text.strip_prefix("json:") {
-        return pointer.parse().map(|pointer| Some(Place::Json(pointer)));
-    }
-    let header = text.strip_prefix("header:").filter(|name| !name.is_empty());
-    Ok(header.map(|name| Place::Header(name.to_owned())))
-}
-
-impl FromStr for CustomerFrom {
-    type Err = SettingError;
-
-    fn from_str(text: &str) -> Result<Self, SettingError> {
-        match place(text)? {
-            Some(Place::Header(name)) => Ok(Self::Header(name)),
-            Some(Place::Json(pointer)) => Ok(Self::Json(pointer)),
-            None if text == "key" => Ok(Self::Key),
-            None => Err(SettingError::Customer(text.to_owned())),
-        }
-    }
-}
-
-impl FromStr for TimeFrom {
-    type Err = SettingError;
-
-    fn from_str(text: &str) -> Result<Self, SettingError> {
-        match place(text)? {
-            Some(Place::Header(name)) => Ok(Self::Header(name)),
-            Some(Place::Json(pointer)) => Ok(Self::Json(pointer)),
-            None if text == "timestamp" => Ok(Self::Timestamp),
-            None => Err(SettingError::Time(text.to_owned())),
-        }
-    }
+    #[error(
+        "`@{0}` is not a form of times: write @rfc3339, @iso8601, @epoch-s, @epoch-ms, @epoch-us or @epoch-ns"
+    )]
+    TimeForm(String),
 }
 
 impl FromStr for OutputKey {
@@ -230,17 +186,5 @@ mod tests {
         assert_eq!([25, 168].map(of), [(Some(ClassId(1)), 4); 2]);
         assert_eq!([169, 65_535].map(of), [(None, 8); 2]);
         assert_eq!(Outputs { classes: Vec::new(), ..outputs.clone() }.class_of(Hour(1_000), Due(1)), None);
-    }
-
-    #[test]
-    fn customer_and_time_come_from_json_header_or_the_record_itself() {
-        assert_eq!("key".parse(), Ok(CustomerFrom::Key));
-        assert_eq!("header:x".parse(), Ok(CustomerFrom::Header("x".into())));
-        assert!(matches!("json:/customer_id".parse(), Ok(CustomerFrom::Json(_))));
-        assert_eq!("timestamp".parse(), Ok(TimeFrom::Timestamp));
-        for bad in ["timestamp", "json:customer", "header:", "Key", ""] {
-            assert!(bad.parse::<CustomerFrom>().is_err(), "{bad}");
-        }
-        assert!("key".parse::<TimeFrom>().is_err());
     }
 }

@@ -6,7 +6,7 @@ use hourseal::envelope::StreamName;
 use hourseal::keys::TokenKey;
 use hourseal::lane::{
     Admit, Keys, LaneParts, Limits, MaxMessageBytes, Observer, OutputKey, Outputs, Partitioner, Placement,
-    SealingLane, SlotLimits, Tally, TimestampBounds,
+    SealingLane, Skip, SlotLimits, Tally, TimestampBounds,
 };
 use hourseal::model::*;
 use hourseal::stream::{Event, Input, NoHeaders, Park, Ready, Step, Take};
@@ -37,6 +37,7 @@ fn lane(ringed: &Ringed, runaway_minutes: usize) -> SealingLane {
         admit: Admit {
             customer: "key".parse().expect("a place"),
             time: "timestamp".parse().expect("a place"),
+            skip: Skip::None,
             limits,
         },
         keys: Keys { ring: Arc::new(ringed.ring.clone()), token_key: Arc::new(TokenKey::random()) },

@@ -51,11 +51,12 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 42] = [
+const COMMANDS: [&[&str]; 43] = [
     &[],
     &["demo"],
     &["run"],
     &["produce-sample"],
+    &["try"],
     &["open"],
     &["keys"],
     &["keys", "ls"],
@@ -124,6 +125,7 @@ fn reading_commands_offer_json() {
         &["store", "check"],
         &["topics", "check"],
         &["config", "show"],
+        &["try"],
         &["open"],
     ] {
         assert!(stdout(&hourseal(&[command, &["--help"]].concat())).contains("--json"), "{command:?}");

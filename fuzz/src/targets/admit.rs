@@ -6,13 +6,13 @@ mod reference;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use hourseal::lane::{Admit, CustomerFrom, Decision, Limits, MaxMessageBytes, Reason, TimeFrom, TimestampBounds};
+use hourseal::lane::{Admit, Decision, Limits, MaxMessageBytes, Reason, Skip, TimestampBounds};
 use hourseal::model::{CustomerId, Generation, Hour, Millis};
 use hourseal::stream::Input;
 
 use crate::fields::{Fields, sized};
 use crate::memory::within;
-use reference::{Place, rfc3339};
+use reference::Source;
 
 /// 2026-11-24T10:00:00Z.
 const NOW: Millis = Millis(1_795_514_400_000);
@@ -20,11 +20,31 @@ const YEAR_2000: Millis = Millis(946_684_800_000);
 /// 9999-12-30T22:00:00Z: the end of the calendar of the crate under test.
 const LAST: Millis = Millis(253_402_207_200_000);
 
-const CUSTOMERS: [&str; 6] =
-    ["json:/customer_id", "json:/a/0/b", "json:/", "json:/a~1b/~0", "header:c", "key"];
+const CUSTOMERS: [&str; 11] = [
+    "json:/customer_id",
+    "json:/a/0/b@string",
+    "json:/",
+    "json:/a~1b/~0",
+    "header:c",
+    "header:c@int64",
+    "key",
+    "key@utf8",
+    "key@json:/a",
+    "key@confluent",
+    "key@confluent-int64",
+];
 /// Some are at the place of a customer, or above it.
-const TIMES: [&str; 6] =
-    ["json:/occurred_at", "json:/a/0/t", "json:/a/0/b", "json:/a", "header:t", "timestamp"];
+const TIMES: [&str; 9] = [
+    "json:/occurred_at",
+    "json:/a/0/t@iso8601",
+    "json:/a/0/b@epoch-s",
+    "json:/a@epoch-ns",
+    "json:/occurred_at@epoch-us",
+    "header:t",
+    "header:t@iso8601",
+    "header:t@epoch-ms",
+    "timestamp",
+];
 
 /// Every pair of a customer and a time, with the default limits and with small ones.
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
@@ -34,8 +54,8 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 
 struct Rule {
     admit: Admit,
-    customer: Place,
-    time: Place,
+    customer: Source,
+    time: Source,
 }
 
 impl Rule {
@@ -48,9 +68,13 @@ impl Rule {
             quarantine_bytes: MaxMessageBytes::new(4 * bytes),
             timestamps: TimestampBounds::unlimited(),
         };
-        let (from, when) = (customer.parse::<CustomerFrom>(), time.parse::<TimeFrom>());
-        let admit = Admit { customer: from.expect("a place"), time: when.expect("a place"), limits };
-        Self { admit, customer: Place::of(customer), time: Place::of(time) }
+        let admit = Admit {
+            customer: customer.parse().expect("a place"),
+            time: time.parse().expect("a place"),
+            skip: Skip::None,
+            limits,
+        };
+        Self { admit, customer: Source::of(customer), time: Source::of(time) }
     }
 }
 
@@ -63,10 +87,10 @@ struct Record<'a> {
     value: Option<&'a [u8]>,
 }
 
-/// Number of the rule ‖ bits ‖ [i64 now] ‖ [i64 timestamp] ‖ [key] ‖ (name ‖ value)* ‖ value.
+/// u16 number of the rule ‖ bits ‖ [i64 now] ‖ [i64 timestamp] ‖ [key] ‖ (name ‖ value)* ‖ value.
 pub fn run(data: &[u8]) {
     let mut fields = Fields::of(data);
-    let rule = &RULES[usize::from(fields.byte()) % RULES.len()];
+    let rule = &RULES[usize::from(fields.u16()) % RULES.len()];
     let record = Record::read(fields);
     let headers: &[(Vec<u8>, Option<Vec<u8>>)] = &record.headers;
     let input = Input {
@@ -80,6 +104,21 @@ pub fn run(data: &[u8]) {
     // Found text with escapes is copied, through a buffer that doubles. A header's value is copied.
     let decision = within(8 * data.len() + 1024, || rule.admit.decision(&input, record.now));
     check(rule, &record, &decision);
+    prefixed(rule, &input, record.now);
+}
+
+/// A value behind a registry's prefix is read like the value alone, if it can be JSON at all.
+fn prefixed(rule: &Rule, input: &Input<'_>, now: Millis) {
+    let Some(value) = input.value.filter(|value| value.first().is_some_and(|first| *first > b' ')) else {
+        return;
+    };
+    let skipping = Admit { skip: Skip::Confluent, ..rule.admit.clone() };
+    let decided = |value: &[u8]| {
+        let decision = skipping.decision(&Input { value: Some(value), ..*input }, now);
+        (decision.customer.map(Cow::into_owned), decision.when)
+    };
+    let framed = [&[0, 0, 0, 0, 7], value].concat();
+    assert_eq!(decided(&framed), decided(value));
 }
 
 /// Times at the limits of RFC 3339.
@@ -105,15 +144,21 @@ const BORDERS: [&str; 16] = [
 pub fn seeds() -> Vec<Vec<u8>> {
     let border = |time: &str| {
         let value = format!(r#"{{"customer_id":"acme","occurred_at":"{time}"}}"#);
-        [&[0, 0][..], value.as_bytes()].concat()
+        [&[0, 0, 0][..], value.as_bytes()].concat()
     };
     let value = br#"{"customer_id":"acme","occurred_at":"2026-11-24T09:40:12.345Z","job_id":"job-000017","payload":{"n":[1,2.5e3,null]}}"#;
     let deep = br#"{"a":[{"b":"acme","t":"2026-11-24T11:40:00+02:00"}],"":"acme","a/b":{"~":"\u0061jax"},"a":"2016-12-31T23:59:60Z"}"#;
     let twice = br#"{"customer_id":"acme","customer_id":"ajax","occurred_at":"1999-12-31T23:59:59Z"}"#;
+    let numbers = br#"{"customer_id":7,"occurred_at":1795514400000000.5,"a":[{"b":1795514400.25,"t":"2026-11-24 09:40:00,5+00"}]}"#;
+    let marked =
+        b"\xef\xbb\xbf{\"\\ud800\":1,\"customer_id\":\"acme\",\"occurred_at\":\"2026-11-24T09:40:12Z\"}";
     let seed = |rule: usize| {
         let headers = [sized(b"c"), sized(b"acme"), sized(b"t"), sized(b"2026-11-24T09:40:00Z")].concat();
-        let head = [&[rule as u8, 0b0010_1110][..], &NOW.0.to_be_bytes(), &sized(b"acme"), &headers].concat();
-        [&value[..], deep, twice].map(|value| [&head, value].concat())
+        let rule = (rule as u16).to_be_bytes();
+        let head = |key| [&rule, &[0b0010_1110][..], &NOW.0.to_be_bytes(), &sized(key), &headers].concat();
+        let keys = [&b"acme"[..], b"\"acme\"", b"{\"a\":7}", b"\0\0\0\0\x07\x08acme", b"\0\0\0\0\x07\x08"];
+        let values = [&value[..], deep, twice, numbers, marked].map(|value| [&head(b"acme"), value].concat());
+        values.into_iter().chain(keys.map(|key| [&head(key), &value[..]].concat())).collect::<Vec<_>>()
     };
     (0..RULES.len()).flat_map(seed).chain(BORDERS.map(border)).collect()
 }
@@ -139,16 +184,16 @@ impl<'a> Record<'a> {
 
 fn check(rule: &Rule, record: &Record<'_>, decision: &Decision<'_>) {
     assert_eq!(decision.size, record.size());
-    if record.value.is_some_and(reference::is_beyond_a_tree) {
+    if [record.value, record.key].into_iter().flatten().any(reference::is_beyond_a_tree) {
         return;
     }
     if let Some(customer) = &decision.customer {
         assert!(CustomerId::check(customer).is_ok());
-        assert_eq!(rule.customer.text(record).as_deref(), Some(customer.as_bytes()));
+        assert_eq!(rule.customer.customer(record).as_deref(), Some(customer.as_bytes()));
     }
     if let Some((hour, time)) = decision.when {
         may_be_sealed(&rule.admit.limits, record.now, hour, time);
-        assert_eq!(time_by(rule, record), Some(time));
+        assert_eq!(rule.time.time(record), Some(time));
     }
     match decision.reason {
         None => {
@@ -166,22 +211,16 @@ fn may_be_sealed(limits: &Limits, now: Millis, hour: Hour, time: Millis) {
     assert!(Generation::at(hour, now, limits.grace_ms).is_some());
 }
 
-fn time_by(rule: &Rule, record: &Record<'_>) -> Option<Millis> {
-    match rule.time {
-        Place::Beside => record.timestamp,
-        _ => rfc3339(&rule.time.text(record)?),
-    }
-}
-
 /// Checks that a refused record could not have been admitted.
 fn is_right(reason: Reason, rule: &Rule, record: &Record<'_>, decision: &Decision<'_>) {
-    let customer = || rule.customer.text(record);
+    let customer = || rule.customer.customer(record);
+    let time = || rule.time.time(record);
     let is_id = |id: Cow<'_, [u8]>| std::str::from_utf8(&id).is_ok_and(|id| CustomerId::check(id).is_ok());
     match reason {
         Reason::BadCustomer => assert!(!customer().is_some_and(is_id)),
-        Reason::NoCustomer => assert!(customer().is_none()),
-        Reason::BadTime | Reason::NoTime => assert!(time_by(rule, record).is_none_or(|time| time > LAST)),
-        Reason::Future | Reason::Implausible => assert!(time_by(rule, record).is_some()),
+        Reason::EncodedCustomer | Reason::NoCustomer => assert!(customer().is_none()),
+        Reason::BadTime | Reason::NoTime => assert!(time().is_none_or(|time| time > LAST)),
+        Reason::Future | Reason::Implausible => assert!(time().is_some()),
         Reason::NoValue => assert!(record.value.is_none()),
         Reason::NotJson => assert!(record.value.is_some_and(|value| reference::json(value).is_none())),
         Reason::TooLarge => assert!(decision.size > 64),

@@ -83,6 +83,19 @@ fn a_refusal_names_the_line_the_key_and_the_rule() {
             "file:2: kafka.sasl_password_file: cannot read absent: No such file or directory (os error 2)",
         ),
         (
+            "[event]\ntime = 'json:/created@epoch'",
+            "file:2: event.time: `json:/created@epoch`: `@epoch` is not a form of times: write @rfc3339, \
+             @iso8601, @epoch-s, @epoch-ms, @epoch-us or @epoch-ns",
+        ),
+        (
+            "[event]\ncustomer = ['json:/id', 'key@avro']",
+            "file:2: event.customer: item 2: `key@avro`: `@avro` is not a decoding: write @utf8, \
+             @json, @json:/pointer, @int64, @confluent, @confluent-json, @confluent-json:/pointer or \
+             @confluent-int64",
+        ),
+        ("[event]\ncustomer = []", "file:2: event.customer: empty"),
+        ("[event]\nskip = 'avro'", "file:2: event.skip: `avro` is not one of: none, confluent"),
+        (
             "lane.count = 99999999999999999999999",
             "file:1: lane.count: `99999999999999999999999` is not a whole number",
         ),

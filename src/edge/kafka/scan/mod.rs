@@ -61,12 +61,15 @@ pub enum Range {
     New,
     /// The first record of each partition.
     First,
+    /// About so many of the newest records at the time when the scan begins: an equal share of each
+    /// partition.
+    Last(u32),
 }
 
 impl Range {
     /// Whether the range ends by itself.
     fn ends(self) -> bool {
-        matches!(self, Self::Existing | Self::First)
+        matches!(self, Self::Existing | Self::First | Self::Last(_))
     }
 }
 
@@ -109,12 +112,18 @@ impl Scan {
         let bootstrap = settings.bootstrap.clone();
         let mut scan = Self { consumer, bootstrap, topic: topic.to_owned(), range, open: BTreeMap::new() };
         let mut start = TopicPartitionList::new();
-        for partition in scan.partitions()? {
+        let partitions = scan.partitions()?;
+        let count = u32::try_from(partitions.len()).unwrap_or(u32::MAX);
+        for partition in partitions {
             let (low, end) = scan
                 .consumer
                 .fetch_watermarks(topic, partition, PATIENCE)
                 .map_err(|error| scan.explain(&error))?;
-            let from = if range == Range::New { end } else { low };
+            let from = match range {
+                Range::New => end,
+                Range::Last(records) => low.max(end - i64::from(records.div_ceil(count))),
+                Range::Existing | Range::ExistingAndNew | Range::First => low,
+            };
             start
                 .add_partition_offset(topic, partition, Offset::Offset(from))
                 .map_err(|error| scan.explain(&error))?;
