@@ -11,3 +11,4 @@ mod private;
 pub mod process;
 pub mod scylla;
 pub mod sqlite;
+pub mod supervisor;
