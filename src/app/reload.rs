@@ -19,7 +19,7 @@ use crate::telemetry::{LogLevel, Logging, codes, info, warn};
 /// Reads every layer of the settings.
 pub type ReadSettings = dyn Fn() -> Result<(Config, Vec<Entry>), ConfigError> + Send + Sync;
 
-/// What a process needs to read its settings again.
+/// The means of a process to read its settings again.
 pub struct Rereading {
     /// The settings at the start, each with the origin of its value.
     pub started_with: Vec<Entry>,
@@ -31,7 +31,7 @@ pub struct Rereading {
 pub(super) struct Reload {
     source: Rereading,
     files: Vec<(String, PathBuf, Option<Stamp>)>,
-    /// Where the executor of this process finds the trust store.
+    /// The settings of this process's executor, if it has a trust store.
     control: Option<Control>,
 }
 

@@ -1,4 +1,4 @@
-//! What a process waits for while it starts, on `/readyz` and in the log.
+//! The steps of a start and the reasons for its waits, on `/readyz` and in the log.
 
 use std::cell::RefCell;
 

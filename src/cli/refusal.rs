@@ -1,4 +1,5 @@
-//! What a refused command lacks: the right, the date or the other command. For people; receipts have the code.
+//! Explains to people why a command was refused: the missing right, the date, the next step. Receipts have
+//! the code.
 
 use crate::forget::{Act, Reason, Receipt, Why};
 
@@ -40,7 +41,8 @@ fn hint(why: Why, act: &Act) -> String {
         }
         Why::Unusable => {
             "a row of this customer in the key store, or a KEK, cannot be used: the log of the worker that \
-             executes commands names the fault (HS1429); repair it, and send the command again under another id"
+             executes commands names the fault (HS1429); repair it, and send the command again under another \
+             id"
         }
     };
     text.to_owned()

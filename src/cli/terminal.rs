@@ -1,5 +1,5 @@
-//! What a terminal shows: colours, and lines that are written over. The rules are those of clap for its help:
-//! NO_COLOR, CLICOLOR_FORCE, CLICOLOR and TERM=dumb.
+//! Colours, and lines that are written over. The rules are those of clap for its help: NO_COLOR,
+//! CLICOLOR_FORCE, CLICOLOR and TERM=dumb.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::Entry;
 
-/// The executor reads the trust store before each batch of commands.
-const READ_ALWAYS: &str = "control.trust_store_file";
+/// The executor reads the trust store before each batch of commands, and the key store's client reads its
+/// password for each connection.
+const READ_AGAIN: [&str; 2] = ["control.trust_store_file", "store.password_file"];
 
 /// Returns the settings whose file a process reads only when it starts, each with the file's path: secrets,
 /// keys and certificates.
@@ -17,7 +18,7 @@ pub fn files_read_once(entries: &[Entry]) -> Vec<(String, PathBuf)> {
 fn names_a_file(entry: &Entry) -> bool {
     // librdkafka's names, such as `ssl.ca.location`.
     let is_librdkafkas = entry.section.starts_with("kafka.") && entry.key.ends_with(".location");
-    is_librdkafkas || entry.key.ends_with("_file") && entry.name() != READ_ALWAYS
+    is_librdkafkas || entry.key.ends_with("_file") && !READ_AGAIN.contains(&entry.name().as_str())
 }
 
 /// Returns the text of a TOML string.
@@ -32,11 +33,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_keys_and_certificates_are_named_and_the_trust_store_is_not() {
+    fn files_that_are_read_once_are_named_and_those_read_again_are_not() {
         let layers = Layers {
             flags: [
                 "store.kind=scylla",
                 "store.contact_points=db:9042",
+                "store.user=worker",
+                "store.password_file=/etc/password",
                 "store.tls_ca_file=/etc/ca \"1\".pem",
                 "control.trust_store_file=trust.json",
                 "kafka.client.ssl.ca.location=kafka.pem",

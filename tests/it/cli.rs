@@ -501,7 +501,7 @@ fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
         &["store", "purge"],
         &["keys", "ls"],
         &["retention", "show", "--customer", "acme"],
-        &["run", "--bootstrap", "127.0.0.1:9"],
+        &["run", "--bootstrap", "127.0.0.1:9", "--set", "admin.listen=127.0.0.1:0"],
     ] {
         let output = in_folder(arguments);
         let said = format!(
