@@ -37,6 +37,7 @@ mod tests {
         let layers = Layers {
             flags: [
                 "store.kind=scylla",
+                "kek.shared=true",
                 "store.contact_points=db:9042",
                 "store.user=worker",
                 "store.password_file=/etc/password",
