@@ -48,6 +48,8 @@ pub struct Opening<'a> {
     pub runtime: &'a Handle,
     /// The registry for the metrics of a store on a cluster.
     pub registry: &'a Registry,
+    /// Called each time with the reason why the store cannot be opened yet.
+    pub waits: &'a dyn Fn(&StoreError),
 }
 
 /// Opens the key store and the vault.
@@ -63,7 +65,8 @@ pub fn open_foundation(config: &Config, opening: Opening<'_>) -> Result<Foundati
     };
     let store = loop {
         match open_store(config, &opening, &kind, vault.id()) {
-            Err(StoreError::Unavailable(_)) if Instant::now() < until => {
+            Err(why @ StoreError::Unavailable(_)) if Instant::now() < until => {
+                (opening.waits)(&why);
                 std::thread::sleep(Duration::from_millis(200));
             }
             outcome => break outcome?,

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, Runtime};
 
 use super::metrics::{CanaryMetrics, CanaryOutcome};
-use super::service::Service;
+use super::reload::Reload;
+use super::service::{Frame, Host, Service};
+use super::starting::Starting;
 use super::threads::Threads;
 use super::{CurrentKeys, Failure, Foundation, Opening, build};
 use crate::config::Config;
@@ -18,6 +20,7 @@ use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::random;
+use crate::keys::StoreError;
 use crate::lane::Specimen;
 use crate::model::{CustomerId, Hour, Millis, Retention, Slot};
 use crate::reader::{Opener, Outcome, Reading};
@@ -40,13 +43,15 @@ const LOOKED_AT: usize = 48;
 /// # Errors
 /// 78 when the settings have no place for its events, when their retention is not one hour, or when the key
 /// store is behind its receipts. 69 when a dependency is away.
-pub fn canary(config: &Config) -> Result<(), Failure> {
+pub fn canary(config: &Config, host: Host) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
-    let (runtime, telemetry, stop) = (build::runtime()?, Telemetry::new(), Stop::default());
-    let canary = Canary::new(config, &runtime, &telemetry)?;
+    let (runtime, frame) = (build::runtime()?, Frame::default());
+    let reload = Reload::new(host.rereading, None);
     let service =
-        Service { listen: config.admin.listen, telemetry, newest: Default::default(), stop: stop.clone() };
-    service.run(runtime, |_| {
+        Service { listen: config.admin.listen, frame: frame.clone(), reload, supervisor: host.supervisor };
+    service.run(runtime, move |runtime| {
+        let Frame { telemetry, stop, .. } = frame;
+        let canary = Canary::new(config, runtime, &telemetry)?;
         let mut threads = Threads::default();
         threads.start("canary", move || canary.run(&stop))?;
         Ok(threads)
@@ -82,8 +87,10 @@ impl Canary {
                 "its event holds both at the first place of each setting, and its customer is not a number",
             ));
         }
+        let starting = Starting::of(telemetry);
         let (clock, registry) = (build::system_clock(), &telemetry.registry);
-        let opening = Opening { clock, create: false, runtime: runtime.handle(), registry };
+        let waits = |why: &StoreError| starting.waits_for_the_store(why);
+        let opening = Opening { clock, create: false, runtime: runtime.handle(), registry, waits: &waits };
         let foundation = build::open_foundation(config, opening)?;
         check_retention(&foundation, &customer, runtime)?;
         Ok(Self {

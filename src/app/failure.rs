@@ -1,10 +1,13 @@
 //! The failure of a command: its reason, and what a person can do about it.
 
+use std::io;
+use std::path::Path;
+
 use crate::edge::kafka::admin::AdminError;
 use crate::keys::{StoreError, VaultError};
 use crate::stream::{Halt, Park};
 
-/// An error with its exit code: 64 usage, 65 refused, 69 dependency, 70 bug, 78 config.
+/// An error with its exit code. `docs/process.md` has the table.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -16,14 +19,25 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A proof or a certificate is refused.
+    /// The command line is wrong.
+    pub const USAGE: u8 = 64;
+    /// A command, a file or a proof is refused, or nothing has the name that was asked for.
     pub const REFUSED: u8 = 65;
+    /// Kafka, the key store or the asked process is away.
     pub const DEPENDENCY: u8 = 69;
     pub const BUG: u8 = 70;
+    /// A file of the command line, stdin or stdout cannot be read or written.
+    pub const IO: u8 = 74;
+    /// A setting is wrong, or a file, a topic or a right that it needs.
     pub const CONFIG: u8 = 78;
 
     pub fn new(exit: u8, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hint: None, further: Vec::new() }
+    }
+
+    /// `what` and the path for a file that the command line names, or that a command writes.
+    pub fn io(what: &str, path: &Path, error: &io::Error) -> Self {
+        Self::new(Self::IO, format!("{what} {}: {error}", path.display()))
     }
 
     #[must_use]

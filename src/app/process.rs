@@ -13,8 +13,11 @@ use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::receipt_log::receipt_log;
 use super::run::RunOptions;
+use super::service::Frame;
 use super::sizes::TopicSizes;
+use super::starting::Starting;
 use super::starts::StoreStarts;
+use super::supervision::Heart;
 use super::threads::Threads;
 use super::topics::ready_topics;
 use super::watchdog::Watchdog;
@@ -23,7 +26,7 @@ use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::log::NewestCheckpoint;
 use crate::forget::{FollowObserver, Following};
-use crate::keys::{Lease, Meta, Mint, Ring};
+use crate::keys::{Lease, Meta, Mint, Ring, StoreError};
 use crate::lane::{
     GroupView, Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner, Placement, Reads,
 };
@@ -45,6 +48,7 @@ pub(super) struct Process {
     /// The newest checkpoint, for `/checkpoint`.
     pub(super) newest: NewestCheckpoint,
     pub(super) stop: Stop,
+    heart: Heart,
     /// Opens when every receipt that existed at the start has been applied.
     pub(super) barrier: Barrier,
 }
@@ -64,16 +68,19 @@ impl Process {
         options: RunOptions,
         runtime: &Runtime,
         create: bool,
+        frame: Frame,
     ) -> Result<Self, Failure> {
-        let telemetry = Telemetry::new();
-        let (clock, registry) = (build::system_clock(), &telemetry.registry);
-        let opening = Opening { clock, create, runtime: runtime.handle(), registry };
+        let starting = Starting::of(&frame.telemetry);
+        let (clock, registry) = (build::system_clock(), &frame.telemetry.registry);
+        let waits = |why: &StoreError| starting.waits_for_the_store(why);
+        let opening = Opening { clock, create, runtime: runtime.handle(), registry, waits: &waits };
         let foundation = build::open_foundation(config, opening)?;
         let meta = runtime.block_on(foundation.store.meta())?;
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
+        starting.at("the topics are being checked");
         let client = build::client_settings(config);
         let sizes = runtime.block_on(ready_topics(config, &client, &*foundation.store, &meta))?;
-        let process = Self::new(config, client, options, foundation, meta, sizes, telemetry);
+        let process = Self::new(config, client, options, foundation, meta, sizes, frame);
         Ok(Self { checks_topics: true, ..process })
     }
 
@@ -89,8 +96,8 @@ impl Process {
         let outputs = Outputs { output: Placement::new(output_partitions), classes: Vec::new() };
         let sizes = TopicSizes::new(outputs, 1 << 20);
         let client = build::client_settings(config);
-        let (options, telemetry) = (RunOptions::default(), Telemetry::new());
-        Ok(Self::new(config, client, options, foundation, meta, sizes, telemetry))
+        let (options, frame) = (RunOptions::default(), Frame::default());
+        Ok(Self::new(config, client, options, foundation, meta, sizes, frame))
     }
 
     fn new(
@@ -100,10 +107,9 @@ impl Process {
         foundation: Foundation,
         meta: Meta,
         sizes: TopicSizes,
-        telemetry: Telemetry,
+        Frame { telemetry, newest, stop, heart }: Frame,
     ) -> Self {
         let config = config.clone();
-        let stop = Stop::default();
         let metrics = Metrics::register(&telemetry.registry, foundation.clock.now());
         Self {
             config,
@@ -115,8 +121,9 @@ impl Process {
             client,
             telemetry,
             metrics,
-            newest: NewestCheckpoint::default(),
+            newest,
             stop,
+            heart,
             barrier: Barrier::default(),
         }
     }
@@ -242,7 +249,7 @@ impl Process {
 
     fn watchdog(&self, pulses: Vec<(String, Pulse)>) -> impl FnOnce() + Send + 'static + use<> {
         let condition = self.telemetry.readiness.condition("broker answers");
-        let watchdog = Watchdog { pulses, condition };
+        let watchdog = Watchdog { pulses, condition, heart: self.heart.clone() };
         let (stop, client) = (self.stop.clone(), self.client.clone());
         move || {
             let answers = || crate::edge::kafka::answers(&client);

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use super::lanes::{LaneThread, sealing_lane};
 use super::process::Process;
 use super::run::RunOptions;
+use super::service::Frame;
 use super::threads::{Settled, Threads};
 use super::{Failure, build};
 use crate::config::Config;
@@ -105,7 +106,7 @@ pub fn redrive(
     runtime: &Runtime,
     report: &mut dyn FnMut(&Redriven),
 ) -> Result<Redriven, Failure> {
-    let process = Process::for_run(config, RunOptions::default(), runtime, false)?;
+    let process = Process::for_run(config, RunOptions::default(), runtime, false, Frame::default())?;
     let progress = Progress::new(survey.ends.clone(), process.stop.clone());
     let mut threads = Threads::default();
     process.start_redrive(&mut threads, runtime, survey, progress.clone())?;

@@ -10,6 +10,7 @@ use super::Failure;
 use super::barrier::Barrier;
 use super::process::Process;
 use super::run::RunOptions;
+use super::service::Frame;
 use super::threads::Threads;
 use crate::config::Config;
 use crate::forget::{FollowObserver, Followed};
@@ -43,7 +44,7 @@ pub fn replay(
     let mut config = config.clone();
     // A replay writes the store's mark, so it needs the rights of a process that executes.
     config.control.execute = true;
-    let process = Process::for_run(&config, RunOptions::default(), runtime, false)?;
+    let process = Process::for_run(&config, RunOptions::default(), runtime, false, Frame::default())?;
     let (keys, lease) = process.keys(runtime);
     let progress = Progress::new(process.barrier.clone());
     let mut threads = Threads::default();

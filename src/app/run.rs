@@ -1,7 +1,8 @@
 //! `hourseal run`: the worker.
 
 use super::process::Process;
-use super::service::Service;
+use super::reload::Reload;
+use super::service::{Frame, Host, Service};
 use super::{Failure, build};
 use crate::config::Config;
 use crate::stream::AcceptedGap;
@@ -18,17 +19,15 @@ pub struct RunOptions {
 ///
 /// # Errors
 /// Returns the first fault, with its exit code.
-pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
+pub fn run(config: &Config, options: RunOptions, host: Host) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
-    let runtime = build::runtime()?;
-    let process = Process::for_run(config, options, &runtime, true)?;
-    let service = Service {
-        listen: config.admin.listen,
-        telemetry: process.telemetry.clone(),
-        newest: process.newest.clone(),
-        stop: process.stop.clone(),
-    };
-    service.run(runtime, |runtime| {
+    let (runtime, frame) = (build::runtime()?, Frame::default());
+    let executes = config.control.execute.then(|| config.control.clone());
+    let reload = Reload::new(host.rereading, executes);
+    let service =
+        Service { listen: config.admin.listen, frame: frame.clone(), reload, supervisor: host.supervisor };
+    service.run(runtime, move |runtime| {
+        let process = Process::for_run(config, options, runtime, true, frame)?;
         let threads = process.start(runtime, &|_| None)?;
         info!(codes::RUNNING, lanes = config.lane.count, "sealing");
         Ok(threads)

@@ -1,16 +1,20 @@
 //! The frame of a process that serves until it is stopped: the admin port, signals, the first fault, and an
 //! orderly end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::Failure;
+use super::reload::{Reload, Rereading};
+use super::supervision::{Heart, supervise};
 use super::threads::{Settled, Threads};
 use crate::edge::http::AdminPort;
+use crate::edge::supervisor::Supervisor;
 use crate::forget::log::NewestCheckpoint;
 use crate::stream::{Halt, Stop};
 use crate::telemetry::{Telemetry, codes, error, info, warn};
@@ -18,30 +22,63 @@ use crate::telemetry::{Telemetry, codes, error, info, warn};
 /// A process that serves until it is stopped.
 pub(super) struct Service {
     pub(super) listen: std::net::SocketAddr,
+    pub(super) frame: Frame,
+    pub(super) reload: Reload,
+    pub(super) supervisor: Supervisor,
+}
+
+/// The surroundings of a process that serves. The command line provides them.
+pub struct Host {
+    pub rereading: Rereading,
+    pub supervisor: Supervisor,
+}
+
+/// The parts that exist before the start. The process shares them with its frame.
+#[derive(Clone, Default)]
+pub(super) struct Frame {
     pub(super) telemetry: Telemetry,
     /// For `/checkpoint`.
     pub(super) newest: NewestCheckpoint,
     pub(super) stop: Stop,
+    pub(super) heart: Heart,
 }
 
 impl Service {
-    /// Opens the admin port, starts the threads, waits for a signal or the first fault, and ends in order.
+    /// Listens for signals, opens the admin port, starts the threads, waits for a signal or the first fault,
+    /// and ends in order.
     ///
     /// # Errors
     /// The first fault, with its exit code.
     pub(super) fn run(
         self,
         runtime: Runtime,
-        start: impl FnOnce(&Runtime) -> Result<Threads, Failure>,
+        start: impl FnOnce(&Runtime) -> Result<Threads, Failure> + Send,
     ) -> Result<(), Failure> {
-        let port = AdminPort::open(self.listen, self.telemetry, self.newest);
+        let (signals, hangup) =
+            runtime.block_on(async { Ok::<_, Failure>((Signals::listen()?, hangup()?)) })?;
+        let Self { listen, frame, reload, supervisor } = self;
+        let Frame { telemetry, newest, stop, heart } = frame;
+        let (readiness, supervisor) = (telemetry.readiness.clone(), Arc::new(supervisor));
+        let port = AdminPort::open(listen, telemetry, newest);
         let port = runtime.block_on(port).map_err(|error| {
             Failure::new(Failure::CONFIG, error.to_string())
                 .hint("`admin.listen` sets the address; port 0 takes a free port and logs it")
         })?;
         let (stop_admin, mut stopped) = watch::channel(false);
         let mut admin = runtime.spawn(port.serve(async move { drop(stopped.changed().await) }));
-        let outcome = until_stopped(&runtime, &self.stop, &mut admin, start);
+        let supervising = runtime.spawn(supervise(Arc::clone(&supervisor), readiness.clone(), heart));
+        let started = |signals: &mut Signals| {
+            let threads = started(&runtime, signals, start)?;
+            readiness.start_is_over();
+            supervisor.is_ready();
+            Ok((threads, runtime.spawn(reload.at_each(hangup, Arc::clone(&supervisor)))))
+        };
+        let stopping = || {
+            stop.request();
+            supervising.abort();
+            supervisor.is_stopping();
+        };
+        let outcome = until_stopped(&runtime, signals, &mut admin, started, stopping);
         // A closed channel stops the port as well.
         let _ = stop_admin.send(true);
         if !admin.is_finished() {
@@ -52,21 +89,23 @@ impl Service {
     }
 }
 
-/// Starts the threads and waits for the first reason to end.
+/// Starts the threads and waits for the first reason to end. A SIGHUP during the start is heard after it.
+/// `start` returns the task that hears it.
 fn until_stopped(
     runtime: &Runtime,
-    stop: &Stop,
+    mut signals: Signals,
     admin: &mut JoinHandle<()>,
-    start: impl FnOnce(&Runtime) -> Result<Threads, Failure>,
+    start: impl FnOnce(&mut Signals) -> Result<(Threads, JoinHandle<()>), Failure>,
+    stopping: impl FnOnce(),
 ) -> Result<(), Failure> {
-    let mut signals = runtime.block_on(async { Signals::listen() })?;
-    let mut threads = start(runtime)?;
-    let fault = runtime.block_on(signals.or_fault(&mut threads, admin));
+    let (mut threads, mut reloading) = start(&mut signals)?;
+    let fault = runtime.block_on(signals.or_fault(&mut threads, admin, &mut reloading));
     info!(codes::STOPPING, "stopping; batches in work are settled first");
-    stop.request();
+    stopping();
     let at_once = runtime.spawn(signals.end_at_once());
     let settled = threads.settle();
     at_once.abort();
+    reloading.abort();
     match fault {
         Some((thread, halt)) => {
             error!(codes::GAVE_UP, thread, "{halt}");
@@ -74,6 +113,33 @@ fn until_stopped(
         }
         None => report(settled),
     }
+}
+
+/// Starts the threads, on a thread of its own: signals are heard meanwhile. A signal then ends the process at
+/// once, because no batch is in work.
+fn started(
+    runtime: &Runtime,
+    signals: &mut Signals,
+    start: impl FnOnce(&Runtime) -> Result<Threads, Failure> + Send,
+) -> Result<Threads, Failure> {
+    let (send, outcome) = oneshot::channel();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || drop(send.send(start(runtime))));
+        let started = runtime.block_on(async {
+            tokio::select! {
+                started = outcome => started,
+                () = signals.next() => {
+                    info!(codes::STOPPED, "a signal has ended the process before it began its work");
+                    std::process::exit(0);
+                }
+            }
+        });
+        started.unwrap_or_else(|_| {
+            // The panic has printed its reason.
+            let _ = thread.join();
+            Err(Halt::Panicked.into())
+        })
+    })
 }
 
 /// Reports the result of a stop without a fault.
@@ -104,10 +170,17 @@ struct Signals {
     interrupt: Signal,
 }
 
+/// SIGHUP, which no longer ends the process.
+fn hangup() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(deaf)
+}
+
+fn deaf(error: std::io::Error) -> Failure {
+    Failure::new(Failure::BUG, format!("cannot listen for signals: {error}"))
+}
+
 impl Signals {
     fn listen() -> Result<Self, Failure> {
-        let deaf =
-            |error: std::io::Error| Failure::new(Failure::BUG, format!("cannot listen for signals: {error}"));
         let terminate = signal(SignalKind::terminate()).map_err(deaf)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
         Ok(Self { terminate, interrupt })
@@ -122,12 +195,14 @@ impl Signals {
         &mut self,
         threads: &mut Threads,
         admin: &mut JoinHandle<()>,
+        reloading: &mut JoinHandle<()>,
     ) -> Option<(String, Halt)> {
         tokio::select! {
             () = self.next() => None,
             fault = threads.fault() => Some(fault),
-            // The port serves until its stop: an earlier end is a fault.
+            // Both last until the stop: an earlier end is a fault.
             _ = admin => Some(("the admin port".to_owned(), Halt::Panicked)),
+            _ = reloading => Some(("the reading of settings".to_owned(), Halt::Panicked)),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::supervision::Heart;
 use crate::stream::{Pulse, Stop};
 use crate::telemetry::Condition;
 
@@ -17,12 +18,15 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Watchdog {
     pub(super) pulses: Vec<(String, Pulse)>,
     pub(super) condition: Condition,
+    /// Beats at each look.
+    pub(super) heart: Heart,
 }
 
 impl Watchdog {
     /// Checks the lanes until the stop. `answers` asks a broker; `give_up` ends the process.
     pub(super) fn watch(&self, stop: &Stop, answers: impl Fn() -> bool, give_up: impl Fn(&str)) {
         while !stop.requested() {
+            self.heart.beat();
             match self.longest() {
                 Some((lane, lasted)) if lasted > STUCK && answers() => give_up(lane),
                 Some((lane, lasted)) if lasted > SLOW => {

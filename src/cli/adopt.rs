@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::topics::plan;
-use super::{Failure, Settings, failure, keystore, output, runtime};
+use super::{Failure, Settings, keystore, output, runtime};
 use crate::app::{Fit, Placed, client_settings, placed};
 use crate::edge::kafka::admin::TopicAdmin;
 use crate::keys::SealStore;
@@ -51,7 +51,7 @@ pub fn run(adopt: &Adopt) -> anyhow::Result<()> {
     {
         let why = "--topic names no output topic of this configuration";
         let hint = "`hourseal topics check` lists them: their roles are output and class";
-        return Err(Failure::new(failure::USAGE, why).hint(hint).into());
+        return Err(Failure::new(Failure::USAGE, why).hint(hint).into());
     }
     let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
     let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;

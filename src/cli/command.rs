@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::issue::{Follow, cannot, send_file, sign, understood};
-use super::{Failure, failure, output};
+use super::issue::{Follow, send_file, sign, understood};
+use super::{Failure, output};
 use crate::forget::to_envelope;
 
 #[derive(Subcommand)]
@@ -42,11 +42,11 @@ pub fn run(command: CommandFile) -> anyhow::Result<()> {
 
 /// Prints the command before it is signed: the signer must be able to read it.
 fn add_signatures(of: &Sign) -> anyhow::Result<()> {
-    let value = std::fs::read(&of.file).map_err(|error| cannot(&of.file, &error))?;
-    let message = understood(&value)?;
+    let value = std::fs::read(&of.file).map_err(|error| Failure::io("cannot read", &of.file, &error))?;
+    let message = understood(&value, Failure::REFUSED)?;
     let Some(mut signatures) = message.signatures else {
         return Err(Failure::new(
-            failure::USAGE,
+            Failure::REFUSED,
             "the command has no envelope for signatures: write it with --save",
         )
         .into());
@@ -57,6 +57,6 @@ fn add_signatures(of: &Sign) -> anyhow::Result<()> {
         signatures.push(signature);
     }
     std::fs::write(&of.file, to_envelope(&message.payload, &signatures))
-        .map_err(|error| cannot(&of.file, &error))?;
+        .map_err(|error| Failure::io("cannot write", &of.file, &error))?;
     output::line(&format!("{} signatures in {}", signatures.len(), of.file.display()))
 }

@@ -14,7 +14,8 @@ pub struct Completions {
 
 const HELP: &str = "\
 For example:
-  hourseal completions bash > ~/.local/share/bash-completion/completions/hourseal";
+  hourseal completions bash \\
+      > ~/.local/share/bash-completion/completions/hourseal";
 
 pub fn run(completions: Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();

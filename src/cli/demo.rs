@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{output, shield};
+use super::{output, shield, signals};
 use crate::app::{self, DemoOptions};
 use crate::config::Process;
 
 const HELP: &str = "\
-Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens them, erases one
-hour of one customer with a control message, and shows the same record before and after.
-The mock has no transaction isolation; `hourseal run` on a real broker has it.";
+Seals events of 20 customers over 6 hours on an in-process mock of Kafka, opens
+them, erases one hour of one customer with a control message, and shows the same
+record before and after. The mock has no transaction isolation; `hourseal run`
+on a real broker has it.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -30,8 +31,9 @@ pub fn run(demo: Demo) -> anyhow::Result<()> {
     let keep = demo.keep.then(|| PathBuf::from("hourseal-demo"));
     let options = DemoOptions { keep, events: demo.events.get() };
     shield::shield(&Process { dumpable: false });
+    let stop = signals::stop()?;
     let mut printed = Ok(());
-    app::demo(&options, &mut |line| {
+    app::demo(&options, &stop, &mut |line| {
         if printed.is_ok() {
             printed = output::line(&line);
         }

@@ -21,27 +21,31 @@ pub enum Erase {
 }
 
 const HELP: &str = "\
-The reason `retention-end` is refused while an hour is not due. The reason `request` is accepted
-before that, but then needs signatures with the right `erase-early`, from as many keys as the trust
-store demands (two by default).
+The reason `retention-end` is refused while an hour is not due. The reason
+`request` is accepted before that, but then needs signatures with the right
+`erase-early`, from as many keys as the trust store demands (two by default).
 
 Examples:
-  hourseal erase request --customer acme --from 498000 --to 498023 --sign-with dpo.pem
-  hourseal erase request --customer acme --from 2026-11-01T00:00Z --to 2026-11-30T23:00Z \\
-      --reason request --sign-with dpo.pem --save erase.json
+  hourseal erase request --customer acme --from 498000 --to 498023 \\
+      --sign-with dpo.pem
+  hourseal erase request --customer acme --from 2026-11-01T00:00Z \\
+      --to 2026-11-30T23:00Z --reason request --sign-with dpo.pem \\
+      --save erase.json
   hourseal command sign erase.json --sign-with legal.pem
   hourseal command send erase.json
 
 Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
 
 const CUSTOMER_HELP: &str = "\
-Erases every hour of the customer, due or not. No key is generated for the customer again: its
-further events go to the quarantine without their content. This cannot be undone. The command needs
-signatures with the right `erase-early`, from as many keys as the trust store demands. It is refused
-while a hold is in force.
+Erases every hour of the customer, due or not. No key is generated for the
+customer again: its further events go to the quarantine without their content.
+This cannot be undone. The command needs signatures with the right
+`erase-early`, from as many keys as the trust store demands. It is refused while
+a hold is in force.
 
 Example:
-  hourseal erase customer --customer acme --sign-with dpo.pem --sign-with legal.pem
+  hourseal erase customer --customer acme --sign-with dpo.pem \\
+      --sign-with legal.pem
 
 Exit codes: 0 erased, 65 refused or incomplete, 69 no receipt in time.";
 

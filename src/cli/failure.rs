@@ -1,7 +1,8 @@
 //! The failure of a command: an exit code, one line, and a hint on its own line.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
+use super::terminal::paint;
 use crate::app::Failure;
 use crate::config::{ConfigError, Mistake};
 use crate::edge::kafka::post::PostError;
@@ -12,10 +13,6 @@ use crate::forget::{NotFresh, TailError};
 
 /// Success.
 pub const OK: u8 = 0;
-/// The command line is wrong.
-pub const USAGE: u8 = 64;
-/// A command was refused, or only carried out in part.
-pub const REFUSED: u8 = 65;
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
@@ -59,7 +56,11 @@ impl From<SampleError> for Failure {
 
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
-        Self::new(Failure::CONFIG, error.to_string())
+        let exit = match error {
+            KeyFileError::Exists(_) | KeyFileError::File(_) => Self::IO,
+            KeyFileError::NoKey(_) => Self::REFUSED,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 
@@ -112,7 +113,7 @@ impl From<PostError> for Failure {
 
 /// Prints a warning. The command continues.
 pub fn warn(text: &str) {
-    say(&format!("{} {text}", label(33, "warning:")));
+    say(&format!("{} {text}", paint(33, "warning:", &std::io::stderr())));
 }
 
 /// Prints a line to stderr that is not a part of the answer.
@@ -141,13 +142,8 @@ pub fn report(error: &anyhow::Error) -> u8 {
 }
 
 fn say_error(message: &str, hint: Option<&str>) {
-    say(&format!("{} {message}", label(31, "error:")));
+    say(&format!("{} {message}", paint(31, "error:", &std::io::stderr())));
     if let Some(hint) = hint {
         say(&format!("hint:  {hint}"));
     }
-}
-
-/// Colours the word on a terminal, not elsewhere.
-fn label(colour: u8, word: &str) -> String {
-    if std::io::stderr().is_terminal() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
 }

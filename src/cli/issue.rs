@@ -1,12 +1,13 @@
 //! Issues a command: builds it, signs it, sends it, and waits for its receipt.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::refusal::explain;
+use super::terminal::shows_progress;
 use super::{Failure, Settings, failure, keystore, output, runtime, text};
 use crate::app::{client_settings, read_trust};
 use crate::config::Config;
@@ -15,15 +16,9 @@ use crate::edge::kafka::ReceiptTail;
 use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::keyfile;
 use crate::forget::{
-    Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, Why, pae, patiently,
-    to_envelope,
+    Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, patiently, to_envelope,
 };
 use crate::model::{Clock, Digest, StoreId};
-
-/// The hint for a command that an unusable row or KEK stopped.
-const UNUSABLE: &str = "a row of this customer in the key store, or a KEK, cannot be used: the log of the \
-                        worker that executes commands names the fault (HS1429); repair it, and send the \
-                        command again under another id";
 
 /// The flags of every command line that issues a command.
 #[derive(Args)]
@@ -81,7 +76,7 @@ pub fn issue(issue: &Issue, fields: &Value) -> anyhow::Result<()> {
     if issue.sign_with.is_empty() && issue.save.is_none() && config.control.require_signatures {
         let hint =
             "--sign-with a key of the trust store, or set control.require_signatures = false everywhere";
-        return Err(Failure::new(failure::USAGE, "this configuration requires a signature on every command")
+        return Err(Failure::new(Failure::USAGE, "this configuration requires a signature on every command")
             .hint(hint)
             .into());
     }
@@ -93,7 +88,7 @@ pub fn issue(issue: &Issue, fields: &Value) -> anyhow::Result<()> {
     match &issue.save {
         None => send(&config, &value, &issue.follow),
         Some(file) => {
-            std::fs::write(file, &value).map_err(|error| cannot(file, &error))?;
+            std::fs::write(file, &value).map_err(|error| Failure::io("cannot write", file, &error))?;
             output::line(&format!("written to {}; not sent", file.display()))
         }
     }
@@ -122,7 +117,7 @@ fn payload(issue: &Issue, config: &Config, fields: &Value) -> anyhow::Result<Vec
     });
     command.extend(terms.as_object().cloned().unwrap_or_default());
     let bytes = Value::from(command).to_string().into_bytes();
-    understood(&bytes)?;
+    understood(&bytes, Failure::USAGE)?;
     Ok(bytes)
 }
 
@@ -133,10 +128,13 @@ fn random_id() -> String {
 }
 
 /// Parses the command as a worker does.
-pub fn understood(value: &[u8]) -> Result<Message, Failure> {
+///
+/// # Errors
+/// `exit` for anything else: 65 for a file, 64 for a command of flags.
+pub fn understood(value: &[u8], exit: u8) -> Result<Message, Failure> {
     Unverified::new(Some(value))
         .and_then(Unverified::parse)
-        .map_err(|why| Failure::new(failure::USAGE, format!("this is not a command: {why}")))
+        .map_err(|why| Failure::new(exit, format!("this is not a command: {why}")))
 }
 
 /// Signs the payload with each key.
@@ -149,13 +147,9 @@ pub fn sign(payload: &[u8], keys: &[PathBuf]) -> Result<Vec<Signature>, Failure>
     keys.iter().map(of).collect()
 }
 
-pub fn cannot(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(failure::USAGE, format!("{}: {error}", file.display()))
-}
-
 /// Sends a record and waits for its receipt.
 pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()> {
-    let message = understood(value)?;
+    let message = understood(value, Failure::REFUSED)?;
     warn_of_signatures(config, &message)?;
     let client = client_settings(config);
     let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(Failure::from)?;
@@ -178,12 +172,8 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     }
     match receipt.outcome {
         Outcome::Refused | Outcome::Incomplete => {
-            let why = receipt.why.map_or("", |why| why.code());
-            let failure = Failure::new(failure::REFUSED, format!("{}: {why}", receipt.outcome.code()));
-            Err(match receipt.why {
-                Some(Why::Unusable) => failure.hint(UNUSABLE).into(),
-                _ => failure.into(),
-            })
+            let (reason, hint) = explain(&receipt, &message.command.act);
+            Err(Failure { hint, ..Failure::new(Failure::REFUSED, reason) }.into())
         }
         _ => Ok(()),
     }
@@ -205,7 +195,7 @@ fn warn_of_signatures(config: &Config, message: &Message) -> Result<(), Failure>
 }
 
 fn await_receipt(tail: &mut ReceiptTail, id: Digest, wait: Duration) -> Result<(String, Receipt), Failure> {
-    let shows = std::io::stderr().is_terminal();
+    let shows = shows_progress();
     let begun = Instant::now();
     while begun.elapsed() < wait {
         if shows {
@@ -249,6 +239,6 @@ fn summary(receipt: &Receipt) -> String {
 /// Sends a command from a file and waits for its receipt.
 pub fn send_file(file: &Path, follow: &Follow) -> anyhow::Result<()> {
     let config = follow.settings.load()?;
-    let value = std::fs::read(file).map_err(|error| cannot(file, &error))?;
+    let value = std::fs::read(file).map_err(|error| Failure::io("cannot read", file, &error))?;
     send(&config, &value, follow)
 }

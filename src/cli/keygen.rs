@@ -19,11 +19,12 @@ pub struct Keygen {
 }
 
 const HELP: &str = "\
-The file is PKCS#8 in PEM, as from `openssl genpkey -algorithm ed25519`. Put the printed public key
-into the trust store (schemas/trust.schema.json), with a name and rights:
+The file is PKCS#8 in PEM, as from `openssl genpkey -algorithm ed25519`. Put the
+printed public key into the trust store (schemas/trust.schema.json), with a name
+and rights:
 
   {\"version\": 1, \"keys\": [
-    {\"name\": \"dpo\", \"public\": \"<the printed key>\", \"rights\": [\"erase\", \"hold\"]}]}";
+    {\"name\": \"dpo\", \"public\": \"<printed>\", \"rights\": [\"erase\", \"hold\"]}]}";
 
 pub fn run(keygen: &Keygen) -> anyhow::Result<()> {
     let key = if keygen.public { keyfile::read(&keygen.file) } else { keyfile::create(&keygen.file) };

@@ -156,7 +156,7 @@ fn run_show(show: &Show) -> anyhow::Result<()> {
 
 /// Not a fault, but a script must see that nothing was shown.
 fn nothing(what: &str) -> Failure {
-    Failure::new(Failure::CONFIG, what).hint("`hourseal keys ls` lists the existing keys")
+    Failure::new(Failure::REFUSED, what).hint("`hourseal keys ls` lists the existing keys")
 }
 
 fn hour_json(customer: &Customer, hour: &HourRow) -> Value {

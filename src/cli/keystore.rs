@@ -1,7 +1,9 @@
 //! Opens the key store and its vault for commands. Creates nothing.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::output::Progress;
 use super::runtime;
 use crate::app::{CurrentKeys, Failure, Foundation, Opening, open_foundation};
 use crate::config::Config;
@@ -34,11 +36,13 @@ pub fn current(config: &Config) -> anyhow::Result<CurrentKeys> {
 }
 
 fn open(config: &Config) -> anyhow::Result<Foundation> {
+    let said = RefCell::new(Progress::new("tries"));
     let opening = Opening {
         clock: Arc::new(SystemClock),
         create: false,
         runtime: runtime::get()?.handle(),
         registry: &Registry::default(),
+        waits: &|why| said.borrow_mut().waits(Some(&why.to_string())),
     };
     let hinted = |failure: Failure| match failure.hint {
         Some(_) => failure,

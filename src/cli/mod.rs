@@ -1,7 +1,6 @@
 //! The command line: one file per command. The only room that prints, and the only one with untyped errors.
 //!
-//! Promise: exit codes 0, 64 usage, 65 refused, 69 dependency, 70 bug, 78 configuration. An error is one
-//! line, its hint another.
+//! Promise: an error is one line, its hint another. The exit codes are those of `docs/process.md`.
 //! Start at [`Cli`]; each command has a `run`.
 
 mod adopt;
@@ -22,14 +21,18 @@ mod output;
 mod plan;
 mod produce_sample;
 mod quarantine;
+mod ready;
 mod receipts;
 mod reclaim;
+mod refusal;
 mod retention;
 mod run;
 mod runtime;
 mod settings;
 mod shield;
+mod signals;
 mod store;
+mod terminal;
 mod text;
 mod topics;
 mod trial;
@@ -53,14 +56,20 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 First steps:
-  hourseal demo                                   everything in one process, nothing to install
-  hourseal try --bootstrap 127.0.0.1:9092         see what would be sealed, and change nothing
-  hourseal run --bootstrap 127.0.0.1:9092         seal `jobs` into `jobs.sealed`
-  hourseal produce-sample --rate 100              write sample events to `jobs`
+  hourseal demo                            seal, open and forget in one process
+  hourseal try --bootstrap 127.0.0.1:9092  see what would be sealed, and change nothing
+  hourseal run --bootstrap 127.0.0.1:9092  seal `jobs` into `jobs.sealed`
+  hourseal produce-sample --rate 100       write sample events to `jobs`
   hourseal open --topic jobs.sealed --from-beginning
 
-Exit codes: 0 done, 64 usage, 65 a command or a proof is refused, 69 a dependency is unavailable,
-70 a bug, 78 configuration.";
+Exit codes:
+  0   done
+  64  the command line is wrong
+  65  a command, a file or a proof is refused, or nothing has this name
+  69  Kafka, the key store or the asked process is away
+  70  a bug
+  74  a file of the command line, stdin or stdout cannot be read or written
+  78  a setting is wrong, or a file, a topic or a right that it needs";
 
 #[derive(Subcommand)]
 enum Command {
@@ -68,6 +77,8 @@ enum Command {
     Demo(demo::Demo),
     /// Seal the input topic until a signal stops the process
     Run(run::Run),
+    /// Ask a running process whether it is ready; for health checks
+    Ready(ready::Ready),
     /// Test the whole path continuously, from outside
     Canary(canary::Canary),
     /// Write sample job events to the input topic
@@ -119,9 +130,13 @@ impl Cli {
     /// Parses the arguments. `Err` holds the exit code, after the help, the version or an error was printed.
     pub fn from_arguments() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|error| {
-            // Nothing can be done about a closed terminal.
-            let _ = error.print();
-            if error.use_stderr() { failure::USAGE.into() } else { failure::OK.into() }
+            let printed = error.print();
+            match printed {
+                _ if error.use_stderr() => Failure::USAGE.into(),
+                // The reader of `hourseal --help | head` has read enough.
+                Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => Failure::IO.into(),
+                _ => failure::OK.into(),
+            }
         })
     }
 
@@ -130,7 +145,8 @@ impl Cli {
         let done = match self.command {
             Command::Demo(demo) => demo::run(demo),
             Command::Run(run) => run::run(run),
-            Command::Canary(canary) => canary::run(&canary),
+            Command::Canary(canary) => canary::run(canary),
+            Command::Ready(ready) => ready::run(&ready),
             Command::ProduceSample(sample) => produce_sample::run(sample),
             Command::Try(flags) => trial::run(&flags),
             Command::Open(open) => open::run(open),
@@ -152,6 +168,30 @@ impl Cli {
             Ok(()) => failure::OK.into(),
             Err(error) if error.is::<output::Closed>() => failure::OK.into(),
             Err(error) => failure::report(&error).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    fn all(command: clap::Command) -> Vec<clap::Command> {
+        let below: Vec<_> = command.get_subcommands().cloned().flat_map(all).collect();
+        std::iter::once(command).chain(below).collect()
+    }
+
+    /// clap would break a longer line in the middle of an example.
+    #[test]
+    fn the_text_after_a_help_fits_80_columns() {
+        let commands = all(Cli::command());
+        assert!(commands.len() > 40);
+        for command in commands {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let wide: Vec<_> = text.lines().filter(|line| line.chars().count() > 80).collect();
+            assert_eq!(wide, Vec::<&str>::new(), "{}", command.get_name());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, Settings, keystore, output, runtime, text};
+use super::{Failure, Settings, keystore, output, runtime, signals, text};
 use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
@@ -53,15 +53,16 @@ pub struct Open {
 }
 
 const HELP: &str = "\
-Each record has one outcome: opened, erased, erased-by-ttl, gone, no-such-key, wrong-key, tampered,
-unknown-suite, not-an-envelope or unavailable.
-Without --from-beginning the command reads only new records, until Ctrl-C. If the key store still
-has keys that its receipts call erased, for example after a restore from a copy, the command opens
-nothing and ends with exit code 78.
+Each record has one outcome: opened, erased, erased-by-ttl, gone, no-such-key,
+wrong-key, tampered, unknown-suite, not-an-envelope or unavailable. Without
+--from-beginning the command reads only new records, until Ctrl-C. If the key
+store still has keys that its receipts call erased, for example after a restore
+from a copy, the command opens nothing and ends with exit code 78.
 
 Examples:
   hourseal open --from-beginning | head
-  hourseal open --from-beginning --customer customer-0001 --hour 2026-11-24T09:00:00Z
+  hourseal open --from-beginning --customer customer-0001 \\
+      --hour 2026-11-24T09:00:00Z
   hourseal open --file hourseal-demo/sealed.jsonl";
 
 pub fn run(open: Open) -> anyhow::Result<()> {
@@ -121,6 +122,8 @@ pub fn each_of_topics(
     let mut keys = keystore::current(config)?;
     let opener = Opener::new(keys.finder(), stream);
     let mut scan = Scans::begin(&client_settings(config), topics, range).map_err(Failure::from)?;
+    // From here on a signal ends it between two batches, so that no line is cut.
+    let stop = signals::stop()?;
     let mut batch = Vec::new();
     loop {
         let next = scan.next(Duration::from_millis(100)).map_err(Failure::from)?;
@@ -143,7 +146,7 @@ pub fn each_of_topics(
             runtime.block_on(open_batch(&opener, &batch, &mut print))?;
             batch.clear();
         }
-        if is_end {
+        if is_end || stop.requested() {
             return Ok(());
         }
     }
@@ -154,15 +157,14 @@ fn each_of_file(
     path: &Path,
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let unreadable =
-        |why: std::io::Error| Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", path.display()));
+    let unreadable = |why: std::io::Error| Failure::io("cannot read", path, &why);
     let file = BufReader::new(std::fs::File::open(path).map_err(unreadable)?);
     let runtime = runtime::get()?;
     let mut batch = Vec::new();
     for (number, line) in file.lines().enumerate() {
         let record = Scanned::from_json_line(&line.map_err(unreadable)?).ok_or_else(|| {
             let message = format!("{} line {} is not a record", path.display(), number + 1);
-            Failure::new(Failure::CONFIG, message)
+            Failure::new(Failure::REFUSED, message)
                 .hint("--file reads only files that `hourseal demo --keep` writes")
         })?;
         batch.push(record);

@@ -1,9 +1,10 @@
 //! The output of commands: whole lines on stdout.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use super::failure;
+use super::terminal::{paint, shows_progress};
+use super::{Failure, failure};
 
 /// stdout is closed: its reader has read enough (`hourseal open | head`). This is not reported as an error.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +21,9 @@ pub fn text(text: &str) -> anyhow::Result<()> {
     written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-/// Green or red on a terminal, plain elsewhere.
+/// Green or red if stdout has colours.
 pub fn verdict(good: bool, word: &str) -> String {
-    let colour = if good { 32 } else { 31 };
-    if io::stdout().is_terminal() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
+    paint(if good { 32 } else { 31 }, word, &io::stdout())
 }
 
 /// Formats a table. Each column is as wide as its widest cell.
@@ -77,7 +77,7 @@ impl Progress {
     const PACE: Duration = Duration::from_millis(500);
 
     pub fn new(what: &'static str) -> Self {
-        Self { what, shown: None, tells: io::stderr().is_terminal(), why: None }
+        Self { what, shown: None, tells: shows_progress(), why: None }
     }
 
     pub fn at(&mut self, count: u64) {
@@ -112,6 +112,6 @@ impl Drop for Progress {
 fn written(result: io::Result<()>) -> anyhow::Result<()> {
     result.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Closed.into(),
-        _ => anyhow::Error::new(error).context("cannot write to stdout"),
+        _ => Failure::new(Failure::IO, format!("cannot write to stdout: {error}")).into(),
     })
 }

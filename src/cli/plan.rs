@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::erase::Hours;
 use super::{Failure, Settings, keystore, output, runtime};
@@ -33,32 +33,37 @@ pub struct Plan {
 }
 
 const HELP: &str = "\
-Shows which keys an erasure of these hours would destroy, what blocks it, which command it needs,
-and when it reaches the key store (L1) and every copy of it (L3). To count the records that the
-erasure would make unreadable, it reads the output topic once, from its first record.
+Shows which keys an erasure of these hours would destroy, what blocks it, which
+command it needs, and when it reaches the key store (L1) and every copy of it
+(L3). To count the records that the erasure would make unreadable, it reads the
+output topic once, from its first record.
 
 Examples:
   hourseal erase plan --customer acme --from 498000 --to 498023
-  hourseal erase plan --customer acme --from 2026-11-01T00:00Z --to 2026-11-30T23:00Z --json";
+  hourseal erase plan --customer acme --from 2026-11-01T00:00Z \\
+      --to 2026-11-30T23:00Z --json";
 
 pub fn run(flags: &Plan) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     let (customer, from, to) = (&flags.hours.customer, flags.hours.from, flags.hours.to());
     if from > to {
-        return Err(Failure::new(Failure::CONFIG, "the last hour is before the first hour").into());
+        return Err(Failure::new(Failure::USAGE, "the last hour is before the first hour").into());
     }
     let store = keystore::store(&config)?;
     let (facts, now) = runtime::block_on(facts(&*store, customer, from, to))?.map_err(Failure::from)?;
     let now = earliest(SystemClock.now(), now)
         .map_err(|apart| Failure::new(Failure::DEPENDENCY, apart.to_string()))?;
-    let mut rows = rows(customer, &facts, now);
-    if !flags.without_records {
-        rows.push(("records", records(&config, customer, from, to)?));
-    }
+    let records = match flags.without_records {
+        true => None,
+        false => Some(records(&config, customer, from, to)?),
+    };
     if flags.json {
-        let fields = rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        return output::line(&Value::Object(fields).to_string());
+        let mut plan = to_json(customer, &facts, now);
+        plan.extend(records.map(|records| ("records".to_owned(), records)));
+        return output::line(&Value::Object(plan).to_string());
     }
+    let mut rows = rows(customer, &facts, now);
+    rows.extend(records.map(|records| ("records", records)));
     output::text(&output::fields(&rows))
 }
 
@@ -101,33 +106,95 @@ impl Facts {
         let is_live = |row: &&HourRow| row.keys.iter().any(|key| key.state == KeyState::Live);
         self.survey.hours().filter(is_live).count()
     }
+
+    fn hours_fenced_before(&self) -> usize {
+        self.survey.hours().filter(|row| row.gate.fenced).count()
+    }
+
+    /// The KEK whose destruction ends the last copy of the keys.
+    fn last_kek(&self) -> Option<&KekId> {
+        self.live().max_by_key(|kek| kek.ends().0)
+    }
+
+    fn takes(&self, now: Millis) -> Takes {
+        let is_due = self.survey.latest_due().is_some_and(|due| due.reached(now));
+        match (self.holds.is_empty(), is_due) {
+            (false, _) => Takes::Release,
+            (true, true) => Takes::RetentionEnd,
+            (true, false) => Takes::EraseEarly,
+        }
+    }
 }
 
-/// Returns the plan's fields in their order, without the records.
+/// The step that comes before the erasure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Takes {
+    Release,
+    RetentionEnd,
+    EraseEarly,
+}
+
+impl Takes {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::RetentionEnd => "retention-end",
+            Self::EraseEarly => "erase-early",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Release => "not possible: release the holds first",
+            Self::RetentionEnd => "a command `retention-end`, or `request`",
+            Self::EraseEarly => "a command `request` with the right `erase-early`, or a wait until due_at",
+        }
+    }
+}
+
+/// The plan for programs: codes, numbers and times, without the records.
+fn to_json(customer: &CustomerId, facts: &Facts, now: Millis) -> Map<String, Value> {
+    let due = facts.survey.latest_due();
+    let hold = |hold: &Hold| {
+        json!({ "hold": hold.id.to_string(), "from_hour": hold.from.0, "from_start": hold.from.to_string(),
+            "to_hour": hold.to.0, "to_start": hold.to.to_string() })
+    };
+    let plan = json!({
+        "customer": customer.as_str(),
+        "first_hour": facts.from.0,
+        "first_hour_start": facts.from.to_string(),
+        "last_hour": facts.to.0,
+        "last_hour_start": facts.to.to_string(),
+        "live_keys": facts.live().count(),
+        "hours_with_live_keys": facts.hours_with_live_keys(),
+        "hours_fenced_before": facts.hours_fenced_before(),
+        "holds_in_the_way": facts.holds.iter().map(hold).collect::<Vec<_>>(),
+        "due_at": due.map(|due| due.at().to_string()),
+        "is_due": due.is_some_and(|due| due.reached(now)),
+        "takes": facts.takes(now).code(),
+        "cached_keys_seconds": facts.max_lease_ms / 1_000,
+        "l3_with_kek": facts.last_kek().map(KekId::as_str),
+    });
+    plan.as_object().cloned().unwrap_or_default()
+}
+
+/// The plan for people: its fields in their order, without the records.
 fn rows(customer: &CustomerId, facts: &Facts, now: Millis) -> Vec<(&'static str, Value)> {
     let due = facts.survey.latest_due();
     let is_due = due.is_some_and(|due| due.reached(now));
-    let takes = match (facts.holds.is_empty(), is_due) {
-        (false, _) => "not possible: release the holds first",
-        (true, true) => "a command `retention-end`, or `request`",
-        (true, false) => "a command `request` with the right `erase-early`, or a wait until due_at",
-    };
     let hold = |hold: &Hold| json!(format!("{}: {} to {}", hold.id, hold.from, hold.to));
-    let l3 = facts
-        .live()
-        .max_by_key(|kek| kek.ends().0)
-        .map(|kek| format!("when {kek} is destroyed, after the end of its day"));
+    let l3 = facts.last_kek().map(|kek| format!("when {kek} is destroyed, after the end of its day"));
     vec![
         ("customer", customer.as_str().into()),
         ("first_hour", hour(facts.from)),
         ("last_hour", hour(facts.to)),
         ("live_keys", facts.live().count().into()),
         ("hours_with_live_keys", facts.hours_with_live_keys().into()),
-        ("hours_fenced_before", facts.survey.hours().filter(|row| row.gate.fenced).count().into()),
+        ("hours_fenced_before", facts.hours_fenced_before().into()),
         ("holds_in_the_way", facts.holds.iter().map(hold).collect()),
         ("due_at", due.map(|due| due.at().to_string()).into()),
         ("is_due", is_due.into()),
-        ("takes", takes.into()),
+        ("takes", facts.takes(now).text().into()),
         (
             "level_l1",
             format!("with the receipt; cached keys at most {} s later", facts.max_lease_ms / 1_000).into(),
@@ -279,6 +346,18 @@ mod tests {
         assert!(takes(&[], before).contains("erase-early"));
         assert!(takes(&[], after).contains("retention-end"));
         assert!(takes(&[hold], after).contains("release"));
+    }
+
+    #[test]
+    fn the_json_has_codes_numbers_and_times_but_no_prose() {
+        let hold = Hold { id: HoldId(b"case-17".to_vec()), token: Token([1; 16]), from: FIRST, to: FIRST };
+        let facts = facts(vec![row(FIRST, Due(FIRST.0 + 25), KeyState::Live)], vec![hold]);
+        let plan = to_json(&CustomerId::parse("acme").expect("a valid id"), &facts, FIRST.start());
+        assert_eq!((&plan["first_hour"], &plan["takes"]), (&json!(FIRST.0), &json!("release")));
+        assert_eq!(plan["first_hour_start"], json!(FIRST.to_string()));
+        assert_eq!(plan["holds_in_the_way"][0]["from_hour"], json!(FIRST.0));
+        let texts = plan.values().filter_map(Value::as_str);
+        assert_eq!(texts.filter(|text| text.contains(' ')).count(), 0, "{plan:?}");
     }
 
     #[test]

@@ -4,11 +4,10 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
-use super::{Failure, Settings, output, runtime};
+use super::{Failure, Settings, output, signals, text};
 use crate::app::client_settings;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::sample::{Generator, Run, Shape, produce};
-use crate::stream::Stop;
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -21,7 +20,7 @@ pub struct ProduceSample {
     #[arg(long, default_value = "20")]
     customers: NonZeroU32,
 
-    /// Stop after this number of events [default: until Ctrl-C]
+    /// Stop after this number of events [default: until a signal]
     #[arg(long)]
     count: Option<u64>,
 
@@ -30,7 +29,7 @@ pub struct ProduceSample {
     size: usize,
 
     /// Fraction of events that happened 1 to 30 hours ago, 0 to 1
-    #[arg(long, default_value_t = 0.0, value_name = "FRACTION")]
+    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = text::fraction)]
     late: f64,
 
     /// Seed; the same seed gives the same events, except for their times
@@ -46,8 +45,9 @@ pub struct ProduceSample {
 }
 
 const HELP: &str = "\
-Events follow schemas/job-event.schema.json. Few customers have most of the events. The record's key
-is the job's id.
+Events follow schemas/job-event.schema.json. Few customers have most of the
+events. The record's key is the job's id. Ctrl-C, SIGTERM and SIGHUP end it; it
+then prints its count.
 
 Examples:
   hourseal produce-sample --rate 100 --customers 20
@@ -59,14 +59,7 @@ pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
     let shape =
         Shape { seed: sample.seed, customers: sample.customers.get(), size: sample.size, late: sample.late };
     let run = Run { topic: topic.clone(), rate: sample.rate, count: sample.count };
-    let stop = Stop::default();
-    let runtime = runtime::get()?;
-    let on_signal = stop.clone();
-    runtime.spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            on_signal.request();
-        }
-    });
+    let stop = signals::stop()?;
     let produced = produce(&client_settings(&config), &run, Generator::new(shape), &SystemClock, &stop);
     let produced = produced.map_err(Failure::from)?;
     output::line(&format!("{produced} events produced to {topic}"))

@@ -39,15 +39,17 @@ pub struct Redrive {
 }
 
 const REDRIVE_HELP: &str = "\
-Opens each record and seals it into the output, as if it came from the input now. The command uses
-its own settings, so pass the settings that fix the cause. A record that still cannot be sealed is
-quarantined again, with its new reason. Each record is reprocessed exactly once: the transactions
-also write a mark of their progress to the quarantine. The old records stay until their retention
-ends. Records that were forgotten meanwhile, and records without content, are skipped. Workers may
-continue to run.
+Opens each record and seals it into the output, as if it came from the input
+now. The command uses its own settings, so pass the settings that fix the cause.
+A record that still cannot be sealed is quarantined again, with its new reason.
+Each record is reprocessed exactly once: the transactions also write a mark of
+their progress to the quarantine. The old records stay until their retention
+ends. Records that were forgotten meanwhile, and records without content, are
+skipped. Workers may continue to run.
 
-Needs the rights of a worker: to the key store, the vault and the topics, to read the quarantine,
-and to the group and the transactional id that begin with <kafka.group>.redrive.
+Needs the rights of a worker: to the key store, the vault and the topics, to
+read the quarantine, and to the group and the transactional id that begin with
+<kafka.group>.redrive.
 
 Examples:
   hourseal quarantine redrive --dry-run

@@ -23,13 +23,14 @@ pub struct Reclaim {
 }
 
 const HELP: &str = "\
-Reads each partition from its beginning to the first record that can still be opened, or for which
-that is unknown. Then asks the broker to delete the records before it (DeleteRecords). A held hour,
-a live key, or a record that is not ours ends the scan of its partition. Later records and their
-offsets stay as they are. The broker frees a segment's bytes when the whole segment is deleted, and
-never frees the active segment: see `segment.ms`. Needs the right DELETE on the topic. With
-`reclaim.every` a worker does this itself. With `topics.class` long-lived records do not block
-short-lived ones.
+Reads each partition from its beginning to the first record that can still be
+opened, or for which that is unknown. Then asks the broker to delete the records
+before it (DeleteRecords). A held hour, a live key, or a record that is not ours
+ends the scan of its partition. Later records and their offsets stay as they
+are. The broker frees a segment's bytes when the whole segment is deleted, and
+never frees the active segment: see `segment.ms`. Needs the right DELETE on the
+topic. With `reclaim.every` a worker does this itself. With `topics.class`
+long-lived records do not block short-lived ones.
 
 Examples:
   hourseal reclaim --dry-run

@@ -25,23 +25,26 @@ pub enum RetentionCommand {
 }
 
 const SHOW_HELP: &str = "\
-Without --customer: the store's default, and each customer that has had a key and has its own
-retention.
+Without --customer: the store's default, each customer that has had a key and
+has its own retention, and each customer that was forgotten as a whole.
 
 Examples:
   hourseal retention show
   hourseal retention show --customer acme --json";
 
 const SET_HELP: &str = "\
-Needs the right `retention`. If any hour would become due sooner, it also needs the right `shorten`,
-with two keys unless the trust store says otherwise. Hours that are already due stay due. Hours that
-would become due at once become due at the next full hour. If data is kept for longer, its keys are
-wrapped again, with the KEK of the later day. The receipt comes after about 35 s: until then a
-worker may still mint under the old rule, and the command changes those hours, too.
+Needs the right `retention`. If any hour would become due sooner, it also needs
+the right `shorten`, with two keys unless the trust store says otherwise. Hours
+that are already due stay due. Hours that would become due at once become due at
+the next full hour. If data is kept for longer, its keys are wrapped again, with
+the KEK of the later day. The receipt comes after about 35 s: until then a
+worker may still mint under the old rule, and the command changes those hours,
+too.
 
 Examples:
   hourseal retention set --customer acme --keep 90d --sign-with dpo.key
-  hourseal retention set --customer acme --keep 24h --sign-with dpo.key --sign-with legal.key";
+  hourseal retention set --customer acme --keep 24h --sign-with dpo.key \\
+      --sign-with legal.key";
 
 #[derive(Args)]
 pub struct Show {
@@ -68,13 +71,15 @@ pub struct Set {
 }
 
 const HELP: &str = "\
-The worker that executes commands sweeps by itself, every `retention.sweep`. It erases the due hours
-that are free; held hours stay until their hold is released. An hour is due when both the store's
-clock and this machine's clock have reached its due time.
+The worker that executes commands sweeps by itself, every `retention.sweep`. It
+erases the due hours that are free; held hours stay until their hold is
+released. An hour is due when both the store's clock and this machine's clock
+have reached its due time.
 
 Examples:
   hourseal retention sweep --dry-run
-  hourseal retention sweep --dry-run --json | jq -r 'select(.held | not).customer' | sort | uniq -c";
+  hourseal retention sweep --dry-run --json |
+      jq -r 'select(.held | not).customer' | sort | uniq -c";
 
 #[derive(Args)]
 pub struct Sweep {
@@ -112,11 +117,11 @@ fn show(show: &Show) -> anyhow::Result<()> {
         let known = found.first().map(|(_, customer)| customer);
         vec![Kept::of(Some(name.as_str()), Some(store.token(name)), known, default)]
     } else {
-        let own =
-            found.iter().filter(|(_, customer)| customer.retention.is_some()).map(|(token, customer)| {
-                let name = customer.name.as_ref().map(CustomerId::as_str);
-                Kept::of(name, Some(*token), Some(customer), default)
-            });
+        let is_listed = |customer: &Customer| customer.retention.is_some() || customer.closed;
+        let own = found.iter().filter(|(_, customer)| is_listed(customer)).map(|(token, customer)| {
+            let name = customer.name.as_ref().map(CustomerId::as_str);
+            Kept::of(name, Some(*token), Some(customer), default)
+        });
         std::iter::once(Kept::of(None, None, None, default)).chain(own).collect()
     };
     if show.json {
@@ -163,7 +168,7 @@ impl Kept {
     fn to_json(&self) -> Value {
         json!({ "customer": self.customer, "token": self.token.map(|token| token.to_string()),
             "retention_hours": self.hours, "own": self.own, "floor": self.floor.map(|hour| hour.0),
-            "closed": self.closed })
+            "floor_start": self.floor.map(|hour| hour.to_string()), "closed": self.closed })
     }
 }
 
@@ -220,7 +225,7 @@ fn cells(PendingHour { hour, held }: &PendingHour, customer: Option<String>) -> 
 
 fn to_json(PendingHour { hour, held }: &PendingHour, customer: Option<&str>) -> Value {
     json!({ "due": hour.due.0, "due_at": hour.due.at().to_string(), "token": hour.token.to_string(),
-        "customer": customer, "hour": hour.hour.0, "held": held })
+        "customer": customer, "hour": hour.hour.0, "hour_start": hour.hour.to_string(), "held": held })
 }
 
 fn summary(found: &Pending) -> String {

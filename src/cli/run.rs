@@ -5,7 +5,6 @@ use clap::Args;
 use super::Settings;
 use super::shield::shield_and_log;
 use crate::app::{self, AcceptedGap, RunOptions};
-use crate::telemetry;
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -24,9 +23,11 @@ pub struct Run {
 }
 
 const HELP: &str = "\
-Creates missing folders, the root key, the key store and topics, then seals. SIGTERM or Ctrl-C
-settles the batches in work and ends the process. A second signal ends it at once, which is safe.
-Metrics and readiness: http://127.0.0.1:9464/metrics and /readyz (admin.listen).
+Creates missing folders, the root key, the key store and topics, then seals.
+SIGTERM or Ctrl-C settles the batches in work and ends the process. A second
+signal ends it at once, which is safe. SIGHUP reads the settings again; a log
+line says which need a restart. Metrics and readiness:
+http://127.0.0.1:9464/metrics and /readyz (admin.listen).
 
 Examples:
   hourseal run --bootstrap 127.0.0.1:9092
@@ -37,8 +38,7 @@ pub fn run(mut run: Run) -> anyhow::Result<()> {
     if run.unsigned_commands {
         run.settings.set.push("control.require_signatures=false".to_owned());
     }
-    let config = run.settings.read()?;
-    telemetry::start_logging(config.log.format, config.log.level);
+    let (config, host) = run.settings.serve()?;
     shield_and_log(&config.process);
-    Ok(app::run(&config, RunOptions { accepted_gaps: run.accept_gap })?)
+    Ok(app::run(&config, RunOptions { accepted_gaps: run.accept_gap }, host)?)
 }

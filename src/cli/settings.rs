@@ -1,13 +1,17 @@
 //! The flags that all commands share, and the configuration from them. The only place that reads the
 //! environment.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::shield::shield;
-use crate::app::Failure;
+use super::terminal::has_colours;
+use crate::app::{Failure, Host, Rereading};
 use crate::config::{Config, ENV_PREFIX, Entry, Layers};
+use crate::edge::supervisor::Supervisor;
+use crate::telemetry;
 
 /// The sources of settings. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the
 /// file, which wins over the defaults.
@@ -46,6 +50,17 @@ impl Settings {
         Ok(Config::load_with_entries(&self.layers())?)
     }
 
+    /// Returns the effective configuration of a process that serves, with what this process is for its host.
+    /// Starts its log.
+    pub fn serve(self) -> Result<(Config, Host), Failure> {
+        let (config, started_with) = self.load_with_entries()?;
+        let colours = has_colours(&std::io::stderr());
+        let logging = telemetry::start_logging(config.log.format, config.log.level, colours);
+        let read = Box::new(move || Config::load_with_entries(&self.layers()));
+        let supervisor = Supervisor::find(variable);
+        Ok((config, Host { rereading: Rereading { started_with, read, logging }, supervisor }))
+    }
+
     fn layers(&self) -> Layers {
         let set = self.set.iter().map(|assignment| ("--set".to_owned(), assignment.clone()));
         let bootstrap =
@@ -60,12 +75,18 @@ impl Settings {
     }
 }
 
+/// Returns a variable that is not a setting.
+pub fn variable(name: &str) -> Option<OsString> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    std::env::var_os(name)
+}
+
 /// Returns our variables. A variable that is not UTF-8 cannot be a setting; it is kept, so that it is refused
 /// by name.
 fn environment() -> Vec<(String, String)> {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let all = std::env::vars_os();
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+    let text = |(name, value): (OsString, OsString)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     };
     all.map(text).filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect()

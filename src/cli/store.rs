@@ -41,20 +41,23 @@ pub struct Init {
 }
 
 const INIT_HELP: &str = "\
-Creates the key store, and missing files of the KEK vault, because a store permanently belongs to
-one vault. On a cluster it also creates the keyspace: the user needs the right to create keyspaces,
-and with --roles also roles. You can repeat the command at any time.
+Creates the key store, and missing files of the KEK vault, because a store
+permanently belongs to one vault. On a cluster it also creates the keyspace: the
+user needs the right to create keyspaces, and with --roles also roles. You can
+repeat the command at any time.
 
-To upgrade the schema, run `store init` of the new version, then replace the workers. Workers of the
-older version that still run wait and seal nothing; a worker of the older version that starts ends
-with exit code 78. A schema is never downgraded. Repeat --roles after an upgrade: a new table needs
-its rights. On SQLite `run` upgrades the file itself when it starts.
+To upgrade the schema, run `store init` of the new version, then replace the
+workers. Workers of the older version that still run wait and seal nothing; a
+worker of the older version that starts ends with exit code 78. A schema is
+never downgraded. Repeat --roles after an upgrade: a new table needs its rights.
+On SQLite `run` upgrades the file itself when it starts.
 
-Grant the roles (--roles) to the users of the processes: GRANT hourseal_sealer TO my_worker;
-  sealer   for lanes (`control.execute = false`): mints keys; reads policies, holds and verdicts,
-           and cannot change them
-  eraser   for processes that execute commands (any other `run`): all rights of a sealer, and
-           changes verdicts, holds, policies and the receipts mark
+Grant the roles (--roles) to the users of the processes, for example with
+`GRANT hourseal_sealer TO my_worker;`
+  sealer   for lanes (`control.execute = false`): mints keys; reads policies,
+           holds and verdicts, and cannot change them
+  eraser   for processes that execute commands (any other `run`): all rights of
+           a sealer, and changes verdicts, holds, policies and the receipts mark
   auditor  reads everything: `open`, `keys ls`, `store check`
   admin    everything in the keyspace: `store init`";
 
@@ -69,10 +72,11 @@ pub struct Check {
 }
 
 const CHECK_HELP: &str = "\
-Run this first on a new cluster, after `store init`. It checks: server and version, data centre,
-clocks of all nodes, replicas, lifetimes, a lightweight transaction, the conditional batch of a
-mint, the schema version against that of this program, and the vault that the store belongs to. It
-writes only to the table `probe`. On SQLite it checks the file, the schema version and the vault.";
+Run this first on a new cluster, after `store init`. It checks: server and
+version, data centre, clocks of all nodes, replicas, lifetimes, a lightweight
+transaction, the conditional batch of a mint, the schema version against that of
+this program, and the vault that the store belongs to. It writes only to the
+table `probe`. On SQLite it checks the file, the schema version and the vault.";
 
 #[derive(Args)]
 #[command(after_help = PURGE_HELP)]
@@ -85,12 +89,12 @@ pub struct Purge {
 }
 
 const PURGE_HELP: &str = "\
-Each erasure already does this. The command does it again and verifies it. Exit code 69 while a
-reader pins the write-ahead log.
+Each erasure already does this. The command does it again and verifies it. Exit
+code 69 while a reader pins the write-ahead log.
 
-ScyllaDB and Apache Cassandra overwrite an erased key, and keep the old value in files until these
-are compacted or dropped. docs/purge.md has the commands for their nodes. Level L3 does not need
-this: it ends every copy.";
+ScyllaDB and Apache Cassandra overwrite an erased key, and keep the old value in
+files until these are compacted or dropped. docs/purge.md has the commands for
+their nodes. Level L3 does not need this: it ends every copy.";
 
 #[derive(Args)]
 #[command(after_help = REPLAY_HELP)]
@@ -103,10 +107,11 @@ pub struct Replay {
 }
 
 const REPLAY_HELP: &str = "\
-Each worker does this at its start, before it serves a key. Run it yourself if something else reads
-a restored store, such as `hourseal open` or your own reader: until then, a reader that does not
-check the receipts opens records that were erased since the copy was made. Needs the rights of a
-process that executes commands.";
+Each worker does this at its start, before it serves a key. Run it yourself if
+something else reads a restored store, such as `hourseal open` or your own
+reader: until then, a reader that does not check the receipts opens records that
+were erased since the copy was made. Needs the rights of a process that executes
+commands.";
 
 pub fn run(command: Store) -> anyhow::Result<()> {
     match command {

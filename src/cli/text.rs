@@ -64,6 +64,12 @@ pub fn retention(text: &str) -> Result<Retention, String> {
     parse_retention(text)
 }
 
+/// Parses a fraction; for clap.
+pub fn fraction(text: &str) -> Result<f64, String> {
+    let fraction = text.parse().ok().filter(|fraction| (0.0..=1.0).contains(fraction));
+    fraction.ok_or_else(|| "not a number from 0 to 1, such as 0.5".to_owned())
+}
+
 /// Parses a key store's id; for clap.
 pub fn store(text: &str) -> Result<StoreId, String> {
     unhex(text).map(StoreId).ok_or_else(|| "not an id of 32 hex digits".to_owned())

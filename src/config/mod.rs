@@ -9,6 +9,7 @@ mod checks;
 mod deny;
 mod example;
 mod file;
+mod files;
 mod kafka;
 mod kind;
 mod known;
@@ -32,6 +33,7 @@ mod words;
 use std::path::Path;
 
 pub use example::EXAMPLE;
+pub use files::files_read_once;
 pub use kafka::{Kafka, Timeouts};
 pub use layers::{ENV_PREFIX, Layers};
 pub use mistake::{ConfigError, Mistake};

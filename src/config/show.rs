@@ -17,6 +17,14 @@ pub struct Entry {
     pub origin: String,
 }
 
+impl Entry {
+    /// The key as it is written in a flag: `kafka.group`.
+    pub fn name(&self) -> String {
+        let dot = if self.section.is_empty() { "" } else { "." };
+        format!("{}{dot}{}", self.section, self.key)
+    }
+}
+
 /// Lists every setting, in the order of `config example`. The entries of a table follow their section.
 pub(super) fn entries(known: &Known, tree: &Tree) -> Vec<Entry> {
     let mut entries = Vec::new();
@@ -82,9 +90,8 @@ fn key_text(key: &str) -> String {
 /// Writes one JSON object per line: `key`, `value` (as TOML, or null if it is not set), `origin`.
 pub fn show_json(entries: &[Entry]) -> String {
     let line = |entry: &Entry| {
-        let dot = if entry.section.is_empty() { "" } else { "." };
-        let key = format!("{}{dot}{}", entry.section, entry.key);
-        serde_json::json!({ "key": key, "value": entry.value, "origin": entry.origin }).to_string() + "\n"
+        serde_json::json!({ "key": entry.name(), "value": entry.value, "origin": entry.origin }).to_string()
+            + "\n"
     };
     entries.iter().map(line).collect()
 }

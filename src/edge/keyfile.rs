@@ -16,8 +16,12 @@ const MOST: u64 = 4_096;
 pub enum KeyFileError {
     #[error("{0} already exists: a key is never overwritten")]
     Exists(String),
+    /// The file cannot be read or written, or others may access it.
     #[error("{0}")]
     File(String),
+    /// The file holds something else.
+    #[error("{0}")]
+    NoKey(String),
 }
 
 impl From<PrivateError> for KeyFileError {
@@ -45,13 +49,13 @@ pub fn create(path: &Path) -> Result<SigningKey, KeyFileError> {
 /// Reads a key.
 ///
 /// # Errors
-/// [`KeyFileError::File`]. Its text quotes no part of the key.
+/// [`KeyFileError::File`] or [`KeyFileError::NoKey`]. Their texts quote no part of the key.
 pub fn read(path: &Path) -> Result<SigningKey, KeyFileError> {
     parse(path, &read_text(path)?)
 }
 
 fn parse(path: &Path, text: &str) -> Result<SigningKey, KeyFileError> {
-    SigningKey::from_pem(text).map_err(|error| KeyFileError::File(format!("{}: {error}", path.display())))
+    SigningKey::from_pem(text).map_err(|error| KeyFileError::NoKey(format!("{}: {error}", path.display())))
 }
 
 fn read_text(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {

@@ -12,3 +12,4 @@ mod private;
 pub mod process;
 pub mod scylla;
 pub mod sqlite;
+pub mod supervisor;

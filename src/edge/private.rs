@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{Access, CWD, FlockOperation, RenameFlags, access, flock, renameat_with};
 
 /// Why a path is not private.
 #[derive(Debug, thiserror::Error)]
@@ -14,24 +14,40 @@ pub(super) enum PrivateError {
     Shared { path: String, mode: u32, wanted: u32 },
     #[error("{path} is not a {wanted}")]
     Kind { path: String, wanted: &'static str },
+    #[error("{path}: {error}: it belongs to user {owner} (mode {mode:04o})")]
+    Denied { path: String, error: io::Error, owner: u32, mode: u32 },
     #[error("{path}: {error}")]
     Io { path: String, error: io::Error },
 }
 
 impl PrivateError {
     pub(super) fn io(path: &Path, error: io::Error) -> Self {
-        Self::Io { path: path.display().to_string(), error }
+        let (name, is_denied) = (path.display().to_string(), error.kind() == ErrorKind::PermissionDenied);
+        match fs::metadata(path) {
+            Ok(found) if is_denied => {
+                Self::Denied { path: name, error, owner: found.uid(), mode: found.mode() & 0o7777 }
+            }
+            _ => Self::Io { path: name, error },
+        }
     }
 
     /// Whether waiting may help. An unavailable volume may come back; permissions stay until a person changes
     /// them.
     pub(super) fn passes(&self) -> bool {
         match self {
-            Self::Shared { .. } | Self::Kind { .. } => false,
+            Self::Shared { .. } | Self::Kind { .. } | Self::Denied { .. } => false,
             Self::Io { error, .. } => {
                 !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
             }
         }
+    }
+
+    /// The same at the start of a process. A file system that is read-only then is a matter of its mount. One
+    /// that becomes read-only later has had a fault, and may come back.
+    pub(super) fn passes_at_start(&self) -> bool {
+        let is_read_only =
+            matches!(self, Self::Io { error, .. } if error.kind() == ErrorKind::ReadOnlyFilesystem);
+        self.passes() && !is_read_only
     }
 }
 
@@ -72,6 +88,12 @@ pub(super) fn check_folder(path: &Path) -> Result<(), PrivateError> {
 pub(super) fn check_file(path: &Path) -> Result<(), PrivateError> {
     let metadata = fs::metadata(path).map_err(|error| PrivateError::io(path, error))?;
     check(path, &metadata, metadata.is_file(), "file", 0o600)
+}
+
+/// Refuses a path that this process may not read and write, without opening it. A library that tries it says
+/// less about the reason.
+pub(super) fn check_writable(path: &Path) -> Result<(), PrivateError> {
+    access(path, Access::READ_OK | Access::WRITE_OK).map_err(|error| PrivateError::io(path, error.into()))
 }
 
 /// Locks a folder until the returned file is dropped. The lock is advisory: it keeps out only processes and

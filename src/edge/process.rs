@@ -1,4 +1,4 @@
-//! Protection of this process's memory against other programs.
+//! Protection of this process's memory against other programs, and the signals that it was started with.
 
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -27,4 +27,26 @@ pub fn shield() -> Vec<Exposure> {
     let core =
         setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(Exposure::Core);
     [dumpable, core].into_iter().filter_map(Result::err).collect()
+}
+
+/// Whether the process was started with SIGHUP ignored, as `nohup` does.
+pub fn ignores_hangup() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored(&status) & 1 == 1)
+}
+
+/// Returns the mask of ignored signals, in which SIGHUP is the lowest bit. 0 if the text does not have it.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ignored;
+
+    #[test]
+    fn an_ignored_sighup_is_the_lowest_bit() {
+        assert_eq!(ignored("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"), 0x1001);
+        assert_eq!(ignored("Name:\tx\n"), 0);
+    }
 }

@@ -55,6 +55,12 @@ codes! {
     CLOCKS_DISAGREE = "HS1009";
     /// Core dumps or debuggers can read keys.
     EXPOSED = "HS1010";
+    /// SIGHUP: the settings were read again. The line names those in force, and those that need a restart.
+    SETTINGS_READ = "HS1011";
+    /// SIGHUP: the settings or the trust store cannot be used. The line says what the process does instead.
+    SETTINGS_REFUSED = "HS1012";
+    /// The supervisor that `NOTIFY_SOCKET` names, such as systemd, does not receive messages.
+    SUPERVISOR_AWAY = "HS1013";
 
     /// Topics were created.
     TOPICS_CREATED = "HS1101";

@@ -4,20 +4,19 @@
 //! [`debug!`](crate::debug). Their first argument is a [`Code`](super::Code): a line without a code does not
 //! compile. No line carries a customer, a key, or the content of a record.
 
-use std::io::IsTerminal as _;
 use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, Registry, fmt};
+use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 
 /// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
     /// One JSON object per line.
     Json,
-    /// For people. It has colours only on a terminal.
+    /// For people.
     Text,
 }
 
@@ -70,15 +69,30 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
+/// The log of the process, whose level can change while it runs.
+pub struct Logging(reload::Handle<LevelFilter, Registry>);
+
+impl Logging {
+    /// Sets the level of the least important lines that are written.
+    pub fn set_level(&self, level: LogLevel) {
+        // An error here means that another subscriber is set, which tests do.
+        let _ = self.0.reload(LevelFilter::from(level));
+    }
+}
+
 /// Starts logging for the whole process. A second call changes nothing.
-pub fn start(format: LogFormat, level: LogLevel) {
+///
+/// `colours`: lines of text have them.
+pub fn start(format: LogFormat, level: LogLevel, colours: bool) -> Logging {
+    let (level, handle) = reload::Layer::new(LevelFilter::from(level));
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => lines.with_ansi(colours).boxed(),
     };
     // An error here means that a subscriber is already set, which tests do.
-    let _ = Registry::default().with(LevelFilter::from(level)).with(lines).try_init();
+    let _ = Registry::default().with(level).with(lines).try_init();
+    Logging(handle)
 }
 
 /// Writes an error line with its event code.

@@ -19,7 +19,7 @@ pub use codes::Code;
 pub use families::{Counters, Gauges, Histograms, NumberedGauges};
 pub(crate) use labels::label;
 pub use labels::{Label, LabelSet};
-pub use log::{LogFormat, LogLevel, start as start_logging};
+pub use log::{LogFormat, LogLevel, Logging, start as start_logging};
 pub use readiness::{Condition, Readiness, Reason};
 pub use registry::Registry;
 

@@ -55,7 +55,7 @@ class Worker(Child):
     """A `hourseal run` or `hourseal canary` process."""
 
     def __init__(self, world: "World", instance: str, admin_port: int, command: list, **how):
-        self.instance = instance
+        self.instance, self.admin_port = instance, admin_port
         self._admin = f"http://127.0.0.1:{admin_port}"
         super().__init__(command, log=world.folder / f"{instance}.log", env=world.env, cwd=world.folder, **how)
 

@@ -198,6 +198,14 @@ func TestServicesStartInOrder(t *testing.T) {
 	}
 }
 
+func TestTheWorkerIsAskedByTheProgramOfItsImage(t *testing.T) {
+	program := find(t, "docker/Containerfile", `ENTRYPOINT \["([^"]+)"\]`)
+	health := compose(t).Services["worker"].HealthCheck
+	if health == nil || !slices.Equal(health.Test, []string{"CMD", program, "ready"}) {
+		t.Errorf("the health check is %+v", health)
+	}
+}
+
 // mounted returns what is mounted at a path of a service.
 func mounted(service types.ServiceConfig, target string) (types.ServiceVolumeConfig, bool) {
 	for _, volume := range service.Volumes {

@@ -51,10 +51,12 @@ fn check_error(arguments: &[&str], exit: i32, expected: &str) {
     assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
-const COMMANDS: [&[&str]; 43] = [
+const COMMANDS: [&[&str]; 45] = [
     &[],
     &["demo"],
     &["run"],
+    &["canary"],
+    &["ready"],
     &["produce-sample"],
     &["try"],
     &["open"],
@@ -100,13 +102,23 @@ const COMMANDS: [&[&str]; 43] = [
 #[test]
 fn every_command_explains_itself() {
     for command in COMMANDS {
-        let output = hourseal(&[command, &["--help"]].concat());
+        let output = hourseal_with(&[command, &["--help"]].concat(), &[("COLUMNS", "80")]);
         let help = stdout(&output);
         assert_eq!(code(&output), 0, "{command:?}");
         assert!(help.contains("Usage: hourseal") && help.lines().count() > 6, "{command:?}: {help}");
-        assert!(help.lines().all(|line| line.chars().count() <= 100), "{command:?} is too wide: {help}");
+        // clap does not wrap the line of the usage.
+        let mut text = help.lines().filter(|line| !line.starts_with("Usage: "));
+        assert!(text.all(|line| line.chars().count() <= 80), "{command:?} is too wide: {help}");
         assert!(!help.contains('\u{1b}'), "{command:?} has colour in a pipe");
     }
+}
+
+#[test]
+fn our_own_words_have_colours_only_if_they_are_wanted() {
+    let check = |env: &[(&str, &str)]| stdout(&hourseal_with(&["config", "check"], env));
+    assert!(!check(&[]).contains('\u{1b}'), "a pipe");
+    assert!(check(&[("CLICOLOR_FORCE", "1")]).starts_with("\u{1b}[32mok\u{1b}[0m: "));
+    assert!(!check(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains('\u{1b}'));
 }
 
 #[test]
@@ -143,6 +155,9 @@ fn a_wrong_command_line_is_64() {
         &["open", "--customer", "~quarantine"],
         &["open", "--file", "x", "--from-beginning"],
         &["produce-sample", "--customers", "0"],
+        &["produce-sample", "--late", "7"],
+        &["produce-sample", "--late", "NaN"],
+        &["ready", "--url", "https://127.0.0.1:9464"],
         &["receipts", "ls", "--outcome", "forgotten"],
         &["receipts", "verify", "proof", "--key", "hourseal/x/jobs.receipts"],
     ] {
@@ -314,6 +329,88 @@ fn config_show_prints_each_value_with_its_origin() {
     }
 }
 
+/// The claim of `docs/process.md`: the command line's files are 74, those of settings 78, and foreign content 65.
+#[test]
+fn a_missing_file_has_the_same_exit_code_in_every_command() {
+    let vkey = VerifierKey::new("x", SigningKey::from_pem(&SigningKey::generate()).expect("a key").public());
+    let vkey = vkey.expect("a name").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let in_folder = |arguments: &[&str]| hourseal_in(folder.path(), arguments);
+    assert_eq!(code(&in_folder(&["store", "init"])), 0);
+    let erase = ["erase", "request", "--customer", "acme", "--from", "498000", "--reason", "request"];
+    let commands: [&[&str]; 8] = [
+        &["command", "sign", "FILE", "--sign-with", "FILE"],
+        &["command", "send", "FILE"],
+        &["open", "--file", "FILE"],
+        &["receipts", "verify", "FILE", "--key", &vkey],
+        &["keygen", "--public", "FILE"],
+        &[&erase[..], &["--sign-with", "FILE"]].concat(),
+        &["keys", "ls", "--config", "FILE"],
+        &["config", "check", "--set", "control.trust_store_file=FILE"],
+    ];
+    let run = |command: &[&str], file: &str| {
+        let words: Vec<String> = command.iter().map(|word| word.replace("FILE", file)).collect();
+        in_folder(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    std::fs::write(folder.path().join("foreign"), "neither\nthis = nor that\n").expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.path().join("foreign"), mode).expect("our file");
+    for (at, command) in commands.iter().enumerate() {
+        let is_setting = at >= 6;
+        let missing = run(command, "absent");
+        let wanted = if is_setting { 78 } else { 74 };
+        assert_eq!(code(&missing), wanted, "{command:?}: {}", stderr(&missing));
+        assert!(stderr(&missing).contains("absent"), "{command:?}: {}", stderr(&missing));
+        let foreign = run(command, "foreign");
+        let wanted = if is_setting { 78 } else { 65 };
+        assert_eq!(code(&foreign), wanted, "{command:?}: {}", stderr(&foreign));
+    }
+}
+
+#[test]
+fn a_name_that_nothing_has_is_65_and_contradictory_flags_are_64() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(code(&hourseal_in(folder.path(), &["store", "init"])), 0);
+    let show = ["keys", "show", "--customer", "nobody", "--hour", "498000"];
+    assert_eq!(code(&hourseal_in(folder.path(), &show)), 65);
+    let plan = ["erase", "plan", "--customer", "nobody", "--from", "498001", "--to", "498000"];
+    assert_eq!(code(&hourseal_in(folder.path(), &plan)), 64);
+}
+
+#[test]
+fn a_full_disk_behind_stdout_is_74() {
+    for command in [&["--help"][..], &["config", "example"], &["completions", "bash"], &["config", "check"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device of Linux");
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut line = Command::new(env!("CARGO_BIN_EXE_hourseal"));
+        let ended = line.args(command).current_dir(folder.path()).stdout(full).status().expect("it runs");
+        assert_eq!(ended.code(), Some(74), "{command:?}");
+    }
+}
+
+#[test]
+fn the_table_of_exit_codes_is_the_same_in_the_help_and_in_the_paper() {
+    let codes = |text: &str, before: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(before));
+        let is_code = |word: &&str| word.parse::<u8>().is_ok();
+        lines.filter_map(|line| line.split(' ').next().filter(is_code)).map(str::to_owned).collect()
+    };
+    let paper = include_str!("../../docs/process.md");
+    let help = stdout(&hourseal(&["--help"]));
+    assert_eq!(codes(&help, "  "), ["0", "64", "65", "69", "70", "74", "78"], "{help}");
+    assert_eq!(codes(&help, "  "), codes(paper, "| "));
+}
+
+#[test]
+fn the_folder_of_an_earlier_demo_is_named_with_a_hint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("hourseal-demo")).expect("a folder");
+    let again = hourseal_in(folder.path(), &["demo", "--keep"]);
+    let said = "error: cannot create the demo's folder hourseal-demo: File exists (os error 17)\n\
+                hint:  an earlier `demo --keep` has left it there: remove it, or start the demo somewhere else\n";
+    assert_eq!((code(&again), stderr(&again).as_str()), (74, said));
+}
+
 #[test]
 fn a_broker_that_is_away_is_69() {
     let output = hourseal(&["topics", "check", "--bootstrap", "127.0.0.1:1"]);
@@ -407,7 +504,7 @@ fn a_newer_schema_ends_every_command_with_78_and_says_what_to_do() {
         &["store", "purge"],
         &["keys", "ls"],
         &["retention", "show", "--customer", "acme"],
-        &["run", "--bootstrap", "127.0.0.1:9"],
+        &["run", "--bootstrap", "127.0.0.1:9", "--set", "admin.listen=127.0.0.1:0"],
     ] {
         let output = in_folder(arguments);
         let said = format!(

@@ -1,11 +1,12 @@
 //! The demo either proves its claims or fails.
 
 use hourseal::app::{DemoOptions, DemoSummary, demo};
+use hourseal::stream::Stop;
 
 fn play(events: u64) -> (DemoSummary, Vec<String>) {
     let mut told = Vec::new();
-    let summary =
-        demo(&DemoOptions { keep: None, events }, &mut |line| told.push(line)).expect("a demo that works");
+    let options = DemoOptions { keep: None, events };
+    let summary = demo(&options, &Stop::default(), &mut |line| told.push(line)).expect("a demo that works");
     (summary, told)
 }
 
@@ -20,5 +21,7 @@ fn the_demo_tells_what_its_lane_committed_and_forgets_one_hour() {
     assert!(line("sealed").contains(&format!(" {} events", summary.committed)), "{}", line("sealed"));
     assert!(line("before").contains("opened"), "{}", line("before"));
     assert!(line("after").contains("erased"), "{}", line("after"));
+    assert!(told[0].starts_with("starting   ") && line("folder").contains("hourseal-demo-"), "{told:#?}");
+    assert!(line("next").contains("hourseal run --bootstrap"), "{told:#?}");
     assert!(told.len() <= 12, "about ten calm lines: {told:#?}");
 }

@@ -38,9 +38,7 @@ impl<'a> Act<'a> {
     }
 
     pub(super) fn play(&self, say: &mut dyn FnMut(String)) -> Result<DemoSummary, Failure> {
-        say("a broker within this process (librdkafka's mock, without the transaction isolation that \
-             `run` has on Kafka)"
-            .into());
+        say(format!("sealing    {} events", self.events));
         let produced = self.seal_hours()?;
         let committed = self.stage.committed();
         say(format!(
@@ -106,6 +104,7 @@ impl<'a> Act<'a> {
         while let Next::Record(record) =
             scan.next(Duration::from_secs(1)).map_err(|error| dependency(&error))?
         {
+            self.stage.goes_on()?;
             all.push(record);
         }
         all.sort_by_key(|record| (record.partition, record.offset));
@@ -124,7 +123,7 @@ impl<'a> Act<'a> {
                 && one.reading.header.as_ref().is_some_and(|header| header.hour == self.stage.first_hour)
         };
         let missing = || {
-            Failure::new(Failure::CONFIG, "too few events: none is in the hour to forget")
+            Failure::new(Failure::USAGE, "too few events: none is in the hour to forget")
                 .hint("--events 2000")
         };
         opened.iter().position(forgotten).ok_or_else(missing)
@@ -180,9 +179,8 @@ impl<'a> Act<'a> {
     /// Writes the sealed records as JSON lines for `open --file`.
     fn keep(&self, records: &[Opened]) -> Result<(), Failure> {
         let lines: String = records.iter().map(|one| one.record.to_json_line() + "\n").collect();
-        std::fs::write(self.folder.join("sealed.jsonl"), lines).map_err(|error| {
-            Failure::new(Failure::CONFIG, format!("cannot write into the demo's folder: {error}"))
-        })
+        std::fs::write(self.folder.join("sealed.jsonl"), lines)
+            .map_err(|error| Failure::io("cannot write into the demo's folder", &self.folder, &error))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::mock::DemoCluster;
 use crate::lane::{Observer, Tally};
 use crate::model::{Hour, Millis};
-use crate::stream::Event;
+use crate::stream::{Event, Stop};
 use crate::telemetry::Registry;
 
 /// Partitions of input and output.
@@ -75,12 +75,14 @@ pub(super) struct Stage {
     pub(super) runtime: Runtime,
     pub(super) counts: Arc<Counts>,
     pub(super) first_hour: Hour,
+    /// The person's stop.
+    stop: Stop,
     threads: Threads,
     _cluster: DemoCluster,
 }
 
 impl Stage {
-    pub(super) fn build(folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn build(folder: &Path, stop: Stop) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(Failure::BUG, error.to_string());
         let now = build::system_clock().now();
         let first_hour = Hour::containing(now.plus(-12 * 3_600_000))
@@ -103,13 +105,14 @@ impl Stage {
             create: true,
             runtime: runtime.handle(),
             registry: &Registry::default(),
+            waits: &|_| (),
         };
         let foundation = build::open_foundation(&config, opening)?;
         let process = Process::for_demo(&config, &runtime, foundation, PARTITIONS)?;
         let counts = Arc::new(Counts::default());
         let listener = Arc::clone(&counts);
         let threads = process.start(&runtime, &|_| Some(Box::new(DemoObserver(Arc::clone(&listener)))))?;
-        Ok(Self { config, clock, process, runtime, counts, first_hour, threads, _cluster: cluster })
+        Ok(Self { config, clock, process, runtime, counts, first_hour, stop, threads, _cluster: cluster })
     }
 
     pub(super) fn client(&self) -> &ClientSettings {
@@ -127,10 +130,20 @@ impl Stage {
         })
     }
 
-    /// Waits for a condition. Fails if the lane reports a fault.
+    /// # Errors
+    /// If a person has stopped the demo.
+    pub(super) fn goes_on(&self) -> Result<(), Failure> {
+        if self.stop.requested() {
+            return Err(Failure::new(Failure::DEPENDENCY, "a signal has ended the demo before its end"));
+        }
+        Ok(())
+    }
+
+    /// Waits for a condition. Fails if the lane reports a fault, or if a person has stopped the demo.
     pub(super) fn until(&self, what: &str, mut met: impl FnMut() -> bool) -> Result<(), Failure> {
         let since = Instant::now();
         while !met() {
+            self.goes_on()?;
             let fault = self.counts.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(why) = fault {
                 let message = format!("the lane had to restart ({why}), which the demo's broker cannot undo");
@@ -186,7 +199,6 @@ fn settings(folder: &Path, bootstrap: &str) -> Result<Config, Failure> {
 fn write_settings(folder: &Path, values: &[(&str, String)]) -> Result<(), Failure> {
     let line = |(key, value): &(&str, String)| format!("{key} = {value:?}\n");
     let text: String = values.iter().filter(|(key, _)| *key != "kafka.bootstrap").map(line).collect();
-    std::fs::write(folder.join("hourseal.toml"), text).map_err(|error| {
-        Failure::new(Failure::CONFIG, format!("cannot write into the demo's folder: {error}"))
-    })
+    std::fs::write(folder.join("hourseal.toml"), text)
+        .map_err(|error| Failure::io("cannot write into the demo's folder", folder, &error))
 }

@@ -35,9 +35,9 @@ pub struct Certificate {
 }
 
 const HELP: &str = "\
-Only for hours that were erased or had no key. A receipt `refused` or `incomplete` gets no
-certificate, and exit code 65. To verify the proof at the end, save it as a file and pass it to
-`hourseal receipts verify`.
+Only for hours that were erased or had no key. A receipt `refused` or
+`incomplete` gets no certificate, and exit code 65. To verify the proof at the
+end, save it as a file and pass it to `hourseal receipts verify`.
 
 Examples:
   hourseal receipts certificate 2026-11-24/17
@@ -98,7 +98,7 @@ impl Asked {
         match self {
             Self::Command(id) => none_of(id),
             Self::Hour(_, hour) => {
-                Failure::new(Failure::CONFIG, format!("no receipt covers hour {} of that customer", hour.0))
+                Failure::new(Failure::REFUSED, format!("no receipt covers hour {} of that customer", hour.0))
                     .hint("`hourseal receipts ls --customer` lists what was erased")
             }
         }

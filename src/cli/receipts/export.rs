@@ -26,9 +26,10 @@ pub struct Export {
 }
 
 const HELP: &str = "\
-Each file INDEX.tlog-proof holds a receipt with its proof. The log's verifier key is enough to
-verify it (schemas/receipt-log.md). The command also writes that key (log.vkey) and the checkpoint
-(checkpoint) to the folder. Receipts that no checkpoint covers yet are counted and not exported.";
+Each file INDEX.tlog-proof holds a receipt with its proof. The log's verifier
+key is enough to verify it (schemas/receipt-log.md). The command also writes
+that key (log.vkey) and the checkpoint (checkpoint) to the folder. Receipts that
+no checkpoint covers yet are counted and not exported.";
 
 pub fn run(export: &Export) -> anyhow::Result<()> {
     let config = export.settings.load()?;
@@ -49,7 +50,7 @@ pub fn run(export: &Export) -> anyhow::Result<()> {
 fn one_file(signed: &SignedLog, to: &Path) -> anyhow::Result<()> {
     let [entry] = signed.log.entries.as_slice() else {
         let message = format!("{} receipts match, but a file holds only one", signed.log.entries.len());
-        return Err(Failure::new(Failure::CONFIG, message)
+        return Err(Failure::new(Failure::USAGE, message)
             .hint("name one receipt with --id, or give a folder")
             .into());
     };
@@ -78,5 +79,5 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn unwritable(path: &Path, why: &std::io::Error) -> Failure {
-    Failure::new(Failure::CONFIG, format!("cannot write {}: {why}", path.display()))
+    Failure::io("cannot write", path, why)
 }

@@ -12,7 +12,7 @@ use crate::forget::Receipt;
 pub struct Ls {
     #[command(flatten)]
     filter: Filter,
-    /// One JSON object per receipt: its own fields and `index`, its place in the log
+    /// One JSON object per receipt: its own fields, `index`, its place in the log, and `due_at`, its due time
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -85,6 +85,9 @@ fn printable(receipt: &Receipt) -> String {
 fn to_json(entry: &Entry) -> Value {
     let mut fields: Value = serde_json::from_slice(&entry.value).expect("a receipt is JSON");
     fields["index"] = entry.index.into();
+    if let Some(due) = entry.receipt.due {
+        fields["due_at"] = due.at().to_string().into();
+    }
     fields
 }
 
@@ -107,7 +110,7 @@ fn rows_of(entry: &Entry) -> Vec<(&'static str, Value)> {
         "keys",
         "issuer",
         "requested_at",
-        "due",
+        "due_at",
         "done_at",
         "level",
         "l3_by",

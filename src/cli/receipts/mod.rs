@@ -91,7 +91,7 @@ fn is_of(receipt: &Receipt, id: &str) -> bool {
 }
 
 fn none_of(id: &str) -> Failure {
-    Failure::new(Failure::CONFIG, format!("no receipt of a command `{id}`"))
+    Failure::new(Failure::REFUSED, format!("no receipt of a command `{id}`"))
         .hint("`hourseal receipts ls` lists commands and digests")
 }
 

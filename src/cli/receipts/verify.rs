@@ -27,9 +27,10 @@ pub struct Verify {
 }
 
 const HELP: &str = "\
-Prints `ok` with the receipt's place in the log, or `refused` with the step that failed: form, key,
-signature, origin, inclusion or swept (schemas/receipt-log.md). Get the key from the log's operator,
-not from the source of the proofs.";
+Prints `ok` with the receipt's place in the log, or `refused` with the step that
+failed: form, key, signature, origin, inclusion or swept
+(schemas/receipt-log.md). Get the key from the log's operator, not from the
+source of the proofs.";
 
 pub fn run(verify: &Verify) -> anyhow::Result<()> {
     let mut refused = 0_u64;
@@ -60,7 +61,7 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn unreadable(file: &Path, why: &std::io::Error) -> Failure {
-    Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", file.display()))
+    Failure::io("cannot read", file, why)
 }
 
 /// Prints the verdict on one proof. Returns false if the proof is refused.

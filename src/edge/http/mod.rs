@@ -1,9 +1,11 @@
-//! The admin port: `/metrics`, `/livez`, `/readyz`, `/checkpoint`.
+//! The admin port: `/metrics`, `/livez`, `/readyz`, `/startupz`, `/checkpoint`.
 //!
 //! Promise: `/livez` says only that this process answers. It never asks Kafka or the store. `/readyz` is 200
 //! only while every condition is met; otherwise it says why. `/checkpoint` is the newest checkpoint that the
-//! log's key has signed.
+//! log's key has signed. `/startupz` is 503 until the start is over, and 200 from then on.
 //! Not here: the metrics themselves (each room has its own).
+
+mod client;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,6 +22,8 @@ use tokio::task::JoinSet;
 
 use crate::forget::log::NewestCheckpoint;
 use crate::telemetry::{self, Telemetry, codes};
+
+pub use client::{AskError, Ready, ask_ready};
 
 /// Connections served at once. Further ones wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -123,6 +127,11 @@ fn answer(request: &Request<Incoming>, Said { telemetry, newest }: &Said) -> Res
             let (ready, body) = telemetry.readiness.to_json();
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             typed(status, "application/json", body + "\n")
+        }
+        "/startupz" if telemetry.readiness.has_started() => plain(StatusCode::OK, "started\n"),
+        "/startupz" => {
+            let (_, body) = telemetry.readiness.to_json();
+            typed(StatusCode::SERVICE_UNAVAILABLE, "application/json", body + "\n")
         }
         "/checkpoint" => match newest.get() {
             Some(checkpoint) => typed(StatusCode::OK, "text/plain; charset=utf-8", checkpoint),

@@ -80,6 +80,18 @@ fn livez_does_not_depend_on_readiness_and_metrics_are_prometheus_text() {
 }
 
 #[test]
+fn startupz_is_503_with_reasons_until_the_start_is_over_and_200_from_then_on() {
+    let telemetry = Telemetry::new();
+    let store = telemetry.readiness.condition("start");
+    store.unmet("the key store is opened");
+    let answer = ask(&telemetry, &["GET /startupz"]).remove(0);
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the key store is opened"), "{answer}");
+    telemetry.readiness.start_is_over();
+    let answer = ask(&telemetry, &["GET /startupz"]).remove(0);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("started\n"), "{answer}");
+}
+
+#[test]
 fn anything_else_is_404_or_405() {
     let answers = ask(&Telemetry::new(), &["GET /", "GET /metrics/x", "POST /metrics", "DELETE /nowhere"]);
     let statuses: Vec<_> = answers.iter().map(|answer| &answer[9..12]).collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::root::{KEK_FILE_LEN, RootKey, refused};
+use super::root::{KEK_FILE_LEN, RootKey, refused, refused_at_start};
 use crate::edge::private::{self, PrivateError};
 use crate::envelope::{Kek, random};
 use crate::keys::{KekVault, VaultError};
@@ -46,15 +46,19 @@ impl FileVault {
     fn open_with(path: &Path, root_key_file: &Path, may_create: bool) -> Result<Self, VaultError> {
         for folder in [path, &path.join("day")] {
             if may_create {
-                private::make_folder(folder).map_err(refused)?;
+                private::make_folder(folder).map_err(refused_at_start)?;
             }
-            private::check_folder(folder).map_err(refused)?;
+            private::check_folder(folder).map_err(refused_at_start)?;
+            // A process that may create a vault also creates KEKs.
+            if may_create {
+                private::check_writable(folder).map_err(refused_at_start)?;
+            }
         }
         let id_file = path.join("vault");
         let is_new = may_create && !id_file.exists();
         let root = RootKey::open_or_create(root_key_file, is_new)?;
         if is_new {
-            publish_id(&id_file).map_err(refused)?;
+            publish_id(&id_file).map_err(refused_at_start)?;
         }
         let id = read_id(&id_file)?;
         Ok(Self(Arc::new(Folder { path: path.to_owned(), id, root })))

@@ -27,8 +27,8 @@ impl RootKey {
     /// processes do so at once, the first one wins.
     pub(super) fn open_or_create(path: &Path, may_create: bool) -> Result<Self, VaultError> {
         if may_create && !path.exists() {
-            private::make_folder(private::parent(path)).map_err(refused)?;
-            private::publish(path, &Self::generate().line()).map_err(refused)?;
+            private::make_folder(private::parent(path)).map_err(refused_at_start)?;
+            private::publish(path, &Self::generate().line()).map_err(refused_at_start)?;
         }
         Self::read(path)
     }
@@ -119,6 +119,11 @@ fn aad(id: &KekId, vault: VaultId) -> Vec<u8> {
 
 fn len_of(id: &KekId) -> [u8; 2] {
     u16::try_from(id.as_str().len()).expect("a KEK id has at most 48 bytes").to_be_bytes()
+}
+
+/// The reason why the vault cannot be opened.
+pub(super) fn refused_at_start(error: PrivateError) -> VaultError {
+    if error.passes_at_start() { refused(error) } else { VaultError::Unusable(error.to_string()) }
 }
 
 pub(super) fn refused(error: PrivateError) -> VaultError {

@@ -19,6 +19,7 @@ use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::unprepared::Statement;
 use scylla::statement::{Consistency, SerialConsistency};
 
+use super::login::Credentials;
 use crate::keys::StoreError;
 
 /// Longest wait for a read or a plain write.
@@ -45,14 +46,6 @@ pub struct SessionOptions {
     /// PEM files of this client's certificate and key, if the cluster requires a client certificate.
     pub tls_client: Option<(PathBuf, PathBuf)>,
     pub credentials: Option<Credentials>,
-}
-
-/// User, and the file with the password. The file is read once for each session. This program does not keep
-/// the password; the driver keeps it for new connections.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    pub user: String,
-    pub password_file: PathBuf,
 }
 
 /// The two execution profiles of statements.
@@ -84,7 +77,9 @@ impl SessionOptions {
             .refresh_metadata_on_auto_schema_agreement(false)
             .driver_config_reporting(false);
         if let Some(credentials) = &self.credentials {
-            builder = builder.user(&credentials.user, credentials.password()?.as_str());
+            // A file that cannot be read is refused before the driver retries it.
+            credentials.password()?;
+            builder = builder.authenticator_provider(Arc::new(credentials.clone()));
         }
         if let Some(ca) = &self.tls_ca_file {
             builder = builder.tls_context(Some(tls(ca, self.tls_client.as_ref())?));
@@ -116,16 +111,6 @@ impl SessionOptions {
             Some(name) => policy.prefer_datacenter(name.clone()).permit_dc_failover(false).build(),
             None => policy.build(),
         }
-    }
-}
-
-impl Credentials {
-    fn password(&self) -> Result<zeroize::Zeroizing<String>, StoreError> {
-        let file = &self.password_file;
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| StoreError::Unusable(format!("cannot read {}: {error}", file.display())))?;
-        let text = zeroize::Zeroizing::new(text);
-        Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Connections, and access to them from async code.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
+use crate::edge::private::{self, PrivateError};
 use crate::keys::StoreError;
 
 /// Longest wait of SQLite for another process that holds the lock. Then the call fails, and the caller's lane
@@ -86,7 +88,11 @@ pub(super) fn wipe_log(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Opens a connection with the pragmas that the store's promises need, and verifies each of them.
+///
+/// # Errors
+/// [`StoreError::Unusable`] at once, with the path, if this process may not write the store's files.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    check_files(path).map_err(|error| StoreError::Unusable(error.to_string()))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
@@ -105,6 +111,22 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
         }
     }
     Ok(connection)
+}
+
+/// Readers write, too: the write-ahead log and its index. These files are there while a process has the store
+/// open. They may belong to another user, who opened it once.
+fn check_files(path: &Path) -> Result<(), PrivateError> {
+    private::check_writable(private::parent(path))?;
+    private::check_writable(path)?;
+    for ending in ["-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(ending);
+        match private::check_writable(Path::new(&file)) {
+            Err(PrivateError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {}
+            checked => checked?,
+        }
+    }
+    Ok(())
 }
 
 /// Some pragmas return no row when they are set.

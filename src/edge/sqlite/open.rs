@@ -48,7 +48,7 @@ impl SqliteStore {
     /// vault (the error names both ids), and for a file that others may read. [`StoreError::Unavailable`] if
     /// another process holds its lock.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
-        let (writer, _) = enter(path, &options)?;
+        let (writer, _) = enter(path, &options).map_err(named(path))?;
         let token_key =
             TokenKey::from_slice(&meta_bytes(&writer, "token_key")?).ok_or_else(|| malformed("token_key"))?;
         let schema = options.schema_version();
@@ -67,7 +67,7 @@ impl SqliteStore {
 /// # Errors
 /// As [`SqliteStore::open`].
 pub fn init(path: &Path, options: &OpenOptions) -> Result<Vec<String>, StoreError> {
-    enter(path, options).map(|(_, done)| done)
+    enter(path, options).map(|(_, done)| done).map_err(named(path))
 }
 
 /// Checks that only its owner may read the file `path`, and checks the store's schema version and vault. It
@@ -208,8 +208,19 @@ fn meta_bytes(connection: &Connection, name: &str) -> Result<Zeroizing<Vec<u8>>,
         .ok_or_else(|| StoreError::Unusable(format!("its meta row {name} is missing")))
 }
 
+/// Adds the path to an error of SQLite that waiting may end. The other errors name their path.
+fn named(path: &Path) -> impl Fn(StoreError) -> StoreError {
+    let folder = private::parent(path).display().to_string();
+    move |error| match error {
+        StoreError::Unavailable(why) if !why.starts_with(&folder) => {
+            StoreError::Unavailable(format!("{}: {why}", path.display()))
+        }
+        error => error,
+    }
+}
+
 fn refused(error: PrivateError) -> StoreError {
-    if error.passes() {
+    if error.passes_at_start() {
         StoreError::Unavailable(error.to_string())
     } else {
         StoreError::Unusable(error.to_string())

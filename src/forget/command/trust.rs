@@ -30,7 +30,7 @@ impl Right {
         [Self::Erase, Self::EraseEarly, Self::Hold, Self::Release, Self::Retention, Self::Shorten];
 
     /// The word in trust stores.
-    fn code(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         match self {
             Self::Erase => "erase",
             Self::EraseEarly => "erase-early",

@@ -26,6 +26,11 @@ def start(world: World):
     return worker
 
 
+def complaints(world: World) -> str:
+    """What commands have said on stderr."""
+    return (world.folder / "cli.log").read_text()
+
+
 def erase(world: World, *arguments: str, **how):
     return ask(world, "erase", "request", "--customer", "acme", "--from", str(HOUR), *arguments, **how)
 
@@ -36,12 +41,14 @@ def test_early_erasure_takes_two_people_who_sign_one_after_the_other(world):
     dpo, legal = office.key("dpo"), office.key("legal")
     early = erase(world, "--reason", "retention-end", "--sign-with", dpo, "--sign-with", legal, code=65)
     assert (early["outcome"], early["why"]) == ("refused", "not-due"), "whoever signs it"
+    assert "error: refused: not-due, the last hour is due at 20" in complaints(world)
 
     file = str(office.folder / "erase.json")
     asked = ("--reason", "request", "--issuer", "ticket-9", "--sign-with", dpo)
     world.cli("erase", "request", "--customer", "acme", "--from", str(HOUR), *asked, "--save", file)
     alone = ask(world, "command", "send", file, code=65)
     assert (alone["why"], alone["signers"]) == ("not-authorized", ["dpo"])
+    assert "not-authorized, signed by dpo\nhint:  it takes the right `erase-early`, from two" in complaints(world)
     assert outcomes(world, "acme", HOUR) == {"opened"}
 
     shown = office.run("command", "sign", file, "--sign-with", legal)
@@ -73,6 +80,8 @@ def test_a_customer_forgotten_on_the_word_of_two_gets_no_key_any_more(world):
     assert (receipt["type"], receipt["outcome"], receipt["signers"]) == ("erase-customer", "erased", ["dpo", "legal"])
     assert receipt["from_hour"] < HOUR and receipt["to_hour"] > HOUR + 1 and receipt["key_count"] >= 2
     assert outcomes(world, "acme", HOUR) == outcomes(world, "acme", HOUR + 1) == {"erased"}
+    closed = [row for row in world.cli_json("retention", "show", "--json") if row["closed"]]
+    assert [row["token"] for row in closed] == [receipt["token"]], "who looks for it, finds it"
     assert outcomes(world, "other", HOUR) == {"opened"}
 
     sealed = world.sealed_count()

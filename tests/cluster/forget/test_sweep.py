@@ -101,7 +101,7 @@ def test_an_hour_that_went_in_a_sweep_is_certified_and_proven_outside(kafka, sto
     assert len(world.cli_json("receipts", "ls", "--customer", "bravo", "--json")) == 1
     assert world.cli_json("receipts", "ls", "--customer", "nobody", "--json") == []
     nothing = ("receipts", "certificate", "--customer", "bravo", "--hour", str(HOUR + 1))
-    assert f"no receipt covers hour {HOUR + 1} of that customer" in world.cli(*nothing, code=78, errors=True)
+    assert f"no receipt covers hour {HOUR + 1} of that customer" in world.cli(*nothing, code=65, errors=True)
 
     world.set_hour(((HOUR + 3) // 24 + 1) * 24 + 1)
     level = lambda: json.loads(world.cli("receipts", "certificate", *about, "--json"))["level"]  # noqa: E731

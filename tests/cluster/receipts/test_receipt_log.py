@@ -90,7 +90,7 @@ def test_receipts_are_signed_and_proven_and_a_restart_continues_their_log(world,
     assert world.input in certificate["does_not_cover"][0] and world.output in certificate["covers"]
     assert world.cli("receipts", "certificate", commands[1]).encode().endswith(log.proof(1))
     assert "not-due" in world.cli("receipts", "certificate", refused, code=65, errors=True)
-    world.cli("receipts", "certificate", "no-such-command", code=78, errors=True)
+    world.cli("receipts", "certificate", "no-such-command", code=65, errors=True)
 
     worker.kill()
     worker = world.worker()

@@ -107,7 +107,7 @@ fn allowed(rate: u64, elapsed: Duration) -> u64 {
     if rate == 0 { u64::MAX } else { (elapsed.as_secs_f64() * rate as f64) as u64 + 1 }
 }
 
-/// Queues one event; waits while the queue is full.
+/// Queues one event; waits while the queue is full, but not after the stop.
 fn send(
     producer: &ThreadedProducer<Acknowledgements>,
     topic: &str,
@@ -121,7 +121,10 @@ fn send(
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if !stop.requested() => {
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                if stop.requested() {
+                    return Ok(());
+                }
                 record = back;
                 std::thread::sleep(Duration::from_millis(10));
             }
