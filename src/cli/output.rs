@@ -26,8 +26,16 @@ pub fn verdict(good: bool, word: &str) -> String {
     paint(if good { 32 } else { 31 }, word, &io::stdout())
 }
 
-/// Formats a table. Each column is as wide as its widest cell.
+/// Replaces control characters. Customers, commands and labels come from others, and this text goes to a
+/// terminal.
+pub fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), "\u{fffd}")
+}
+
+/// Formats a table of printable cells. Each column is as wide as its widest cell.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)
@@ -38,7 +46,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         cells.join("  ").trim_end().to_owned() + "\n"
     };
-    std::iter::once(&head).chain(rows).map(line).collect()
+    std::iter::once(&head).chain(&rows).map(line).collect()
 }
 
 /// Formats one line per field. The items of a list are below its name.
@@ -46,7 +54,7 @@ pub fn fields(rows: &[(&str, serde_json::Value)]) -> String {
     use serde_json::Value;
     let plain = |value: &Value| match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.replace(|c: char| c.is_control(), "\u{fffd}"),
+        Value::String(text) => printable(text),
         Value::Object(fields) => {
             let words: Vec<_> = fields.iter().map(|(name, value)| format!("{name} {value}")).collect();
             words.join("  ").replace('"', "")

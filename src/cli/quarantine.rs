@@ -81,13 +81,14 @@ pub struct Ls {
 }
 
 const LS_HELP: &str = "\
-Lists the records of each partition from the oldest to the newest. A record that was redriven stays
-until its retention ends, so it is listed, too. The reason redriven marks the progress of a redrive,
-and given-up an accepted gap of the input.
+Lists the records of each partition from the oldest to the newest. A record that
+was redriven stays until its retention ends, so it is listed, too. The reason
+redriven marks the progress of a redrive, and given-up an accepted gap of the
+input.
 
 Examples:
   hourseal quarantine ls --summary
-  hourseal quarantine ls --reason bad-time --reason no-time --since 2h --limit 20
+  hourseal quarantine ls --reason bad-time --reason no-time --since 2h
   hourseal quarantine ls --follow --json";
 
 /// Parses a reason; for clap.
@@ -213,5 +214,5 @@ fn to_text(scanned: &Scanned, reading: &Reading) -> String {
     let [reason, origin, size, _] = LABELS.map(|(_, header)| label(scanned, header).unwrap_or("-"));
     let customer = reading.customer.as_ref().map_or("-", |customer| customer.as_str());
     let content = if scanned.value.is_some() { reading.outcome.name() } else { "no content" };
-    format!("{reason:<16}  {origin:<32}  {size:>8} bytes  {customer:<24}  {content}")
+    output::printable(&format!("{reason:<16}  {origin:<32}  {size:>8} bytes  {customer:<24}  {content}"))
 }

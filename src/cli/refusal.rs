@@ -1,6 +1,7 @@
 //! Explains to people why a command was refused: the missing right, the date, the next step. Receipts have
 //! the code.
 
+use super::output;
 use crate::forget::{Act, Reason, Receipt, Why};
 
 /// Returns the reason with what the receipt knows of it, and a hint.
@@ -13,8 +14,8 @@ pub fn explain(receipt: &Receipt, act: &Act) -> (String, Option<String>) {
     if why == Why::NotAuthorized && !receipt.signers.is_empty() {
         reason.push_str(&format!(", signed by {}", receipt.signers.join(", ")));
     }
-    // The names come from the topic, and this line goes to a terminal.
-    let reason = reason.replace(|c: char| c.is_control(), "\u{fffd}");
+    // The names come from the topic.
+    let reason = output::printable(&reason);
     (reason, Some(hint(why, act)))
 }
 

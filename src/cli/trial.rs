@@ -45,13 +45,15 @@ pub struct Try {
 }
 
 const HELP: &str = "\
-Seals nothing, commits nothing and joins no group. It needs no key store and no keys, only the right
-to read the topic. It decides about each record as a worker with these settings would. It does not
-know the store or the broker, so it does not find records of the reasons expired, erased, refused
-and too-many-slots, nor records that are too large for a topic.
+Seals nothing, commits nothing and joins no group. It needs no key store and no
+keys, only the right to read the topic. It decides about each record as a worker
+with these settings would. It does not know the store or the broker, so it does
+not find records of the reasons expired, erased, refused and too-many-slots, nor
+records that are too large for a topic.
 
-For records that would be quarantined, it looks for settings that take them: other forms of the same
-places in [event], and event.skip. Check that the customers are the right ones before you use them.
+For records that would be quarantined, it looks for settings that take them:
+other forms of the same places in [event], and event.skip. Check that the
+customers are the right ones before you use them.
 
 Examples:
   hourseal try --sample 10000
@@ -96,8 +98,7 @@ fn each_record(config: &Config, topic: &str, sample: u32, trial: &mut Trial) -> 
 }
 
 fn each_line(path: &Path, sample: u32, trial: &mut Trial) -> anyhow::Result<()> {
-    let unreadable =
-        |why: std::io::Error| Failure::new(Failure::CONFIG, format!("cannot read {}: {why}", path.display()));
+    let unreadable = |why: std::io::Error| Failure::io("cannot read", path, &why);
     let lines = BufReader::new(std::fs::File::open(path).map_err(unreadable)?).split(b'\n');
     for (number, line) in (1_u32..=sample).zip(lines) {
         let value = line.map_err(unreadable)?;

@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::reading::{Entry, Log, read};
 use super::{Filter, Settings, is_of, none_of, output};
 use crate::cli::failure;
-use crate::forget::Receipt;
 
 #[derive(Args)]
 pub struct Ls {
@@ -72,13 +71,8 @@ fn cells(entry: &Entry) -> Vec<String> {
         receipt.token.map_or("-".to_owned(), |token| token.to_string()),
         format!("{} to {}", receipt.from.0, receipt.to.0),
         receipt.key_count.to_string(),
-        printable(receipt),
+        receipt.command.clone(),
     ]
-}
-
-/// Replaces control characters: a sender chooses its command's id freely, and the id goes to a terminal.
-fn printable(receipt: &Receipt) -> String {
-    receipt.command.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Returns the receipt's own fields, also unknown ones, and its place.

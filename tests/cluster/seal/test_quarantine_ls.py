@@ -51,3 +51,14 @@ def test_a_summary_counts_by_reason_without_a_key_store(world):
     assert not (world.folder / "absent.db").exists() and not (world.folder / "absent").exists()
     text = world.cli("quarantine", "ls", "--summary", "--reason", "bad-time", settings=elsewhere)
     assert "bad-time" in text and "no-customer" not in text
+
+
+def test_a_customer_that_others_have_named_reaches_no_terminal_raw(world):
+    feeder = Feeder(world)
+    for time in (rfc3339(now_ms()), "soon"):
+        feeder.send(0, None, (), json.dumps({"customer_id": "acme\x1b[2J\nforged", "occurred_at": time}).encode())
+    feeder.finish()
+    world.await_drained()
+    for command in (("keys", "ls"), ("quarantine", "ls"), ("open", "--from-beginning", "--topic", world.output)):
+        said = world.cli(*command)
+        assert "acme" in said and "\x1b" not in said and "\nforged" not in said, (command, said)
