@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::keys::StoreError;
-use crate::telemetry::{Condition, Telemetry, codes, warn};
+use crate::telemetry::{Condition, START, Telemetry, codes, warn};
 
 /// The condition `start`. It is removed when the start is over.
 pub(super) struct Starting {
@@ -14,7 +14,7 @@ pub(super) struct Starting {
 
 impl Starting {
     pub(super) fn of(telemetry: &Telemetry) -> Self {
-        let this = Self { condition: telemetry.readiness.condition("start"), named: RefCell::default() };
+        let this = Self { condition: telemetry.readiness.condition(START), named: RefCell::default() };
         this.at("the key store is being opened");
         this
     }

@@ -20,7 +20,7 @@ pub use families::{Counters, Gauges, Histograms, NumberedGauges};
 pub(crate) use labels::label;
 pub use labels::{Label, LabelSet};
 pub use log::{LogFormat, LogLevel, Logging, start as start_logging};
-pub use readiness::{Condition, Readiness, Reason};
+pub use readiness::{Condition, Readiness, Reason, START};
 pub use registry::Registry;
 
 /// The reports of the process about itself. Clones share everything.

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+/// The condition that the process has started. It is on the board only during the start.
+pub const START: &str = "start";
+
 /// A condition that is not met.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Reason {
@@ -68,12 +71,13 @@ impl Readiness {
         conditions.iter().filter_map(unmet).collect()
     }
 
-    /// Each condition, and whether it is met. `running` is the only one, and unmet, while the board is empty.
+    /// Each condition, and whether it is met. `running` is unmet while the process starts or stops.
     pub(super) fn states(&self) -> Vec<(String, bool)> {
         let conditions = self.lock();
-        let running = ("running".to_owned(), !conditions.is_empty());
+        let running = ("running".to_owned(), !conditions.is_empty() && !conditions.contains_key(START));
+        let others = conditions.iter().filter(|(name, _)| *name != START);
         let state = |(name, state): (&String, &State)| (name.clone(), !matches!(state, State::Unmet(_)));
-        std::iter::once(running).chain(conditions.iter().map(state)).collect()
+        std::iter::once(running).chain(others.map(state)).collect()
     }
 
     /// `{"ready":bool,"reasons":[{"condition":"..","why":".."}]}`, and `"notes":[".."]` if there are any.
@@ -161,6 +165,10 @@ mod tests {
         board.condition("group joined").met();
         board.note("unsigned");
         assert!(board.to_json().1.starts_with(r#"{"notes":["unsigned"],"ready":false,"#));
+        assert_eq!(board.states(), [("running".to_owned(), true), ("store reachable".to_owned(), false)]);
+        let start = board.condition(START);
+        assert_eq!(board.states()[0], ("running".to_owned(), false));
+        drop(start);
         store.noted("slow");
         assert_eq!(board.to_json().1, r#"{"notes":["unsigned","slow"],"ready":true,"reasons":[]}"#);
     }

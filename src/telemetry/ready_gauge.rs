@@ -21,7 +21,8 @@ impl ReadyGauge {
 }
 
 fn family() -> GaugeVec {
-    let help = "1 while this condition of /readyz is met, else 0. `running` is 0 while no other one is known";
+    let help =
+        "1 while this condition of /readyz is met, else 0. `running` is 0 while the process starts or stops";
     GaugeVec::new(opts("ready", help), &["condition"]).expect("the names are literals, as a test shows")
 }
 
