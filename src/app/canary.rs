@@ -7,8 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
+use super::basis::Basis;
 use super::metrics::{CanaryMetrics, CanaryOutcome};
 use super::service::Service;
 use super::threads::Threads;
@@ -22,7 +23,7 @@ use crate::lane::Specimen;
 use crate::model::{CustomerId, Hour, Millis, Retention, Slot};
 use crate::reader::{Opener, Outcome, Reading};
 use crate::stream::Stop;
-use crate::telemetry::{Condition, Telemetry, codes, info, warn};
+use crate::telemetry::{Condition, codes, info, warn};
 
 /// Time from one look to the next.
 const LOOK: Duration = Duration::from_secs(10);
@@ -42,11 +43,12 @@ const LOOKED_AT: usize = 48;
 /// store is behind its receipts. 69 when a dependency is away.
 pub fn canary(config: &Config) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
-    let (runtime, telemetry, stop) = (build::runtime()?, Telemetry::new(), Stop::default());
-    let canary = Canary::new(config, &runtime, &telemetry)?;
-    let service =
-        Service { listen: config.admin.listen, telemetry, newest: Default::default(), stop: stop.clone() };
-    service.run(runtime, |_| {
+    let basis = Basis::of_service(config);
+    let service = Service { listen: config.admin.listen, basis: basis.clone() };
+    let config = config.clone();
+    service.run(build::runtime()?, move |runtime| {
+        let canary = Canary::new(&config, runtime, &basis)?;
+        let stop = basis.stop.clone();
         let mut threads = Threads::default();
         threads.start("canary", move || canary.run(&stop))?;
         Ok(threads)
@@ -73,25 +75,25 @@ struct Caught {
 }
 
 impl Canary {
-    fn new(config: &Config, runtime: &Runtime, telemetry: &Telemetry) -> Result<Self, Failure> {
+    fn new(config: &Config, runtime: &Handle, basis: &Basis) -> Result<Self, Failure> {
         let customer = CustomerId::parse(&config.canary.customer)
             .map_err(|why| Failure::new(Failure::CONFIG, format!("canary.customer: {why}")))?;
         if Specimen::new((&config.event.customer, &config.event.time), &customer, Millis(0), "").is_none() {
             let message = "event.customer and event.time exclude each other in one event";
             return Err(Failure::new(Failure::CONFIG, message).hint("the canary's event must hold both"));
         }
-        let (clock, registry) = (build::system_clock(), &telemetry.registry);
-        let opening = Opening { clock, create: false, runtime: runtime.handle(), registry };
+        let (clock, registry) = (build::system_clock(), &basis.telemetry.registry);
+        let opening = Opening { clock, create: false, runtime, registry, stop: &basis.stop };
         let foundation = build::open_foundation(config, opening)?;
         check_retention(&foundation, &customer, runtime)?;
         Ok(Self {
             config: config.clone(),
             customer,
-            keys: CurrentKeys::open(foundation.clone(), config, runtime.handle())?,
-            client: build::client_settings(config),
-            runtime: runtime.handle().clone(),
+            keys: CurrentKeys::open(foundation.clone(), config, basis.client.clone(), runtime)?,
+            client: basis.client.clone(),
+            runtime: runtime.clone(),
             metrics: CanaryMetrics::register(registry, foundation.clock.now()),
-            condition: telemetry.readiness.condition("canary"),
+            condition: basis.telemetry.readiness.condition("canary"),
             foundation,
         })
     }
@@ -234,7 +236,7 @@ impl Canary {
 
 /// # Errors
 /// 78 when events of the canary are kept for another time than [`KEPT`].
-fn check_retention(foundation: &Foundation, customer: &CustomerId, runtime: &Runtime) -> Result<(), Failure> {
+fn check_retention(foundation: &Foundation, customer: &CustomerId, runtime: &Handle) -> Result<(), Failure> {
     let store = &foundation.store;
     let own = runtime.block_on(store.customer(store.token(customer)))?.and_then(|known| known.retention);
     let retention = match own {

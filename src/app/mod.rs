@@ -4,6 +4,7 @@
 //! Start at [`run()`]. [`demo()`] runs the same lane against a broker within the process.
 
 mod barrier;
+mod basis;
 mod build;
 mod canary;
 mod control_writer;
@@ -16,6 +17,7 @@ mod forgetting;
 mod lanes;
 mod leadership;
 mod metrics;
+mod preflight;
 mod process;
 mod receipt_log;
 mod reclaim;
@@ -38,6 +40,7 @@ pub use canary::canary;
 pub use current::CurrentKeys;
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
+pub use preflight::preflight;
 pub use reclaim::{Prefix, Prefixes, forgotten, reclaim};
 pub use redrive::{Redriven, Survey, redrive, survey};
 pub use replay::{Replayed, replay};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
 use super::barrier::Barrier;
+use super::basis::Basis;
 use super::duty::Duties;
 use super::forgetting::FollowingObserver;
 use super::lanes::{self, LaneThread};
@@ -17,7 +18,7 @@ use super::sizes::TopicSizes;
 use super::starts::StoreStarts;
 use super::threads::Threads;
 use super::topics::ready_topics;
-use super::watchdog::Watchdog;
+use super::watchdog::{Broker, Watchdog};
 use super::{Failure, Foundation, Opening, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
@@ -62,18 +63,17 @@ impl Process {
     pub(super) fn for_run(
         config: &Config,
         options: RunOptions,
-        runtime: &Runtime,
+        basis: Basis,
+        runtime: &Handle,
         create: bool,
     ) -> Result<Self, Failure> {
-        let telemetry = Telemetry::new();
-        let (clock, registry) = (build::system_clock(), &telemetry.registry);
-        let opening = Opening { clock, create, runtime: runtime.handle(), registry };
+        let (clock, registry) = (build::system_clock(), &basis.telemetry.registry);
+        let opening = Opening { clock, create, runtime, registry, stop: &basis.stop };
         let foundation = build::open_foundation(config, opening)?;
         let meta = runtime.block_on(foundation.store.meta())?;
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
-        let client = build::client_settings(config);
-        let sizes = runtime.block_on(ready_topics(config, &client, &meta))?;
-        let process = Self::new(config, client, options, foundation, meta, sizes, telemetry);
+        let sizes = runtime.block_on(ready_topics(config, &basis.client, &meta))?;
+        let process = Self::new(config, options, basis, foundation, meta, sizes);
         Ok(Self { checks_topics: true, ..process })
     }
 
@@ -81,29 +81,27 @@ impl Process {
     /// are fixed.
     pub(super) fn for_demo(
         config: &Config,
-        runtime: &Runtime,
+        runtime: &Handle,
         foundation: Foundation,
         output_partitions: i32,
     ) -> Result<Self, Failure> {
         let meta = runtime.block_on(foundation.store.meta())?;
         let outputs = Outputs { partitions: output_partitions, classes: Vec::new() };
         let sizes = TopicSizes::new(outputs, 1 << 20);
-        let client = build::client_settings(config);
-        let (options, telemetry) = (RunOptions::default(), Telemetry::new());
-        Ok(Self::new(config, client, options, foundation, meta, sizes, telemetry))
+        let basis = Basis::of(build::client_settings(config));
+        Ok(Self::new(config, RunOptions::default(), basis, foundation, meta, sizes))
     }
 
     fn new(
         config: &Config,
-        client: ClientSettings,
         options: RunOptions,
+        basis: Basis,
         foundation: Foundation,
         meta: Meta,
         sizes: TopicSizes,
-        telemetry: Telemetry,
     ) -> Self {
         let config = config.clone();
-        let stop = Stop::default();
+        let Basis { client, telemetry, newest, stop } = basis;
         let metrics = Metrics::register(&telemetry.registry, foundation.clock.now());
         Self {
             config,
@@ -115,7 +113,7 @@ impl Process {
             client,
             telemetry,
             metrics,
-            newest: NewestCheckpoint::default(),
+            newest,
             stop,
             barrier: Barrier::default(),
         }
@@ -124,7 +122,7 @@ impl Process {
     /// Starts every thread. `listener` returns an additional observer for each lane.
     pub(super) fn start(
         &self,
-        runtime: &Runtime,
+        runtime: &Handle,
         listener: &dyn Fn(usize) -> Option<Box<dyn Observer>>,
     ) -> Result<Threads, Failure> {
         let (keys, lease) = self.keys(runtime);
@@ -142,7 +140,7 @@ impl Process {
         if let Some(log) = receipt_log(self)? {
             threads.start("receipt log", log)?;
         }
-        threads.watch(Duties::of(self, runtime.handle(), &keys.ring, &leadership));
+        threads.watch(Duties::of(self, runtime, &keys.ring, &leadership));
         Ok(threads)
     }
 
@@ -154,20 +152,20 @@ impl Process {
         Views { parked: Arc::new(parked), group: Arc::new(group) }
     }
 
-    pub(super) fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
+    pub(super) fn keys(&self, runtime: &Handle) -> (Keys, Arc<Lease>) {
         let lease_ms = u64::try_from(self.config.ring.lease.as_millis()).unwrap_or(u64::MAX);
         let lease = Arc::new(Lease::new(lease_ms, self.meta.max_lease_ms));
         let Foundation { store, vault, clock } = &self.foundation;
         let mint = Mint::new(store.clone(), Arc::clone(vault), self.config.retention.quarantine);
         let capacity = self.config.ring.capacity;
-        let ring = Ring::new(mint, Arc::clone(&lease), Arc::clone(clock), capacity, runtime.handle().clone());
+        let ring = Ring::new(mint, Arc::clone(&lease), Arc::clone(clock), capacity, runtime.clone());
         (Keys { ring: Arc::new(ring), token_key: Arc::clone(store.token_key()) }, lease)
     }
 
     fn start_lane(
         &self,
         threads: &mut Threads,
-        runtime: &Runtime,
+        runtime: &Handle,
         lane: usize,
         (keys, Views { parked, group }): (Keys, Views),
         listener: Option<Box<dyn Observer>>,
@@ -208,7 +206,7 @@ impl Process {
     /// Returns the closure of the thread that follows the receipts.
     pub(super) fn following(
         &self,
-        runtime: &Runtime,
+        runtime: &Handle,
         ring: &Arc<Ring>,
         lease: Arc<Lease>,
         observer: Box<dyn FollowObserver>,
@@ -219,7 +217,7 @@ impl Process {
             store: Arc::clone(&self.foundation.store),
             vault: Arc::clone(&self.foundation.vault),
             clock: Arc::clone(&self.foundation.clock),
-            runtime: runtime.handle().clone(),
+            runtime: runtime.clone(),
             cache: Arc::<Ring>::clone(ring),
             lease,
             every,
@@ -244,8 +242,11 @@ impl Process {
         let watchdog = Watchdog { pulses, condition };
         let (stop, client) = (self.stop.clone(), self.client.clone());
         move || {
-            let answers = || crate::edge::kafka::answers(&client);
-            watchdog.watch(&stop, answers, |lane| {
+            let broker = Broker {
+                answers: &|| crate::edge::kafka::answers(&client),
+                last_failure: &|| client.last_failure(),
+            };
+            watchdog.watch(&stop, &broker, |lane| {
                 error!(
                     codes::WATCHDOG,
                     lane, "no progress in a Kafka call although a broker answers; exiting"
@@ -286,14 +287,14 @@ impl Process {
 
     pub(super) fn thread(
         &self,
-        runtime: &Runtime,
+        runtime: &Handle,
         identity: LaneIdentity,
         pace: Pace,
         pulse: Pulse,
         board: Board,
     ) -> LaneThread {
         let store = self.foundation.store.clone();
-        let starts = StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input);
+        let starts = StoreStarts::new(store, runtime.clone(), &identity.group, &identity.input);
         let (stop, barrier) = (self.stop.clone(), self.barrier.clone());
         let gaps = Gaps::These(self.options.accepted_gaps.clone());
         let parking = Parking::GoOn;

@@ -1,5 +1,6 @@
 //! `hourseal run`: the worker.
 
+use super::basis::Basis;
 use super::process::Process;
 use super::service::Service;
 use super::{Failure, build};
@@ -20,15 +21,11 @@ pub struct RunOptions {
 /// Returns the first fault, with its exit code.
 pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
-    let runtime = build::runtime()?;
-    let process = Process::for_run(config, options, &runtime, true)?;
-    let service = Service {
-        listen: config.admin.listen,
-        telemetry: process.telemetry.clone(),
-        newest: process.newest.clone(),
-        stop: process.stop.clone(),
-    };
-    service.run(runtime, |runtime| {
+    let basis = Basis::of_service(config);
+    let service = Service { listen: config.admin.listen, basis: basis.clone() };
+    let config = config.clone();
+    service.run(build::runtime()?, move |runtime| {
+        let process = Process::for_run(&config, options, basis, runtime, true)?;
         let threads = process.start(runtime, &|_| None)?;
         info!(codes::RUNNING, lanes = config.lane.count, "sealing");
         Ok(threads)

@@ -3,45 +3,47 @@
 
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::Failure;
-use super::threads::{Settled, Threads};
+use super::basis::Basis;
+use super::threads::{Settled, Threads, begin};
 use crate::edge::http::AdminPort;
-use crate::forget::log::NewestCheckpoint;
 use crate::stream::{Halt, Stop};
-use crate::telemetry::{Telemetry, codes, error, info, warn};
+use crate::telemetry::{codes, error, info, warn};
+
+/// After a signal, the longest time for the start to end. It may wait for a key store on a cluster.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A process that serves until it is stopped.
 pub(super) struct Service {
     pub(super) listen: std::net::SocketAddr,
-    pub(super) telemetry: Telemetry,
-    /// For `/checkpoint`.
-    pub(super) newest: NewestCheckpoint,
-    pub(super) stop: Stop,
+    pub(super) basis: Basis,
 }
 
 impl Service {
     /// Opens the admin port, starts the threads, waits for a signal or the first fault, and ends in order.
+    /// `start` may take its time: meanwhile the port answers, and a signal ends the process.
     ///
     /// # Errors
     /// The first fault, with its exit code.
     pub(super) fn run(
         self,
         runtime: Runtime,
-        start: impl FnOnce(&Runtime) -> Result<Threads, Failure>,
+        start: impl FnOnce(&Handle) -> Result<Threads, Failure> + Send + 'static,
     ) -> Result<(), Failure> {
-        let port = AdminPort::open(self.listen, self.telemetry, self.newest);
+        let Basis { telemetry, newest, stop, .. } = self.basis;
+        let port = AdminPort::open(self.listen, telemetry, newest);
         let port = runtime.block_on(port).map_err(|error| {
             Failure::new(Failure::CONFIG, error.to_string())
                 .hint("`admin.listen` sets the address; port 0 takes a free port and logs it")
         })?;
         let (stop_admin, mut stopped) = watch::channel(false);
         let mut admin = runtime.spawn(port.serve(async move { drop(stopped.changed().await) }));
-        let outcome = until_stopped(&runtime, &self.stop, &mut admin, start);
+        let outcome = until_stopped(&runtime, &stop, &mut admin, start);
         // A closed channel stops the port as well.
         let _ = stop_admin.send(true);
         if !admin.is_finished() {
@@ -57,10 +59,18 @@ fn until_stopped(
     runtime: &Runtime,
     stop: &Stop,
     admin: &mut JoinHandle<()>,
-    start: impl FnOnce(&Runtime) -> Result<Threads, Failure>,
+    start: impl FnOnce(&Handle) -> Result<Threads, Failure> + Send + 'static,
 ) -> Result<(), Failure> {
     let mut signals = runtime.block_on(async { Signals::listen() })?;
-    let mut threads = start(runtime)?;
+    let handle = runtime.handle().clone();
+    let mut starting = begin("start", move || start(&handle))?;
+    let started = runtime.block_on(async {
+        tokio::select! { () = signals.next() => None, started = &mut starting => Some(started) }
+    });
+    let mut threads = match started {
+        Some(started) => started.unwrap_or(Err(Halt::Panicked.into()))?,
+        None => return stop_at_start(runtime, stop, signals, starting),
+    };
     let fault = runtime.block_on(signals.or_fault(&mut threads, admin));
     info!(codes::STOPPING, "stopping; batches in work are settled first");
     stop.request();
@@ -74,6 +84,28 @@ fn until_stopped(
         }
         None => report(settled),
     }
+}
+
+/// Ends a process that a signal stops while it starts.
+fn stop_at_start(
+    runtime: &Runtime,
+    stop: &Stop,
+    signals: Signals,
+    starting: oneshot::Receiver<Result<Threads, Failure>>,
+) -> Result<(), Failure> {
+    info!(codes::STOPPING, "stopping; the start had not ended");
+    stop.request();
+    let at_once = runtime.spawn(signals.end_at_once());
+    let started = runtime.block_on(async { tokio::time::timeout(START_LIMIT, starting).await });
+    let settled = match started {
+        Ok(Ok(Ok(threads))) => threads.settle(),
+        // Whatever the start failed with, it was asked to end.
+        Ok(Ok(Err(_))) => Settled::All,
+        Ok(Err(_)) => Settled::Panicked,
+        Err(_) => Settled::Cancelled,
+    };
+    at_once.abort();
+    report(settled)
 }
 
 /// Reports the result of a stop without a fault.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Settings, failure, keystore, output, runtime, text};
-use crate::app::{client_settings, read_trust};
+use super::{Failure, Settings, cluster, failure, keystore, output, runtime, text};
+use crate::app::read_trust;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ReceiptTail;
@@ -19,6 +19,7 @@ use crate::forget::{
     to_envelope,
 };
 use crate::model::{Clock, Digest, StoreId};
+use crate::stream::PATIENCE;
 
 /// The hint for a command that an unusable row or KEK stopped.
 const UNUSABLE: &str = "a row of this customer in the key store, or a KEK, cannot be used: the log of the \
@@ -157,9 +158,10 @@ pub fn cannot(file: &Path, error: &std::io::Error) -> Failure {
 pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()> {
     let message = understood(value)?;
     warn_of_signatures(config, &message)?;
-    let client = client_settings(config);
+    let client = cluster::client(config);
+    client.await_broker().map_err(Failure::from)?;
     let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(Failure::from)?;
-    let (_, end) = patiently(Duration::from_secs(20), || tail.log()).map_err(Failure::from)?;
+    let (_, end) = patiently(PATIENCE, || tail.log()).map_err(Failure::from)?;
     tail.begin(end).map_err(Failure::from)?;
     let offset = post(&client, &config.topics.control, &Posted { value, ..Posted::default() })
         .map_err(Failure::from)?;

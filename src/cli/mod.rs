@@ -5,6 +5,7 @@
 //! Start at [`Cli`]; each command has a `run`.
 
 mod canary;
+mod cluster;
 mod command;
 mod completions;
 mod config;

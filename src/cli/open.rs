@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, Settings, keystore, output, runtime, text};
-use crate::app::client_settings;
+use super::{Failure, Settings, cluster, keystore, output, runtime, text};
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::StreamName;
@@ -107,10 +106,10 @@ pub fn each_of_topics(
     range: Range,
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let runtime = runtime::get()?;
-    let mut keys = keystore::current(config)?;
+    let (runtime, client) = (runtime::get()?, cluster::client(config));
+    let mut keys = keystore::current(config, client.clone())?;
     let opener = Opener::new(keys.finder(), stream);
-    let mut scan = Scans::begin(&client_settings(config), topics, range).map_err(Failure::from)?;
+    let mut scan = Scans::begin(&client, topics, range).map_err(Failure::from)?;
     let mut batch = Vec::new();
     loop {
         let next = scan.next(Duration::from_millis(100)).map_err(Failure::from)?;

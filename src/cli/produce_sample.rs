@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
-use super::{Failure, Settings, output, runtime};
-use crate::app::client_settings;
+use super::{Failure, Settings, cluster, output, runtime};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::sample::{Generator, Run, Shape, produce};
 use crate::stream::Stop;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -62,12 +62,14 @@ pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
     let stop = Stop::default();
     let runtime = runtime::get()?;
     let on_signal = stop.clone();
+    let mut terminated = runtime.block_on(async { signal(SignalKind::terminate()) })?;
     runtime.spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            on_signal.request();
-        }
+        tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminated.recv() => {} }
+        on_signal.request();
     });
-    let produced = produce(&client_settings(&config), &run, Generator::new(shape), &SystemClock, &stop);
+    let mut client = cluster::client(&config);
+    client.reach.stop = stop.clone();
+    let produced = produce(&client, &run, Generator::new(shape), &SystemClock, &stop);
     let produced = produced.map_err(Failure::from)?;
     output::line(&format!("{produced} events produced to {topic}"))
 }

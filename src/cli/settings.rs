@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::failure;
 use super::shield::shield;
 use crate::app::Failure;
 use crate::config::{Config, ENV_PREFIX, Entry, Layers};
+use crate::telemetry;
 
 /// The sources of settings. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the
 /// file, which wins over the defaults.
@@ -29,9 +31,12 @@ pub struct Settings {
 
 impl Settings {
     /// Returns the effective configuration, for a command that may read keys. Shields the process as the
-    /// configuration says.
+    /// configuration says. A command logs only at `log.level = "debug"` and below: its errors are its log.
     pub fn load(&self) -> Result<Config, Failure> {
         let config = self.read()?;
+        if config.log.level.is_debug() {
+            telemetry::start_logging(config.log.format, config.log.level);
+        }
         shield(&config.process);
         Ok(config)
     }
@@ -47,6 +52,9 @@ impl Settings {
     }
 
     fn layers(&self) -> Layers {
+        for (wrong, right) in misspelt(variables().map(|(name, _)| name)) {
+            failure::warn(&format!("the variable {wrong} is ignored: set {right} instead"));
+        }
         let set = self.set.iter().map(|assignment| ("--set".to_owned(), assignment.clone()));
         let bootstrap =
             self.bootstrap.iter().map(|to| ("--bootstrap".to_owned(), format!("kafka.bootstrap={to}")));
@@ -63,10 +71,40 @@ impl Settings {
 /// Returns our variables. A variable that is not UTF-8 cannot be a setting; it is kept, so that it is refused
 /// by name.
 fn environment() -> Vec<(String, String)> {
+    variables().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect()
+}
+
+/// Returns the variables whose names lack an underscore to be settings, each with its right name.
+fn misspelt(names: impl Iterator<Item = String>) -> Vec<(String, String)> {
+    let ours = Config::variables();
+    let right = |name: &String| {
+        let is_it = |it: &&String| it.replace("__", "_") == *name && *it != name;
+        ours.iter().find(is_it).cloned()
+    };
+    names.filter_map(|name| Some((name.clone(), right(&name)?))).collect()
+}
+
+/// Returns all variables, as text.
+fn variables() -> impl Iterator<Item = (String, String)> {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let all = std::env::vars_os();
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     };
-    all.map(text).filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect()
+    all.map(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_lacks_an_underscore_is_told_its_right_name() {
+        let names =
+            ["HOURSEAL_LANE_COUNT", "HOURSEAL__LANE__COUNT", "HOURSEAL_CONFIG", "HOURSEAL_PORT", "PATH"];
+        let found = misspelt(names.into_iter().map(str::to_owned));
+        assert_eq!(found, [("HOURSEAL_LANE_COUNT".to_owned(), "HOURSEAL__LANE__COUNT".to_owned())]);
+        let found = misspelt(["HOURSEAL_KAFKA_SASL_PASSWORD_FILE".to_owned()].into_iter());
+        assert_eq!(found[0].1, "HOURSEAL__KAFKA__SASL_PASSWORD_FILE");
+    }
 }

@@ -16,7 +16,7 @@ use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::mock::DemoCluster;
 use crate::lane::{Observer, Tally};
 use crate::model::{Hour, Millis};
-use crate::stream::Event;
+use crate::stream::{Event, Stop};
 use crate::telemetry::Registry;
 
 /// Partitions of input and output.
@@ -103,12 +103,14 @@ impl Stage {
             create: true,
             runtime: runtime.handle(),
             registry: &Registry::default(),
+            stop: &Stop::default(),
         };
         let foundation = build::open_foundation(&config, opening)?;
-        let process = Process::for_demo(&config, &runtime, foundation, PARTITIONS)?;
+        let process = Process::for_demo(&config, runtime.handle(), foundation, PARTITIONS)?;
         let counts = Arc::new(Counts::default());
         let listener = Arc::clone(&counts);
-        let threads = process.start(&runtime, &|_| Some(Box::new(DemoObserver(Arc::clone(&listener)))))?;
+        let threads =
+            process.start(runtime.handle(), &|_| Some(Box::new(DemoObserver(Arc::clone(&listener)))))?;
         Ok(Self { config, clock, process, runtime, counts, first_hour, threads, _cluster: cluster })
     }
 
