@@ -25,7 +25,8 @@ def authority(folder: Path, name: str) -> Path:
 
 def signed(folder: Path, name: str, by: str) -> Path:
     """A certificate for the name `localhost` only, with its key, in one PEM file as Kafka reads it."""
-    openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+    made = ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr"]
+    openssl(folder, *made, "-subj", f"/CN={name}")
     (folder / "names").write_text("subjectAltName=DNS:localhost\n")
     signature = ["-CA", f"{by}.pem", "-CAkey", f"{by}.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
     openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signature)
@@ -45,6 +46,9 @@ class SecuredKafka(Kafka):
         self.password, self.wrong_password = self.files / "password", self.files / "wrong"
         self.password.write_text(PASSWORD + "\n")
         self.wrong_password.write_text("wrong-5f3a\n")
+        self.keystore = self.files / "client.p12"
+        words = ["pkcs12", "-export", "-in", "client.crt", "-inkey", "client.key", "-out", "client.p12"]
+        openssl(self.files, *words, "-passout", "file:password")
         super().configure()
 
     def _properties(self, node):

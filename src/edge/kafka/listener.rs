@@ -1,4 +1,4 @@
-//! What librdkafka says while it connects: each client of the cluster listens, and all share the last reason.
+//! Listens to librdkafka's log. All clients of the cluster share the last reason why a connection failed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

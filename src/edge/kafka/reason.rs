@@ -79,7 +79,7 @@ impl Reason {
         Some(Self { kind, sentence: harmless(sentence) })
     }
 
-    /// The address of the broker, if a broker has told it: such a name ends with the broker's number.
+    /// The address of the broker, if a broker advertised it. The name then ends with the broker's number.
     pub(super) fn learned_address(&self) -> Option<&str> {
         let (name, _) = self.sentence.split_once(": ")?;
         let (address, id) = name.rsplit("://").next()?.rsplit_once('/')?;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_a_broker_told_is_not_one_of_the_settings() {
+    fn an_advertised_address_is_not_one_of_the_settings() {
         let learned = |name: &str| {
             let reason = Reason::of(&format!("{name}: Failed to resolve 'h:1': Name")).expect("a reason");
             reason.learned_address().map(str::to_owned)

@@ -52,7 +52,7 @@ WRONG = {
         "the broker does not offer the SASL mechanism",
         "sasl.mechanism",
     ),
-    "unknown mechanism": ("sasl", {"sasl.mechanism": "FOO"}, CONFIGURATION, "Unsupported SASL mechanism: FOO", "[kafka.client]"),
+    "unknown mechanism": ("sasl", {"sasl.mechanism": "FOO"}, CONFIGURATION, "SASL mechanism: FOO", "[kafka.client]"),
     "other authority": (
         "sasl_tls",
         {"ssl.ca.location": "other_ca"},
@@ -120,6 +120,15 @@ def test_the_right_settings_reach_the_cluster(secured, world, way):
     """The control: what is refused above is refused for its mistake."""
     world.cli("topics", "create", settings=secured.reached_by(way))
     assert "ok" in world.cli("topics", "check", settings=secured.reached_by(way))
+
+
+def test_a_pkcs12_file_is_opened_with_the_password_of_its_file(secured, world):
+    pem = {"ssl.certificate.location": None, "ssl.key.location": None}
+    settings = secured.reached_by("tls", **pem, **{"ssl.keystore.location": str(secured.keystore)})
+    settings["kafka"]["ssl_keystore_password_file"] = str(secured.password)
+    world.cli("topics", "create", settings=settings)
+    settings["kafka"]["ssl_keystore_password_file"] = str(secured.wrong_password)
+    assert "ssl.keystore.location" in world.cli("config", "check", code=78, errors=True, settings=settings)
 
 
 COMMANDS = {

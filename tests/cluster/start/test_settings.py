@@ -90,6 +90,7 @@ def test_the_example_is_the_file_of_the_defaults():
     assert hourseal("config", "example").stdout == EXAMPLE
 
 
+CQL = "[kek]\nshared = true\n[store]\nkind = 'scylla'\ncontact_points = ['a:1']\n"
 # What the settings name, and what the first error says about it. `shared` is a file that others may read, `text` one with no key.
 UNUSABLE = {
     "[kafka.client]\nsecurty.protocol = 'ssl'": "securty.protocol",
@@ -109,8 +110,8 @@ UNUSABLE = {
     "[kek]\nroot_key_file = 'shared'": "mode 0644",
     "[kek]\nroot_key_file = 'text'": "is not a root key file",
     "[store]\npath = 'shared'": "mode 0644",
-    "[kek]\nshared = true\n[store]\nkind = 'scylla'\ncontact_points = ['a:1']\ntls_ca_file = 'missing'": "TLS files of the key store",
-    "[kek]\nshared = true\n[store]\nkind = 'scylla'\ncontact_points = ['a:1']\nuser = 'u'\npassword_file = 'missing'": "cannot read missing",
+    CQL + "tls_ca_file = 'missing'": "TLS files of the key store",
+    CQL + "user = 'u'\npassword_file = 'missing'": "cannot read missing",
 }
 
 

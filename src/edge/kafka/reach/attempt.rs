@@ -23,8 +23,8 @@ const STEPS: [Duration; 5] = [
 ];
 /// Time to serve librdkafka's events after a request.
 const SERVE: Duration = Duration::from_millis(50);
-/// Time until the caller is told that it waits.
-const TOLD: Duration = Duration::from_secs(1);
+/// Time until the caller learns that it waits.
+const SHOWN: Duration = Duration::from_secs(1);
 /// Time for another bootstrap address to answer, if one is known not to.
 const OTHERS: Duration = Duration::from_secs(2);
 /// Time until a cause is believed that a starting broker may show, too.
@@ -127,7 +127,7 @@ impl<'a> Attempt<'a> {
             if gives_up(kind, waited, several, advertised.is_some()) {
                 return Err(self.give_up(reason, advertised.as_deref()));
             }
-            if waited >= TOLD {
+            if waited >= SHOWN {
                 let what = format!("waiting for kafka at {}", harmless(&self.settings.bootstrap));
                 let why = reason.map(|reason| explain(advertised.as_deref(), &reason.to_string()));
                 self.settings.tell(Some(&Waiting { what, why }));

@@ -24,10 +24,10 @@ use crate::stream::Stop;
 /// More brokers are not tried.
 const MOST_BROKERS: usize = 16;
 
-/// Is told that the caller waits, again and again. `None`: a broker answers.
+/// Called again and again while the caller waits. `None`: a broker answers.
 pub type OnWait = Arc<dyn Fn(Option<&Waiting>) + Send + Sync>;
 
-/// What the caller waits for, after a second.
+/// A wait of more than a second, and its reason.
 pub struct Waiting {
     pub what: String,
     /// `None` if the reason is not known yet.
@@ -41,11 +41,11 @@ impl fmt::Display for Waiting {
     }
 }
 
-/// How a process waits for the first answer. Clones share whether there was one.
+/// The wait for the first answer. Clones share whether there was one.
 #[derive(Clone, Default)]
 pub struct Reach {
     answered: Arc<AtomicBool>,
-    /// What all clients hear.
+    /// The last reason that a client has heard.
     pub(super) heard: Heard,
     /// Ends the wait.
     pub stop: Stop,
