@@ -51,6 +51,7 @@ pub fn canary(config: &Config) -> Result<(), Failure> {
         let stop = basis.stop.clone();
         let mut threads = Threads::default();
         threads.start("canary", move || canary.run(&stop))?;
+        basis.started();
         Ok(threads)
     })
 }

@@ -101,7 +101,7 @@ impl Process {
         sizes: TopicSizes,
     ) -> Self {
         let config = config.clone();
-        let Basis { client, telemetry, newest, stop } = basis;
+        let Basis { client, telemetry, newest, stop, .. } = basis;
         let metrics = Metrics::register(&telemetry.registry, foundation.clock.now());
         Self {
             config,

@@ -25,8 +25,9 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), Failure> {
     let service = Service { listen: config.admin.listen, basis: basis.clone() };
     let config = config.clone();
     service.run(build::runtime()?, move |runtime| {
-        let process = Process::for_run(&config, options, basis, runtime, true)?;
+        let process = Process::for_run(&config, options, basis.clone(), runtime, true)?;
         let threads = process.start(runtime, &|_| None)?;
+        basis.started();
         info!(codes::RUNNING, lanes = config.lane.count, "sealing");
         Ok(threads)
     })
