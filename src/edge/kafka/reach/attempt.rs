@@ -35,7 +35,7 @@ const SECOND_LOOK: Duration = Duration::from_secs(2);
 fn gives_up(kind: Option<(Kind, Duration)>, waited: Duration, several: bool, is_advertised: bool) -> bool {
     let is_certain = |(kind, known): (Kind, Duration)| match kind {
         Kind::ClosedSoon => known >= GUESS,
-        _ if is_advertised => is_lasting(kind, true) && known >= GUESS,
+        _ if is_advertised => is_lasting(kind, true) && waited >= GUESS,
         _ if several => is_lasting(kind, false) && known >= OTHERS,
         _ => is_lasting(kind, false),
     };
