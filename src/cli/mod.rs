@@ -5,6 +5,7 @@
 
 mod adopt;
 mod canary;
+mod cluster;
 mod command;
 mod completions;
 mod config;
@@ -57,7 +58,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 First steps:
   hourseal demo                            seal, open and forget in one process
-  hourseal try --bootstrap 127.0.0.1:9092  see what would be sealed, and change nothing
+  hourseal try --bootstrap 127.0.0.1:9092  see what would be sealed
   hourseal run --bootstrap 127.0.0.1:9092  seal `jobs` into `jobs.sealed`
   hourseal produce-sample --rate 100       write sample events to `jobs`
   hourseal open --topic jobs.sealed --from-beginning
