@@ -17,6 +17,7 @@ use crate::edge::{scylla as cql, sqlite};
 use crate::keys::{Finder, KekVault, Store, StoreError};
 use crate::model::{Clock, VaultId};
 use crate::reader::FindKey;
+use crate::stream::Stop;
 use crate::telemetry::Registry;
 
 /// The longest lease that the store allows; written into a new store once (60 s).
@@ -50,6 +51,8 @@ pub struct Opening<'a> {
     pub registry: &'a Registry,
     /// Called each time with the reason why the store cannot be opened yet.
     pub waits: &'a dyn Fn(&StoreError),
+    /// Ends the wait for a locked or unreachable store.
+    pub stop: &'a Stop,
 }
 
 /// Opens the key store and the vault.
@@ -65,7 +68,7 @@ pub fn open_foundation(config: &Config, opening: Opening<'_>) -> Result<Foundati
     };
     let store = loop {
         match open_store(config, &opening, &kind, vault.id()) {
-            Err(why @ StoreError::Unavailable(_)) if Instant::now() < until => {
+            Err(why @ StoreError::Unavailable(_)) if Instant::now() < until && !opening.stop.requested() => {
                 (opening.waits)(&why);
                 std::thread::sleep(Duration::from_millis(200));
             }
@@ -129,15 +132,8 @@ pub fn scylla_options(
     clock: Arc<dyn Clock>,
     metrics: StoreMetrics,
 ) -> ScyllaOptions {
-    let credentials = |(user, password_file): (String, _)| Credentials { user, password_file };
     ScyllaOptions {
-        session: SessionOptions {
-            contact_points: scylla.contact_points.clone(),
-            datacenter: scylla.datacenter.clone(),
-            tls_ca_file: scylla.tls_ca_file.clone(),
-            tls_client: scylla.tls_client.clone(),
-            credentials: scylla.login.clone().map(credentials),
-        },
+        session: session_options(scylla),
         keyspace: scylla.keyspace.clone(),
         replication: scylla.replication,
         vault,
@@ -147,6 +143,17 @@ pub fn scylla_options(
         steps: cql::STEPS,
         clock,
         metrics,
+    }
+}
+
+pub(super) fn session_options(scylla: &Scylla) -> SessionOptions {
+    let credentials = |(user, password_file): (String, _)| Credentials { user, password_file };
+    SessionOptions {
+        contact_points: scylla.contact_points.clone(),
+        datacenter: scylla.datacenter.clone(),
+        tls_ca_file: scylla.tls_ca_file.clone(),
+        tls_client: scylla.tls_client.clone(),
+        credentials: scylla.login.clone().map(credentials),
     }
 }
 
@@ -162,6 +169,8 @@ pub fn client_settings(config: &Config) -> ClientSettings {
         client: config.kafka.client(),
         consumer: config.kafka.consumer().clone(),
         producer: config.kafka.producer().clone(),
+        debug: config.log.level.is_debug(),
+        ..ClientSettings::default()
     }
 }
 

@@ -7,25 +7,24 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
+use super::basis::Basis;
 use super::metrics::{CanaryMetrics, CanaryOutcome};
 use super::reload::Reload;
-use super::service::{Frame, Host, Service};
-use super::starting::Starting;
+use super::service::{Host, Service};
 use super::threads::Threads;
-use super::{CurrentKeys, Failure, Foundation, Opening, build};
+use super::{CurrentKeys, Failure, Foundation, build};
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
 use crate::edge::kafka::post::{Record as Posted, post};
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::random;
-use crate::keys::StoreError;
 use crate::lane::Specimen;
 use crate::model::{CustomerId, Hour, Millis, Retention, Slot};
 use crate::reader::{Opener, Outcome, Reading};
 use crate::stream::Stop;
-use crate::telemetry::{Condition, Telemetry, codes, info, warn};
+use crate::telemetry::{Condition, codes, info, warn};
 
 /// Time from one look to the next.
 const LOOK: Duration = Duration::from_secs(10);
@@ -45,15 +44,17 @@ const LOOKED_AT: usize = 48;
 /// store is behind its receipts. 69 when a dependency is away.
 pub fn canary(config: &Config, host: Host) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
-    let (runtime, frame) = (build::runtime()?, Frame::default());
-    let reload = Reload::new(host.rereading, None);
-    let service =
-        Service { listen: config.admin.listen, frame: frame.clone(), reload, supervisor: host.supervisor };
-    service.run(runtime, move |runtime| {
-        let Frame { telemetry, stop, .. } = frame;
-        let canary = Canary::new(config, runtime, &telemetry)?;
+    let (basis, config) = (Basis::of_service(config), config.clone());
+    let service = Service {
+        listen: config.admin.listen,
+        basis: basis.clone(),
+        reload: Reload::new(host.rereading, None),
+        supervisor: host.supervisor,
+    };
+    service.run(build::runtime()?, move |runtime| {
+        let canary = Canary::new(&config, runtime, &basis)?;
         let mut threads = Threads::default();
-        threads.start("canary", move || canary.run(&stop))?;
+        threads.start("canary", move || canary.run(&basis.stop))?;
         Ok(threads)
     })
 }
@@ -78,7 +79,7 @@ struct Caught {
 }
 
 impl Canary {
-    fn new(config: &Config, runtime: &Runtime, telemetry: &Telemetry) -> Result<Self, Failure> {
+    fn new(config: &Config, runtime: &Handle, basis: &Basis) -> Result<Self, Failure> {
         let customer = CustomerId::parse(&config.canary.customer)
             .map_err(|why| Failure::new(Failure::CONFIG, format!("canary.customer: {why}")))?;
         if Specimen::new((&config.event.customer, &config.event.time), &customer, Millis(0), "").is_none() {
@@ -87,20 +88,17 @@ impl Canary {
                 "its event holds both at the first place of each setting, and its customer is not a number",
             ));
         }
-        let starting = Starting::of(telemetry);
-        let (clock, registry) = (build::system_clock(), &telemetry.registry);
-        let waits = |why: &StoreError| starting.waits_for_the_store(why);
-        let opening = Opening { clock, create: false, runtime: runtime.handle(), registry, waits: &waits };
-        let foundation = build::open_foundation(config, opening)?;
+        let foundation = basis.open(config, runtime, false)?;
+        basis.starting.at("the receipts are being checked");
         check_retention(&foundation, &customer, runtime)?;
         Ok(Self {
             config: config.clone(),
             customer,
-            keys: CurrentKeys::open(foundation.clone(), config, runtime.handle())?,
-            client: build::client_settings(config),
-            runtime: runtime.handle().clone(),
-            metrics: CanaryMetrics::register(registry, foundation.clock.now()),
-            condition: telemetry.readiness.condition("canary"),
+            keys: CurrentKeys::open(foundation.clone(), config, basis.client.clone(), runtime)?,
+            client: basis.client.clone(),
+            runtime: runtime.clone(),
+            metrics: CanaryMetrics::register(&basis.telemetry.registry, foundation.clock.now()),
+            condition: basis.telemetry.readiness.condition("canary"),
             foundation,
         })
     }
@@ -243,7 +241,7 @@ impl Canary {
 
 /// # Errors
 /// 78 when events of the canary are kept for another time than [`KEPT`].
-fn check_retention(foundation: &Foundation, customer: &CustomerId, runtime: &Runtime) -> Result<(), Failure> {
+fn check_retention(foundation: &Foundation, customer: &CustomerId, runtime: &Handle) -> Result<(), Failure> {
     let store = &foundation.store;
     let own = runtime.block_on(store.customer(store.token(customer)))?.and_then(|known| known.retention);
     let retention = match own {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::build::client_settings;
 use super::{Failure, Foundation};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, ReceiptTail};
@@ -30,10 +29,15 @@ impl CurrentKeys {
     ///
     /// # Errors
     /// 78 for a store that is behind them, 69 if that cannot be determined at the moment.
-    pub fn open(foundation: Foundation, config: &Config, runtime: &Handle) -> Result<Self, Failure> {
+    pub fn open(
+        foundation: Foundation,
+        config: &Config,
+        client: ClientSettings,
+        runtime: &Handle,
+    ) -> Result<Self, Failure> {
         let mut keys = Self {
             foundation,
-            client: client_settings(config),
+            client,
             receipts: config.topics.receipts.clone(),
             runtime: runtime.clone(),
             looked: Instant::now(),
@@ -58,6 +62,7 @@ impl CurrentKeys {
         if is_off!("guard") {
             return Ok(());
         }
+        self.client.await_broker()?;
         let began = Instant::now();
         let Foundation { store, vault, .. } = &self.foundation;
         let mut tail = ReceiptTail::connect(&self.client, &self.receipts)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
 use super::Failure;
 use super::forgetting::ExecutorObserver;
@@ -22,7 +22,7 @@ impl Process {
     pub(super) fn start_executor(
         &self,
         threads: &mut Threads,
-        runtime: &Runtime,
+        runtime: &Handle,
         leadership: Leadership,
     ) -> Result<(), Failure> {
         let condition = self.telemetry.readiness.condition("executor");
@@ -36,7 +36,7 @@ impl Process {
             store: Arc::clone(&self.foundation.store),
             vault: Arc::clone(&self.foundation.vault),
             clock: Arc::clone(&self.foundation.clock),
-            runtime: runtime.handle().clone(),
+            runtime: runtime.clone(),
             trust,
             signatures_required: self.config.control.require_signatures,
             receipt_bytes: self.sizes.receipts.now().saturating_sub(1_024),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::edge::kafka::NoBroker;
 use crate::edge::kafka::admin::AdminError;
 use crate::keys::{StoreError, VaultError};
 use crate::stream::{Halt, Park};
@@ -79,6 +80,13 @@ impl From<VaultError> for Failure {
             VaultError::Unusable(_) | VaultError::Kek(_) => Self::CONFIG,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<NoBroker> for Failure {
+    fn from(error: NoBroker) -> Self {
+        let exit = if error.is_configuration() { Self::CONFIG } else { Self::DEPENDENCY };
+        Self::new(exit, error.to_string()).hint(error.hint())
     }
 }
 

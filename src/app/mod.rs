@@ -4,6 +4,7 @@
 //! Start at [`run()`]. [`demo()`] runs the same lane against a broker within the process.
 
 mod barrier;
+mod basis;
 mod build;
 mod canary;
 mod control_writer;
@@ -17,6 +18,7 @@ mod lanes;
 mod leadership;
 mod metrics;
 mod placement;
+mod preflight;
 mod process;
 mod receipt_log;
 mod reclaim;
@@ -44,6 +46,7 @@ pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
 pub use lanes::admit;
 pub use placement::{Fit, Placed, placed};
+pub use preflight::preflight;
 pub use reclaim::{Prefix, Prefixes, forgotten, reclaim};
 pub use redrive::{Redriven, Survey, redrive, survey};
 pub use reload::{ReadSettings, Rereading};

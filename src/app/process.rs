@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
 use super::barrier::Barrier;
+use super::basis::Basis;
 use super::duty::Duties;
 use super::forgetting::FollowingObserver;
 use super::lanes::{self, LaneThread};
@@ -13,20 +14,18 @@ use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::receipt_log::receipt_log;
 use super::run::RunOptions;
-use super::service::Frame;
 use super::sizes::TopicSizes;
-use super::starting::Starting;
 use super::starts::StoreStarts;
 use super::supervision::Heart;
 use super::threads::Threads;
 use super::topics::ready_topics;
-use super::watchdog::Watchdog;
-use super::{Failure, Foundation, Opening, build};
+use super::watchdog::{Broker, Watchdog};
+use super::{Failure, Foundation, build};
 use crate::config::Config;
 use crate::edge::kafka::{ClientSettings, LaneIdentity, ReceiptTail};
 use crate::forget::log::NewestCheckpoint;
 use crate::forget::{FollowObserver, Following};
-use crate::keys::{Lease, Meta, Mint, Ring, StoreError};
+use crate::keys::{Lease, Meta, Mint, Ring};
 use crate::lane::{
     GroupView, Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner, Placement, Reads,
 };
@@ -66,21 +65,16 @@ impl Process {
     pub(super) fn for_run(
         config: &Config,
         options: RunOptions,
-        runtime: &Runtime,
+        basis: Basis,
+        runtime: &Handle,
         create: bool,
-        frame: Frame,
     ) -> Result<Self, Failure> {
-        let starting = Starting::of(&frame.telemetry);
-        let (clock, registry) = (build::system_clock(), &frame.telemetry.registry);
-        let waits = |why: &StoreError| starting.waits_for_the_store(why);
-        let opening = Opening { clock, create, runtime: runtime.handle(), registry, waits: &waits };
-        let foundation = build::open_foundation(config, opening)?;
+        let foundation = basis.open(config, runtime, create)?;
         let meta = runtime.block_on(foundation.store.meta())?;
         info!(codes::STORE_OPENED, store = %meta.store, vault = %meta.vault, "key store opened");
-        starting.at("the topics are being checked");
-        let client = build::client_settings(config);
-        let sizes = runtime.block_on(ready_topics(config, &client, &*foundation.store, &meta))?;
-        let process = Self::new(config, client, options, foundation, meta, sizes, frame);
+        basis.starting.at("the topics are being checked");
+        let sizes = runtime.block_on(ready_topics(config, &basis.client, &*foundation.store, &meta))?;
+        let process = Self::new(config, options, basis, foundation, meta, sizes);
         Ok(Self { checks_topics: true, ..process })
     }
 
@@ -88,28 +82,27 @@ impl Process {
     /// are fixed.
     pub(super) fn for_demo(
         config: &Config,
-        runtime: &Runtime,
+        runtime: &Handle,
         foundation: Foundation,
         output_partitions: i32,
     ) -> Result<Self, Failure> {
         let meta = runtime.block_on(foundation.store.meta())?;
         let outputs = Outputs { output: Placement::new(output_partitions), classes: Vec::new() };
         let sizes = TopicSizes::new(outputs, 1 << 20);
-        let client = build::client_settings(config);
-        let (options, frame) = (RunOptions::default(), Frame::default());
-        Ok(Self::new(config, client, options, foundation, meta, sizes, frame))
+        let basis = Basis::of(build::client_settings(config));
+        Ok(Self::new(config, RunOptions::default(), basis, foundation, meta, sizes))
     }
 
     fn new(
         config: &Config,
-        client: ClientSettings,
         options: RunOptions,
+        basis: Basis,
         foundation: Foundation,
         meta: Meta,
         sizes: TopicSizes,
-        Frame { telemetry, newest, stop, heart }: Frame,
     ) -> Self {
         let config = config.clone();
+        let Basis { client, telemetry, newest, stop, heart, .. } = basis;
         let metrics = Metrics::register(&telemetry.registry, foundation.clock.now());
         Self {
             config,
@@ -131,7 +124,7 @@ impl Process {
     /// Starts every thread. `listener` returns an additional observer for each lane.
     pub(super) fn start(
         &self,
-        runtime: &Runtime,
+        runtime: &Handle,
         listener: &dyn Fn(usize) -> Option<Box<dyn Observer>>,
     ) -> Result<Threads, Failure> {
         let (keys, lease) = self.keys(runtime);
@@ -149,7 +142,7 @@ impl Process {
         if let Some(log) = receipt_log(self)? {
             threads.start("receipt log", log)?;
         }
-        threads.watch(Duties::of(self, runtime.handle(), &keys.ring, &leadership));
+        threads.watch(Duties::of(self, runtime, &keys.ring, &leadership));
         Ok(threads)
     }
 
@@ -161,20 +154,20 @@ impl Process {
         Views { parked: Arc::new(parked), group: Arc::new(group) }
     }
 
-    pub(super) fn keys(&self, runtime: &Runtime) -> (Keys, Arc<Lease>) {
+    pub(super) fn keys(&self, runtime: &Handle) -> (Keys, Arc<Lease>) {
         let lease_ms = u64::try_from(self.config.ring.lease.as_millis()).unwrap_or(u64::MAX);
         let lease = Arc::new(Lease::new(lease_ms, self.meta.max_lease_ms));
         let Foundation { store, vault, clock } = &self.foundation;
         let mint = Mint::new(store.clone(), Arc::clone(vault), self.config.retention.quarantine);
         let capacity = self.config.ring.capacity;
-        let ring = Ring::new(mint, Arc::clone(&lease), Arc::clone(clock), capacity, runtime.handle().clone());
+        let ring = Ring::new(mint, Arc::clone(&lease), Arc::clone(clock), capacity, runtime.clone());
         (Keys { ring: Arc::new(ring), token_key: Arc::clone(store.token_key()) }, lease)
     }
 
     fn start_lane(
         &self,
         threads: &mut Threads,
-        runtime: &Runtime,
+        runtime: &Handle,
         lane: usize,
         (keys, Views { parked, group }): (Keys, Views),
         listener: Option<Box<dyn Observer>>,
@@ -216,7 +209,7 @@ impl Process {
     /// Returns the closure of the thread that follows the receipts.
     pub(super) fn following(
         &self,
-        runtime: &Runtime,
+        runtime: &Handle,
         ring: &Arc<Ring>,
         lease: Arc<Lease>,
         observer: Box<dyn FollowObserver>,
@@ -227,7 +220,7 @@ impl Process {
             store: Arc::clone(&self.foundation.store),
             vault: Arc::clone(&self.foundation.vault),
             clock: Arc::clone(&self.foundation.clock),
-            runtime: runtime.handle().clone(),
+            runtime: runtime.clone(),
             cache: Arc::<Ring>::clone(ring),
             lease,
             every,
@@ -252,8 +245,11 @@ impl Process {
         let watchdog = Watchdog { pulses, condition, heart: self.heart.clone() };
         let (stop, client) = (self.stop.clone(), self.client.clone());
         move || {
-            let answers = || crate::edge::kafka::answers(&client);
-            watchdog.watch(&stop, answers, |lane| {
+            let broker = Broker {
+                answers: &|| crate::edge::kafka::answers(&client),
+                last_failure: &|| client.last_failure(),
+            };
+            watchdog.watch(&stop, &broker, |lane| {
                 error!(
                     codes::WATCHDOG,
                     lane, "no progress in a Kafka call although a broker answers; exiting"
@@ -296,14 +292,14 @@ impl Process {
 
     pub(super) fn thread(
         &self,
-        runtime: &Runtime,
+        runtime: &Handle,
         identity: LaneIdentity,
         pace: Pace,
         pulse: Pulse,
         board: Board,
     ) -> LaneThread {
         let store = self.foundation.store.clone();
-        let starts = StoreStarts::new(store, runtime.handle().clone(), &identity.group, &identity.input);
+        let starts = StoreStarts::new(store, runtime.clone(), &identity.group, &identity.input);
         let (stop, barrier) = (self.stop.clone(), self.barrier.clone());
         let gaps = Gaps::These(self.options.accepted_gaps.clone());
         let parking = Parking::GoOn;

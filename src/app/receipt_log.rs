@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::Failure;
 use super::process::Process;
+use crate::config::Config;
 use crate::edge::kafka::{CheckpointPost, ReceiptTail};
 use crate::edge::keyfile;
+use crate::forget::SigningKey;
 use crate::forget::TailError;
 use crate::forget::log::{Clients, Logging, LoggingObserver, NotPosted, Origin, VerifierKey};
 use crate::telemetry::{codes, info};
@@ -16,8 +18,7 @@ use crate::telemetry::{codes, info};
 /// 78 if the key cannot be used.
 pub(super) fn receipt_log(process: &Process) -> Result<Option<impl FnOnce() + Send + 'static>, Failure> {
     let config = &process.config;
-    let Some(path) = &config.receipts.signing_key_file else { return Ok(None) };
-    let key = keyfile::read(path).map_err(unusable)?;
+    let Some(key) = signing_key(config)? else { return Ok(None) };
     let origin = Origin::new(process.meta.store, &config.topics.receipts);
     let verifier = VerifierKey::new(origin.as_str(), key.public()).map_err(unusable)?;
     info!(codes::LOG_KEPT, key = %verifier, "the log of receipts is signed");
@@ -36,6 +37,14 @@ pub(super) fn receipt_log(process: &Process) -> Result<Option<impl FnOnce() + Se
         })
     };
     Ok(Some(move || logging.run(clients, &stop)))
+}
+
+/// Reads the key that the settings name.
+///
+/// # Errors
+/// 78 if it cannot be used.
+pub(super) fn signing_key(config: &Config) -> Result<Option<SigningKey>, Failure> {
+    config.receipts.signing_key_file.as_deref().map(keyfile::read).transpose().map_err(unusable)
 }
 
 fn unusable(error: impl std::error::Error) -> Failure {

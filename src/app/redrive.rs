@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
+use super::Failure;
+use super::basis::Basis;
 use super::lanes::{LaneThread, sealing_lane};
 use super::process::Process;
 use super::run::RunOptions;
-use super::service::Frame;
 use super::threads::{Settled, Threads};
-use super::{Failure, build};
 use crate::config::Config;
-use crate::edge::kafka::LaneIdentity;
 use crate::edge::kafka::scan::{Next, Range, Scan, ScanError, Scanned};
+use crate::edge::kafka::{ClientSettings, LaneIdentity};
 use crate::lane::{Left, Observer, Quarantined, Reason, Redrive, RedriveObserver, RedriveParts, Tally};
 use crate::model::Started;
 use crate::reader::{Opener, WaitingOpener};
@@ -56,9 +56,13 @@ pub struct Redriven {
 ///
 /// # Errors
 /// If the topic cannot be read.
-pub fn survey(config: &Config, report: &mut dyn FnMut(u64)) -> Result<Survey, ScanError> {
+pub fn survey(
+    config: &Config,
+    client: &ClientSettings,
+    report: &mut dyn FnMut(u64),
+) -> Result<Survey, ScanError> {
     let topic = &config.topics.quarantine;
-    let mut scan = Scan::begin(&build::client_settings(config), topic, Range::Existing)?;
+    let mut scan = Scan::begin(client, topic, Range::Existing)?;
     let (mut survey, mut kept, mut read) = (Survey::default(), Vec::new(), 0);
     loop {
         match scan.next(TELL)? {
@@ -102,11 +106,12 @@ fn seen(config: &Config, record: &Scanned) -> Quarantined {
 /// If it cannot continue. Committed records stay committed, and the next redrive continues after them.
 pub fn redrive(
     config: &Config,
+    client: ClientSettings,
     survey: Survey,
-    runtime: &Runtime,
+    runtime: &Handle,
     report: &mut dyn FnMut(&Redriven),
 ) -> Result<Redriven, Failure> {
-    let process = Process::for_run(config, RunOptions::default(), runtime, false, Frame::default())?;
+    let process = Process::for_run(config, RunOptions::default(), Basis::of(client), runtime, false)?;
     let progress = Progress::new(survey.ends.clone(), process.stop.clone());
     let mut threads = Threads::default();
     process.start_redrive(&mut threads, runtime, survey, progress.clone())?;
@@ -135,7 +140,7 @@ impl Process {
     fn start_redrive(
         &self,
         threads: &mut Threads,
-        runtime: &Runtime,
+        runtime: &Handle,
         survey: Survey,
         progress: Progress,
     ) -> Result<(), Failure> {
@@ -147,7 +152,7 @@ impl Process {
         let batch_bytes = usize::try_from(config.lane.batch_bytes).unwrap_or(usize::MAX);
         let step = Redrive::new(RedriveParts {
             lane: sealing_lane(config, &self.sizes, keys, clock, Box::new(Unheard))?,
-            opener: WaitingOpener::new(opener, runtime.handle().clone(), OPENING),
+            opener: WaitingOpener::new(opener, runtime.clone(), OPENING),
             quarantine: config.topics.quarantine.clone(),
             done: survey.done,
             batch_bytes,

@@ -4,15 +4,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
 use super::Failure;
 use super::barrier::Barrier;
+use super::basis::Basis;
 use super::process::Process;
 use super::run::RunOptions;
-use super::service::Frame;
 use super::threads::Threads;
 use crate::config::Config;
+use crate::edge::kafka::ClientSettings;
 use crate::forget::{FollowObserver, Followed};
 
 /// Time between two progress reports.
@@ -38,13 +39,14 @@ pub struct Replayed {
 /// with the reason.
 pub fn replay(
     config: &Config,
-    runtime: &Runtime,
+    client: ClientSettings,
+    runtime: &Handle,
     report: &mut dyn FnMut(&Replayed),
 ) -> Result<Replayed, Failure> {
     let mut config = config.clone();
     // A replay writes the store's mark, so it needs the rights of a process that executes.
     config.control.execute = true;
-    let process = Process::for_run(&config, RunOptions::default(), runtime, false, Frame::default())?;
+    let process = Process::for_run(&config, RunOptions::default(), Basis::of(client), runtime, false)?;
     let (keys, lease) = process.keys(runtime);
     let progress = Progress::new(process.barrier.clone());
     let mut threads = Threads::default();

@@ -1,8 +1,9 @@
 //! `hourseal run`: the worker.
 
+use super::basis::Basis;
 use super::process::Process;
 use super::reload::Reload;
-use super::service::{Frame, Host, Service};
+use super::service::{Host, Service};
 use super::{Failure, build};
 use crate::config::Config;
 use crate::stream::AcceptedGap;
@@ -21,13 +22,16 @@ pub struct RunOptions {
 /// Returns the first fault, with its exit code.
 pub fn run(config: &Config, options: RunOptions, host: Host) -> Result<(), Failure> {
     info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
-    let (runtime, frame) = (build::runtime()?, Frame::default());
     let executes = config.control.execute.then(|| config.control.clone());
-    let reload = Reload::new(host.rereading, executes);
-    let service =
-        Service { listen: config.admin.listen, frame: frame.clone(), reload, supervisor: host.supervisor };
-    service.run(runtime, move |runtime| {
-        let process = Process::for_run(config, options, runtime, true, frame)?;
+    let (basis, config) = (Basis::of_service(config), config.clone());
+    let service = Service {
+        listen: config.admin.listen,
+        basis: basis.clone(),
+        reload: Reload::new(host.rereading, executes),
+        supervisor: host.supervisor,
+    };
+    service.run(build::runtime()?, move |runtime| {
+        let process = Process::for_run(&config, options, basis, runtime, true)?;
         let threads = process.start(runtime, &|_| None)?;
         info!(codes::RUNNING, lanes = config.lane.count, "sealing");
         Ok(threads)

@@ -4,25 +4,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::Failure;
+use super::basis::Basis;
 use super::reload::{Reload, Rereading};
-use super::supervision::{Heart, supervise};
-use super::threads::{Settled, Threads};
+use super::supervision::supervise;
+use super::threads::{Settled, Threads, begin};
 use crate::edge::http::AdminPort;
 use crate::edge::supervisor::Supervisor;
-use crate::forget::log::NewestCheckpoint;
-use crate::stream::{Halt, Stop};
-use crate::telemetry::{Telemetry, codes, error, info, warn};
+use crate::stream::Halt;
+use crate::telemetry::{codes, error, info, warn};
+
+/// After a signal, the longest time for the start to end. It may wait for a key store on a cluster.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A process that serves until it is stopped.
 pub(super) struct Service {
     pub(super) listen: std::net::SocketAddr,
-    pub(super) frame: Frame,
+    pub(super) basis: Basis,
     pub(super) reload: Reload,
     pub(super) supervisor: Supervisor,
 }
@@ -33,52 +36,46 @@ pub struct Host {
     pub supervisor: Supervisor,
 }
 
-/// The parts that exist before the start. The process shares them with its frame.
-#[derive(Clone, Default)]
-pub(super) struct Frame {
-    pub(super) telemetry: Telemetry,
-    /// For `/checkpoint`.
-    pub(super) newest: NewestCheckpoint,
-    pub(super) stop: Stop,
-    pub(super) heart: Heart,
-}
+/// The result of the start.
+type Started = Result<Threads, Failure>;
 
 impl Service {
     /// Listens for signals, opens the admin port, starts the threads, waits for a signal or the first fault,
-    /// and ends in order.
+    /// and ends in order. `start` may take its time: meanwhile the port answers, and a signal ends the
+    /// process.
     ///
     /// # Errors
     /// The first fault, with its exit code.
     pub(super) fn run(
         self,
         runtime: Runtime,
-        start: impl FnOnce(&Runtime) -> Result<Threads, Failure> + Send,
+        start: impl FnOnce(&Handle) -> Started + Send + 'static,
     ) -> Result<(), Failure> {
         let (signals, hangup) =
             runtime.block_on(async { Ok::<_, Failure>((Signals::listen()?, hangup()?)) })?;
-        let Self { listen, frame, reload, supervisor } = self;
-        let Frame { telemetry, newest, stop, heart } = frame;
-        let (readiness, supervisor) = (telemetry.readiness.clone(), Arc::new(supervisor));
-        let port = AdminPort::open(listen, telemetry, newest);
-        let port = runtime.block_on(port).map_err(|error| {
+        let Self { listen, basis, reload, supervisor } = self;
+        let (telemetry, supervisor) = (basis.telemetry.clone(), Arc::new(supervisor));
+        let supervising =
+            supervise(Arc::clone(&supervisor), telemetry.readiness.clone(), basis.heart.clone());
+        let port = runtime.block_on(AdminPort::open(listen, telemetry, basis.newest.clone()));
+        let port = port.map_err(|error| {
             Failure::new(Failure::CONFIG, error.to_string())
                 .hint("`admin.listen` sets the address; port 0 takes a free port and logs it")
         })?;
         let (stop_admin, mut stopped) = watch::channel(false);
         let mut admin = runtime.spawn(port.serve(async move { drop(stopped.changed().await) }));
-        let supervising = runtime.spawn(supervise(Arc::clone(&supervisor), readiness.clone(), heart));
-        let started = |signals: &mut Signals| {
-            let threads = started(&runtime, signals, start)?;
-            readiness.start_is_over();
+        let supervising = runtime.spawn(supervising);
+        let started = || {
+            basis.started();
             supervisor.is_ready();
-            Ok((threads, runtime.spawn(reload.at_each(hangup, Arc::clone(&supervisor)))))
+            runtime.spawn(reload.at_each(hangup, Arc::clone(&supervisor)))
         };
         let stopping = || {
-            stop.request();
+            basis.stop.request();
             supervising.abort();
             supervisor.is_stopping();
         };
-        let outcome = until_stopped(&runtime, signals, &mut admin, started, stopping);
+        let outcome = until_stopped(&runtime, signals, &mut admin, start, (started, stopping));
         // A closed channel stops the port as well.
         let _ = stop_admin.send(true);
         if !admin.is_finished() {
@@ -89,16 +86,27 @@ impl Service {
     }
 }
 
-/// Starts the threads and waits for the first reason to end. A SIGHUP during the start is heard after it.
-/// `start` returns the task that hears it.
+/// Starts the threads and waits for the first reason to end. A SIGHUP during the start is heard after it:
+/// `started` returns the task that hears it.
 fn until_stopped(
     runtime: &Runtime,
     mut signals: Signals,
     admin: &mut JoinHandle<()>,
-    start: impl FnOnce(&mut Signals) -> Result<(Threads, JoinHandle<()>), Failure>,
-    stopping: impl FnOnce(),
+    start: impl FnOnce(&Handle) -> Started + Send + 'static,
+    (started, stopping): (impl FnOnce() -> JoinHandle<()>, impl FnOnce()),
 ) -> Result<(), Failure> {
-    let (mut threads, mut reloading) = start(&mut signals)?;
+    let handle = runtime.handle().clone();
+    let mut starting = begin("start", move || start(&handle))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! { () = signals.next() => None, outcome = &mut starting => Some(outcome) }
+    });
+    let Some(outcome) = outcome else {
+        info!(codes::STOPPING, "stopping; the start had not ended");
+        stopping();
+        return stop_at_start(runtime, signals, starting);
+    };
+    let mut threads = outcome.unwrap_or(Err(Halt::Panicked.into()))?;
+    let mut reloading = started();
     let fault = runtime.block_on(signals.or_fault(&mut threads, admin, &mut reloading));
     info!(codes::STOPPING, "stopping; batches in work are settled first");
     stopping();
@@ -115,31 +123,23 @@ fn until_stopped(
     }
 }
 
-/// Starts the threads, on a thread of its own: signals are heard meanwhile. A signal then ends the process at
-/// once, because no batch is in work.
-fn started(
+/// Ends a process that a signal stops while it starts.
+fn stop_at_start(
     runtime: &Runtime,
-    signals: &mut Signals,
-    start: impl FnOnce(&Runtime) -> Result<Threads, Failure> + Send,
-) -> Result<Threads, Failure> {
-    let (send, outcome) = oneshot::channel();
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(move || drop(send.send(start(runtime))));
-        let started = runtime.block_on(async {
-            tokio::select! {
-                started = outcome => started,
-                () = signals.next() => {
-                    info!(codes::STOPPED, "a signal has ended the process before it began its work");
-                    std::process::exit(0);
-                }
-            }
-        });
-        started.unwrap_or_else(|_| {
-            // The panic has printed its reason.
-            let _ = thread.join();
-            Err(Halt::Panicked.into())
-        })
-    })
+    signals: Signals,
+    starting: oneshot::Receiver<Started>,
+) -> Result<(), Failure> {
+    let at_once = runtime.spawn(signals.end_at_once());
+    let started = runtime.block_on(async { tokio::time::timeout(START_LIMIT, starting).await });
+    let settled = match started {
+        Ok(Ok(Ok(threads))) => threads.settle(),
+        // Whatever the start failed with, it was asked to end.
+        Ok(Ok(Err(_))) => Settled::All,
+        Ok(Err(_)) => Settled::Panicked,
+        Err(_) => Settled::Cancelled,
+    };
+    at_once.abort();
+    report(settled)
 }
 
 /// Reports the result of a stop without a fault.

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::Failure;
@@ -43,6 +43,24 @@ pub(super) fn spawn(
     std::thread::Builder::new().name(name.to_owned()).spawn(guarded).map_err(|error| {
         Failure::new(Failure::DEPENDENCY, format!("cannot start the thread `{name}`: {error}"))
     })
+}
+
+/// Runs a blocking call on a thread of its own. The receiver gets its result, or an error after a panic.
+///
+/// # Errors
+/// If the system cannot start a thread.
+pub(super) fn begin<T: Send + 'static>(
+    name: &str,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, Failure> {
+    let (result, results) = oneshot::channel();
+    // The receiver is gone only when the process ends anyway.
+    let run = move || {
+        let _ = result.send(call());
+        Ok(())
+    };
+    spawn(name, run, |_| ())?;
+    Ok(results)
 }
 
 /// Runs a blocking call on its own thread. A panic in the call becomes a panic of the caller.

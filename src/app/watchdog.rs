@@ -22,16 +22,25 @@ pub(super) struct Watchdog {
     pub(super) heart: Heart,
 }
 
+/// The watchdog's questions about the broker.
+pub(super) struct Broker<'a> {
+    /// Asks it.
+    pub(super) answers: &'a dyn Fn() -> bool,
+    /// Why a connection failed recently.
+    pub(super) last_failure: &'a dyn Fn() -> Option<String>,
+}
+
 impl Watchdog {
-    /// Checks the lanes until the stop. `answers` asks a broker; `give_up` ends the process.
-    pub(super) fn watch(&self, stop: &Stop, answers: impl Fn() -> bool, give_up: impl Fn(&str)) {
+    /// Checks the lanes until the stop. `give_up` ends the process.
+    pub(super) fn watch(&self, stop: &Stop, broker: &Broker<'_>, give_up: impl Fn(&str)) {
         while !stop.requested() {
             self.heart.beat();
             match self.longest() {
-                Some((lane, lasted)) if lasted > STUCK && answers() => give_up(lane),
+                Some((lane, lasted)) if lasted > STUCK && (broker.answers)() => give_up(lane),
                 Some((lane, lasted)) if lasted > SLOW => {
-                    self.condition
-                        .unmet(format!("{lane} has waited for the broker for {} s", lasted.as_secs()));
+                    let why = (broker.last_failure)().map(|why| format!(": {why}")).unwrap_or_default();
+                    let seconds = lasted.as_secs();
+                    self.condition.unmet(format!("{lane} has waited for the broker for {seconds} s{why}"));
                 }
                 _ => self.condition.met(),
             }

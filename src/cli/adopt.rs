@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::topics::plan;
-use super::{Failure, Settings, keystore, output, runtime};
-use crate::app::{Fit, Placed, client_settings, placed};
+use super::{Failure, Settings, cluster, keystore, output, runtime};
+use crate::app::{Fit, Placed, placed};
 use crate::edge::kafka::admin::TopicAdmin;
 use crate::keys::SealStore;
 
@@ -56,7 +56,7 @@ pub fn run(adopt: &Adopt) -> anyhow::Result<()> {
         let hint = "`hourseal topics check` lists them: their roles are output and class";
         return Err(Failure::new(Failure::USAGE, why).hint(hint).into());
     }
-    let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
+    let admin = TopicAdmin::new(&cluster::client(&config)).map_err(Failure::from)?;
     let inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
     let facts = inspection.accept(&plan).map_err(Failure::from)?;
     let store = keystore::sealing(&config)?;

@@ -3,12 +3,12 @@
 use clap::{Args, Subcommand};
 
 use super::{Settings, output};
-use crate::app::read_trust;
+use crate::app::preflight;
 use crate::config::{Config, EXAMPLE, show_json, show_toml};
 
 #[derive(Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration. If it is refused: every mistake, and exit code 78
+    /// Check the configuration and the files it names. If one is refused: every mistake, and exit code 78
     Check(Check),
     /// Print every setting as TOML, with the origin of its value
     Show(Show),
@@ -40,8 +40,8 @@ pub struct Show {
 pub fn run(command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check(check) => {
-            let config = check.settings.read()?;
-            read_trust(&config.control)?;
+            let config = check.settings.load()?;
+            preflight(&config)?;
             output::line(&format!(
                 "{}: instance {}, group {}",
                 output::verdict(true, "ok"),

@@ -28,13 +28,11 @@ impl From<ConfigError> for Failure {
 impl From<ScanError> for Failure {
     fn from(error: ScanError) -> Self {
         let (exit, hint) = match &error {
+            ScanError::NoBroker(why) => return why.clone().into(),
             ScanError::Client(_) => (Failure::CONFIG, "check [kafka.client] in the configuration"),
             ScanError::Denied(_) => (Failure::CONFIG, "grant the right to this command's principal"),
             ScanError::Missing(_) => {
                 (Failure::CONFIG, "check the topic's name; `hourseal topics check` lists the topics")
-            }
-            ScanError::Unreachable { .. } => {
-                (Failure::DEPENDENCY, "check that the broker runs and that `kafka.bootstrap` names it")
             }
         };
         Self::new(exit, error.to_string()).hint(hint)
@@ -44,6 +42,8 @@ impl From<ScanError> for Failure {
 impl From<SampleError> for Failure {
     fn from(error: SampleError) -> Self {
         let (exit, hint) = match &error {
+            SampleError::NoBroker(why) => return why.clone().into(),
+            SampleError::Denied(_) => (Failure::CONFIG, "grant the right to this command's principal"),
             SampleError::Client(_) => (Failure::CONFIG, "check [kafka.client] in the configuration"),
             SampleError::Missing(_) => (Failure::CONFIG, "create the topic with `hourseal topics create`"),
             SampleError::NotTaken(_) => {
@@ -100,10 +100,12 @@ impl From<NotFresh> for Failure {
 impl From<PostError> for Failure {
     fn from(error: PostError) -> Self {
         let (exit, hint) = match &error {
+            PostError::NoBroker(why) => return why.clone().into(),
+            PostError::Denied(_) => (Failure::CONFIG, "grant the right to this command's principal"),
             PostError::Client(_) | PostError::Missing(_) => {
                 (Failure::CONFIG, "run `hourseal topics check`: it lists the topics and their faults")
             }
-            PostError::Refused(_) | PostError::Unknown => {
+            PostError::Refused(_) | PostError::Unknown(_) => {
                 (Failure::DEPENDENCY, "sending it again is safe: the same command is carried out once")
             }
         };

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::explain;
 use super::terminal::shows_progress;
-use super::{Failure, Settings, failure, keystore, output, runtime, text};
-use crate::app::{client_settings, read_trust};
+use super::{Failure, Settings, cluster, failure, keystore, output, runtime, text};
+use crate::app::read_trust;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ReceiptTail;
@@ -19,6 +19,7 @@ use crate::forget::{
     Act, Deed, Message, Outcome, Receipt, Signature, Tail, TailError, Unverified, pae, patiently, to_envelope,
 };
 use crate::model::{Clock, Digest, StoreId};
+use crate::stream::PATIENCE;
 
 /// The flags of every command line that issues a command.
 #[derive(Args)]
@@ -151,9 +152,10 @@ pub fn sign(payload: &[u8], keys: &[PathBuf]) -> Result<Vec<Signature>, Failure>
 pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()> {
     let message = understood(value, Failure::REFUSED)?;
     warn_of_signatures(config, &message)?;
-    let client = client_settings(config);
+    let client = cluster::client(config);
+    client.await_broker().map_err(Failure::from)?;
     let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(Failure::from)?;
-    let (_, end) = patiently(Duration::from_secs(20), || tail.log()).map_err(Failure::from)?;
+    let (_, end) = patiently(PATIENCE, || tail.log()).map_err(Failure::from)?;
     tail.begin(end).map_err(Failure::from)?;
     let offset = post(&client, &config.topics.control, &Posted { value, ..Posted::default() })
         .map_err(Failure::from)?;

@@ -8,8 +8,10 @@ use super::runtime;
 use crate::app::{CurrentKeys, Failure, Foundation, Opening, open_foundation};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
+use crate::edge::kafka::ClientSettings;
 use crate::keys::{ReadStore, SealStore};
 use crate::reader::FindKey;
+use crate::stream::Stop;
 use crate::telemetry::Registry;
 
 /// Opens the key store of this configuration.
@@ -31,8 +33,8 @@ pub fn finder(config: &Config) -> anyhow::Result<Arc<dyn FindKey>> {
 ///
 /// # Errors
 /// 78 for a store that is behind its receipts, 69 if that cannot be determined at the moment.
-pub fn current(config: &Config) -> anyhow::Result<CurrentKeys> {
-    Ok(CurrentKeys::open(open(config)?, config, runtime::get()?.handle())?)
+pub fn current(config: &Config, client: ClientSettings) -> anyhow::Result<CurrentKeys> {
+    Ok(CurrentKeys::open(open(config)?, config, client, runtime::get()?.handle())?)
 }
 
 fn open(config: &Config) -> anyhow::Result<Foundation> {
@@ -43,6 +45,7 @@ fn open(config: &Config) -> anyhow::Result<Foundation> {
         runtime: runtime::get()?.handle(),
         registry: &Registry::default(),
         waits: &|why| said.borrow_mut().waits(Some(&why.to_string())),
+        stop: &Stop::default(),
     };
     let hinted = |failure: Failure| match failure.hint {
         Some(_) => failure,

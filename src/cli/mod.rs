@@ -5,6 +5,7 @@
 
 mod adopt;
 mod canary;
+mod cluster;
 mod command;
 mod completions;
 mod config;

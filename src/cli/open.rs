@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Failure, Settings, keystore, output, runtime, signals, text};
-use crate::app::client_settings;
+use super::{Failure, Settings, cluster, keystore, output, runtime, signals, text};
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
 use crate::envelope::StreamName;
@@ -118,10 +117,10 @@ pub fn each_of_topics(
     mut pick: impl FnMut(&Scanned) -> Pick,
     mut print: impl FnMut(&Scanned, &Reading) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let runtime = runtime::get()?;
-    let mut keys = keystore::current(config)?;
+    let (runtime, client) = (runtime::get()?, cluster::client(config));
+    let mut keys = keystore::current(config, client.clone())?;
     let opener = Opener::new(keys.finder(), stream);
-    let mut scan = Scans::begin(&client_settings(config), topics, range).map_err(Failure::from)?;
+    let mut scan = Scans::begin(&client, topics, range).map_err(Failure::from)?;
     // From here on a signal ends it between two batches, so that no line is cut.
     let stop = signals::stop()?;
     let mut batch = Vec::new();

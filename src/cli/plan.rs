@@ -7,8 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::erase::Hours;
-use super::{Failure, Settings, keystore, output, runtime};
-use crate::app::client_settings;
+use super::{Failure, Settings, cluster, keystore, output, runtime};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
@@ -229,7 +228,7 @@ impl Part {
 
 /// Reads the output topics from their first record to their current end.
 fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyhow::Result<Value> {
-    let mut scan = Scans::begin(&client_settings(config), &config.topics.outputs(), Range::Existing)
+    let mut scan = Scans::begin(&cluster::client(config), &config.topics.outputs(), Range::Existing)
         .map_err(Failure::from)?;
     let mut parts: BTreeMap<(String, i32), Part> = BTreeMap::new();
     let (mut progress, mut read) = (output::Progress::new("records read"), 0);

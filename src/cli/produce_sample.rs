@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
-use super::{Failure, Settings, output, signals, text};
-use crate::app::client_settings;
+use super::{Failure, Settings, cluster, output, signals, text};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::sample::{Generator, Run, Shape, produce};
 
@@ -59,8 +58,9 @@ pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
     let shape =
         Shape { seed: sample.seed, customers: sample.customers.get(), size: sample.size, late: sample.late };
     let run = Run { topic: topic.clone(), rate: sample.rate, count: sample.count };
-    let stop = signals::stop()?;
-    let produced = produce(&client_settings(&config), &run, Generator::new(shape), &SystemClock, &stop);
+    let (stop, mut client) = (signals::stop()?, cluster::client(&config));
+    client.reach.stop = stop.clone();
+    let produced = produce(&client, &run, Generator::new(shape), &SystemClock, &stop);
     let produced = produced.map_err(Failure::from)?;
     output::line(&format!("{produced} events produced to {topic}"))
 }

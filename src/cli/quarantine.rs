@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use super::open::Pick;
-use super::{Failure, Settings, open, output, runtime, text};
+use super::{Failure, Settings, cluster, open, output, runtime, text};
 use crate::app;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Range, Scanned};
@@ -105,9 +105,10 @@ pub fn run(command: Quarantine) -> anyhow::Result<()> {
 
 fn redrive(flags: &Redrive) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
+    let client = cluster::client(&config);
     let survey = {
         let mut progress = output::Progress::new("records read");
-        app::survey(&config, &mut |read| progress.at(read)).map_err(Failure::from)?
+        app::survey(&config, &client, &mut |read| progress.at(read)).map_err(Failure::from)?
     };
     let waiting: u64 = survey.kept.values().sum();
     if flags.dry_run || waiting == 0 {
@@ -115,7 +116,7 @@ fn redrive(flags: &Redrive) -> anyhow::Result<()> {
         return print(flags.json, &fields);
     }
     let mut progress = output::Progress::new("records redriven");
-    let done = app::redrive(&config, survey, runtime::get()?, &mut |redriven| {
+    let done = app::redrive(&config, client, survey, runtime::get()?.handle(), &mut |redriven| {
         progress.at(redriven.sealed + redriven.quarantined.values().sum::<u64>());
         progress.waits(redriven.waiting.as_deref());
     })?;

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Settings, keystore, output, runtime};
-use crate::app::{Prefix, client_settings, forgotten, reclaim};
+use super::{Settings, cluster, keystore, output, runtime};
+use crate::app::{Prefix, forgotten, reclaim};
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -39,8 +39,8 @@ Examples:
 pub fn run(flags: &Reclaim) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     let topics = flags.topic.clone().map_or_else(|| config.topics.outputs(), |topic| vec![topic]);
-    let client = client_settings(&config);
-    let keys = keystore::current(&config)?.finder();
+    let client = cluster::client(&config);
+    let keys = keystore::current(&config, client.clone())?.finder();
     let mut progress = output::Progress::new("records read");
     let handle = runtime::get()?.handle();
     let prefixes = forgotten(&client, &topics, keys, handle, &mut |read| progress.at(read))?;

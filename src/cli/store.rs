@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Settings, output, runtime};
+use super::{Failure, Settings, cluster, output, runtime};
 use crate::app::{self, Replayed, open_vault, scylla_options, sqlite_options};
 use crate::config::{Config, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
@@ -184,10 +184,11 @@ fn run_check(flags: &Check) -> anyhow::Result<()> {
 fn run_replay(flags: &Replay) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     let mut progress = output::Progress::new("receipts applied again");
-    let Replayed { again, held, .. } = app::replay(&config, runtime::get()?, &mut |replayed| {
-        progress.at(replayed.again);
-        progress.waits(replayed.waiting.as_deref());
-    })?;
+    let Replayed { again, held, .. } =
+        app::replay(&config, cluster::client(&config), runtime::get()?.handle(), &mut |replayed| {
+            progress.at(replayed.again);
+            progress.waits(replayed.waiting.as_deref());
+        })?;
     drop(progress);
     if flags.json {
         return output::line(&json!({ "applied_again": again, "held": held }).to_string());

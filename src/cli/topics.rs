@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::adopt::{self, Adopt};
-use super::{Failure, Settings, keystore, output, runtime};
-use crate::app::{Placed, client_settings, placed, topic_plan};
+use super::{Failure, Settings, cluster, keystore, output, runtime};
+use crate::app::{Placed, placed, topic_plan};
 use crate::config::Config;
 use crate::edge::kafka::admin::{
     AdminError, Inspection, PlaintextWindow, Role, Subject, TopicAdmin, TopicFacts, TopicPlan,
@@ -57,7 +57,7 @@ pub fn run(command: Topics) -> anyhow::Result<()> {
 fn run_check(check: &Check) -> anyhow::Result<()> {
     let config = check.settings.load()?;
     let plan = plan(&config);
-    let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
+    let admin = TopicAdmin::new(&cluster::client(&config)).map_err(Failure::from)?;
     let mut inspection = runtime::block_on(admin.inspect(&plan))?.map_err(Failure::from)?;
     let brokers = runtime::block_on(admin.brokers())?.map_err(Failure::from)?;
     inspection.findings.extend(brokers.findings);
@@ -183,7 +183,7 @@ fn plaintext_window(plan: &TopicPlan, inspection: &Inspection) -> Option<Plainte
 fn run_create(create: &Create) -> anyhow::Result<()> {
     let config = create.settings.load()?;
     let plan = plan(&config);
-    let admin = TopicAdmin::new(&client_settings(&config)).map_err(Failure::from)?;
+    let admin = TopicAdmin::new(&cluster::client(&config)).map_err(Failure::from)?;
     let partitions = create.partitions.map(usize::from);
     let (created, inspection) = runtime::block_on(admin.create(&plan, partitions))?.map_err(Failure::from)?;
     for topic in &created {

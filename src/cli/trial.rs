@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Settings, output};
-use crate::app::{admit, client_settings};
+use super::{Failure, Settings, cluster, output};
+use crate::app::admit;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Next, Range, Scan};
@@ -75,7 +75,7 @@ pub fn run(flags: &Try) -> anyhow::Result<()> {
 
 fn each_record(config: &Config, topic: &str, sample: u32, trial: &mut Trial) -> anyhow::Result<()> {
     let mut scan =
-        Scan::begin(&client_settings(config), topic, Range::Last(sample)).map_err(Failure::from)?;
+        Scan::begin(&cluster::client(config), topic, Range::Last(sample)).map_err(Failure::from)?;
     let mut progress = output::Progress::new("records read");
     loop {
         let record = match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {

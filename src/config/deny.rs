@@ -62,6 +62,10 @@ const CONSUMERS: [&str; 2] = ["max.poll.interval.ms", "session.timeout.ms"];
 /// Hint for a value that librdkafka does not accept.
 pub(super) const DOCUMENTED: &str = "librdkafka's CONFIGURATION.md lists its settings and their values";
 
+/// Hint for OAUTHBEARER.
+const OTHER_MECHANISM: &str =
+    "use SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN as `sasl.mechanism`, or a client certificate";
+
 /// The reason for a refusal, and the hint.
 #[derive(Debug)]
 pub(super) struct Denied {
@@ -84,6 +88,9 @@ pub(super) fn check(map: &str, key: &str, value: &str) -> Result<(), Denied> {
         None if map == "client" && key == "transaction.timeout.ms" => {
             denied("it belongs to the producers", "move it to [kafka.producer]")
         }
+        None if matches!(key, "sasl.mechanism" | "sasl.mechanisms") && value == "OAUTHBEARER" => {
+            denied("this program has no source of OAuth tokens", OTHER_MECHANISM)
+        }
         None if key == "check.crcs" && value != "true" => {
             denied("a corrupt record must be noticed before it is sealed", "remove it")
         }
@@ -95,6 +102,8 @@ fn instead_of_secret(key: &str) -> &'static str {
     match key {
         "sasl.password" => "write it to a file and set kafka.sasl_password_file",
         "ssl.key.password" => "write it to a file and set kafka.ssl_key_password_file",
+        "ssl.keystore.password" => "write it to a file and set kafka.ssl_keystore_password_file",
+        oauth if oauth.starts_with("sasl.oauthbearer.") => OTHER_MECHANISM,
         _ => "use a setting that names a file, for example ssl.key.location",
     }
 }
@@ -142,6 +151,16 @@ mod tests {
         let error = check("client", "sasl.password", "hunter2").expect_err("a secret");
         assert!(!format!("{error:?}").contains("hunter2"));
         assert!(error.hint.contains("sasl_password_file"));
+        let keystore = check("client", "ssl.keystore.password", "x").expect_err("a secret");
+        assert!(keystore.hint.contains("ssl_keystore_password_file"));
+    }
+
+    #[test]
+    fn oauth_is_refused_as_there_is_no_source_of_tokens() {
+        assert!(check("client", "sasl.mechanism", "OAUTHBEARER").is_err());
+        assert!(check("client", "sasl.mechanism", "SCRAM-SHA-512").is_ok());
+        let secret = check("client", "sasl.oauthbearer.client.secret", "x").expect_err("a secret");
+        assert_eq!(secret.hint, OTHER_MECHANISM);
     }
 
     #[test]

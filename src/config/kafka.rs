@@ -21,6 +21,7 @@ section! {
         group: String = FILLED,
         sasl_password_file: Option<Secret> = Optional(SecretFile),
         ssl_key_password_file: Option<Secret> = Optional(SecretFile),
+        ssl_keystore_password_file: Option<Secret> = Optional(SecretFile),
         client: BTreeMap<String, String> = Librdkafka,
         consumer: BTreeMap<String, String> = Librdkafka,
         producer: BTreeMap<String, String> = Librdkafka,
@@ -116,6 +117,7 @@ impl Section for Kafka {
         let secrets = [
             ("sasl.password", written.sasl_password_file),
             ("ssl.key.password", written.ssl_key_password_file),
+            ("ssl.keystore.password", written.ssl_keystore_password_file),
         ];
         let kafka = Self {
             bootstrap: written.bootstrap,

@@ -147,6 +147,12 @@ impl Config {
         }
     }
 
+    /// The variable of each setting.
+    pub fn variables() -> Vec<String> {
+        let name = |key: &str| format!("{ENV_PREFIX}{}", key.replace('.', "__").to_uppercase());
+        Self::known().settings().iter().map(|setting| name(setting.key)).collect()
+    }
+
     /// The configuration file as a JSON Schema, draft 2020-12.
     pub fn schema() -> serde_json::Value {
         schema::schema(&Self::known(), &Example::read())

@@ -38,6 +38,6 @@ pub use record::{Headers, Input, NoHeaders, Outgoing, Publish, Take, TopicIndex}
 pub use source::{Change, Connector, NextOffset, Sink, Source};
 pub use start::{AcceptedGap, Answer, Committed, Facts, Gaps, Start, StartLog, StartRules, start_at};
 pub use step::{Event, Ready, Step, Wait, Waiting};
-pub use stop::Stop;
+pub use stop::{PATIENCE, Stop};
 pub use txn::{Filling, Staged, Txn};
 pub use watchdog::{Call, Pulse};

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Longest time that a command, or the start of a process, waits for an answer of the cluster.
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Requested once, seen by all. Cheap to check in a loop.
 #[derive(Clone, Default)]

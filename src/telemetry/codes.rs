@@ -178,6 +178,8 @@ codes! {
     KAFKA_INFORMS = "HS2002";
     /// A consumer reported an error that needs no decision.
     KAFKA_CONSUMER = "HS2003";
+    /// The process starts, and no broker answers yet. The line says why.
+    KAFKA_AWAITED = "HS2004";
 }
 
 #[cfg(test)]

@@ -30,6 +30,13 @@ pub enum LogLevel {
     Warn,
 }
 
+impl LogLevel {
+    /// Whether the client libraries write their debug log, too.
+    pub fn is_debug(self) -> bool {
+        matches!(self, Self::Debug | Self::Trace)
+    }
+}
+
 impl FromStr for LogFormat {
     type Err = &'static str;
 

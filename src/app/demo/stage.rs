@@ -106,12 +106,14 @@ impl Stage {
             runtime: runtime.handle(),
             registry: &Registry::default(),
             waits: &|_| (),
+            stop: &stop,
         };
         let foundation = build::open_foundation(&config, opening)?;
-        let process = Process::for_demo(&config, &runtime, foundation, PARTITIONS)?;
+        let process = Process::for_demo(&config, runtime.handle(), foundation, PARTITIONS)?;
         let counts = Arc::new(Counts::default());
         let listener = Arc::clone(&counts);
-        let threads = process.start(&runtime, &|_| Some(Box::new(DemoObserver(Arc::clone(&listener)))))?;
+        let threads =
+            process.start(runtime.handle(), &|_| Some(Box::new(DemoObserver(Arc::clone(&listener)))))?;
         Ok(Self { config, clock, process, runtime, counts, first_hour, stop, threads, _cluster: cluster })
     }
 

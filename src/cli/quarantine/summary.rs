@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Failure, output};
+use super::super::{Failure, cluster, output};
 use super::label;
-use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::lane::Reason;
@@ -49,7 +48,7 @@ struct Group {
 
 pub(super) fn summary(config: &Config, wanted: &Wanted) -> anyhow::Result<Summary> {
     let topic = &config.topics.quarantine;
-    let mut scan = Scan::begin(&client_settings(config), topic, Range::Existing).map_err(Failure::from)?;
+    let mut scan = Scan::begin(&cluster::client(config), topic, Range::Existing).map_err(Failure::from)?;
     let mut progress = output::Progress::new("records read");
     let (mut summary, mut read) = (Summary::default(), 0);
     loop {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Failure, keystore, output, runtime};
-use crate::app::client_settings;
+use crate::cli::cluster;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::edge::keyfile;
@@ -144,7 +144,7 @@ fn each_value(
     topic: &str,
     mut each: impl FnMut(Vec<u8>, Option<&[u8]>),
 ) -> anyhow::Result<()> {
-    let mut scan = Scan::begin(&client_settings(config), topic, Range::Existing).map_err(Failure::from)?;
+    let mut scan = Scan::begin(&cluster::client(config), topic, Range::Existing).map_err(Failure::from)?;
     loop {
         match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
             Next::Record(Scanned { value: Some(value), headers, .. }) => {

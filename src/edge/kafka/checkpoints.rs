@@ -1,7 +1,6 @@
 //! The writer of the checkpoints topic. It writes one record at a time, outside any transaction.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -10,17 +9,16 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
 use super::client::{ClientSettings, log_line};
+use super::listener::Heard;
 use crate::forget::log::{Checkpoint, NotPosted, Post};
-
-/// Longest wait for the broker's answer. librdkafka gives up earlier.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::stream::PATIENCE;
 
 /// Passes on the outcome of each delivery.
-struct Deliveries;
+struct Deliveries(Heard);
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log_line(level, facility, text);
+        log_line(&self.0, level, facility, text);
     }
 
     fn error(&self, _error: KafkaError, _reason: &str) {}
@@ -51,12 +49,15 @@ impl CheckpointPost {
     pub fn connect(settings: &ClientSettings, topic: &str) -> Result<Self, NotPosted> {
         let mut config = settings.producer();
         config.set("delivery.report.only.error", "false").set("message.timeout.ms", "10000");
-        let producer = ThreadedProducer::from_config_and_context(&config, Deliveries).map_err(not_posted)?;
+        let producer =
+            ThreadedProducer::from_config_and_context(&config, Deliveries(settings.reach.heard.clone()))
+                .map_err(not_posted)?;
         Ok(Self { producer, topic: topic.to_owned() })
     }
 }
 
 impl Post for CheckpointPost {
+    /// librdkafka gives up before [`PATIENCE`].
     fn post(&mut self, checkpoint: &Checkpoint) -> Result<(), NotPosted> {
         let (tell, outcome): (_, Receiver<Result<(), KafkaError>>) = sync_channel(1);
         let text = checkpoint.to_string();

@@ -1,13 +1,16 @@
 //! The parts that all clients share: the brokers' addresses, the user's librdkafka settings, and quiet logs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::listener::{Heard, Listener};
+use super::reach::Reach;
+use super::reason::harmless;
 use crate::stream::{CLIENT_ID, ErrorClass, Stage, StreamError};
 use crate::telemetry::{codes, debug, warn};
 
@@ -24,9 +27,38 @@ pub struct ClientSettings {
     pub client: Properties,
     pub consumer: Properties,
     pub producer: Properties,
+    /// Whether librdkafka writes its debug log.
+    pub debug: bool,
+    /// The wait for the first answer of the cluster, and what the clients hear.
+    pub reach: Reach,
 }
 
 impl ClientSettings {
+    pub(super) fn listener(&self) -> Listener {
+        Listener::new(&self.reach.heard)
+    }
+
+    /// The last reason why a connection failed, for `/readyz`. `None` if none has failed in the last minute.
+    pub fn last_failure(&self) -> Option<String> {
+        self.reach.heard.last(Instant::now()).map(|reason| reason.to_string())
+    }
+
+    /// The text of an error. If the broker is away: with the reason, if one is known.
+    pub(super) fn why(&self, error: &KafkaError) -> String {
+        match error.rdkafka_error_code() {
+            Some(code) => self.why_code(code),
+            None => harmless(&error.to_string()),
+        }
+    }
+
+    /// As [`ClientSettings::why`].
+    pub(super) fn why_code(&self, code: RDKafkaErrorCode) -> String {
+        match self.last_failure().filter(|_| is_away(code)) {
+            Some(reason) => reason,
+            None => format!("{code:?}"),
+        }
+    }
+
     /// Settings of any client: ours, overridden by the user's.
     pub(super) fn base(&self) -> ClientConfig {
         self.layered(&[], &Properties::new(), &[])
@@ -50,11 +82,7 @@ impl ClientSettings {
             ("auto.offset.reset", "error"),
             ("check.crcs", "true"),
         ];
-        let mut config = self.layered(&ours, &self.consumer, &fixed);
-        // librdkafka logs at this level that a connection closed while a request waited for its answer
-        // (`Outages::logged`).
-        config.set_log_level(RDKafkaLogLevel::Info);
-        config
+        self.layered(&ours, &self.consumer, &fixed)
     }
 
     pub(super) fn producer(&self) -> ClientConfig {
@@ -77,7 +105,9 @@ impl ClientSettings {
     /// `fixed`.
     fn layered(&self, ours: &[(&str, &str)], role: &Properties, fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Warning);
+        // librdkafka logs at this level that a connection closed while a request waited for its answer
+        // (`Outages::logged`, `Heard::note`).
+        config.set_log_level(RDKafkaLogLevel::Info);
         for (key, value) in ours {
             config.set(*key, *value);
         }
@@ -89,12 +119,24 @@ impl ClientSettings {
         for (key, value) in fixed {
             config.set(*key, *value);
         }
+        if self.debug {
+            config.set("debug", DEBUG).set_log_level(RDKafkaLogLevel::Debug);
+        }
         config
     }
 }
 
-/// Logs one line of librdkafka. Its texts name brokers, topics and numbers, never the content of a record.
-pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, text: &str) {
+/// The parts of librdkafka that log at `log.level = "debug"`: connections, security, groups, topics and
+/// transactions. The others would write a line for each request, or show a record.
+const DEBUG: &str = "broker,security,cgrp,metadata,topic,admin,eos";
+
+/// Logs one line of librdkafka, and remembers why a connection failed. The lines name brokers, topics and
+/// numbers, never the content of a record.
+pub(super) fn log_line(heard: &Heard, level: RDKafkaLogLevel, facility: &str, text: &str) {
+    if facility == "FAIL" {
+        heard.note(text, Instant::now());
+    }
+    let text = harmless(text);
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
@@ -117,6 +159,23 @@ pub(super) fn is_outage(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::RequestTimedOut
         )
+    )
+}
+
+/// Whether an error tells only that no broker answers, and not why.
+fn is_away(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::MessageTimedOut
+            | RDKafkaErrorCode::TimedOutQueue
+            | RDKafkaErrorCode::Resolve
+            | RDKafkaErrorCode::SSL
+            | RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::WaitingForCoordinator
     )
 }
 
@@ -179,6 +238,6 @@ pub(super) fn classify(code: RDKafkaErrorCode, flags: Flags) -> ErrorClass {
 
 /// Whether a broker answers a metadata request within 5 s, over a new connection.
 pub fn answers(settings: &ClientSettings) -> bool {
-    let client: Result<BaseConsumer, KafkaError> = settings.base().create();
+    let client = settings.listener().reader(&settings.base());
     client.and_then(|client| client.fetch_metadata(None, Duration::from_secs(5)).map(drop)).is_ok()
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 
 use super::client::ClientSettings;
 use super::ffi::GroupMembership;
 use super::outage::Outages;
+use super::reach::NoBroker;
+use super::reason::harmless;
 use super::sink::KafkaSink;
 use super::sizes::ProducerSizes;
 use super::source::KafkaSource;
@@ -44,6 +47,25 @@ impl LaneIdentity {
 
     fn transactional_id(&self) -> String {
         format!("{}.{}", self.group, self.instance_id())
+    }
+
+    /// Makes the clients of a lane: librdkafka then checks their settings and opens their files. They have no
+    /// address, so they connect to nothing.
+    ///
+    /// # Errors
+    /// [`NoBroker::Settings`] with the refused setting.
+    pub fn check(&self) -> Result<(), NoBroker> {
+        let offline = |mut config: ClientConfig| {
+            config.remove("bootstrap.servers");
+            config
+        };
+        let refused = |error: KafkaError| NoBroker::Settings(harmless(&error.to_string()));
+        let settings = &self.settings;
+        for config in [settings.base(), self.consumer_config()] {
+            settings.listener().reader(&offline(config)).map_err(refused)?;
+        }
+        let config = offline(self.producer_config(ProducerSizes::of(&self.max_message_bytes)));
+        KafkaSink::check(&config, self).map_err(refused)
     }
 
     pub(super) fn consumer_config(&self) -> ClientConfig {

@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::client::ClientSettings;
 use super::connector::LaneIdentity;
 use super::ffi::{OffsetSpec, TopicDescription, describe_topics, group_members, list_offsets};
+use super::listener::{Listener, serve};
 use crate::model::{Started, TopicId};
 use crate::stream::{Answer, Committed, Facts, ForeignMember, Halt, Park, StartLog, Wait, Waiting};
 
@@ -56,8 +58,9 @@ impl Inspector {
         flowing: Flowing,
     ) -> Result<Self, Halt> {
         let setup = |error: &dyn std::fmt::Display| Halt::Setup(error.to_string());
-        let client = identity.settings.consumer(&identity.group).create();
-        let client: BaseConsumer = client.map_err(|error| setup(&error))?;
+        let settings = &identity.settings;
+        let client = settings.listener().reader(&settings.consumer(&identity.group));
+        let client = client.map_err(|error| setup(&error))?;
         let (asks, asked) = mpsc::channel();
         let (report, found) = mpsc::channel();
         let (report_members, members) = mpsc::channel();
@@ -110,7 +113,7 @@ impl Inspector {
 struct Work {
     identity: LaneIdentity,
     starts: Arc<dyn StartLog>,
-    client: BaseConsumer,
+    client: BaseConsumer<Listener>,
     flowing: Flowing,
     /// Flowing partitions that should have stopped at the last look.
     stopped: BTreeSet<i32>,
@@ -146,6 +149,7 @@ impl Work {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            serve(&self.client);
             if reported.is_err() {
                 return;
             }
@@ -197,9 +201,10 @@ impl Work {
         let input = &self.identity.input;
         let names: Vec<&str> =
             [input].into_iter().chain(&self.identity.mirrors).map(String::as_str).collect();
-        let topics = self.describe(&names).map_err(|code| broker(&format!("{code:?}")))?;
-        let committed =
-            committed(&self.client, input, partitions).map_err(|error| broker(&unknown(&error)))?;
+        let topics = self.describe(&names);
+        let topics = topics.map_err(|code| broker(&self.heard(|it| it.why_code(code))))?;
+        let committed = committed(&self.client, input, partitions);
+        let committed = committed.map_err(|error| broker(&self.heard(|it| it.why(&error))))?;
         let started = self.starts.started().map_err(|why| Waiting::new(Wait::Store, why))?;
         let started: BTreeMap<i32, Started> = started.into_iter().map(|it| (it.partition, it)).collect();
         let bounds = self.bounds(partitions);
@@ -224,6 +229,12 @@ impl Work {
             }
         };
         Ok(partitions.iter().copied().zip(partitions.iter().zip(bounds).map(answer)).collect())
+    }
+
+    /// Explains an error, after the client's log has been read.
+    fn heard(&self, explain: impl FnOnce(&ClientSettings) -> String) -> String {
+        serve(&self.client);
+        explain(&self.identity.settings)
     }
 
     /// Describes topics, in this order.
@@ -290,10 +301,6 @@ fn park(topics: &[Topic], mirrors: &[String], partition: i32) -> Option<Park> {
 
 fn broker(why: &str) -> Waiting {
     Waiting::new(Wait::Broker, format!("the start offsets are not known: {why}"))
-}
-
-fn unknown(error: &KafkaError) -> String {
-    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}"))
 }
 
 /// The committed offsets of these partitions. `None`: the broker holds none. A partition with an error of its

@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext};
 
 use super::bounded;
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
 use super::ffi::{self, Deliveries, GroupMembership, Queued, TopicHandle, TransactionalProducer};
+use super::listener::Heard;
 use super::outage::Outages;
 use super::requests::Requests;
 use super::sizes::ProducerSizes;
@@ -30,13 +31,14 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Notes outages and refused records that librdkafka reports.
 pub(super) struct SinkContext {
     outages: Outages,
+    heard: Heard,
     /// Places of refused records in the transaction.
     refused: Mutex<Vec<usize>>,
 }
 
 impl SinkContext {
-    fn new(outages: Outages) -> Self {
-        Self { outages, refused: Mutex::default() }
+    fn new(outages: Outages, heard: Heard) -> Self {
+        Self { outages, heard, refused: Mutex::default() }
     }
 
     fn refused(&self) -> MutexGuard<'_, Vec<usize>> {
@@ -52,7 +54,7 @@ impl Deliveries for SinkContext {
 
 impl ClientContext for SinkContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log_line(level, facility, text);
+        log_line(&self.heard, level, facility, text);
     }
 
     fn error(&self, error: KafkaError, _reason: &str) {
@@ -101,7 +103,8 @@ impl KafkaSink {
         let sizes = ProducerSizes::of(&identity.max_message_bytes);
         let placed = partitions(&identity.placements);
         let config = identity.producer_config(sizes);
-        let producer = TransactionalProducer::new(&config, SinkContext::new(outages), requests)
+        let heard = identity.settings.reach.heard.clone();
+        let producer = TransactionalProducer::new(&config, SinkContext::new(outages, heard), requests)
             .map_err(|error| stream_error(Stage::Init, &error))?;
         let topics = identity.outputs.iter().map(|name| {
             TopicHandle::open(&producer, name).ok_or_else(|| StreamError {
@@ -131,6 +134,13 @@ impl KafkaSink {
             sent: 0,
             is_incomplete: false,
         })
+    }
+
+    /// Makes a producer, and drops it.
+    pub(super) fn check(config: &ClientConfig, identity: &LaneIdentity) -> KafkaResult<()> {
+        let requests = Arc::new(Requests::new(Outages::default()));
+        let context = SinkContext::new(Outages::default(), identity.settings.reach.heard.clone());
+        TransactionalProducer::new(config, context, requests).map(drop)
     }
 
     fn offsets(&self, offsets: &[NextOffset]) -> Result<TopicPartitionList, KafkaError> {

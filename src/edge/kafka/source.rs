@@ -137,7 +137,7 @@ fn group_fault(error: KafkaError) -> Fault {
 impl ClientContext for GroupContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.outages.logged(facility);
-        log_line(level, facility, text);
+        log_line(&self.identity.settings.reach.heard, level, facility, text);
     }
 
     fn error(&self, _error: KafkaError, _reason: &str) {}

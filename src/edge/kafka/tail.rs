@@ -4,15 +4,14 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{ClientSettings, is_outage, log_line};
+use super::client::{ClientSettings, is_outage};
 use super::ffi::MessageHeaders;
+use super::listener::Listener;
 use crate::forget::{SWEPT_HEADER, Tail, TailError, TailRecord};
 use crate::model::Millis;
 use crate::stream::Headers as _;
@@ -24,26 +23,14 @@ const PARTITION: i32 = 0;
 /// Longest wait for the broker to report the end of the log; a lease is longer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Ignores error events: each call returns its own error.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log_line(level, facility, text);
-    }
-
-    fn error(&self, _error: KafkaError, _reason: &str) {}
-}
-
-impl ConsumerContext for Quiet {}
-
 /// A reader of one topic's first partition.
 pub struct ReceiptTail {
-    reader: BaseConsumer<Quiet>,
+    reader: BaseConsumer<Listener>,
     /// Asks for the high watermark. librdkafka asks with the client's isolation level, and a read_committed
     /// client gets the last stable offset instead. An open transaction keeps that offset below receipts that
     /// are already committed.
-    ends: BaseConsumer<Quiet>,
+    ends: BaseConsumer<Listener>,
+    settings: ClientSettings,
     topic: String,
     began: i64,
 }
@@ -56,10 +43,10 @@ impl ReceiptTail {
         // This event wakes the poll at the end of the log. It carries no offset, so the caller then asks for
         // the position.
         config.set("enable.partition.eof", "true");
-        let reader = BaseConsumer::from_config_and_context(&config, Quiet).map_err(broken)?;
+        let reader = settings.listener().reader(&config).map_err(broken)?;
         config.set("isolation.level", "read_uncommitted");
-        let ends = BaseConsumer::from_config_and_context(&config, Quiet).map_err(broken)?;
-        Ok(Self { reader, ends, topic: topic.to_owned(), began: 0 })
+        let ends = settings.listener().reader(&config).map_err(broken)?;
+        Ok(Self { reader, ends, settings: settings.clone(), topic: topic.to_owned(), began: 0 })
     }
 }
 
@@ -129,8 +116,8 @@ impl ReceiptTail {
                 | RDKafkaErrorCode::UnknownLeaderEpoch
                 | RDKafkaErrorCode::ReplicaNotAvailable
                 | RDKafkaErrorCode::Resolve,
-            ) => TailError::Passing(name(&error)),
-            _ if is_outage(&error) => TailError::Passing(name(&error)),
+            ) => TailError::Passing(self.settings.why(&error)),
+            _ if is_outage(&error) => TailError::Passing(self.settings.why(&error)),
             _ => broken(error),
         }
     }

@@ -43,6 +43,19 @@ impl FileVault {
         Self::open_with(path, root_key_file, false)
     }
 
+    /// Opens what exists of a vault: `run` creates the rest.
+    ///
+    /// # Errors
+    /// As [`FileVault::open`].
+    pub fn check(path: &Path, root_key_file: &Path) -> Result<(), VaultError> {
+        let mut folders = [path.to_owned(), path.join("day")].into_iter().filter(|it| it.exists());
+        folders.try_for_each(|folder| private::check_folder(&folder).map_err(refused))?;
+        if path.join("vault").exists() {
+            return Self::open(path, root_key_file).map(drop);
+        }
+        if root_key_file.exists() { RootKey::open_or_create(root_key_file, false).map(drop) } else { Ok(()) }
+    }
+
     fn open_with(path: &Path, root_key_file: &Path, may_create: bool) -> Result<Self, VaultError> {
         for folder in [path, &path.join("day")] {
             if may_create {

@@ -87,6 +87,17 @@ impl SessionOptions {
         Ok((builder.build().await?, profiles))
     }
 
+    /// Opens the files that a connection needs.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] for a file that cannot be used.
+    pub fn check_files(&self) -> Result<(), StoreError> {
+        if let Some(credentials) = &self.credentials {
+            credentials.password()?;
+        }
+        self.tls_ca_file.as_deref().map(|ca| tls(ca, self.tls_client.as_ref())).transpose().map(drop)
+    }
+
     fn profiles(&self) -> Profiles {
         let base = || {
             ExecutionProfile::builder()

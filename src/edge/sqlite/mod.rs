@@ -20,7 +20,7 @@ mod schema;
 use std::sync::Arc;
 
 use self::db::Db;
-pub use self::open::{OpenOptions, check, init};
+pub use self::open::{OpenOptions, check, check_file, init};
 pub use self::purge::purge;
 pub use self::schema::{STEPS, Step};
 use crate::keys::TokenKey;

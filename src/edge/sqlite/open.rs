@@ -96,6 +96,15 @@ pub fn check(path: &Path, options: &OpenOptions) -> Vec<Finding> {
     vec![file, version, store]
 }
 
+/// Refuses an existing file that others than its owner may access. It does not open the file. A missing one
+/// is created by `run`.
+///
+/// # Errors
+/// [`StoreError::Unusable`] with the mode.
+pub fn check_file(path: &Path) -> Result<(), StoreError> {
+    if path.exists() { private::check_file(path).map_err(refused) } else { Ok(()) }
+}
+
 /// Returns a connection to a store of this vault and this program's schema version, and one line for each
 /// change that was made.
 fn enter(path: &Path, options: &OpenOptions) -> Result<(Connection, Vec<String>), StoreError> {

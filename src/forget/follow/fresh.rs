@@ -16,9 +16,10 @@ use super::tail::{Tail, TailError, patiently, poll};
 use crate::forget::execute::error::ExecuteError;
 use crate::forget::receipt::content::NotAReceipt;
 use crate::keys::{KekVault, ReadStore, StoreError};
+use crate::stream::PATIENCE;
 
-/// Longest time without a record or an end: the broker does not answer, or a transaction was left open.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Longest time without a record or an end: a transaction was left open.
+const UNTIL_STABLE: Duration = Duration::from_secs(90);
 
 /// The reason why nothing is opened.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum NotFresh {
     #[error(
         "the receipts topic was not read to its end: nothing arrived for {} s, perhaps because a \
          transaction is open",
-        PATIENCE.as_secs()
+        UNTIL_STABLE.as_secs()
     )]
     Endless,
 }
@@ -64,7 +65,7 @@ pub fn ensure_fresh(
     let mut since = Instant::now();
     while follower.proof(tail.position()?).is_none() {
         let Some(record) = poll(tail)? else {
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > UNTIL_STABLE {
                 return Err(NotFresh::Endless);
             }
             continue;

@@ -88,3 +88,69 @@ def test_the_defaults_of_the_schema_are_those_of_the_example(schema):
 
 def test_the_example_is_the_file_of_the_defaults():
     assert hourseal("config", "example").stdout == EXAMPLE
+
+
+CQL = "[kek]\nshared = true\n[store]\nkind = 'scylla'\ncontact_points = ['a:1']\n"
+# What the settings name, and what the first error says about it. `shared` is a file that others may read, `text` one with no key.
+UNUSABLE = {
+    "[kafka.client]\nsecurty.protocol = 'ssl'": "securty.protocol",
+    "[kafka.client]\nsecurity.protocol = 'sals_ssl'": "sals_ssl",
+    "[kafka.producer]\nlinger.ms = 'soon'": "linger.ms",
+    "[kafka.consumer]\nfetch.wait.max.ms = '-7'": "fetch.wait.max.ms",
+    "[kafka.client]\nsecurity.protocol = 'sasl_ssl'\nsasl.mechanism = 'FOO'": "Unsupported SASL mechanism: FOO",
+    "[kafka.client]\nsasl.mechanism = 'OAUTHBEARER'": "no source of OAuth tokens",
+    "[kafka.client]\nsecurity.protocol = 'ssl'\nssl.ca.location = 'missing'": "ssl.ca.location",
+    "[kafka.client]\nsecurity.protocol = 'ssl'\nssl.ca.location = 'text'": "ssl.ca.location",
+    "[kafka]\nsasl_password_file = 'missing'": "cannot read missing",
+    "[receipts]\nsigning_key_file = 'missing'": "receipts.signing_key_file: missing",
+    "[receipts]\nsigning_key_file = 'shared'": "mode 0644",
+    "[receipts]\nsigning_key_file = 'text'": "receipts.signing_key_file: text",
+    "[control]\ntrust_store_file = 'missing'": "the trust store missing cannot be used",
+    "[control]\ntrust_store_file = 'text'": "the trust store text cannot be used",
+    "[kek]\nroot_key_file = 'shared'": "mode 0644",
+    "[kek]\nroot_key_file = 'text'": "is not a root key file",
+    "[store]\npath = 'shared'": "mode 0644",
+    CQL + "tls_ca_file = 'missing'": "TLS files of the key store",
+    CQL + "user = 'u'\npassword_file = 'missing'": "cannot read missing",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, mode in (("shared", 0o644), ("text", 0o600)):
+        (tmp_path / name).write_text("no key\n")
+        (tmp_path / name).chmod(mode)
+    return tmp_path
+
+
+def checked(folder, text: str) -> subprocess.CompletedProcess:
+    """`config check` in this folder, which it leaves as it was."""
+    (folder / "hourseal.toml").write_text(text)
+    before = sorted(folder.rglob("*"))
+    command = [RELEASE, "config", "check", "--config", "hourseal.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+    assert sorted(folder.rglob("*")) == before
+    return done
+
+
+@pytest.mark.parametrize("text", UNUSABLE)
+def test_the_check_refuses_what_the_settings_name(folder, text):
+    done = checked(folder, text)
+    assert done.returncode == 78 and UNUSABLE[text] in done.stderr, done.stderr
+
+
+def test_the_check_takes_settings_whose_files_a_start_creates(folder):
+    done = checked(folder, "")
+    assert done.returncode == 0 and done.stdout.startswith("ok: "), done.stderr
+
+
+def test_the_check_tells_every_file_that_cannot_be_used(folder):
+    said = checked(folder, "[receipts]\nsigning_key_file = 'missing'\n[control]\ntrust_store_file = 'missing'").stderr
+    assert "receipts.signing_key_file" in said and "the trust store" in said and said.count("error: ") == 2, said
+
+
+def test_a_variable_that_lacks_an_underscore_is_warned_of(folder):
+    env = {"HOURSEAL_LANE_COUNT": "7", "PATH": ""}
+    done = subprocess.run([RELEASE, "config", "show"], capture_output=True, text=True, timeout=60, env=env, cwd=folder)
+    assert "HOURSEAL_LANE_COUNT is ignored: set HOURSEAL__LANE__COUNT" in done.stderr, done.stderr
+    assert "count = 7" not in done.stdout

@@ -1,6 +1,7 @@
 //! Why topics could not be checked or created.
 
 use super::Finding;
+use crate::edge::kafka::NoBroker;
 
 /// Why the check or the creation of the topics failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,14 +25,14 @@ pub enum AdminError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Refused(Vec<Finding>),
     /// No broker answers.
-    #[error("no answer from kafka at {bootstrap}: {why}")]
-    Unreachable { bootstrap: String, why: String },
+    #[error(transparent)]
+    NoBroker(#[from] NoBroker),
 }
 
 impl AdminError {
     /// Whether waiting may help (exit code 69). Otherwise a person has to change something (78).
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::NoBroker(why) if !why.is_configuration())
     }
 
     /// The action that the reader can take.
@@ -45,7 +46,7 @@ impl AdminError {
             Self::Missing(_) => "create them with `hourseal topics create`, or set `topics.create = true`",
             Self::NotCreated { .. } => "check the brokers' logs; `hourseal topics check` lists the topics",
             Self::Refused(_) => "change these settings; hourseal never changes an existing topic or broker",
-            Self::Unreachable { .. } => "check that the broker runs and `kafka.bootstrap` names it",
+            Self::NoBroker(why) => why.hint(),
         }
     }
 }

@@ -13,21 +13,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
+use super::ffi::Events;
+use super::listener::{Listener, serve};
+use super::reach::NoBroker;
+use crate::stream::PATIENCE;
 
 pub use brokers::BrokerReport;
 pub use error::AdminError;
 pub use finding::{Finding, Subject};
 pub use rules::{PlaintextWindow, Role, TopicFacts, TopicPlan};
-
-/// Longest time for the cluster to answer one request.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Longest time until the broker that we ask sees a new topic.
 const UNTIL_SEEN: Duration = Duration::from_secs(30);
@@ -58,7 +59,9 @@ impl Inspection {
 
 /// A client for topics.
 pub struct TopicAdmin {
-    client: Arc<AdminClient<DefaultClientContext>>,
+    /// Dropped first: its thread uses the client's queue.
+    _events: Events,
+    client: Arc<AdminClient<Listener>>,
     settings: ClientSettings,
 }
 
@@ -66,8 +69,10 @@ impl TopicAdmin {
     /// # Errors
     /// librdkafka refuses a setting. The cluster is not contacted yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, AdminError> {
-        let client = settings.base().create().map_err(|error| AdminError::Client(error.to_string()))?;
-        Ok(Self { client: Arc::new(client), settings: settings.clone() })
+        let client = AdminClient::from_config_and_context(&settings.base(), settings.listener());
+        let client = client.map_err(|error| AdminError::Client(error.to_string()))?;
+        let events = Events::serve(client.inner());
+        Ok(Self { _events: events, client: Arc::new(client), settings: settings.clone() })
     }
 
     /// Checks every topic of the plan.
@@ -177,9 +182,14 @@ impl TopicAdmin {
         asked: TopicPartitionList,
     ) -> Result<BTreeMap<i32, i64>, AdminError> {
         // The consumer does not join the group. It only asks in the group's name.
-        let consumer: BaseConsumer =
-            self.settings.base().set("group.id", group).create().map_err(|error| self.unreachable(&error))?;
-        let answer = tokio::task::spawn_blocking(move || consumer.committed_offsets(asked, PATIENCE)).await;
+        let consumer = self.settings.listener().reader(self.settings.base().set("group.id", group));
+        let consumer = consumer.map_err(|error| self.unreachable(&error))?;
+        let ask = move || {
+            let answer = consumer.committed_offsets(asked, PATIENCE);
+            serve(&consumer);
+            answer
+        };
+        let answer = tokio::task::spawn_blocking(ask).await;
         let answer = answer.map_err(|error| AdminError::Client(error.to_string()))?;
         let committed = answer.map_err(|error| match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::GroupAuthorizationFailed) => AdminError::GroupDenied(group.to_owned()),
@@ -249,9 +259,10 @@ impl TopicAdmin {
     }
 
     async fn metadata(&self) -> Result<Metadata, AdminError> {
-        let client = Arc::clone(&self.client);
-        let asked = tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, PATIENCE)).await;
-        let metadata = asked.map_err(|error| AdminError::Client(error.to_string()))?;
+        let (client, settings) = (Arc::clone(&self.client), self.settings.clone());
+        let ask = move || settings.await_broker().map(|()| client.inner().fetch_metadata(None, PATIENCE));
+        let asked = tokio::task::spawn_blocking(ask).await;
+        let metadata = asked.map_err(|error| AdminError::Client(error.to_string()))??;
         metadata.map_err(|error| self.unreachable(&error))
     }
 
@@ -269,17 +280,13 @@ impl TopicAdmin {
                 Ok(Some(entries.filter_map(|entry| entry.value.map(|value| (entry.name, value))).collect()))
             }
             Some(Err(code)) if is_denied(code) => Ok(None),
-            Some(Err(code)) => Err(AdminError::Unreachable {
-                bootstrap: self.settings.bootstrap.clone(),
-                why: format!("{code:?}"),
-            }),
+            Some(Err(code)) => Err(NoBroker::silent(&self.settings, self.settings.why_code(code)).into()),
             None => Err(AdminError::Client("an empty answer to describe_configs".to_owned())),
         }
     }
 
     fn unreachable(&self, error: &rdkafka::error::KafkaError) -> AdminError {
-        let why = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}"));
-        AdminError::Unreachable { bootstrap: self.settings.bootstrap.clone(), why }
+        NoBroker::silent(&self.settings, self.settings.why(error)).into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The thread that serves a producer's events: failed deliveries, errors and log lines.
+//! The thread that serves the events of a client that nobody polls: failed deliveries, errors and log lines.
 
 use std::ffi::{CStr, c_char};
 use std::ptr::{self, NonNull};
@@ -18,7 +18,7 @@ use super::produce::place_of;
 const WAIT_MS: i32 = 100;
 
 /// Ends its thread when it is dropped.
-pub(super) struct Events {
+pub(in crate::edge::kafka) struct Events {
     queue: Arc<Queue>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -46,7 +46,8 @@ pub(in crate::edge::kafka) trait Deliveries: ClientContext {
 }
 
 impl Events {
-    pub(super) fn serve<C: Deliveries + 'static>(client: &Client<C>) -> Self {
+    /// It must be dropped before the client.
+    pub(in crate::edge::kafka) fn serve<C: Deliveries + 'static>(client: &Client<C>) -> Self {
         // SAFETY: the client is alive.
         let queue = unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) };
         let queue = Arc::new(Queue(NonNull::new(queue).expect("every client has a main queue")));
@@ -59,7 +60,7 @@ impl Events {
                     queue.serve_one(&*context);
                 }
             };
-            std::thread::Builder::new().name("producer events".to_owned()).spawn(run)
+            std::thread::Builder::new().name("kafka events".to_owned()).spawn(run)
         };
         // Without the thread no commit could complete. A process that cannot start threads ends.
         Self { queue, over, thread: Some(thread.expect("the system has a thread left")) }

@@ -18,7 +18,7 @@ mod tests;
 
 pub(super) use consumer::{GroupMembership, MessageHeaders, cached_end};
 pub(super) use describe::{TopicDescription, describe_topics};
-pub(super) use events::Deliveries;
+pub(super) use events::{Deliveries, Events};
 pub(super) use group::group_members;
 pub(super) use offsets::{OffsetSpec, list_offsets};
 pub(super) use produce::{Queued, TopicHandle, produce};

@@ -7,19 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
-use super::client::ClientSettings;
+use super::client::{ClientSettings, log_line};
+use super::listener::Heard;
+use super::reach::NoBroker;
 use crate::model::Clock;
-use crate::stream::Stop;
+use crate::stream::{PATIENCE, Stop};
 
 pub use generator::{Generator, SampleEvent, Shape};
-
-/// Longest wait for the broker's acknowledgements at the end of a run.
-const FLUSH: Duration = Duration::from_secs(30);
 
 /// Why samples could not be produced.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -28,6 +27,10 @@ pub enum SampleError {
     Client(String),
     #[error("topic `{0}` does not exist")]
     Missing(String),
+    #[error("the right WRITE is denied for topic `{0}`")]
+    Denied(String),
+    #[error(transparent)]
+    NoBroker(#[from] NoBroker),
     #[error("kafka did not accept the samples: {0}")]
     NotTaken(String),
 }
@@ -51,11 +54,15 @@ pub fn produce(
     clock: &dyn Clock,
     stop: &Stop,
 ) -> Result<u64, SampleError> {
+    match settings.await_broker() {
+        Err(NoBroker::Stopped) => return Ok(0),
+        reached => reached?,
+    }
     let mut config = settings.base();
     config.set("enable.idempotence", "true").set("linger.ms", "5");
     // A missing topic is reported after 5 s. The default waits 30 s for it to appear.
     config.set("topic.metadata.propagation.max.ms", "5000");
-    let producer = ThreadedProducer::from_config_and_context(&config, Acknowledgements::default())
+    let producer = ThreadedProducer::from_config_and_context(&config, Acknowledgements::new(settings))
         .map_err(|error| SampleError::Client(error.to_string()))?;
     let deliveries = producer.context();
     let since = Instant::now();
@@ -65,31 +72,43 @@ pub fn produce(
         && deliveries.refusal.get().is_none()
     {
         if sent < allowed(run.rate, since.elapsed()) {
-            send(&producer, &run.topic, &events.next(clock.now()), stop)?;
+            send(&producer, &run.topic, &events.next(clock.now()), stop)
+                .map_err(|error| not_taken(settings, &run.topic, &error))?;
             sent += 1;
         } else {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    let flushed = producer.flush(FLUSH);
+    let flushed = producer.flush(PATIENCE);
     match deliveries.refusal.get() {
-        Some(error) if is_missing(error) => Err(SampleError::Missing(run.topic.clone())),
-        Some(error) => Err(not_taken(error)),
-        None => {
-            flushed.map(|()| deliveries.delivered.load(Ordering::Relaxed)).map_err(|error| not_taken(&error))
-        }
+        Some(error) => Err(not_taken(settings, &run.topic, error)),
+        None => flushed
+            .map(|()| deliveries.delivered.load(Ordering::Relaxed))
+            .map_err(|error| not_taken(settings, &run.topic, &error)),
     }
 }
 
 /// The broker's answers to the events so far. The producer's own thread writes them.
-#[derive(Default)]
 struct Acknowledgements {
+    heard: Heard,
     delivered: AtomicU64,
     /// The first error; it ends the run.
     refusal: OnceLock<KafkaError>,
 }
 
-impl ClientContext for Acknowledgements {}
+impl Acknowledgements {
+    fn new(settings: &ClientSettings) -> Self {
+        Self { heard: settings.reach.heard.clone(), delivered: AtomicU64::new(0), refusal: OnceLock::new() }
+    }
+}
+
+impl ClientContext for Acknowledgements {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log_line(&self.heard, level, facility, text);
+    }
+
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
 
 impl ProducerContext for Acknowledgements {
     type DeliveryOpaque = ();
@@ -113,7 +132,7 @@ fn send(
     topic: &str,
     event: &SampleEvent,
     stop: &Stop,
-) -> Result<(), SampleError> {
+) -> Result<(), KafkaError> {
     let headers = OwnedHeaders::new()
         .insert(Header { key: "traceparent", value: Some(&event.traceparent) })
         .insert(Header { key: "content-type", value: Some("application/json") });
@@ -128,18 +147,17 @@ fn send(
                 record = back;
                 std::thread::sleep(Duration::from_millis(10));
             }
-            Err((error, _)) => return Err(not_taken(&error)),
+            Err((error, _)) => return Err(error),
         }
     }
 }
 
-fn is_missing(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))
-}
-
-fn not_taken(error: &KafkaError) -> SampleError {
-    SampleError::NotTaken(
-        error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}")),
-    )
+fn not_taken(settings: &ClientSettings, topic: &str, error: &KafkaError) -> SampleError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            SampleError::Missing(topic.to_owned())
+        }
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => SampleError::Denied(topic.to_owned()),
+        _ => SampleError::NotTaken(settings.why(error)),
+    }
 }

@@ -14,15 +14,14 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
 use super::ffi::MessageHeaders;
+use super::listener::{Listener, serve};
+use super::reach::NoBroker;
 use crate::envelope::frame::EventHeader;
 use crate::model::Millis;
 use crate::reader::Record;
-use crate::stream::Headers as _;
+use crate::stream::{Headers as _, PATIENCE};
 
 pub use many::Scans;
-
-/// Longest wait for an answer of the cluster.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A header's name and value; a null value is `None`.
 pub type OwnedHeader = (Vec<u8>, Option<Vec<u8>>);
@@ -91,14 +90,14 @@ pub enum ScanError {
     Denied(String),
     #[error("topic `{0}` does not exist")]
     Missing(String),
-    #[error("no answer from kafka at {bootstrap}: {why}")]
-    Unreachable { bootstrap: String, why: String },
+    #[error(transparent)]
+    NoBroker(#[from] NoBroker),
 }
 
 /// A reader of one topic.
 pub struct Scan {
-    consumer: BaseConsumer,
-    bootstrap: String,
+    consumer: BaseConsumer<Listener>,
+    settings: ClientSettings,
     topic: String,
     range: Range,
     /// The ends of the partitions that are not yet read to their end: the offset after the last record.
@@ -108,9 +107,10 @@ pub struct Scan {
 impl Scan {
     /// Looks up the topic's partitions and their ends, and begins to read.
     pub fn begin(settings: &ClientSettings, topic: &str, range: Range) -> Result<Self, ScanError> {
+        settings.await_broker()?;
         let consumer = consumer(settings, range)?;
-        let bootstrap = settings.bootstrap.clone();
-        let mut scan = Self { consumer, bootstrap, topic: topic.to_owned(), range, open: BTreeMap::new() };
+        let settings = settings.clone();
+        let mut scan = Self { consumer, settings, topic: topic.to_owned(), range, open: BTreeMap::new() };
         let mut start = TopicPartitionList::new();
         let partitions = scan.partitions()?;
         let count = u32::try_from(partitions.len()).unwrap_or(u32::MAX);
@@ -164,7 +164,8 @@ impl Scan {
             }
             if self.range.ends() && waited > PATIENCE * 2 {
                 let why = format!("no record for {} s", waited.as_secs());
-                return Err(ScanError::Unreachable { bootstrap: self.bootstrap.clone(), why });
+                let why = self.settings.last_failure().unwrap_or(why);
+                return Err(NoBroker::silent(&self.settings, why).into());
             }
         }
     }
@@ -206,7 +207,8 @@ impl Scan {
                 ScanError::Missing(self.topic.clone())
             }
             Some(code) => {
-                ScanError::Unreachable { bootstrap: self.bootstrap.clone(), why: format!("{code:?}") }
+                serve(&self.consumer);
+                NoBroker::silent(&self.settings, self.settings.why_code(code)).into()
             }
             None => ScanError::Client(error.to_string()),
         }
@@ -214,7 +216,7 @@ impl Scan {
 }
 
 /// A consumer that joins no group. librdkafka requires a group name anyway.
-fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer, ScanError> {
+fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer<Listener>, ScanError> {
     let mut config = settings.base();
     for (key, value) in [
         ("group.id", "hourseal.scan"),
@@ -233,7 +235,7 @@ fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer, Sca
         // One batch of each partition. The broker sends at least one whole batch, whatever its size.
         config.set("queued.min.messages", "1").set("fetch.message.max.bytes", "1");
     }
-    config.create().map_err(|error| ScanError::Client(error.to_string()))
+    settings.listener().reader(&config).map_err(|error| ScanError::Client(error.to_string()))
 }
 
 /// Whether the client recovers from this error by itself.
