@@ -24,17 +24,20 @@ pub struct Adopt {
 }
 
 const HELP: &str = "\
-The workers place the records of a customer's hour by a number of partitions that is in the key
-store, the same for all workers. The first worker stores the number that the topic has. Partitions
-that you add later stay empty until you run this command. It also accepts a topic that was created
-again with fewer partitions.
+The workers place the records of a customer's hour by a number of partitions
+that is in the key store, the same for all workers. The first worker stores the
+number that the topic has. Partitions that you add later stay empty until you
+run this command. It also accepts a topic that was created again with fewer
+partitions.
 
-Running workers follow within 10 s. The records of an hour that has records already can then be in
-two partitions, and their order across these is lost. With `seal.partitioner = \"input\"` there is
-nothing to adopt: each record goes to the partition with the number of its input partition.
+Running workers follow within 10 s. The records of an hour that has records
+already can then be in two partitions, and their order across these is lost.
+With `seal.partitioner = \"input\"` there is nothing to adopt: each record goes to
+the partition with the number of its input partition.
 
 Examples:
-  kafka-topics.sh --alter --topic jobs.sealed --partitions 16 --bootstrap-server 127.0.0.1:9092
+  kafka-topics.sh --bootstrap-server 127.0.0.1:9092 \\
+    --alter --topic jobs.sealed --partitions 16
   hourseal topics check
   hourseal topics adopt --topic jobs.sealed";
 

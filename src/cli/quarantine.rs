@@ -81,13 +81,14 @@ pub struct Ls {
 }
 
 const LS_HELP: &str = "\
-Lists the records of each partition from the oldest to the newest. A record that was redriven stays
-until its retention ends, so it is listed, too. The reason redriven marks the progress of a redrive,
-and given-up an accepted gap of the input.
+Lists the records of each partition from the oldest to the newest. A record that
+was redriven stays until its retention ends, so it is listed, too. The reason
+redriven marks the progress of a redrive, and given-up an accepted gap of the
+input.
 
 Examples:
   hourseal quarantine ls --summary
-  hourseal quarantine ls --reason bad-time --reason no-time --since 2h --limit 20
+  hourseal quarantine ls --reason bad-time --since 2h --limit 20
   hourseal quarantine ls --follow --json";
 
 /// Parses a reason; for clap.

@@ -45,13 +45,15 @@ pub struct Try {
 }
 
 const HELP: &str = "\
-Seals nothing, commits nothing and joins no group. It needs no key store and no keys, only the right
-to read the topic. It decides about each record as a worker with these settings would. It does not
-know the store or the broker, so it does not find records of the reasons expired, erased, refused
-and too-many-slots, nor records that are too large for a topic.
+Seals nothing, commits nothing and joins no group. It needs no key store and no
+keys, only the right to read the topic. It decides about each record as a worker
+with these settings would. It does not know the store or the broker, so it does
+not find records of the reasons expired, erased, refused and too-many-slots, nor
+records that are too large for a topic.
 
-For records that would be quarantined, it looks for settings that take them: other forms of the same
-places in [event], and event.skip. Check that the customers are the right ones before you use them.
+For records that would be quarantined, it looks for settings that take them:
+other forms of the same places in [event], and event.skip. Check that the
+customers are the right ones before you use them.
 
 Examples:
   hourseal try --sample 10000
