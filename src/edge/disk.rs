@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn a_file_system_has_a_size_and_what_is_available_is_a_part_of_it() {
-        let found = space(&std::env::temp_dir()).expect("the folder exists");
+        let found = space(Path::new(".")).expect("the folder exists");
         assert!(found.size > 0 && found.available <= found.size, "{found:?}");
         assert!(space(Path::new("/nowhere")).is_err());
     }
