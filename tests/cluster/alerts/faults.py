@@ -124,7 +124,7 @@ def a_crash_loop(world: World):
     yield
 
 
-@fault("HoursealKeysNotLocked", may=("HoursealWorkerDown",))
+@fault("HoursealKeysNotLocked", may=("HoursealWorkerDown",), long=True)
 def a_worker_without_the_right_to_lock_memory(world: World):
     worker = sealing(world)
     yield
@@ -168,7 +168,7 @@ def a_key_store_that_is_locked(world: World):
     yield
 
 
-@fault("HoursealBehind", may=("HoursealWorkerDown",), settings={"lane": {"batch_events": 5}})
+@fault("HoursealBehind", may=("HoursealWorkerDown",), settings={"lane": {"batch_events": 5}}, long=True)
 def a_backlog(world: World):
     """More than the small batches of this lane work off in half a minute."""
     worker = sealing(world)
@@ -221,7 +221,7 @@ def a_consumer_that_is_not_ours_in_the_group(world: World):
     yield
 
 
-@fault("HoursealSlotFlood", settings={"lane": {"new_slots_per_minute": 20, "runaway_minutes": 0}}, testkit=True)
+@fault("HoursealSlotFlood", settings={"lane": {"new_slots_per_minute": 20, "runaway_minutes": 0}}, testkit=True, long=True)
 def a_producer_that_makes_up_customers(world: World):
     world.env["HOURSEAL_TESTKIT_SLOT_MINUTE_MS"] = "700"
     sealing(world)
@@ -365,7 +365,7 @@ def a_hold_on_the_canary(world: World):
     yield
 
 
-@fault("HoursealCanaryStale", may=("HoursealWorkerDown", "HoursealNotReady"), settings=CANARY_SETTINGS, testkit=True, instances=("canary",))
+@fault("HoursealCanaryStale", may=("HoursealWorkerDown", "HoursealNotReady"), settings=CANARY_SETTINGS, testkit=True, instances=("canary",), long=True)
 def a_canary_that_proves_nothing_for_hours(world: World):
     """Its clock is that of five hours ago, when it began."""
     prober = canary(world, HOUR + 0.5)

@@ -15,6 +15,7 @@ class Findings:
     lost: int = 0
     doubled: int = 0
     reordered: int = 0
+    twice: list[str] = field(default_factory=list)  # of each doubled event: its place in the input, and both in the output
     alien: list[str] = field(default_factory=list)  # opened to something that nobody sent
     unopened: list[str] = field(default_factory=list)
     wrong_slot: list[str] = field(default_factory=list)
@@ -31,7 +32,7 @@ class Findings:
 
     def assert_exactly_once(self):
         faults = [self.lost, self.doubled, self.reordered, self.alien, self.unopened, self.wrong_slot]
-        details = [*self.alien[:3], *self.unopened[:3], *self.wrong_slot[:3]]
+        details = [*self.twice[:9], *self.alien[:3], *self.unopened[:3], *self.wrong_slot[:3]]
         assert not any(faults), "\n".join([self.summary(), *details])
         assert all(len(ids) == 1 for ids in self.key_ids.values()), self.summary()
 
@@ -41,6 +42,7 @@ def compare(ledger: Ledger, sealed: Iterable, keys: KeyStore, stream: bytes = b"
     findings = Findings()
     seen: Counter = Counter()
     last: dict[tuple[int, int], int] = {}
+    first: dict[bytes, str] = {}
     for message in sealed:
         findings.records += 1
         place = f"{message.topic()}/{message.partition()}/{message.offset()}"
@@ -53,7 +55,9 @@ def compare(ledger: Ledger, sealed: Iterable, keys: KeyStore, stream: bytes = b"
             continue
         seen[mark] += 1
         if seen[mark] > 1:
+            findings.twice.append(f"{ledger.places[mark]}: {first[mark]} and {place}")
             continue
+        first[mark] = place
         partition, index = ledger.places[mark]
         lane = (partition, message.partition())
         findings.reordered += index < last.get(lane, -1)
