@@ -11,7 +11,6 @@ use tokio::runtime::Handle;
 
 use super::basis::Basis;
 use super::metrics::{CanaryMetrics, CanaryOutcome};
-use super::reload::Reload;
 use super::service::{Host, Service};
 use super::threads::Threads;
 use super::{CurrentKeys, Failure, Foundation, build};
@@ -43,14 +42,8 @@ const LOOKED_AT: usize = 48;
 /// 78 when the settings have no place for its events, when their retention is not one hour, or when the key
 /// store is behind its receipts. 69 when a dependency is away.
 pub fn canary(config: &Config, host: Host) -> Result<(), Failure> {
-    info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
-    let (basis, config) = (Basis::of_service(config), config.clone());
-    let service = Service {
-        listen: config.admin.listen,
-        basis: basis.clone(),
-        reload: Reload::new(host.rereading, None),
-        supervisor: host.supervisor,
-    };
+    let service = Service::new(config, host, None);
+    let (basis, config) = (service.basis.clone(), config.clone());
     service.run(build::runtime()?, move |runtime| {
         let canary = Canary::new(&config, runtime, &basis)?;
         let mut threads = Threads::default();

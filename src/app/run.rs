@@ -1,8 +1,6 @@
 //! `hourseal run`: the worker.
 
-use super::basis::Basis;
 use super::process::Process;
-use super::reload::Reload;
 use super::service::{Host, Service};
 use super::{Failure, build};
 use crate::config::Config;
@@ -21,15 +19,9 @@ pub struct RunOptions {
 /// # Errors
 /// Returns the first fault, with its exit code.
 pub fn run(config: &Config, options: RunOptions, host: Host) -> Result<(), Failure> {
-    info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
     let executes = config.control.execute.then(|| config.control.clone());
-    let (basis, config) = (Basis::of_service(config), config.clone());
-    let service = Service {
-        listen: config.admin.listen,
-        basis: basis.clone(),
-        reload: Reload::new(host.rereading, executes),
-        supervisor: host.supervisor,
-    };
+    let service = Service::new(config, host, executes);
+    let (basis, config) = (service.basis.clone(), config.clone());
     service.run(build::runtime()?, move |runtime| {
         let process = Process::for_run(&config, options, basis, runtime, true)?;
         let threads = process.start(runtime, &|_| None)?;

@@ -14,6 +14,7 @@ use super::basis::Basis;
 use super::reload::{Reload, Rereading};
 use super::supervision::supervise;
 use super::threads::{Settled, Threads, begin};
+use crate::config::{Config, Control};
 use crate::edge::http::AdminPort;
 use crate::edge::supervisor::Supervisor;
 use crate::stream::Halt;
@@ -24,10 +25,10 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A process that serves until it is stopped.
 pub(super) struct Service {
-    pub(super) listen: std::net::SocketAddr,
+    listen: std::net::SocketAddr,
     pub(super) basis: Basis,
-    pub(super) reload: Reload,
-    pub(super) supervisor: Supervisor,
+    reload: Reload,
+    supervisor: Supervisor,
 }
 
 /// The surroundings of a process that serves. The command line provides them.
@@ -40,6 +41,17 @@ pub struct Host {
 type Started = Result<Threads, Failure>;
 
 impl Service {
+    /// Logs that the process starts. `control`: of a process that executes commands.
+    pub(super) fn new(config: &Config, host: Host, control: Option<Control>) -> Self {
+        info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
+        Self {
+            listen: config.admin.listen,
+            basis: Basis::of_service(config),
+            reload: Reload::new(host.rereading, control),
+            supervisor: host.supervisor,
+        }
+    }
+
     /// Listens for signals, opens the admin port, starts the threads, waits for a signal or the first fault,
     /// and ends in order. `start` may take its time: meanwhile the port answers, and a signal ends the
     /// process.

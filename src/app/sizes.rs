@@ -39,14 +39,15 @@ impl TopicSizes {
                 size.set(bytes);
             }
         }
-        let bounds = |role| Some(facts.get(&role)?.timestamp_bounds());
-        let (before, after): (Vec<_>, Vec<_>) =
-            plan.outputs().map(|role| bounds(role).unwrap_or((i64::MAX, i64::MAX))).unzip();
-        let widest = |bounds: &[i64]| bounds.iter().copied().max().unwrap_or(i64::MAX);
-        self.timestamps.set(widest(&before), widest(&after));
+        let unlimited = (i64::MAX, i64::MAX);
+        let bounds =
+            plan.outputs().map(|role| facts.get(&role).map_or(unlimited, TopicFacts::timestamp_bounds));
+        let widest = bounds.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)));
+        let (before, after) = widest.unwrap_or(unlimited);
+        self.timestamps.set(before, after);
     }
 
-    /// Whether a broker refused a batch since the last call, so that a limit may have changed.
+    /// Whether a transaction was aborted since the last call. The reason may be a limit that has changed.
     pub(super) fn take_doubt(&self) -> bool {
         [&self.output, &self.quarantine, &self.receipts].map(MaxMessageBytes::take_doubt).contains(&true)
     }

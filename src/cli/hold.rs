@@ -98,7 +98,14 @@ fn customer(store: &dyn ReadStore, hold: &Held) -> anyhow::Result<Option<String>
 }
 
 fn to_json(hold: &Held, customer: Option<&str>) -> Value {
-    json!({ "hold": hold.id.to_string(), "token": hold.token.to_string(), "customer": customer,
-        "from_hour": hold.from.0, "from_start": hold.from.to_string(), "to_hour": hold.to.0,
-        "to_start": hold.to.to_string() })
+    let mut fields = hours(hold);
+    fields["token"] = hold.token.to_string().into();
+    fields["customer"] = customer.into();
+    fields
+}
+
+/// Returns the hold's id and hours.
+pub fn hours(hold: &Held) -> Value {
+    json!({ "hold": hold.id.to_string(), "from_hour": hold.from.0, "from_start": hold.from.to_string(),
+        "to_hour": hold.to.0, "to_start": hold.to.to_string() })
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::erase::Hours;
-use super::{Failure, Settings, cluster, keystore, output, runtime};
+use super::{Failure, Settings, cluster, hold, keystore, output, runtime};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Next, Range, Scanned, Scans};
@@ -154,10 +154,6 @@ impl Takes {
 /// The plan for programs: codes, numbers and times, without the records.
 fn to_json(customer: &CustomerId, facts: &Facts, now: Millis) -> Map<String, Value> {
     let due = facts.survey.latest_due();
-    let hold = |hold: &Hold| {
-        json!({ "hold": hold.id.to_string(), "from_hour": hold.from.0, "from_start": hold.from.to_string(),
-            "to_hour": hold.to.0, "to_start": hold.to.to_string() })
-    };
     let plan = json!({
         "customer": customer.as_str(),
         "first_hour": facts.from.0,
@@ -167,7 +163,7 @@ fn to_json(customer: &CustomerId, facts: &Facts, now: Millis) -> Map<String, Val
         "live_keys": facts.live().count(),
         "hours_with_live_keys": facts.hours_with_live_keys(),
         "hours_fenced_before": facts.hours_fenced_before(),
-        "holds_in_the_way": facts.holds.iter().map(hold).collect::<Vec<_>>(),
+        "holds_in_the_way": facts.holds.iter().map(hold::hours).collect::<Vec<_>>(),
         "due_at": due.map(|due| due.at().to_string()),
         "is_due": due.is_some_and(|due| due.reached(now)),
         "takes": facts.takes(now).code(),

@@ -185,13 +185,12 @@ fn list(ls: &Ls) -> anyhow::Result<()> {
     )
 }
 
+const REASON: &str = "hourseal-reason";
+const ORIGIN: &str = "hourseal-origin";
+
 /// The plaintext headers with the reason why a record is in quarantine, as JSON fields.
-const LABELS: [(&str, &str); 4] = [
-    ("reason", "hourseal-reason"),
-    ("origin", "hourseal-origin"),
-    ("size", "hourseal-size"),
-    ("digest", "hourseal-digest"),
-];
+const LABELS: [(&str, &str); 4] =
+    [("reason", REASON), ("origin", ORIGIN), ("size", "hourseal-size"), ("digest", "hourseal-digest")];
 
 /// Returns the text of a header that the worker wrote.
 fn label<'a>(scanned: &'a Scanned, header: &str) -> Option<&'a str> {

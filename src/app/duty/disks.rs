@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Duty, Who};
 use crate::app::metrics::{DiskMetrics, DiskOf};
 use crate::app::process::Process;
+use crate::app::threads::blocking;
 use crate::config::{Config, Store};
 use crate::edge::disk;
 
@@ -44,9 +45,8 @@ impl Duty for DiskDuty {
         for (of, folder) in &self.folders {
             let folder = folder.clone();
             // A file system that does not answer must not hold a thread of the runtime.
-            let space = tokio::task::spawn_blocking(move || disk::space(&folder)).await;
-            let space = space.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-            self.metrics.has(*of, space);
+            let space = blocking(move || disk::space(&folder)).await;
+            self.metrics.has(*of, space.map_err(|error| error.to_string())?);
         }
         Ok(EVERY)
     }

@@ -6,14 +6,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::super::{Failure, cluster, output};
-use super::label;
+use super::{ORIGIN, REASON, label};
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::lane::Reason;
 use crate::model::Millis;
-
-const REASON: &str = "hourseal-reason";
-const ORIGIN: &str = "hourseal-origin";
 
 /// The records to list.
 pub(super) struct Wanted {
