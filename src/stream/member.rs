@@ -123,21 +123,30 @@ impl<'a, C: Connector> Member<'a, C> {
 
     /// Takes the available records into the batch. Returns whether it is full.
     ///
-    /// The poll ends at a record that the step does not take, and its partition is parked before it.
+    /// The poll ends at a record that the step does not take, and its partition is parked before it. A record
+    /// that the client delivers again is skipped: librdkafka does so if it pauses a partition, as at each
+    /// rebalance, while a record of it is taken.
     fn take<S: Step>(&mut self, step: &mut S, wait: Duration) -> Result<bool, Fault> {
         let (offsets, count, limit) = (&mut self.offsets, &mut self.filled, self.limit);
+        let assignment = &self.assignment;
         let (mut enough, mut over) = (false, None);
         let call = self.engine.pulse.enter();
-        self.source.poll(wait, &mut |input| match step.admit(&input) {
-            Ok(take) => {
-                offsets.take(input.partition, input.offset);
-                *count += 1;
-                enough = take == Take::Enough || *count >= limit;
-                if enough { Take::Enough } else { Take::More }
+        self.source.poll(wait, &mut |input| {
+            let next = offsets.next(input.partition).or_else(|| assignment.position(input.partition));
+            if next.is_some_and(|next| input.offset < next) {
+                return Take::More;
             }
-            Err(why) => {
-                over = Some((input.partition, why));
-                Take::Enough
+            match step.admit(&input) {
+                Ok(take) => {
+                    offsets.take(input.partition, input.offset);
+                    *count += 1;
+                    enough = take == Take::Enough || *count >= limit;
+                    if enough { Take::Enough } else { Take::More }
+                }
+                Err(why) => {
+                    over = Some((input.partition, why));
+                    Take::Enough
+                }
             }
         })?;
         drop(call);

@@ -61,7 +61,9 @@ impl Offsets {
 
     /// The offset after the last record taken from this partition.
     pub(super) fn next(&self, partition: i32) -> Option<i64> {
-        self.taken.iter().find(|next| next.partition == partition).map(|next| next.offset)
+        let is_of = |next: &&NextOffset| next.partition == partition;
+        let last = self.taken.get(self.last).filter(is_of);
+        last.or_else(|| self.taken.iter().find(is_of)).map(|next| next.offset)
     }
 
     /// Whether the batch has records of this partition, or a position behind markers.

@@ -62,6 +62,8 @@ struct Log {
     grows: bool,
     /// The source complains once after the first commit.
     complains: bool,
+    /// Records that the source delivers twice.
+    repeats: BTreeSet<(i32, i64)>,
     /// Lists of members that are not Hourseal, the next one last.
     foreign: Vec<Vec<ForeignMember>>,
     /// Number of such members in each event.
@@ -182,14 +184,17 @@ impl Source for MemorySource {
             true => Vec::new(),
             false => {
                 let flowing = log.position.iter().filter(|(partition, _)| log.flowing.contains(partition));
-                flowing.flat_map(|(p, from)| (*from..log.input[p]).map(|o| (*p, o))).collect()
+                let ready = flowing.flat_map(|(p, from)| (*from..log.input[p]).map(|o| (*p, o)));
+                let times = |record| if log.repeats.contains(&record) { 2 } else { 1 };
+                ready.flat_map(|record| std::iter::repeat_n(record, times(record))).collect()
             }
         };
         if ready.is_empty() {
             std::thread::sleep(Duration::from_millis(1));
         }
         for (partition, offset) in ready {
-            log.position.insert(partition, offset + 1);
+            let is_repeated = log.repeats.remove(&(partition, offset));
+            log.position.insert(partition, offset + i64::from(!is_repeated));
             let input =
                 Input { partition, offset, timestamp: None, key: None, value: None, headers: &NoHeaders };
             if take(input) == Take::Enough {
@@ -656,6 +661,14 @@ fn records_of_a_revoked_partition_are_dropped_with_their_offsets() {
     assert!(ran.log.output.iter().all(|(partition, _)| *partition == 1), "{:?}", ran.log.output);
     assert_eq!(ran.log.committed, BTreeMap::from([(1, 3)]));
     assert_eq!(ran.log.notified, [[1]], "the step is notified which partition is left");
+}
+
+/// The last record of the first batch is among them.
+#[test]
+fn a_record_that_the_client_delivers_twice_is_committed_once() {
+    let ran = run(20, 0, |log| log.repeats = BTreeSet::from([(0, 0), (0, 7), (1, 3), (1, 4), (1, 9)]));
+    check_once(&ran);
+    assert!(ran.log.repeats.is_empty(), "each was delivered");
 }
 
 #[test]

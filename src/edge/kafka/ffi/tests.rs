@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, DefaultConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
+use rdkafka::{ClientConfig, bindings as rd};
 
 use super::describe::{PartitionDescription, TopicDescription, describe_topics};
 use super::group::group_members;
@@ -164,4 +166,32 @@ fn brokers_that_are_down_are_an_error_and_no_empty_group() {
     }
     (1..=3).for_each(|broker| cluster.0.broker_down(broker).expect("the broker exists"));
     assert!(group_members(&consumer, "test", SHORT).is_err());
+}
+
+/// At a rebalance, librdkafka pauses the partitions on a thread of its own. It notes the position after the
+/// last record that the caller has taken. If the caller is just taking the next one, that record is delivered
+/// again after the pause. This is why `stream::Member` takes no record twice. Here, the pause comes between
+/// the two calls with which a record is taken.
+#[test]
+fn a_pause_while_a_record_is_taken_delivers_that_record_again() {
+    let cluster = Cluster::start();
+    let consumer = cluster.consumer();
+    let mut jobs = TopicPartitionList::new();
+    jobs.add_partition_offset("jobs", 2, Offset::Offset(0)).expect("an offset");
+    consumer.assign(&jobs).expect("it is assigned");
+    let next = || consumer.poll(WAIT).expect("a record").expect("no error").offset();
+    assert_eq!((0..5).map(|_| next()).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    // SAFETY: the client and its queue are alive. The event is destroyed once, after the use of its message.
+    let taken = unsafe {
+        let queue = rd::rd_kafka_queue_get_consumer(consumer.client().native_ptr());
+        let event = rd::rd_kafka_queue_poll(queue, 20_000);
+        assert_eq!(rd::rd_kafka_event_type(event), rd::RD_KAFKA_EVENT_FETCH);
+        consumer.pause(&jobs).expect("it is paused");
+        let taken = (*rd::rd_kafka_event_message_next(event)).offset;
+        rd::rd_kafka_event_destroy(event);
+        rd::rd_kafka_queue_destroy(queue);
+        taken
+    };
+    consumer.resume(&jobs).expect("it flows again");
+    assert_eq!((taken, next(), next()), (5, 5, 6));
 }
