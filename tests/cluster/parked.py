@@ -8,7 +8,7 @@ from children import wait_until
 from world import Worker
 
 # Log codes.
-PARKED, FLOWS_AGAIN, GAP_ACCEPTED = "HS1424", "HS1425", "HS1426"
+ASSIGNED, PARKED, FLOWS_AGAIN, GAP_ACCEPTED = "HS1202", "HS1424", "HS1425", "HS1426"
 NOTE = re.compile(r"partition (\d+) of (\S+) is parked \(([a-z-]+)\): (.+)", re.DOTALL)
 
 

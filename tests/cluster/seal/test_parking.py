@@ -4,7 +4,7 @@ import time
 
 import pytest
 from causes import CAUSES, METADATA, InputGap, Story
-from parked import FLOWS_AGAIN, PARKED, accepting, await_all_parked, await_flowing, await_parked, lines, unmet
+from parked import ASSIGNED, FLOWS_AGAIN, PARKED, accepting, await_all_parked, await_flowing, await_parked, lines, unmet
 from plain import plain_events
 from transactional_offsets import commit_offset
 from world import BRISK, LONG, merged
@@ -92,6 +92,30 @@ def test_a_parked_partition_moves_with_a_rebalance_and_stays_parked(kafka, make_
     story.stop()
     unread = world.topics.marks(world.input)[story.bad]
     world.ledger.give_up(story.bad, *unread)
+    world.findings().assert_exactly_once()
+
+
+def test_records_that_are_deleted_before_a_lane_has_read_them_park_it(kafka, make_world):
+    """No rebalance and no restart tells of it, only the broker's answer to the next fetch."""
+    world, events = make_world(kafka, partitions=2), plain_events()
+    worker = world.worker()
+    world.feed_some(events, SOME)
+    world.await_drained()
+    read, assigned = world.topics.ends(world.input)[0], len(lines([worker], ASSIGNED))
+    worker.pause()
+    time.sleep(1)  # the broker has answered the fetch that was under way: it waits for half a second
+    world.feed_some(events, SOME, partitions=[0])
+    end = world.topics.ends(world.input)[0]
+    world.topics.delete_before(world.input, {0: end})
+    worker.resume()
+
+    await_parked([worker], 0, "input-gap")
+    world.feed_some(events, SOME, partitions=[1])
+    world.await_drained(partitions=[1])
+    assert world.topics.committed(world.group, world.input)[0] == read
+    assert len(lines([worker], ASSIGNED)) == assigned, "a rebalance has told it"
+    worker.stop()
+    world.ledger.give_up(0, read, end)
     world.findings().assert_exactly_once()
 
 
