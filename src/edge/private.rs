@@ -3,9 +3,11 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Access, CWD, FlockOperation, RenameFlags, access, flock, renameat_with};
+use rustix::io::Errno;
 
 /// Why a path is not private.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +38,13 @@ impl PrivateError {
     pub(super) fn passes(&self) -> bool {
         match self {
             Self::Shared { .. } | Self::Kind { .. } | Self::Denied { .. } => false,
-            Self::Io { error, .. } => {
-                !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
-            }
+            Self::Io { error, .. } => !matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied
+                    | ErrorKind::NotFound
+                    | ErrorKind::InvalidInput
+                    | ErrorKind::Unsupported
+            ),
         }
     }
 
@@ -140,15 +146,11 @@ pub(super) fn create_empty(path: &Path) -> Result<(), PrivateError> {
 }
 
 /// Creates a file with these bytes, 0600, unless the file exists. Under its name, the file is either whole
-/// and durable, or does not exist.
-///
-/// A rename does this. With a hard link, a crash could leave a second name of a secret behind.
+/// and durable, or does not exist. A crash may leave a draft behind, which [`sweep_drafts`] removes.
 pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     let io_error = |error| PrivateError::io(path, error);
     let draft = draft_name(path);
-    let written = write_draft(&draft, bytes)
-        .and_then(|()| Ok(renameat_with(CWD, &draft, CWD, path, RenameFlags::NOREPLACE)?));
-    match written {
+    match write_draft(&draft, bytes).and_then(|()| give_name(&draft, path)) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             fs::remove_file(&draft).map_err(io_error)?;
@@ -162,11 +164,61 @@ pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     sync_folder(parent(path))
 }
 
+/// Renames a draft, unless a file has the name. NFS and CephFS refuse a rename that must not replace a file
+/// (`nfs_rename` and `ceph_rename` of Linux answer EINVAL to any flag). There a hard link does the same.
+fn give_name(draft: &Path, path: &Path) -> io::Result<()> {
+    let renamed = renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE);
+    let Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)) = renamed else { return Ok(renamed?) };
+    match fs::hard_link(draft, path) {
+        Ok(()) => fs::remove_file(draft),
+        Err(exists) if exists.kind() == ErrorKind::AlreadyExists => Err(exists),
+        Err(link) => Err(io::Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "its file system refuses a rename that replaces no file ({error}) and a hard link ({link})"
+            ),
+        )),
+    }
+}
+
+/// The extension of a draft, before 16 random hex digits.
+const DRAFT: &str = "draft-";
+/// Age at which a draft is left over from a process that was killed.
+const LEFT_OVER: Duration = Duration::from_secs(3_600);
+
 /// A random name next to the file, which no other process uses.
-fn draft_name(path: &Path) -> std::path::PathBuf {
+fn draft_name(path: &Path) -> PathBuf {
     let mut random = [0; 8];
     crate::envelope::random(&mut random);
-    path.with_extension(format!("draft-{}", hex::encode(random)))
+    path.with_extension(format!("{DRAFT}{}", hex::encode(random)))
+}
+
+/// Removes what processes that were killed left behind in this folder: drafts that are older than an hour. Those
+/// of one file only if `of` names it. A draft may be a second name of a published file, whose bytes must stay.
+/// Any other one is overwritten.
+pub(super) fn sweep_drafts(folder: &Path, of: Option<&Path>) -> Result<(), PrivateError> {
+    let io_error = |error| PrivateError::io(folder, error);
+    for entry in fs::read_dir(folder).map_err(io_error)? {
+        let path = entry.map_err(io_error)?.path();
+        let is_wanted = of.is_none_or(|of| of.file_stem() == path.file_stem());
+        let Ok(found) = fs::symlink_metadata(&path) else { continue };
+        // A file from the future has no age.
+        let age = found.modified().ok().and_then(|at| at.elapsed().ok());
+        if !(is_wanted && is_draft(&path) && found.is_file() && age.is_some_and(|age| age >= LEFT_OVER)) {
+            continue;
+        }
+        match found.nlink() {
+            1 => destroy_file(&path)?,
+            _ => fs::remove_file(&path).map_err(|error| PrivateError::io(&path, error))?,
+        }
+    }
+    Ok(())
+}
+
+fn is_draft(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let digits = extension.and_then(|extension| extension.strip_prefix(DRAFT));
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|it| it.is_ascii_hexdigit()))
 }
 
 fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {

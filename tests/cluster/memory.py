@@ -1,6 +1,7 @@
 """What lies in the memory of a process, read from outside as root may; and what a process may be denied before it starts."""
 
 import ctypes
+import errno
 import os
 import resource
 import struct
@@ -132,24 +133,41 @@ def locking_at_most(size: int) -> Callable[[], None]:
     return limit
 
 
+class Call(NamedTuple):
+    """A system call: its number on each machine."""
+
+    x86_64: int
+    aarch64: int
+
+
+PRCTL, RENAMEAT2, LINKAT = Call(157, 167), Call(316, 276), Call(265, 37)
+_LINK = 86  # x86_64 has it beside linkat
+
+
 class _Program(ctypes.Structure):
     _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
-def denying_dumpable():
-    """A seccomp filter that answers EPERM to prctl(PR_SET_DUMPABLE), and allows the rest."""
+def refusing(error: int, *calls: Call, first_argument: int | None = None) -> Callable[[], None]:
+    """A seccomp filter that answers `error` to these calls (with this first argument only), and allows the rest."""
     load, equal, answer = 0x20, 0x15, 0x06
-    prctl = {"x86_64": 157, "aarch64": 167}[os.uname().machine]
-    number, first_argument = 0, 16
-    steps = [
-        (load, 0, 0, number),
-        (equal, 0, 3, prctl),
-        (load, 0, 0, first_argument),
-        (equal, 0, 1, _PR_SET_DUMPABLE),
-        (answer, 0, 0, 0x0005_0000 | 1),
-        (answer, 0, 0, 0x7FFF_0000),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
-    program = _Program(len(steps), ctypes.addressof(code))
-    assert _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    assert _LIBC.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(program), 0, 0) == 0, os.strerror(ctypes.get_errno())
+    number, argument = 0, 16
+    refused, allowed = (answer, 0, 0, 0x0005_0000 | error), (answer, 0, 0, 0x7FFF_0000)
+    machine = os.uname().machine
+    numbers = [getattr(call, machine) for call in calls] + [_LINK] * (LINKAT in calls and machine == "x86_64")
+    steps = []
+    for it in numbers:
+        looks = [] if first_argument is None else [(load, 0, 0, argument), (equal, 0, 1, first_argument)]
+        steps += [(load, 0, 0, number), (equal, 0, len(looks) + 1, it), *looks, refused]
+    steps.append(allowed)
+
+    def refuse():
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+        program = _Program(len(steps), ctypes.addressof(code))
+        assert _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+        assert _LIBC.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(program), 0, 0) == 0, os.strerror(ctypes.get_errno())
+
+    return refuse
+
+
+denying_dumpable = refusing(errno.EPERM, PRCTL, first_argument=_PR_SET_DUMPABLE)

@@ -1,5 +1,6 @@
 //! The folder of the vault.
 
+use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +67,9 @@ impl FileVault {
             if may_create {
                 private::check_writable(folder).map_err(refused_at_start)?;
             }
+        }
+        if may_create {
+            sweep_drafts(path).map_err(refused_at_start)?;
         }
         let id_file = path.join("vault");
         let is_new = may_create && !id_file.exists();
@@ -163,6 +167,18 @@ fn of_one(error: VaultError) -> VaultError {
         VaultError::Unusable(what) => VaultError::Kek(what),
         other => other,
     }
+}
+
+/// Removes old drafts from every folder that may have some.
+fn sweep_drafts(vault: &Path) -> Result<(), PrivateError> {
+    let holds = vault.join("hold");
+    let days = match fs::read_dir(&holds) {
+        Ok(found) => found.flatten().map(|day| day.path()).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(PrivateError::io(&holds, error)),
+    };
+    let mut folders = [vault.to_owned(), vault.join("day")].into_iter().chain(days);
+    folders.try_for_each(|folder| private::sweep_drafts(&folder, None))
 }
 
 /// Generates the vault's id and publishes it. The root key is created before it, so a vault without a root

@@ -28,6 +28,7 @@ impl RootKey {
     pub(super) fn open_or_create(path: &Path, may_create: bool) -> Result<Self, VaultError> {
         if may_create && !path.exists() {
             private::make_folder(private::parent(path)).map_err(refused_at_start)?;
+            private::sweep_drafts(private::parent(path), Some(path)).map_err(refused_at_start)?;
             private::publish(path, &Self::generate().line()).map_err(refused_at_start)?;
         }
         Self::read(path)
