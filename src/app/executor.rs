@@ -11,8 +11,9 @@ use super::leadership::Leadership;
 use super::process::Process;
 use super::threads::Threads;
 use super::trust::{announce, trust_source};
+use crate::config::Store as StoreConfig;
 use crate::edge::kafka::LaneIdentity;
-use crate::forget::{Executor, ExecutorParts, SETTLES_IN, VAULT_FILES};
+use crate::forget::{DISKS, Executor, ExecutorParts, SETTLES_IN, VAULT_FILES};
 use crate::lane::{GroupView, Reads};
 use crate::stream::{Board, Pace, Pulse};
 
@@ -40,7 +41,7 @@ impl Process {
             trust,
             signatures_required: self.config.control.require_signatures,
             receipt_bytes: self.sizes.receipts.now().saturating_sub(1_024),
-            assumptions: vec![VAULT_FILES.code.to_owned()],
+            assumptions: assumptions(&self.config.store),
             settles_in: settles_in(),
             observer: Box::new(observer),
         });
@@ -66,4 +67,11 @@ fn settles_in() -> Duration {
         return time;
     }
     SETTLES_IN
+}
+
+/// The assumptions of receipts that come with this vault and this store.
+fn assumptions(store: &StoreConfig) -> Vec<String> {
+    // A server keeps erased keys in its files until they are purged: A4 is about that.
+    let of_the_store = matches!(store, StoreConfig::Sqlite { .. }).then_some(DISKS);
+    [VAULT_FILES].into_iter().chain(of_the_store).map(|it| it.code.to_owned()).collect()
 }

@@ -115,15 +115,27 @@ class MountRefused(Exception):
 
 def mount_disk(folder: Path, megabytes: int):
     """A small disk (a tmpfs) over a folder, until `unmount`."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    _mount(folder, "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs")
+
+
+def mount_image(image: Path, folder: Path, megabytes: int):
+    """A disk (ext4) over a folder whose blocks can be read in a file, after `unmount(folder, "--force")`."""
+    with open(image, "wb") as file:
+        file.truncate(megabytes << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True, timeout=60)
+    _mount(folder, "-o", "loop", str(image))
+
+
+def _mount(folder: Path, *arguments: str):
+    done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True, timeout=20)
     if done.returncode:
         raise MountRefused(done.stderr.strip())
     _disks.add(folder)
 
 
-def unmount(folder: Path):
-    subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=20)
+def unmount(folder: Path, how: str = "--lazy"):
+    """`how`: --lazy, or --force, which waits until the disk has everything."""
+    subprocess.run(["umount", how, str(folder)], check=True, timeout=60)
     _disks.discard(folder)
 
 

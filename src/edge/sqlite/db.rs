@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
+use super::log::wipe_log;
 use crate::edge::private::{self, PrivateError};
 use crate::keys::StoreError;
 
@@ -47,11 +49,12 @@ impl Db {
         on_thread(&self.writer, |connection| in_transaction(connection, job)).await
     }
 
-    /// As [`Db::write`]. Then it empties the write-ahead log, so that no overwritten byte stays in any file.
+    /// As [`Db::write`]. Then it wipes the write-ahead log, so that no overwritten byte stays in any file, nor in
+    /// a block below it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] also when the transaction is durable but a reader pins the log. A retry
-    /// empties the log.
+    /// wipes the log.
     pub(super) async fn write_and_wipe<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -76,17 +79,6 @@ pub(super) fn in_transaction<T>(
     Ok(done)
 }
 
-/// Moves the write-ahead log into the file and truncates it.
-pub(super) fn wipe_log(connection: &Connection) -> Result<(), StoreError> {
-    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    match busy {
-        0 => Ok(()),
-        _ => Err(StoreError::Unavailable(
-            "erased, but a reader pins the write-ahead log: erase again".to_owned(),
-        )),
-    }
-}
-
 /// Opens a connection with the pragmas that the store's promises need, and verifies each of them.
 ///
 /// # Errors
@@ -96,6 +88,10 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
+    // The last connection would delete the log, and leave its bytes on the disk.
+    if !connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)? {
+        return Err(StoreError::Unusable("SQLite would delete its write-ahead log".to_owned()));
+    }
     for (pragma, asked, wanted) in [
         ("secure_delete", "ON", "1"), // freed bytes become zeros
         ("journal_mode", "WAL", "wal"),
@@ -113,8 +109,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Readers write, too: the write-ahead log and its index. These files are there while a process has the store
-/// open. They may belong to another user, who opened it once.
+/// Readers write, too: the write-ahead log and its index. They may belong to another user, who opened the
+/// store once.
 fn check_files(path: &Path) -> Result<(), PrivateError> {
     private::check_writable(private::parent(path))?;
     private::check_writable(path)?;

@@ -9,6 +9,7 @@ mod db;
 mod decide;
 mod fault;
 mod forget;
+mod log;
 mod mint;
 mod open;
 mod purge;
