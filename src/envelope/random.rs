@@ -22,7 +22,8 @@ pub fn random(out: &mut [u8]) {
 /// the system costs more than expanding a seed here.
 ///
 /// Not `Clone`, because a nonce must be used only once. A forked process must make its own `Nonces`. A
-/// machine that is resumed twice from one image repeats the rest of the pool, as it repeats all memory.
+/// machine that is resumed twice from one image repeats the rest of the pool, as it repeats all memory, so
+/// make one for each batch.
 pub struct Nonces {
     pool: Box<[[u8; NONCE_LEN]; Self::POOL]>,
     used: usize,

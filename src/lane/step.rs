@@ -74,7 +74,6 @@ enum Refused {
 pub struct SealingLane {
     parts: LaneParts,
     batch: Batch,
-    nonces: Nonces,
     /// Time of the batch: set when its first record is admitted, and again on each attempt to prepare it.
     now: Millis,
     condemned: HashMap<(i32, i64), Refused>,
@@ -89,7 +88,6 @@ impl SealingLane {
         let batch = Batch::new(parts.stream.clone(), parts.batch_bytes + parts.batch_bytes / 8);
         Self {
             batch,
-            nonces: Nonces::new(),
             now: Millis(0),
             condemned: HashMap::new(),
             bounds: Bounds::new(parts.slot_limits),
@@ -319,11 +317,13 @@ impl Step for SealingLane {
     fn emit<S: Sink>(&mut self, txn: &mut Txn<'_, S, Filling>) -> Result<(), StreamError> {
         let began = Instant::now();
         let (batch, arena) = self.batch.split();
+        // No nonce outlives its batch: two machines that are resumed from one image would both use it.
+        let mut nonces = Nonces::new();
         let emitter = Emitter {
             parts: &self.parts,
             batch,
             now: self.now,
-            nonces: &mut self.nonces,
+            nonces: &mut nonces,
             tally: &mut self.tally,
             headers: Vec::new(),
         };

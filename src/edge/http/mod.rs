@@ -8,7 +8,7 @@
 mod client;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -18,18 +18,24 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::forget::log::NewestCheckpoint;
 use crate::telemetry::{self, Telemetry, codes};
 
 pub use client::{AskError, Ready, ask_ready};
 
-/// Connections served at once. Further ones wait in the listen queue.
+/// Connections served at once. The next one takes the place of the oldest.
 const MAX_CONNECTIONS: usize = 64;
 
+/// The same for one peer: it takes no place of others.
+const MAX_OF_A_PEER: usize = 16;
+
 /// Longest time for a client to send the head of its request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest time of a connection.
+const LIFE: Duration = Duration::from_secs(10);
 
 /// Longest time for open connections to end after the stop.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -77,13 +83,22 @@ impl AdminPort {
     /// Answers requests until `stop` completes, then waits at most 2 s for open connections to end.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut connections = JoinSet::new();
+        let mut open: Vec<Open> = Vec::new();
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(converse(stream, self.said.clone()))),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, from)) => {
+                        open.retain(|it| !it.task.is_finished());
+                        let peers: Vec<IpAddr> = open.iter().map(|it| it.peer).collect();
+                        if let Some(oldest) = displaced(&peers, from.ip()) {
+                            open.remove(oldest).task.abort();
+                        }
+                        let task = connections.spawn(converse(stream, self.said.clone()));
+                        open.push(Open { peer: from.ip(), task });
+                    }
                     // Usually no file descriptor is free: an immediate retry would only burn CPU.
                     Err(error) => {
                         telemetry::warn!(codes::ADMIN_CONNECTION, "admin port cannot accept: {error}");
@@ -94,6 +109,21 @@ impl AdminPort {
         }
         let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
     }
+}
+
+/// A connection that is open, in the order in which they came.
+struct Open {
+    peer: IpAddr,
+    task: AbortHandle,
+}
+
+/// The place of the connection that ends so that `peer` gets one more. An answer takes milliseconds, so the
+/// oldest connection is one that sends nothing. `peers`: those of the open connections, the oldest first.
+fn displaced(peers: &[IpAddr], peer: IpAddr) -> Option<usize> {
+    if peers.iter().filter(|it| **it == peer).count() >= MAX_OF_A_PEER {
+        return peers.iter().position(|it| *it == peer);
+    }
+    (peers.len() >= MAX_CONNECTIONS).then_some(0)
 }
 
 /// Serves one request per connection. Scrapes are seconds apart, and no idle connection delays the stop.
@@ -107,8 +137,10 @@ async fn converse(stream: TcpStream, said: Said) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
-        telemetry::debug!(codes::ADMIN_CONNECTION, "admin connection: {error}");
+    match tokio::time::timeout(LIFE, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => telemetry::debug!(codes::ADMIN_CONNECTION, "admin connection: {error}"),
+        Err(_) => telemetry::debug!(codes::ADMIN_CONNECTION, "admin connection: not over after {LIFE:?}"),
     }
 }
 

@@ -107,3 +107,25 @@ fn the_newest_checkpoint_is_served_as_it_was_signed() {
     let answer = ask_after(&telemetry, &newest, &["GET /checkpoint"]).remove(0);
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\na log\n1\n"), "{answer}");
 }
+
+fn peer(number: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, number])
+}
+
+#[test]
+fn a_peer_that_has_many_connections_displaces_its_own_oldest() {
+    let others = (1..=8).flat_map(|number| [peer(number); 4]);
+    let peers: Vec<IpAddr> = others.chain([peer(9); MAX_OF_A_PEER]).collect();
+    assert_eq!(displaced(&peers, peer(9)), Some(32));
+    assert_eq!(displaced(&peers, peer(1)), None, "there is room for others");
+    assert_eq!(displaced(&peers[..47], peer(9)), None);
+}
+
+#[test]
+fn when_the_port_is_full_the_oldest_connection_makes_room() {
+    let peers: Vec<IpAddr> = (0..64).map(|number| peer(number / 8)).collect();
+    assert_eq!(peers.len(), MAX_CONNECTIONS);
+    assert_eq!(displaced(&peers, peer(200)), Some(0));
+    assert_eq!(displaced(&peers[..63], peer(200)), None);
+    assert_eq!(displaced(&[], peer(1)), None);
+}

@@ -30,6 +30,32 @@ def test_a_slow_start_is_alive_and_says_what_it_waits_for(kafka, make_world):
     worker.stop()
 
 
+def test_connections_that_send_nothing_keep_nobody_from_an_answer(kafka, make_world):
+    """A peer opens them as fast as it can, and opens a new one for each that is closed."""
+    world = make_world(kafka, settings=BRISK)
+    worker = world.worker()
+    open_ones, stop = [], threading.Event()
+
+    def flood():
+        while not stop.is_set():
+            half = socket.create_connection(("127.0.0.1", worker.admin_port), timeout=5)
+            half.sendall(b"GET /livez HTTP/1.1\r\n")
+            open_ones.append(half)
+            if len(open_ones) > 128:
+                open_ones.pop(0).close()
+            stop.wait(0.002)
+
+    thread = threading.Thread(target=flood, daemon=True)
+    thread.start()
+    wait_until(lambda: len(open_ones) >= 128, 20, "the port is full", alive=worker)
+    assert [worker.get("/livez") for _ in range(9)] == [(200, "ok\n")] * 9
+    stop.set()
+    thread.join(10)
+    for half in open_ones:
+        half.close()
+    worker.stop()
+
+
 def test_ready_answers_for_a_process_by_its_settings_and_its_url(kafka, make_world):
     world = make_world(kafka, settings=BRISK)
     worker = world.worker()
