@@ -82,11 +82,15 @@ def surroundings(cwd: Path, env: Mapping[str, str]) -> list[str]:
     return ["env", *unset, *given]
 
 
-def run(block: Block, cwd: Path, env: Mapping[str, str]) -> Done:
-    """Runs the block to its end, in a bash that stops at the first command that fails."""
+def run(block: Block, cwd: Path, env: Mapping[str, str], *, together: bool = False) -> Done:
+    """Runs the block to its end, in a bash that stops at the first command that fails. `together`: errors are in `stdout`, in
+    their place, as on a terminal."""
     command = [*surroundings(cwd, env), "bash", "-c", f"set -euo pipefail\n{block.text}"]
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS)
-    return Done(done.stdout, done.stderr, done.returncode)
+    errors = subprocess.STDOUT if together else subprocess.PIPE
+    done = subprocess.run(
+        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=SECONDS
+    )
+    return Done(done.stdout, done.stderr or "", done.returncode)
 
 
 class Running(Child):
