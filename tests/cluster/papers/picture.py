@@ -18,8 +18,11 @@ STYLE = (
 
 
 def parts(line: str) -> list[str]:
-    """The line in parts that fit the screen."""
-    return [line[at : at + COLUMNS] for at in range(0, len(line), COLUMNS)]
+    """The line in parts that fit the screen; each part but the last ends with the space at which it is broken."""
+    if len(line) <= COLUMNS:
+        return [line]
+    cut = line.rfind(" ", 0, COLUMNS) + 1 or COLUMNS
+    return [line[:cut], *parts(line[cut:])]
 
 
 def text(line: str, row: int) -> str:
