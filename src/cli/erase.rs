@@ -26,7 +26,7 @@ The reason `retention-end` is refused while an hour is not due. The reason
 `erase-early`, from as many keys as the trust store demands (two by default).
 
 Examples:
-  hourseal erase request --customer acme --from 498000 --to 498023 \\
+  hourseal erase request --customer acme --from 2026-11-01T00:00Z \\
       --sign-with dpo.pem
   hourseal erase request --customer acme --from 2026-11-01T00:00Z \\
       --to 2026-11-30T23:00Z --reason request --sign-with dpo.pem \\

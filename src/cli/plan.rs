@@ -38,7 +38,7 @@ command it needs, and when it reaches the key store (L1) and every copy of it
 output topic once, from its first record.
 
 Examples:
-  hourseal erase plan --customer acme --from 498000 --to 498023
+  hourseal erase plan --customer acme --from 2026-11-01T00:00Z
   hourseal erase plan --customer acme --from 2026-11-01T00:00Z \\
       --to 2026-11-30T23:00Z --json";
 

@@ -1,4 +1,4 @@
-//! The command line as a person sees it: exit codes, help and error messages.
+//! The command line as a person sees it. `transcripts` has its plain refusals, word for word.
 
 use std::process::{Command, Output};
 
@@ -42,13 +42,6 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
-}
-
-/// Checks the exact text. The error is one line, and its hint is another.
-fn check_error(arguments: &[&str], exit: i32, expected: &str) {
-    let output = hourseal(arguments);
-    assert_eq!(stderr(&output), expected, "{arguments:?}");
-    assert_eq!((code(&output), stdout(&output).as_str()), (exit, ""), "{arguments:?}");
 }
 
 const COMMANDS: [&[&str]; 45] = [
@@ -145,29 +138,6 @@ fn reading_commands_offer_json() {
 }
 
 #[test]
-fn a_wrong_command_line_is_64() {
-    for wrong in [
-        &["no-such-command"][..],
-        &[],
-        &["run", "--no-such-flag"],
-        &["keys", "show"],
-        &["open", "--hour", "yesterday"],
-        &["open", "--customer", "~quarantine"],
-        &["open", "--file", "x", "--from-beginning"],
-        &["produce-sample", "--customers", "0"],
-        &["produce-sample", "--late", "7"],
-        &["produce-sample", "--late", "NaN"],
-        &["ready", "--url", "https://127.0.0.1:9464"],
-        &["receipts", "ls", "--outcome", "forgotten"],
-        &["receipts", "verify", "proof", "--key", "hourseal/x/jobs.receipts"],
-    ] {
-        let output = hourseal(wrong);
-        assert_eq!((code(&output), stdout(&output).as_str()), (64, ""), "{wrong:?}");
-        assert!(!stderr(&output).is_empty(), "{wrong:?}");
-    }
-}
-
-#[test]
 fn a_proof_is_verified_without_configuration_and_a_refused_one_is_65() {
     let folder = tempfile::tempdir().expect("a folder");
     let key = SigningKey::from_pem(&SigningKey::generate()).expect("a key");
@@ -193,37 +163,6 @@ fn a_proof_is_verified_without_configuration_and_a_refused_one_is_65() {
     );
     assert_eq!((code(&bad), stdout(&bad)), (65, said));
     assert_eq!(stderr(&bad), "error: 1 proof(s) refused\n");
-}
-
-#[test]
-fn a_wrong_configuration_is_78_with_the_key_its_origin_and_a_hint() {
-    check_error(
-        &["config", "check", "--set", "lane.count=1025"],
-        78,
-        "error: flag --set: lane.count: 1025 is not 0 to 1024\n\
-         hint:  for example lane.count = 2; `hourseal config example` explains it\n",
-    );
-    check_error(
-        &["config", "check", "--set", "kafka.consumer.session.timeout.ms=12000"],
-        78,
-        "error: flag --set: kafka.consumer.session.timeout.ms: the transaction time-out 15s is not shorter \
-         than the session time-out 12s\n\
-         hint:  keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < \
-         max.poll.interval.ms\n",
-    );
-    check_error(
-        &["config", "check", "--set", "kafka.client.isolation.level=read_uncommitted"],
-        78,
-        "error: flag --set: kafka.client.isolation.level: cannot be set: reading uncommitted offsets \
-         duplicates records\n\
-         hint:  remove it\n",
-    );
-    check_error(
-        &["run", "--config", "absent.toml"],
-        78,
-        "error: absent.toml: cannot be read: No such file or directory (os error 2)\n\
-         hint:  check the path (a relative path starts at the working directory) and the mode\n",
-    );
 }
 
 #[test]
@@ -371,16 +310,6 @@ fn a_missing_file_has_the_same_exit_code_in_every_command() {
 }
 
 #[test]
-fn a_name_that_nothing_has_is_65_and_contradictory_flags_are_64() {
-    let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(code(&hourseal_in(folder.path(), &["store", "init"])), 0);
-    let show = ["keys", "show", "--customer", "nobody", "--hour", "498000"];
-    assert_eq!(code(&hourseal_in(folder.path(), &show)), 65);
-    let plan = ["erase", "plan", "--customer", "nobody", "--from", "498001", "--to", "498000"];
-    assert_eq!(code(&hourseal_in(folder.path(), &plan)), 64);
-}
-
-#[test]
 fn a_full_disk_behind_stdout_is_74() {
     for command in [&["--help"][..], &["config", "example"], &["completions", "bash"], &["config", "check"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device of Linux");
@@ -402,39 +331,6 @@ fn the_table_of_exit_codes_is_the_same_in_the_help_and_in_the_paper() {
     let help = stdout(&hourseal(&["--help"]));
     assert_eq!(codes(&help, "  "), ["0", "64", "65", "69", "70", "74", "78"], "{help}");
     assert_eq!(codes(&help, "  "), codes(paper, "| "));
-}
-
-#[test]
-fn the_folder_of_an_earlier_demo_is_named_with_a_hint() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(folder.path().join("hourseal-demo")).expect("a folder");
-    let again = hourseal_in(folder.path(), &["demo", "--keep"]);
-    let said = "error: cannot create the demo's folder hourseal-demo: File exists (os error 17)\n\
-                hint:  an earlier `demo --keep` has left it there: remove it, or start the demo somewhere else\n";
-    assert_eq!((code(&again), stderr(&again).as_str()), (74, said));
-}
-
-#[test]
-fn a_broker_that_is_away_is_69() {
-    let output = hourseal(&["topics", "check", "--bootstrap", "127.0.0.1:1"]);
-    assert_eq!(code(&output), 69);
-    let said = stderr(&output);
-    let mut lines = said.lines();
-    let first = lines.next().expect("a line");
-    assert!(first.starts_with("waiting for kafka at 127.0.0.1:1: connection refused ("), "{said}");
-    let error = lines.next().expect("an error");
-    assert!(error.starts_with("error: no answer from kafka at 127.0.0.1:1: connection refused ("), "{said}");
-}
-
-#[test]
-fn reading_a_store_that_is_not_there_creates_nothing_and_is_78() {
-    let output = hourseal(&["keys", "ls"]);
-    assert_eq!(code(&output), 78);
-    assert!(
-        stderr(&output).contains(
-            "hint:  check [store] and [kek]; `hourseal run` creates files, `store init` a keyspace"
-        )
-    );
 }
 
 #[test]
@@ -467,29 +363,6 @@ fn a_file_of_records_needs_the_keys_too() {
         .output()
         .expect("it runs");
     assert_eq!(code(&output), 78, "{}", stderr(&output));
-}
-
-#[test]
-fn a_store_in_a_file_is_created_and_checked_and_has_no_roles() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let in_folder = |arguments: &[&str]| hourseal_in(folder.path(), arguments);
-    let created = in_folder(&["store", "init"]);
-    assert_eq!((code(&created), stderr(&created).as_str()), (0, ""));
-    assert!(stdout(&created).starts_with("created the store in "), "{}", stdout(&created));
-    let again = in_folder(&["store", "init"]);
-    let version = STEPS.last().expect("a step").to;
-    let nothing = format!("nothing to do: the store exists, its schema is version {version}\n");
-    assert_eq!((code(&again), stdout(&again)), (0, nothing));
-    let checked = in_folder(&["store", "check"]);
-    assert_eq!(code(&checked), 0, "{}", stdout(&checked));
-    let line = format!("schema version     ok     {version}, as this program knows it");
-    assert!(stdout(&checked).contains(&line), "{checked:?}");
-    check_error(
-        &["store", "init", "--roles"],
-        78,
-        "error: `store.kind` is `sqlite`: it has no roles\n\
-         hint:  set store.kind = \"scylla\" and store.contact_points\n",
-    );
 }
 
 /// An older program meets a store that a newer program upgraded.

@@ -22,6 +22,7 @@ mod rooms;
 mod scylla;
 mod sqlite;
 mod stores;
+mod transcripts;
 mod vectors;
 mod world;
 mod wycheproof;
