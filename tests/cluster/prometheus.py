@@ -69,4 +69,4 @@ class Prometheus(Child):
         """Waits until it has evaluated the rules so often with what it has scraped."""
         looks = lambda: sum(value for _, value in self.query('count_over_time(up{job="hourseal"}[1h])'))  # noqa: E731
         before = looks()
-        wait_until(lambda: looks() >= before + count, 30, f"{count} scrapes", alive=self)
+        wait_until(lambda: looks() >= before + count, 120, f"{count} scrapes", alive=self)
