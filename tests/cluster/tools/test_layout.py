@@ -8,7 +8,7 @@ from world import ROOT
 
 CLUSTER = ROOT / "tests" / "cluster"
 FILES = sorted(CLUSTER.rglob("test_*.py"))
-SUBJECTS = {"alerts", "seal", "keys", "forget", "receipts", "storage", "start", "tools"}
+SUBJECTS = {"alerts", "papers", "seal", "keys", "forget", "receipts", "storage", "start", "tools"}
 LONGEST_NAME = 70
 DOCUMENTS = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"]
 # What a document's path may begin at: `forget/decide/rules.rs` is the crate's, `cluster/seal/test_kills` is a test.
