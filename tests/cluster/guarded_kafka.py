@@ -37,9 +37,17 @@ def settings(guarded, password_file) -> dict:
     return {"kafka": {"bootstrap": guarded.guarded, "sasl_password_file": str(password_file), "client": client}}
 
 
-def allow(guarded, kind: ResourceType, name: str, operation: AclOperation, permission=AclPermissionType.ALLOW):
+def allow(
+    guarded,
+    kind: ResourceType,
+    name: str,
+    operation: AclOperation,
+    permission=AclPermissionType.ALLOW,
+    user: str = "hourseal",
+    pattern=ResourcePatternType.LITERAL,
+):
     admin = AdminClient({"bootstrap.servers": guarded.bootstrap})
-    acl = AclBinding(kind, name, ResourcePatternType.LITERAL, "User:hourseal", "*", operation, permission)
+    acl = AclBinding(kind, name, pattern, f"User:{user}", "*", operation, permission)
     for done in admin.create_acls([acl]).values():
         done.result(20)
 
@@ -47,12 +55,16 @@ def allow(guarded, kind: ResourceType, name: str, operation: AclOperation, permi
 def await_obeyed(guarded, topic: str):
     """The controller answers a grant when it is in its log, and the broker follows: in its order, so the last one tells, and has
     to be one that lets see the topic's settings."""
-    wait_until(lambda: sees_settings(guarded, topic), 20, f"the broker obeys what is granted on {topic}")
-
-
-def sees_settings(guarded, topic: str) -> bool:
     client = settings(guarded, "")["kafka"]["client"]
-    user = AdminClient({"bootstrap.servers": guarded.guarded, "sasl.password": SECRET, **client})
+    await_seen({"bootstrap.servers": guarded.guarded, "sasl.password": SECRET, **client}, topic)
+
+
+def await_seen(user: dict, topic: str):
+    """Waits until the user with these settings of librdkafka sees the topic's settings."""
+    wait_until(lambda: sees_settings(AdminClient(user), topic), 20, f"the broker obeys what is granted on {topic}")
+
+
+def sees_settings(user: AdminClient, topic: str) -> bool:
     try:
         return all(done.result(20) for done in user.describe_configs([ConfigResource("topic", topic)]).values())
     except KafkaException:

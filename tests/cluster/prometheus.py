@@ -27,6 +27,10 @@ def alerts(text: str) -> list[str]:
     return re.findall(r"^ *- alert: (\w+)$", text, flags=re.MULTILINE)
 
 
+def program() -> str:
+    return os.environ.get("PROMETHEUS") or "prometheus"
+
+
 class Prometheus(Child):
     def __init__(self, folder: Path, ports: list[int], *, rules: str | None = None, factor: int = FACTOR):
         folder.mkdir()
@@ -45,8 +49,7 @@ class Prometheus(Child):
             "web.listen-address": self._address,
             "log.level": "warn",
         }
-        tool = os.environ.get("PROMETHEUS") or "prometheus"
-        super().__init__([tool, *(f"--{name}={value}" for name, value in options.items())], log=folder / "prometheus.log")
+        super().__init__([program(), *(f"--{name}={value}" for name, value in options.items())], log=folder / "prometheus.log")
 
     def query(self, expression: str) -> list[tuple[dict, float]]:
         """Each series of the answer with its value; empty while nobody answers."""
@@ -69,4 +72,4 @@ class Prometheus(Child):
         """Waits until it has evaluated the rules so often with what it has scraped."""
         looks = lambda: sum(value for _, value in self.query('count_over_time(up{job="hourseal"}[1h])'))  # noqa: E731
         before = looks()
-        wait_until(lambda: looks() >= before + count, 30, f"{count} scrapes", alive=self)
+        wait_until(lambda: looks() >= before + count, 120, f"{count} scrapes", alive=self)

@@ -37,7 +37,11 @@ def signed(folder: Path, name: str, by: str) -> Path:
 
 
 class SecuredKafka(Kafka):
-    """Its clients reach it by the name `localhost`. `at["elsewhere"]` advertises a name that leads nowhere."""
+    """Its clients reach it by the name `localhost`. `at["elsewhere"]` advertises a name that leads nowhere.
+
+    `hourseal` may do everything. `guest` and `worker` have the rights that a test gives them; `worker` comes by SCRAM."""
+
+    FORMAT = ("--add-scram", f"SCRAM-SHA-512=[name=worker,password={PASSWORD}]")
 
     def configure(self):
         self.files = scrap_folder("hourseal-tls-")
@@ -64,10 +68,15 @@ class SecuredKafka(Kafka):
         kinds = {"sasl": "SASL_PLAINTEXT", "tls": "SSL", "sasl_tls": "SASL_SSL", "elsewhere": "PLAINTEXT"}
         protocols = ",".join(f"{way.upper()}:{kind}" for way, kind in kinds.items())
         properties["listener.security.protocol.map"] = f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{protocols}"
-        properties["sasl.enabled.mechanisms"] = "PLAIN"
+        properties["sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-512"
+        properties["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+        properties["super.users"] = "User:ANONYMOUS;User:hourseal;User:CN=client"
+        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        users = " ".join(f'user_{name}="{PASSWORD}"' for name in ("hourseal", "guest"))
         module = "org.apache.kafka.common.security.plain.PlainLoginModule"
         for way in ("sasl", "sasl_tls"):
-            properties[f"listener.name.{way}.plain.sasl.jaas.config"] = f'{module} required user_hourseal="{PASSWORD}";'
+            properties[f"listener.name.{way}.plain.sasl.jaas.config"] = f"{module} required {users};"
+            properties[f"listener.name.{way}.scram-sha-512.sasl.jaas.config"] = scram
         properties["ssl.keystore.type"] = properties["ssl.truststore.type"] = "PEM"
         properties["ssl.keystore.location"], properties["ssl.truststore.location"] = self.server, self.ca
         properties["listener.name.tls.ssl.client.auth"] = "required"

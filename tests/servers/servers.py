@@ -124,6 +124,7 @@ class Kafka(_Servers):
     ready_line = "Kafka Server started"  # printed after the broker is registered and unfenced
     ready_seconds = 60
     CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
+    FORMAT: tuple[str, ...] = ()
 
     def __init__(self, nodes: int = 1, settings: dict[str, str] | None = None):
         self.settings = settings or {}
@@ -137,7 +138,7 @@ class Kafka(_Servers):
         for node in self.nodes:
             lines = "".join(f"{name}={value}\n" for name, value in self._properties(node).items())
             self._properties_file(node).write_text(lines)
-            self.tool("kafka.tools.StorageTool", "format", "-t", self.CLUSTER_ID, "-c", self._properties_file(node))
+            self.tool("kafka.tools.StorageTool", "format", "-t", self.CLUSTER_ID, "-c", self._properties_file(node), *self.FORMAT)
 
     def command(self, node):
         log = ["showDateTime=true", "dateTimeFormat=HH:mm:ss.SSS", "showShortLogName=true"]

@@ -45,7 +45,7 @@ impl LaneIdentity {
         format!("{}.{}", self.instance, self.lane)
     }
 
-    fn transactional_id(&self) -> String {
+    pub(super) fn transactional_id(&self) -> String {
         format!("{}.{}", self.group, self.instance_id())
     }
 

@@ -20,6 +20,7 @@ from memory import locking_at_most
 from office import SETTLED, Office, ask
 from oracle.events import HOUR_MS, Event, now_ms, rfc3339
 from parked import accepting, await_parked
+from prometheus import FACTOR
 from signing_key import write_signing_key
 from world import BRISK, Worker, World
 
@@ -44,6 +45,8 @@ class Fault(NamedTuple):
     stands: bool
     """Nothing repairs it but an investigation."""
     long: bool
+    factor: int
+    """By which Prometheus divides every duration."""
 
 
 FAULTS: list[Fault] = []
@@ -58,9 +61,10 @@ def fault(
     instances: tuple[str, ...] = ("w0",),
     stands: bool = False,
     long: bool = False,
+    factor: int = FACTOR,
 ):
     def register(drive):
-        FAULTS.append(Fault(drive, set(fires), set(may), settings or {}, testkit, on_cassandra, instances, stands, long))
+        FAULTS.append(Fault(drive, set(fires), set(may), settings or {}, testkit, on_cassandra, instances, stands, long, factor))
         return drive
 
     return register
@@ -380,9 +384,13 @@ def a_canary_that_proves_nothing_for_hours(world: World):
     yield
 
 
-@fault("HoursealKeksOverdue", may=("HoursealSweepLags", "HoursealNotReady"), settings={
-    "retention": {"default": "2h", "sweep": "1s"}, "kek": {"destroy": "1s"},
-}, testkit=True, long=True)
+@fault(
+    "HoursealKeksOverdue",
+    may=("HoursealSweepLags", "HoursealNotReady"),
+    settings={"retention": {"default": "2h", "sweep": "1s"}, "kek": {"destroy": "1s"}},
+    testkit=True,
+    long=True,
+)
 def a_kek_whose_hours_are_not_swept(world: World):
     """As with a trust store that cannot be read, for more than a day."""
     steps = a_trust_store_that_cannot_be_read(world)
@@ -395,8 +403,15 @@ def a_kek_whose_hours_are_not_swept(world: World):
     yield
 
 
-@fault("HoursealErasureLate", settings={"retention": {"default": "2h"}, "ring": {"lease": "10m"}}, testkit=True, instances=("w1",), long=True,
-       may=("HoursealWorkerDown",))
+@fault(
+    "HoursealErasureLate",
+    may=("HoursealWorkerDown",),
+    settings={"retention": {"default": "2h"}, "ring": {"lease": "10m"}},
+    testkit=True,
+    instances=("w1",),
+    long=True,
+    factor=10,  # the process is paused for longer than the quarter of a minute in which the rule would look for a rate
+)
 def a_process_that_hears_late_of_erasures(world: World):
     world.set_hour(HOUR + 0.5)
     world.worker("w0")

@@ -6,23 +6,24 @@ from collections.abc import Callable
 import pytest
 from children import MountRefused, wait_until
 from faults import FAULTS, Fault
-from prometheus import RULES, Prometheus, alerts, faster
+from prometheus import FACTOR, RULES, Prometheus, alerts, faster
 from world import LONG, RELEASE, TESTKIT
 
-# Of an outage, until each of its alerts fires: the longest `for` is ten seconds, and a worker looks every ten seconds.
-SOON = 240 if LONG else 90
-# Evaluations in good times, each for a quarter of a minute.
-MANY = 24
+# Of an outage, until each of its alerts fires: the longest `for` is ten seconds, and a worker looks every ten seconds. A slow fault
+# has a `for` of three hours, or a smaller factor.
+SOON, LATER = 90, 400
+# Evaluations in good times. Each is a quarter of a minute of Prometheus' time.
+MANY, SOME = 24, 4
 
 
 class Watched:
     """A fault with its world and its Prometheus."""
 
-    def __init__(self, fault: Fault, kafka, cassandra, make_world):
+    def __init__(self, fault: Fault, kafka, make_world, store=None):
         self.fault, self.name = fault, fault.drive.__name__
         self.world = make_world(
             kafka,
-            store=cassandra if fault.on_cassandra else None,
+            store=store,
             partitions=2,
             binary=TESTKIT if fault.testkit else RELEASE,
             settings=fault.settings,
@@ -33,7 +34,7 @@ class Watched:
 
     def watch(self, name: str, rules: str | None = None) -> Prometheus:
         ports = [self.world.admin_port(instance) for instance in self.fault.instances]
-        return Prometheus(self.world.folder / name, ports, rules=rules)
+        return Prometheus(self.world.folder / name, ports, rules=rules, factor=self.fault.factor)
 
     def step(self):
         next(self._steps)
@@ -55,37 +56,32 @@ class Watched:
 
 def await_all(several: list[Watched], what: Callable[[Watched], bool]):
     try:
-        wait_until(lambda: all(map(what, several)), SOON, what.__name__, every=0.5)
+        seconds = LATER if any(one.fault.long for one in several) else SOON
+        wait_until(lambda: all(map(what, several)), seconds, what.__name__, every=0.5)
     except AssertionError as late:
         others = "\n".join(one.told() for one in several if not what(one))
         raise AssertionError(f"{late}\n{others}") from None
 
 
-def watched(faults, *servers) -> list[Watched]:
+def watched(faults: list[Fault], *servers, **how) -> list[Watched]:
     found = []
     for fault in faults:
         try:
-            found.append(Watched(fault, *servers))
+            found.append(Watched(fault, *servers, **how))
         except MountRefused as refused:
             print(f"NOT TESTED: {fault.fires}: {refused}")
     return found
 
 
-def test_each_alert_fires_in_its_fault_and_is_silent_before_and_after(kafka, request, make_world):
-    faults = [fault for fault in FAULTS if LONG or not fault.long]
-    cassandra = request.getfixturevalue("cassandra") if any(fault.on_cassandra for fault in faults) else None
-    several = watched(faults, kafka, cassandra, make_world)
+def fire_and_clear(several: list[Watched], blind: Prometheus | None = None):
+    """Silent before, fires in the fault, and silent when it is repaired. `blind` has a rule that sees nothing, in the first world."""
     for one in several:
-        one.prometheus.await_evaluations(MANY)
+        one.prometheus.await_evaluations(MANY if one.fault.factor == FACTOR else SOME)
     assert {one.name: fired for one in several if (fired := one.prometheus.fired())} == {}, "before the fault"
-
-    # The control: a rule that has no fault to see.
-    blind = several[0].watch("blind", RULES.read_text().replace('up{job="hourseal"} == 0', 'up{job="hourseal"} == 2'))
     for one in several:
         one.step()
     await_all(several, Watched.has_fired)
-    assert several[0].fault.fires & blind.fired() == set(), "a rule that sees nothing does not fire"
-
+    assert blind is None or several[0].fault.fires & blind.fired() == set(), "a rule that sees nothing does not fire"
     for one in several:
         one.step()
     await_all(several, Watched.is_silent)
@@ -93,6 +89,28 @@ def test_each_alert_fires_in_its_fault_and_is_silent_before_and_after(kafka, req
     assert others == {}, "no other alert has fired"
     for one in several:
         one.end()
+
+
+def test_each_alert_fires_in_its_fault_and_is_silent_before_and_after(kafka, make_world):
+    several = watched([fault for fault in FAULTS if not fault.long], kafka, make_world)
+    # The control: a rule that has no fault to see.
+    blind = several[0].watch("blind", RULES.read_text().replace('up{job="hourseal"} == 0', 'up{job="hourseal"} == 2'))
+    fire_and_clear(several, blind)
+
+
+@pytest.mark.skipif(not LONG, reason="slow faults are of the long tier")
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.long], ids=lambda fault: "-".join(fault.fires))
+def test_a_slow_alert_fires_in_its_fault(kafka, request, make_world, fault):
+    store = request.getfixturevalue("cassandra") if fault.on_cassandra else None
+    fire_and_clear(watched([fault], kafka, make_world, store=store))
+
+
+@pytest.mark.skipif(not LONG, reason="full length is of the long tier")
+@pytest.mark.parametrize("alert", ["HoursealWorkerDown", "HoursealPartitionParked"])
+def test_an_alert_fires_at_full_length(kafka, make_world, alert):
+    """Prometheus has the rules and the intervals as they are written."""
+    (fault,) = (fault for fault in FAULTS if alert in fault.fires)
+    fire_and_clear(watched([fault._replace(factor=1, long=True)], kafka, make_world))
 
 
 def test_every_rule_has_a_fault_and_a_section_in_the_runbook():

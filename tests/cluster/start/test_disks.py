@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from contextlib import suppress
 
 import pytest
 from children import MountRefused, discard, mount_disk, scrap_folder, unmount
@@ -69,14 +68,3 @@ def test_files_of_another_user_are_named_with_their_owner(disk):
     log.touch()
     log.chmod(0o644)
     refuses_at_once(disk, ["keys", "ls"], "keys.db-wal", "it belongs to user 0 (mode 0644)", user=NOBODY)
-
-
-def test_a_full_disk_is_named_at_once(disk):
-    assert hourseal(disk, "store", "init")[0] == 0
-    shutil.rmtree(disk / "hourseal-data")
-    with suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
-        while True:
-            filler.write(bytes(1 << 12))
-    code, said = hourseal(disk, *RUN)
-    first = next(line for line in said.splitlines() if "ERROR" in line or "WARN" in line or "error" in line)
-    assert code == 69 and "hourseal-data" in first and ("No space left" in first or "is full" in first), said

@@ -9,7 +9,7 @@ from groups import await_empty
 from oracle.events import job_events
 from parked import accepting, await_all_parked, await_parked
 from servers import Kafka
-from world import BRISK, QUICK_SESSION, seeded
+from world import BRISK, seeded
 
 
 def test_two_processes_with_one_instance_duel_and_double_nothing(kafka, make_world):
@@ -74,21 +74,6 @@ def test_committed_offsets_that_vanish_are_no_first_run(kafka, make_world):
     worker.stop()
     findings = world.findings()
     assert (findings.lost, findings.doubled) == (0, again)
-
-
-def test_two_stores_cannot_claim_one_group(kafka, make_world):
-    world = make_world(kafka, settings=QUICK_SESSION)
-    world.feed_some(job_events(seeded()), 2_000)
-    world.worker().stop()
-    world.store.path = world.folder / "other" / "keys.db"
-    assert "another key store" in world.cli("run", code=78, errors=True)
-
-
-def test_a_compacted_output_is_refused_with_the_setting(kafka, make_world):
-    world = make_world(kafka)
-    world.topics.create(world.output, partitions=8, settings={"cleanup.policy": "compact"})
-    said = world.cli("run", code=78, errors=True)
-    assert "cleanup.policy" in said and world.output in said, said
 
 
 def test_a_member_with_another_assignor_is_named_as_the_reason(kafka, make_world):

@@ -238,13 +238,15 @@ fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer<List
     settings.listener().reader(&config).map_err(|error| ScanError::Client(error.to_string()))
 }
 
-/// Whether the client recovers from this error by itself.
+/// Whether the client recovers from this error by itself, or does not need what is refused: the scan commits
+/// nothing, so it needs no right to a group.
 fn is_passing(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
             RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::GroupAuthorizationFailed
                 | RDKafkaErrorCode::OperationTimedOut
                 | RDKafkaErrorCode::Resolve
         )
