@@ -140,26 +140,28 @@ pub(super) fn create_empty(path: &Path) -> Result<(), PrivateError> {
 }
 
 /// Creates a file with these bytes, 0600, unless the file exists. Under its name, the file is either whole
-/// and durable, or does not exist.
+/// and durable, or does not exist. Returns whether it created the file.
 ///
 /// A rename does this. With a hard link, a crash could leave a second name of a secret behind.
-pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<bool, PrivateError> {
     let io_error = |error| PrivateError::io(path, error);
     let draft = draft_name(path);
     let written = write_draft(&draft, bytes)
         .and_then(|()| Ok(renameat_with(CWD, &draft, CWD, path, RenameFlags::NOREPLACE)?));
-    match written {
-        Ok(()) => {}
+    let is_created = match written {
+        Ok(()) => true,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             fs::remove_file(&draft).map_err(io_error)?;
+            false
         }
         Err(error) => {
             let _ = fs::remove_file(&draft);
             return Err(io_error(error));
         }
-    }
+    };
     // This is also needed if another process was first: the name of its file may not be durable yet.
-    sync_folder(parent(path))
+    sync_folder(parent(path))?;
+    Ok(is_created)
 }
 
 /// A random name next to the file, which no other process uses.
