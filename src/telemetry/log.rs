@@ -152,7 +152,7 @@ struct Written(&'static Lines);
 impl<S: Subscriber> Layer<S> for Written {
     /// A library's trace lines and spans name statements and their values, so they are never enabled.
     fn enabled(&self, of: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        is_ours(of) || of.is_event() && *of.level() <= Level::DEBUG
+        is_ours(of) || !of.is_span() && *of.level() <= Level::DEBUG
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -240,4 +240,21 @@ macro_rules! __line {
         let code: $crate::telemetry::Code = $code;
         ::tracing::event!(::tracing::Level::$level, code = code.as_str(), $($rest)+)
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_trace_lines_of_libraries_are_never_enabled() {
+        let state = Mutex::new(State { throttle: Throttle::new(), is_waiting: false });
+        let lines = Box::leak(Box::new(Lines { format: LogFormat::Json, colours: false, state }));
+        tracing::subscriber::with_default(Registry::default().with(Written(lines)), || {
+            assert!(tracing::event_enabled!(target: "scylla", Level::DEBUG));
+            assert!(!tracing::event_enabled!(target: "scylla", Level::TRACE));
+            assert!(!tracing::span_enabled!(target: "scylla", Level::ERROR));
+            assert!(tracing::event_enabled!(target: "hourseal::lane", Level::TRACE));
+        });
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::Collector;
-use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
     TextEncoder,
@@ -150,7 +150,7 @@ fn collected(family: &MetricFamily) -> Family {
         MetricType::HISTOGRAM => "histogram",
         _ => "gauge",
     };
-    let labels = family.get_metric().first().map(|metric| metric.get_label()).unwrap_or_default();
+    let labels = family.get_metric().first().map(Metric::get_label).unwrap_or_default();
     let labels = labels.iter().map(|label| (label.name().to_owned(), Vec::new())).collect();
     Family { name: family.name().to_owned(), kind, help: family.help().to_owned(), labels }
 }
