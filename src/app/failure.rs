@@ -41,6 +41,13 @@ impl Failure {
         Self::new(Self::IO, format!("{what} {}: {error}", path.display()))
     }
 
+    /// Puts the name of the thread that failed in front.
+    #[must_use]
+    pub fn of(mut self, thread: &str) -> Self {
+        self.message.insert_str(0, &format!("{thread}: "));
+        self
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

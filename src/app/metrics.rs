@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::edge::disk::Space;
+use crate::edge::scylla::StoreMetrics;
 use crate::forget::{ForgetMetrics, log::LogMetrics};
 use crate::keys::KeyMetrics;
 use crate::lane::{GroupMetrics, LaneMetrics};
 use crate::model::Millis;
-use crate::telemetry::{Counter, Counters, Gauge, Gauges, Registry, label};
+use crate::telemetry::{Counter, Counters, Family, Gauge, Gauges, Registry, Telemetry, label};
 
 /// The metrics of a process. `open_foundation` registers those of a key store on a cluster.
 #[derive(Clone)]
@@ -158,23 +159,34 @@ impl CanaryMetrics {
     }
 }
 
+/// Every family of every process, for `docs/metrics.md`.
+pub fn every_family() -> Vec<Family> {
+    whole(Millis(0)).families()
+}
+
+/// A registry with the metrics of a worker on a cluster's store, and of a canary.
+fn whole(now: Millis) -> Registry {
+    let Telemetry { registry, .. } = Telemetry::new();
+    StoreMetrics::register(&registry);
+    Metrics::register(&registry, now);
+    CanaryMetrics::register(&registry, now);
+    registry
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::scylla::StoreMetrics;
-    use crate::telemetry::Telemetry;
 
     #[test]
     fn each_name_is_registered_once_and_no_metric_has_a_customer_label() {
-        let Telemetry { registry, .. } = Telemetry::new();
-        StoreMetrics::register(&registry);
-        Metrics::register(&registry, Millis(1_795_500_000_000));
-        CanaryMetrics::register(&registry, Millis(0));
+        let registry = whole(Millis(1_795_500_000_000));
         let text = String::from_utf8(registry.render()).expect("text");
         let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert!(series.len() > 200, "{text}");
         assert!(
-            series.iter().all(|line| line.starts_with("hourseal_") && !line.contains("customer=")),
+            series.iter().all(|line| {
+                (line.starts_with("hourseal_") || line.starts_with("process_")) && !line.contains("customer=")
+            }),
             "{text}"
         );
         assert!(series.contains(&"hourseal_start_time_seconds 1795500000"), "{text}");

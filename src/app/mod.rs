@@ -45,6 +45,7 @@ pub use current::CurrentKeys;
 pub use demo::{DemoOptions, DemoSummary, demo};
 pub use failure::Failure;
 pub use lanes::admit;
+pub use metrics::every_family;
 pub use placement::{Fit, Placed, placed};
 pub use preflight::preflight;
 pub use reclaim::{Prefix, Prefixes, forgotten, reclaim};

@@ -30,7 +30,7 @@ use crate::lane::{
     GroupView, Keys, LaneObserver, LaneReport, Observer, Outputs, ParkedView, Partitioner, Placement, Reads,
 };
 use crate::stream::{Board, Gaps, Pace, Parking, Pulse, Stop};
-use crate::telemetry::{Telemetry, codes, error, info};
+use crate::telemetry::{Telemetry, codes, end_log, error, info};
 
 /// The state that the threads share.
 pub(super) struct Process {
@@ -254,6 +254,7 @@ impl Process {
                     codes::WATCHDOG,
                     lane, "no progress in a Kafka call although a broker answers; exiting"
                 );
+                end_log();
                 std::process::exit(i32::from(Failure::DEPENDENCY));
             });
         }

@@ -18,7 +18,7 @@ use crate::config::{Config, Control};
 use crate::edge::http::AdminPort;
 use crate::edge::supervisor::Supervisor;
 use crate::stream::Halt;
-use crate::telemetry::{codes, error, info, warn};
+use crate::telemetry::{REVISION, codes, end_log, error, info, warn};
 
 /// After a signal, the longest time for the start to end. It may wait for a key store on a cluster.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -43,7 +43,8 @@ type Started = Result<Threads, Failure>;
 impl Service {
     /// Logs that the process starts. `control`: of a process that executes commands.
     pub(super) fn new(config: &Config, host: Host, control: Option<Control>) -> Self {
-        info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
+        let (version, revision) = (env!("CARGO_PKG_VERSION"), REVISION);
+        info!(codes::STARTED, version, revision, instance = config.instance, "starting");
         Self {
             listen: config.admin.listen,
             basis: Basis::of_service(config),
@@ -127,10 +128,7 @@ fn until_stopped(
     at_once.abort();
     reloading.abort();
     match fault {
-        Some((thread, halt)) => {
-            error!(codes::GAVE_UP, thread, "{halt}");
-            Err(halt.into())
-        }
+        Some((thread, halt)) => Err(Failure::from(halt).of(&thread)),
         None => report(settled),
     }
 }
@@ -222,6 +220,7 @@ impl Signals {
     async fn end_at_once(mut self) {
         self.next().await;
         error!(codes::STOPPED_AT_ONCE, "second signal: exiting at once");
+        end_log();
         std::process::exit(i32::from(Failure::DEPENDENCY));
     }
 }

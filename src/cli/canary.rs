@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Settings;
 use super::shield::shield_and_log;
+use super::{Settings, failure};
 use crate::app;
 
 #[derive(Args)]
@@ -28,5 +28,5 @@ Examples:
 pub fn run(canary: Canary) -> anyhow::Result<()> {
     let (config, host) = canary.settings.serve()?;
     shield_and_log(&config.process);
-    Ok(app::canary(&config, host)?)
+    Ok(app::canary(&config, host).map_err(failure::log)?)
 }

@@ -10,6 +10,7 @@ use crate::edge::kafka::sample::SampleError;
 use crate::edge::kafka::scan::ScanError;
 use crate::edge::keyfile::KeyFileError;
 use crate::forget::{NotFresh, TailError};
+use crate::telemetry::{codes, end_log, error};
 
 /// Success.
 pub const OK: u8 = 0;
@@ -129,9 +130,26 @@ pub fn progress(text: &str) {
     let _ = write!(std::io::stderr().lock(), "\r{text} \u{1b}[K\r");
 }
 
+/// The failure of a process that serves, which is in its log already.
+#[derive(Debug, thiserror::Error)]
+#[error("exit code {0}")]
+pub struct Logged(u8);
+
+/// Makes the failure the last lines of the log, in its format. Lines that are kept back come before.
+pub fn log(failure: Failure) -> Logged {
+    end_log();
+    for one in std::iter::once(&failure).chain(&failure.further) {
+        error!(codes::GAVE_UP, exit = failure.exit, hint = one.hint, "{}", one.message);
+    }
+    Logged(failure.exit)
+}
+
 /// Prints the error, and the other failures found in the same run. Returns the exit code. An error without a
 /// class is a bug of ours.
 pub fn report(error: &anyhow::Error) -> u8 {
+    if let Some(Logged(exit)) = error.downcast_ref() {
+        return *exit;
+    }
     let Some(failure) = error.downcast_ref::<Failure>() else {
         say_error(&format!("{error:#}"), None);
         return Failure::BUG;

@@ -43,6 +43,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::Failure;
+use crate::telemetry::end_log;
 use settings::Settings;
 
 /// Seals a Kafka stream of job events under keys per customer and hour, exactly once, and forgets them on
@@ -165,6 +166,7 @@ impl Cli {
             Command::Config(config) => config::run(config),
             Command::Completions(completions) => completions::run(completions),
         };
+        end_log();
         match done {
             Ok(()) => failure::OK.into(),
             Err(error) if error.is::<output::Closed>() => failure::OK.into(),

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Settings;
 use super::shield::shield_and_log;
+use super::{Settings, failure};
 use crate::app::{self, AcceptedGap, RunOptions};
 
 #[derive(Args)]
@@ -40,5 +40,6 @@ pub fn run(mut run: Run) -> anyhow::Result<()> {
     }
     let (config, host) = run.settings.serve()?;
     shield_and_log(&config.process);
-    Ok(app::run(&config, RunOptions { accepted_gaps: run.accept_gap }, host)?)
+    let options = RunOptions { accepted_gaps: run.accept_gap };
+    Ok(app::run(&config, options, host).map_err(failure::log)?)
 }

@@ -12,7 +12,7 @@ use super::terminal::has_colours;
 use crate::app::{Failure, Host, Rereading};
 use crate::config::{Config, ENV_PREFIX, Entry, Layers};
 use crate::edge::supervisor::Supervisor;
-use crate::telemetry::{self, Logging};
+use crate::telemetry::{self, Logging, codes, warn};
 
 /// The sources of settings. Flags win over HOURSEAL__SECTION__KEY in the environment, which wins over the
 /// file, which wins over the defaults.
@@ -51,17 +51,17 @@ impl Settings {
 
     /// Returns the effective configuration, and the origin of every value.
     pub fn load_with_entries(&self) -> Result<(Config, Vec<Entry>), Failure> {
-        for (wrong, right) in misspelt(variables().map(|(name, _)| name)) {
-            failure::warn(&format!("the variable {wrong} is ignored: set {right} instead"));
-        }
+        ignored_variables().for_each(|ignored| failure::warn(&ignored));
         Ok(Config::load_with_entries(&self.layers())?)
     }
 
     /// Returns the effective configuration of a process that serves, with what this process is for its host.
     /// Starts its log.
     pub fn serve(self) -> Result<(Config, Host), Failure> {
-        let (config, started_with) = self.load_with_entries()?;
+        let (config, started_with) = Config::load_with_entries(&self.layers())?;
         let logging = start_logging(&config);
+        telemetry::log_panics();
+        ignored_variables().for_each(|ignored| warn!(codes::VARIABLE_IGNORED, "{ignored}"));
         let read = Box::new(move || Config::load_with_entries(&self.layers()));
         let supervisor = Supervisor::find(variable);
         Ok((config, Host { rereading: Rereading { started_with, read, logging }, supervisor }))
@@ -95,6 +95,12 @@ pub fn variable(name: &str) -> Option<OsString> {
 /// by name.
 fn environment() -> Vec<(String, String)> {
     variables().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect()
+}
+
+/// Returns a warning for each variable that is ignored.
+fn ignored_variables() -> impl Iterator<Item = String> {
+    let wrong = misspelt(variables().map(|(name, _)| name)).into_iter();
+    wrong.map(|(wrong, right)| format!("the variable {wrong} is ignored: set {right} instead"))
 }
 
 /// Returns the variables whose names lack an underscore to be settings, each with its right name.

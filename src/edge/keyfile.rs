@@ -40,7 +40,7 @@ pub fn create(path: &Path) -> Result<SigningKey, KeyFileError> {
         return Err(exists());
     }
     let pem = SigningKey::generate();
-    private::publish(path, pem.as_bytes())?;
+    let _ = private::publish(path, pem.as_bytes())?;
     let text = read_text(path)?;
     // A process that created the file in the meantime has its own key in it.
     if *text == *pem { parse(path, &text) } else { Err(exists()) }

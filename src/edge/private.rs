@@ -146,22 +146,25 @@ pub(super) fn create_empty(path: &Path) -> Result<(), PrivateError> {
 }
 
 /// Creates a file with these bytes, 0600, unless the file exists. Under its name, the file is either whole
-/// and durable, or does not exist. A crash may leave a draft behind, which [`sweep_drafts`] removes.
-pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+/// and durable, or does not exist. Returns whether it created the file. A crash may leave a draft behind,
+/// which [`sweep_drafts`] removes.
+pub(super) fn publish(path: &Path, bytes: &[u8]) -> Result<bool, PrivateError> {
     let io_error = |error| PrivateError::io(path, error);
     let draft = draft_name(path);
-    match write_draft(&draft, bytes).and_then(|()| give_name(&draft, path)) {
-        Ok(()) => {}
+    let is_created = match write_draft(&draft, bytes).and_then(|()| give_name(&draft, path)) {
+        Ok(()) => true,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             fs::remove_file(&draft).map_err(io_error)?;
+            false
         }
         Err(error) => {
             let _ = fs::remove_file(&draft);
             return Err(io_error(error));
         }
-    }
+    };
     // This is also needed if another process was first: the name of its file may not be durable yet.
-    sync_folder(parent(path))
+    sync_folder(parent(path))?;
+    Ok(is_created)
 }
 
 /// Renames a draft, unless a file has the name. NFS and CephFS refuse a rename that must not replace a file

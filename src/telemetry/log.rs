@@ -3,13 +3,25 @@
 //! Lines are written with [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info) and
 //! [`debug!`](crate::debug). Their first argument is a [`Code`](super::Code): a line without a code does not
 //! compile. No line carries a customer, a key, or the content of a record.
+//!
+//! Lines of libraries come in by `tracing`, too, and get a code. `docs/logs.md` says which lines are left
+//! out.
 
+use std::io::Write as _;
+use std::panic::PanicHookInfo;
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, Registry, fmt, reload};
+use tracing_subscriber::{Layer, Registry, reload};
+
+use super::codes;
+use super::line::{Line, is_ours};
+use super::throttle::{Due, QUIET, Throttle};
 
 /// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,14 +104,108 @@ impl Logging {
 /// `colours`: lines of text have them.
 pub fn start(format: LogFormat, level: LogLevel, colours: bool) -> Logging {
     let (level, handle) = reload::Layer::new(LevelFilter::from(level));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let lines = match format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
-        LogFormat::Text => lines.with_ansi(colours).boxed(),
-    };
+    let state = Mutex::new(State { throttle: Throttle::new(), is_waiting: false });
+    let lines = LINES.get_or_init(|| Lines { format, colours, state });
     // An error here means that a subscriber is already set, which tests do.
-    let _ = Registry::default().with(level).with(lines).try_init();
+    let _ = Registry::default().with(level).with(Written(lines)).try_init();
     Logging(handle)
+}
+
+/// Writes the lines that are kept back: the process ends.
+pub fn end() {
+    if let Some(lines) = LINES.get() {
+        let rest = lines.state().throttle.rest();
+        lines.write(rest);
+    }
+}
+
+/// Makes each panic a line of the log.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let place = panic.location().map(ToString::to_string);
+        let thread = std::thread::current().name().map(str::to_owned);
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let what = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        crate::error!(codes::PANICKED, thread, place, "{what}");
+    }));
+}
+
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// The lines of this process, on stderr.
+struct Lines {
+    format: LogFormat,
+    colours: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    throttle: Throttle<Line>,
+    /// Whether a thread waits until kept lines are due.
+    is_waiting: bool,
+}
+
+/// The part of the subscriber that writes.
+struct Written(&'static Lines);
+
+impl<S: Subscriber> Layer<S> for Written {
+    /// A library's trace lines and spans name statements and their values, so they are never enabled.
+    fn enabled(&self, of: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        is_ours(of) || !of.is_span() && *of.level() <= Level::DEBUG
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.add(Line::of(event), is_ours(event.metadata()));
+    }
+}
+
+impl Lines {
+    /// Writes a line, or keeps it because its code had a line within the last second. Warnings and errors are
+    /// kept, and information of libraries.
+    fn add(&'static self, line: Line, is_ours: bool) {
+        let least = if is_ours { Level::WARN } else { Level::INFO };
+        if line.level > least || line.code.is_always_written() {
+            return self.write([(line, 0)]);
+        }
+        let mut state = self.state();
+        let due = state.throttle.take(line.code.as_str(), line, Instant::now());
+        if due.is_none() && !state.is_waiting {
+            let waiting = std::thread::Builder::new().name("log".to_owned()).spawn(|| self.write_late());
+            state.is_waiting = waiting.is_ok();
+        }
+        drop(state);
+        self.write(due);
+    }
+
+    /// Writes kept lines when they are due, until none is left.
+    fn write_late(&self) {
+        loop {
+            std::thread::sleep(QUIET / 4);
+            let mut state = self.state();
+            let due = state.throttle.due(Instant::now());
+            state.is_waiting = state.throttle.keeps_one();
+            let is_over = !state.is_waiting;
+            drop(state);
+            self.write(due);
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    fn write(&self, due: impl IntoIterator<Item = Due<Line>>) {
+        for (line, repeated) in due {
+            let text = line.text(repeated, self.format, self.colours);
+            // Nothing can be done about a closed stderr.
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        }
+    }
+
+    /// A panic elsewhere leaves the state consistent: no code of others runs under this lock.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Writes an error line with its event code.
@@ -134,4 +240,21 @@ macro_rules! __line {
         let code: $crate::telemetry::Code = $code;
         ::tracing::event!(::tracing::Level::$level, code = code.as_str(), $($rest)+)
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_trace_lines_of_libraries_are_never_enabled() {
+        let state = Mutex::new(State { throttle: Throttle::new(), is_waiting: false });
+        let lines = Box::leak(Box::new(Lines { format: LogFormat::Json, colours: false, state }));
+        tracing::subscriber::with_default(Registry::default().with(Written(lines)), || {
+            assert!(tracing::event_enabled!(target: "scylla", Level::DEBUG));
+            assert!(!tracing::event_enabled!(target: "scylla", Level::TRACE));
+            assert!(!tracing::span_enabled!(target: "scylla", Level::ERROR));
+            assert!(tracing::event_enabled!(target: "hourseal::lane", Level::TRACE));
+        });
+    }
 }

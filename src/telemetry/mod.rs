@@ -7,10 +7,12 @@
 pub mod codes;
 mod families;
 mod labels;
+mod line;
 mod log;
 mod readiness;
 mod ready_gauge;
 mod registry;
+mod throttle;
 
 pub use prometheus::{Gauge, Histogram, IntCounter as Counter};
 
@@ -19,9 +21,15 @@ pub use codes::Code;
 pub use families::{Counters, Gauges, Histograms, NumberedGauges};
 pub(crate) use labels::label;
 pub use labels::{Label, LabelSet};
-pub use log::{LogFormat, LogLevel, Logging, start as start_logging};
+pub use log::{LogFormat, LogLevel, Logging, end as end_log, log_panics, start as start_logging};
 pub use readiness::{Condition, Readiness, Reason, START};
-pub use registry::Registry;
+pub use registry::{Family, Registry};
+
+/// The source revision of this build: `HOURSEAL_REVISION` of the environment of the compiler.
+pub const REVISION: &str = match option_env!("HOURSEAL_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
 
 /// The reports of the process about itself. Clones share everything.
 #[derive(Clone)]
@@ -38,6 +46,7 @@ impl Telemetry {
         let registry = Registry::default();
         let readiness = Readiness::default();
         registry.build_info();
+        registry.process();
         registry.readiness(&readiness);
         Self { registry, readiness }
     }

@@ -10,7 +10,7 @@ from metrics import Metrics, Series
 
 # Of a histogram, only the number of observations is looked at.
 PARTS = re.compile(r"_(bucket|sum)$")
-SELECTOR = re.compile(r"\b(hourseal_\w+)(?:\{([^}]*)\})?")
+SELECTOR = re.compile(r"\b((?:hourseal|process)_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 GROUPING = re.compile(r"\bby\s*\(([^)]*)\)")
 # Which lane or partition it was does not matter.

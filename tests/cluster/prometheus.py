@@ -1,8 +1,10 @@
 """A real Prometheus that scrapes workers and evaluates docker/rules.yml, with every duration divided by one factor."""
 
 import json
+import math
 import os
 import re
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -53,13 +55,22 @@ class Prometheus(Child):
 
     def query(self, expression: str) -> list[tuple[dict, float]]:
         """Each series of the answer with its value; empty while nobody answers."""
-        url = f"http://{self._address}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+        found = self._ask("query", query=expression)
+        return [(series["metric"], float(series["value"][1])) for series in found]
+
+    def has_shown(self, expression: str, seconds: float) -> bool:
+        """Whether a panel with this expression had a number to show at any time within so many seconds until now."""
+        now = time.time()
+        found = self._ask("query_range", query=expression, start=now - seconds, end=now, step=0.5)
+        return any(math.isfinite(float(value)) for series in found for _, value in series["values"])
+
+    def _ask(self, what: str, **parameters) -> list[dict]:
+        url = f"http://{self._address}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
-                found = json.load(answer)["data"]["result"]
+                return json.load(answer)["data"]["result"]
         except OSError:
             return []
-        return [(series["metric"], float(series["value"][1])) for series in found]
 
     def firing(self) -> set[str]:
         return {labels["alertname"] for labels, _ in self.query('ALERTS{alertstate="firing"}')}

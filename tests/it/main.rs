@@ -16,6 +16,7 @@ mod kek;
 mod lines;
 mod lookup;
 mod mint;
+mod papers;
 mod premint;
 mod ring;
 mod rooms;

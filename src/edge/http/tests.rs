@@ -71,11 +71,9 @@ fn livez_does_not_depend_on_readiness_and_metrics_are_prometheus_text() {
     let answers = ask(&telemetry, &["GET /livez", "GET /metrics", "HEAD /livez"]);
     assert!(answers[0].starts_with("HTTP/1.1 200 ") && answers[0].ends_with("ok\n"));
     assert!(answers[1].contains("text/plain; version=0.0.4"));
-    assert!(answers[1].contains(concat!(
-        "\nhourseal_build_info{version=\"",
-        env!("CARGO_PKG_VERSION"),
-        "\"} 1\n"
-    )));
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), telemetry::REVISION);
+    let build = format!("\nhourseal_build_info{{revision=\"{revision}\",version=\"{version}\"}} 1\n");
+    assert!(answers[1].contains(&build) && answers[1].contains("\nprocess_start_time_seconds "));
     assert!(answers[2].starts_with("HTTP/1.1 200 "));
 }
 

@@ -12,6 +12,7 @@ use crate::edge::private::{self, PrivateError};
 use crate::envelope::{Kek, random};
 use crate::keys::{KekVault, VaultError};
 use crate::model::{KekId, VaultId};
+use crate::telemetry::{codes, info};
 
 /// Evidence of a destruction, for the receipt.
 const DESTROYED: &str = "the file was overwritten and removed, and the vault has none of this name";
@@ -74,10 +75,11 @@ impl FileVault {
         let id_file = path.join("vault");
         let is_new = may_create && !id_file.exists();
         let root = RootKey::open_or_create(root_key_file, is_new)?;
-        if is_new {
-            publish_id(&id_file).map_err(refused_at_start)?;
-        }
+        let is_first = is_new && publish_id(&id_file).map_err(refused_at_start)?;
         let id = read_id(&id_file)?;
+        if is_first {
+            info!(codes::VAULT_CREATED, vault = %id, folder = %path.display(), "vault created");
+        }
         Ok(Self(Arc::new(Folder { path: path.to_owned(), id, root })))
     }
 
@@ -140,7 +142,7 @@ impl Folder {
         let wrapped = self.root.wrap(&Kek::random(), id, self.id);
         let path = self.kek_file(id);
         private::make_folder(private::parent(&path)).map_err(refused)?;
-        private::publish(&path, &wrapped).map_err(refused)?;
+        private::publish(&path, &wrapped).map(drop).map_err(refused)?;
         self.find(id)?.ok_or_else(|| {
             VaultError::Unavailable(format!("{} is missing right after it was created", path.display()))
         })
@@ -182,8 +184,8 @@ fn sweep_drafts(vault: &Path) -> Result<(), PrivateError> {
 }
 
 /// Generates the vault's id and publishes it. The root key is created before it, so a vault without a root
-/// key is never a half-created vault.
-fn publish_id(path: &Path) -> Result<(), PrivateError> {
+/// key is never a half-created vault. Returns false if another process was first.
+fn publish_id(path: &Path) -> Result<bool, PrivateError> {
     let mut id = [0; 16];
     random(&mut id);
     private::publish(path, format!("{}\n", hex::encode(id)).as_bytes())

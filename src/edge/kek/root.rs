@@ -11,6 +11,7 @@ use crate::envelope::{
 };
 use crate::keys::VaultError;
 use crate::model::{KekId, VaultId};
+use crate::telemetry::{codes, info};
 
 /// Bytes of a KEK file: ver 0x01 ‖ suite 0x01 ‖ nonce 24 ‖ ciphertext 32 ‖ tag 16.
 pub(super) const KEK_FILE_LEN: usize = 2 + NONCE_LEN + 32 + TAG_LEN;
@@ -29,7 +30,10 @@ impl RootKey {
         if may_create && !path.exists() {
             private::make_folder(private::parent(path)).map_err(refused_at_start)?;
             private::sweep_drafts(private::parent(path), Some(path)).map_err(refused_at_start)?;
-            private::publish(path, &Self::generate().line()).map_err(refused_at_start)?;
+            if private::publish(path, &Self::generate().line()).map_err(refused_at_start)? {
+                let (file, hint) = (path.display(), "back it up: without it, no key can be opened");
+                info!(codes::ROOT_KEY_CREATED, %file, hint, "root key created");
+            }
         }
         Self::read(path)
     }

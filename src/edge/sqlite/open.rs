@@ -16,6 +16,7 @@ use crate::edge::private::{self, PrivateError};
 use crate::envelope::random;
 use crate::keys::{Meta, SchemaMismatch, StoreError, TokenKey};
 use crate::model::{Clock, Retention, StoreId, VaultId};
+use crate::telemetry::{codes, info};
 
 /// Options for opening a store.
 pub struct OpenOptions {
@@ -122,11 +123,16 @@ fn enter(path: &Path, options: &OpenOptions) -> Result<(Connection, Vec<String>)
     private::check_file(path).map_err(refused)?;
     let mut writer = connect(path)?;
     let mut done = Vec::new();
-    if in_transaction(&mut writer, |tx| create_unless_there(tx, options))? {
-        done.push(format!("created the store in {}", path.display()));
-    }
+    let is_created = in_transaction(&mut writer, |tx| create_unless_there(tx, options))?;
     private::sync_folder(folder).map_err(refused)?;
-    done.extend(bring_up(&mut writer, options)?);
+    let upgrades = bring_up(&mut writer, options)?;
+    if is_created {
+        done.push(format!("created the store in {}", path.display()));
+        info!(codes::STORE_CREATED, file = %path.display(), "key store created");
+    } else {
+        upgrades.iter().for_each(|upgrade| info!(codes::STORE_UPGRADED, "{upgrade}"));
+    }
+    done.extend(upgrades);
     Ok((writer, done))
 }
 

@@ -80,7 +80,7 @@ def test_every_command_tells_the_cause_alike(secured, world, name):
 def test_run_tells_the_cause_and_ends(secured, world):
     worker = world.worker("w0", ready=False, settings=with_a_wrong_password(secured))
     assert worker.wait(LONG) == CONFIGURATION, worker.tail()
-    told = [line for line in worker.text().splitlines() if line.startswith("error:")]
+    told = [line for line in worker.text().splitlines() if "HS1006" in line]
     assert "authentication failed" in told[0], worker.tail()
 
 

@@ -1,20 +1,25 @@
-"""A worker's /metrics in one story: every series moves or has an excuse, and rules and dashboard name what is there.
+"""A worker's /metrics in one story: every series moves or has an excuse, rules, dashboard and paper name what is there, each panel
+of the dashboard shows something, and every line of the log has a documented code.
 
 One story of one world, and not the scrapes of all tests: what moves a series can be read here, and a run of one test alone
 says the same as a run of all."""
 
-import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 from children import wait_until
+from dashboard import at_speed, panels
 from erasures import events
 from kinds import MAX_BYTES, Kinds
+from logs import faults as log_faults
+from logs import parsed
 from moved import Excuse, Exported, Moves, watched
 from office import SETTLED, Office, ask
 from oracle.events import HOUR_MS, now_ms
+from prometheus import Prometheus
 from signing_key import write_signing_key
 from topics import ONLY_MARKERS
 from world import ROOT, TESTKIT, Feeder, World, write_clock
@@ -32,6 +37,14 @@ SETTINGS = {
     "ring": {"premint": "55m"},
 }
 PLANTED = "# HELP hourseal_planted_total Planted\n# TYPE hourseal_planted_total {}\nhourseal_planted_total 0\n"
+
+# Lines that this story always has, besides others.
+CODES = {
+    *("HS1001", "HS1002", "HS1003", "HS1004", "HS1501"),  # the process
+    *("HS1101", "HS1102", "HS1202", "HS1203", "HS1204", "HS1210", "HS1302", "HS1416", "HS1424", "HS1425"),  # sealing
+    *("HS1403", "HS1404", "HS1405", "HS1408", "HS1411", "HS1413", "HS1421", "HS1451"),  # forgetting
+    "HS2005",  # the driver of the key store
+}
 
 # Series that this story leaves still, each with where it is seen, or why it is not.
 EXCUSES = [
@@ -212,7 +225,9 @@ def forget(world: World, workers: list):
 
 
 def test_every_series_moves_and_rules_and_dashboard_name_what_is_there(world):
-    moves, workers = Moves(), []
+    moves, workers, began = Moves(), [], time.monotonic()
+    ports = [world.admin_port(instance) for instance in ("w0", "w1", "canary")]
+    prometheus = Prometheus(world.folder / "prometheus", ports, rules="groups: []\n")
     set_hour(world, HOUR + 0.5)
     # Before the first look at the input: it finds plaintext that is half an hour old.
     feed(world, b"acme", 20, stamped=True)
@@ -223,9 +238,17 @@ def test_every_series_moves_and_rules_and_dashboard_name_what_is_there(world):
         forget(world, workers)
     text = world.parked + "".join(worker.metrics() for worker in workers)
     one = workers[0].metrics()
+    empty = [title for title, query in panels().items() if not prometheus.has_shown(at_speed(query), time.monotonic() - began)]
+    # The control: a family that does not exist, and a value that is not a number.
+    assert not any(prometheus.has_shown(query, time.monotonic() - began) for query in ("hourseal_no_such", "hourseal_waiting * NaN"))
+    prometheus.end()
     for worker in workers:
         worker.stop()
+    lines = [line for worker in workers for line in parsed(worker.text())]
+    codes = {line["code"] for line in lines}
+    assert (empty, log_faults(lines), CODES - codes) == ([], [], set()), sorted(codes)
     exported = Exported(text)
+    assert paper_faults(exported, text) == []
     # A partition has that series only while it is over its budget: seal/test_bounds.
     faults = lambda query: [it for it in exported.faults(query) if "has no reason 'slot-budget'" not in it]  # noqa: E731
     unknown = {place: found for place, query in queries().items() if (found := faults(query))}
@@ -242,13 +265,33 @@ def test_every_series_moves_and_rules_and_dashboard_name_what_is_there(world):
 
 def queries() -> dict[str, str]:
     """Every expression of the rules and of the dashboard, by where it stands."""
-    board = json.loads((ROOT / "docker/grafana/dashboards/hourseal.json").read_text())
-    panels = [(panel["title"], target["expr"]) for panel in board["panels"] for target in panel.get("targets", [])]
-    panels = {f"{title}: {expr}": expr.replace("$__rate_interval", "1m") for title, expr in panels}
     rules = re.split(r"^ *- alert: ", (ROOT / "docker/rules.yml").read_text(), flags=re.MULTILINE)[1:]
     alerts = {rule.split("\n", 1)[0]: rule.split("expr:", 1)[1].split("labels:", 1)[0] for rule in rules}
-    assert len(panels) > 30 and len(alerts) > 10
-    return panels | alerts
+    assert len(alerts) > 10
+    return panels() | alerts
+
+
+ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", re.MULTILINE)
+
+
+def paper_faults(exported: Exported, scrape: str) -> list[str]:
+    """What docs/metrics.md and a scrape do not have in common: families, types, labels and their values."""
+    found = []
+    paper = {name: (kind, labels) for name, kind, labels in ROW.findall((ROOT / "docs/metrics.md").read_text())}
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", scrape, flags=re.MULTILINE))
+    found += [f"{name} is not in both" for name in sorted(paper.keys() ^ kinds.keys())]
+    for name in sorted(paper.keys() & kinds.keys()):
+        kind, labels = paper[name]
+        if kind != kinds[name]:
+            found.append(f"{name}: {kind} is not {kinds[name]}")
+        declared = dict(re.findall(r"`(\w+)`(?:: ([^;]*[^;\s]))?", labels))
+        shown = exported.values.get(f"{name}_count" if kind == "histogram" else name, {})
+        if declared.keys() != shown.keys():
+            found.append(f"{name}: {sorted(declared)} are not {sorted(shown)}")
+        for label, values in declared.items():
+            if values and not shown.get(label, set()) <= set(values.split(", ")):
+                found.append(f"{name}: {label} has more than {values}")
+    return found
 
 
 def promtool(text: str) -> str:
@@ -267,6 +310,11 @@ def test_what_never_moves_and_what_is_not_there_is_found():
     assert moves.faults(both[:1]) == ["hourseal_b{} never moves"]
     assert moves.faults(both[1:]) == ['hourseal_a_total{why="y"} never moves']
     assert len(moves.faults([*both, Excuse("c", {}, "")])) == 1
+
+    scrape = "# TYPE hourseal_events_total gauge\nhourseal_events_total{outcome=\"odd\"} 0\n"
+    faults = paper_faults(Exported(scrape), scrape)
+    assert "hourseal_events_total: counter is not gauge" in faults and "hourseal_swept_total is not in both" in faults
+    assert "hourseal_events_total: outcome has more than quarantined, sealed" in faults
 
     exported = Exported('hourseal_a_total{why="x",lane="0"} 0\nhourseal_s_bucket{le="1"} 0\nhourseal_s_sum 0\nhourseal_s_count 0\n')
     assert exported.families() == {"hourseal_a_total", "hourseal_s"}
