@@ -44,10 +44,11 @@ impl Service {
     /// Logs that the process starts. `control`: of a process that executes commands.
     pub(super) fn new(config: &Config, host: Host, control: Option<Control>) -> Self {
         info!(codes::STARTED, version = env!("CARGO_PKG_VERSION"), instance = config.instance, "starting");
+        let basis = Basis::of_service(config);
         Self {
             listen: config.admin.listen,
-            basis: Basis::of_service(config),
-            reload: Reload::new(host.rereading, control),
+            reload: Reload::new(host.rereading, control, basis.client.login.clone()),
+            basis,
             supervisor: host.supervisor,
         }
     }

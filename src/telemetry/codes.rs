@@ -180,6 +180,8 @@ codes! {
     KAFKA_CONSUMER = "HS2003";
     /// The process starts, and no broker answers yet. The line says why.
     KAFKA_AWAITED = "HS2004";
+    /// The token of SASL/OAUTHBEARER could not be renewed. The worker tries again, at least each 8 s.
+    KAFKA_TOKEN = "HS2050";
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod ffi;
 mod inspector;
 mod kind;
 mod listener;
+mod login;
 pub mod mock;
 mod outage;
 pub mod post;
@@ -24,6 +25,7 @@ mod tail;
 
 pub use checkpoints::CheckpointPost;
 pub use client::{ClientSettings, Properties, answers};
-pub use connector::{LaneConnector, LaneIdentity};
+pub use connector::{DENIED_ID, LaneConnector, LaneIdentity};
+pub use login::{FetchToken, Login, Password, Token, TokenFault, token_of_file};
 pub use reach::{NoBroker, OnWait, Reach, Waiting};
 pub use tail::ReceiptTail;
