@@ -20,6 +20,7 @@ use openssl::x509::X509VerifyResult;
 use openssl::x509::store::X509StoreBuilder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_openssl::SslStream;
 use zeroize::Zeroizing;
 
@@ -256,11 +257,12 @@ where
 {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(Trouble::away)?;
-    let connection = tokio::spawn(connection);
+    // Ends with this call.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
     let answer = sender.send_request(request).await.map_err(Trouble::away)?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MOST).collect().await.map_err(Trouble::away)?;
-    connection.abort();
     Ok((status, Zeroizing::new(body.to_bytes().to_vec())))
 }
 
@@ -317,9 +319,9 @@ mod tests {
     #[test]
     fn a_token_is_taken_with_its_life() {
         let body = br#"{"access_token":"abc","token_type":"Bearer","expires_in":300}"#;
-        let issued = judge(StatusCode::OK, body).ok().expect("a token");
+        let issued = judge(StatusCode::OK, body).expect("a token");
         assert_eq!((issued.token.as_str(), issued.lives), ("abc", Some(Duration::from_secs(300))));
-        let issued = judge(StatusCode::OK, br#"{"access_token":"abc"}"#).ok().expect("a token");
+        let issued = judge(StatusCode::OK, br#"{"access_token":"abc"}"#).expect("a token");
         assert_eq!(issued.lives, None);
     }
 

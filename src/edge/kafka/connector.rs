@@ -98,6 +98,19 @@ impl LaneIdentity {
     }
 }
 
+/// The beginning of the name of an error that only a right can remove.
+pub const DENIED_ID: &str = "the right WRITE is denied for transactional id";
+
+/// Names the missing right in place of the broker's word for it.
+fn named(error: StreamError, id: &str) -> StreamError {
+    match error.name.as_str() {
+        "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" => {
+            StreamError { name: format!("{DENIED_ID} `{id}`"), ..error }
+        }
+        _ => error,
+    }
+}
+
 /// Makes the clients of one lane.
 pub struct LaneConnector {
     identity: LaneIdentity,
@@ -121,7 +134,8 @@ impl Connector for LaneConnector {
     }
 
     fn sink(&self, stop: &Stop) -> Result<KafkaSink, StreamError> {
-        KafkaSink::connect(&self.identity, self.outages.clone(), stop)
+        let sink = KafkaSink::connect(&self.identity, self.outages.clone(), stop);
+        sink.map_err(|error| named(error, &self.identity.transactional_id()))
     }
 
     fn identity(&self) -> String {

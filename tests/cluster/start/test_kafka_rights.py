@@ -29,3 +29,23 @@ def test_a_denied_right_ends_with_exit_78_and_names_the_topics(guarded, make_wor
     opened = world.cli("open", "--from-beginning", code=78, errors=True)
     assert f"READ is denied for topic `{world.receipts}`" in opened, opened
     assert SECRET not in said and SECRET not in (world.folder / "cli.log").read_text()
+
+
+def test_a_missing_right_on_the_transactional_id_is_named_with_the_id(guarded, make_world, tmp_path):
+    password = tmp_path / "password"
+    password.write_text(SECRET + "\n")
+    world = make_world(guarded)
+    # Another worker has made the topics.
+    world.worker("w0").stop()
+    for kind, name in ((ResourceType.TOPIC, "*"), (ResourceType.GROUP, world.group)):
+        allow(guarded, kind, name, AclOperation.ALL)
+    await_obeyed(guarded, world.input)
+    mine = {**settings(guarded, password), "control": {"execute": False}}
+    worker = world.worker("w1", ready=False, settings=mine)
+    assert worker.wait(60) == 78, worker.tail()
+    told = [line for line in worker.text().splitlines() if line.startswith("error:")]
+    assert f"the right WRITE is denied for transactional id `{world.group}.w1.0`" in told[0], worker.tail()
+    # The control: that right was the only one that was missing.
+    for operation in (AclOperation.WRITE, AclOperation.DESCRIBE):
+        allow(guarded, ResourceType.TRANSACTIONAL_ID, f"{world.group}.w1.0", operation)
+    world.worker("w1", settings=mine).stop()

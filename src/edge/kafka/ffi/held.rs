@@ -93,7 +93,7 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.login.with_clients(|clients, _, _| drop(clients.living.remove(&self.number)));
+        self.login.with_clients(|clients, _, _| clients.living.remove(&self.number));
     }
 }
 
