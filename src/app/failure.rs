@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::edge::kafka::NoBroker;
 use crate::edge::kafka::admin::AdminError;
-use crate::edge::kafka::{DENIED_ID, NoBroker};
 use crate::keys::{StoreError, VaultError};
 use crate::stream::{Halt, Park};
 
@@ -52,12 +52,6 @@ impl From<Halt> for Failure {
     fn from(halt: Halt) -> Self {
         let failure = Self::new(halt.exit_code(), halt.to_string());
         match halt {
-            Halt::TooManyRestarts { name, .. } if name.starts_with(DENIED_ID) => {
-                Self::new(Self::CONFIG, name).hint(
-                    "grant WRITE and DESCRIBE on it, or on the prefix `<kafka.group>.` for the lanes of \
-                     all workers",
-                )
-            }
             Halt::Duel { .. } => failure.hint("give each running process its own `instance`"),
             Halt::Parked { why: Park::OtherStore { .. }, .. } => failure.hint(
                 "a group has one key store: use another kafka.group, or the store that the group began with",

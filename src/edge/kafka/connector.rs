@@ -98,14 +98,12 @@ impl LaneIdentity {
     }
 }
 
-/// The beginning of the name of an error that only a right can remove.
-pub const DENIED_ID: &str = "the right WRITE is denied for transactional id";
-
 /// Names the missing right in place of the broker's word for it.
 fn named(error: StreamError, id: &str) -> StreamError {
     match error.name.as_str() {
         "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" => {
-            StreamError { name: format!("{DENIED_ID} `{id}`"), ..error }
+            let name = format!("the right WRITE is denied for transactional id `{id}`");
+            StreamError { name, ..error }
         }
         _ => error,
     }

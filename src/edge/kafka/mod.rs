@@ -25,7 +25,7 @@ mod tail;
 
 pub use checkpoints::CheckpointPost;
 pub use client::{ClientSettings, Properties, answers};
-pub use connector::{DENIED_ID, LaneConnector, LaneIdentity};
+pub use connector::{LaneConnector, LaneIdentity};
 pub use login::{FetchToken, Login, Password, Token, TokenFault, token_of_file};
 pub use reach::{NoBroker, OnWait, Reach, Waiting};
 pub use tail::ReceiptTail;

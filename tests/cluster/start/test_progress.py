@@ -36,16 +36,16 @@ def on_a_terminal(folder, words: tuple, **variables) -> tuple[int, bytes]:
     return child.wait(30), seen
 
 
-DEMO = ("demo", "--events", "40000")
+DEMO = ("demo", "--events", "30000")
 
 
 def test_the_demo_shows_count_rate_and_time_left_and_clears_the_line(tmp_path):
     code, seen = on_a_terminal(tmp_path, DEMO, TERM="xterm-256color")
     assert code == 0, seen
-    shown = re.findall(rb"([\d,]+) of 40,000 events sealed, ([\d.,]+)/s, (\w+) left", seen)
+    shown = re.findall(rb"([\d,]+) of 30,000 events sealed, ([\d.,]+)/s, (\w+) left", seen)
     assert any(float(rate.replace(b",", b"")) > 0 for _, rate, _ in shown), seen
     counts = [int(count.replace(b",", b"")) for count, _, _ in shown]
-    assert counts == sorted(counts) and counts[-1] <= 40_000
+    assert counts == sorted(counts) and counts[-1] <= 30_000
     # The last thing on the line is that it was cleared.
     assert seen.rstrip(b"\r\n").endswith(CLEARED), seen[-200:]
 
