@@ -64,7 +64,6 @@ impl Basis {
     /// Ends the start. The threads have their own conditions by now.
     pub(super) fn started(&self) {
         self.starting.is_over();
-        self.telemetry.readiness.start_is_over();
     }
 }
 

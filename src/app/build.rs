@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::Failure;
+use super::login::login;
 use crate::config::{Config, Scylla, Store as StoreConfig};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::ClientSettings;
@@ -169,6 +170,7 @@ pub fn client_settings(config: &Config) -> ClientSettings {
         client: config.kafka.client(),
         consumer: config.kafka.consumer().clone(),
         producer: config.kafka.producer().clone(),
+        login: login(config),
         debug: config.log.level.is_debug(),
         ..ClientSettings::default()
     }

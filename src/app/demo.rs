@@ -37,16 +37,21 @@ pub struct DemoSummary {
     pub erased: u64,
 }
 
-/// Runs the demo. Passes each line of its output to `say`.
+/// Runs the demo. Passes each line of its output to `say`, and the number of sealed events to `report`.
 ///
 /// # Errors
 /// Any result that is not as expected, and a stop before the end: the demo proves something or fails.
-pub fn demo(options: &DemoOptions, stop: &Stop, say: &mut dyn FnMut(String)) -> Result<DemoSummary, Failure> {
+pub fn demo(
+    options: &DemoOptions,
+    stop: &Stop,
+    say: &mut dyn FnMut(String),
+    report: &mut dyn FnMut(u64),
+) -> Result<DemoSummary, Failure> {
     let folder = Folder::new(options.keep.clone())?;
     folder.announce(say);
     let stage = Stage::build(&folder.path, stop.clone())?;
     let act = Act::new(&stage, options.events, &folder.path);
-    let summary = act.play(say);
+    let summary = act.play(say, report);
     stage.close();
     let summary = summary?;
     folder.tell(say);

@@ -16,6 +16,7 @@ mod failure;
 mod forgetting;
 mod lanes;
 mod leadership;
+mod login;
 mod metrics;
 mod placement;
 mod preflight;

@@ -2,6 +2,7 @@
 //! clients. Connects to nothing, and creates nothing.
 
 use super::build::{client_settings, session_options};
+use super::login::check_login;
 use super::receipt_log::signing_key;
 use super::{Failure, read_trust};
 use crate::config::{Config, Store};
@@ -18,6 +19,7 @@ pub fn preflight(config: &Config) -> Result<(), Failure> {
         read_trust(&config.control).map(drop),
         signing_key(config).map(drop),
         clients(config),
+        check_login(config),
         FileVault::check(&config.kek.path, &config.kek.root_key_file).map_err(Failure::from),
         store(config),
     ];

@@ -43,7 +43,7 @@ pub type Prefixes = BTreeMap<(String, i32), Prefix>;
 /// thread of the runtime.
 ///
 /// # Errors
-/// 69 if the key store does not answer: nothing is known then.
+/// 69 if the key store does not answer, or if the client's stop is requested: nothing is known then.
 pub fn forgotten(
     client: &ClientSettings,
     topics: &[String],
@@ -55,6 +55,12 @@ pub fn forgotten(
     let mut judge = Judge { keys, known: HashMap::new() };
     let (mut prefixes, mut read) = (Prefixes::new(), 0);
     loop {
+        if client.reach.stop.requested() {
+            return Err(Failure::new(
+                Failure::DEPENDENCY,
+                "a signal has ended the scan: nothing was deleted",
+            ));
+        }
         match scans.next(Duration::from_millis(100))? {
             Next::Record(record) => {
                 read += 1;

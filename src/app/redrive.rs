@@ -48,11 +48,14 @@ pub struct Redriven {
     /// Records that were quarantined again, by their new reason.
     pub quarantined: BTreeMap<Reason, u64>,
     pub left: Left,
+    /// Whether the last record of the survey was reached. Otherwise a signal has ended it.
+    pub is_complete: bool,
     /// The reason why it waits, while it waits.
     pub waiting: Option<String>,
 }
 
-/// Reads the quarantine from its beginning to its end. Calls the closure with the number of records read.
+/// Reads the quarantine from its beginning to its end, or until the client's stop. Calls
+/// the closure with the number of records read.
 ///
 /// # Errors
 /// If the topic cannot be read.
@@ -64,7 +67,7 @@ pub fn survey(
     let topic = &config.topics.quarantine;
     let mut scan = Scan::begin(client, topic, Range::Existing)?;
     let (mut survey, mut kept, mut read) = (Survey::default(), Vec::new(), 0);
-    loop {
+    while !client.reach.stop.requested() {
         match scan.next(TELL)? {
             Next::Record(record) => {
                 read += 1;
@@ -111,6 +114,7 @@ pub fn redrive(
     runtime: &Handle,
     report: &mut dyn FnMut(&Redriven),
 ) -> Result<Redriven, Failure> {
+    let asked_to_end = client.reach.stop.clone();
     let process = Process::for_run(config, RunOptions::default(), Basis::of(client), runtime, false)?;
     let progress = Progress::new(survey.ends.clone(), process.stop.clone());
     let mut threads = Threads::default();
@@ -119,7 +123,7 @@ pub fn redrive(
         // A lane reports its outcome before its thread has ended.
         let is_over = threads.lanes_have_ended();
         let fault = threads.fault_now();
-        if is_over || fault.is_some() {
+        if is_over || fault.is_some() || asked_to_end.requested() {
             break fault;
         }
         report(&progress.seen(&process));
@@ -132,7 +136,8 @@ pub fn redrive(
         None if settled == Settled::Panicked => return Err(Halt::Panicked.into()),
         None => {}
     }
-    Ok(progress.lock().redriven.clone())
+    let state = progress.lock();
+    Ok(Redriven { is_complete: state.ends.is_empty(), ..state.redriven.clone() })
 }
 
 impl Process {

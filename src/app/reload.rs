@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
 
+use super::login::password;
 use super::threads::blocking;
 use super::trust::read_trust;
 use crate::config::{Config, ConfigError, Control, Entry, files_read_once};
+use crate::edge::kafka::Login;
 use crate::edge::supervisor::Supervisor;
 use crate::telemetry::{LogLevel, Logging, codes, info, warn};
 
@@ -33,18 +35,24 @@ pub(super) struct Reload {
     files: Vec<(String, PathBuf, Option<Stamp>)>,
     /// The settings of this process's executor, if it has a trust store.
     control: Option<Control>,
+    /// The login of every client of this process.
+    login: Login,
 }
+
+const PASSWORD_FILE: &str = "kafka.sasl_password_file";
+/// The settings whose new value takes effect at once.
+const IN_FORCE: [&str; 2] = ["log.level", PASSWORD_FILE];
 
 /// Tells whether a file was replaced or written: when it was last written, its length and its number.
 type Stamp = (i64, i64, u64, u64);
 
 impl Reload {
     /// `control`: the settings of this process's executor, if it has one.
-    pub(super) fn new(source: Rereading, control: Option<Control>) -> Self {
+    pub(super) fn new(source: Rereading, control: Option<Control>, login: Login) -> Self {
         let files = files_read_once(&source.started_with).into_iter();
         let files = files.map(|(setting, path)| (setting, stamp(&path), path));
         let files = files.map(|(setting, stamp, path)| (setting, path, stamp)).collect();
-        Self { source, files, control: control.filter(|control| control.trust_store_file.is_some()) }
+        Self { source, files, control: control.filter(|control| control.trust_store_file.is_some()), login }
     }
 
     /// Reads the settings again at each SIGHUP.
@@ -78,6 +86,10 @@ impl Reload {
                     warn!(codes::SETTINGS_REFUSED, %why, "commands wait for a usable trust store");
                 }
             }
+        }
+        if let Some(password) = password(&config) {
+            self.login.set_password(password);
+            in_force.push(PASSWORD_FILE);
         }
         let after = self.after_a_restart(&entries);
         let restart = if after.is_empty() { "nothing".to_owned() } else { after.join(", ") };
@@ -114,7 +126,8 @@ fn changed(before: &[Entry], after: &[Entry]) -> Vec<String> {
         entries.iter().map(|entry| (entry.name(), entry.value.clone())).collect()
     };
     let (before, after) = (values(before), values(after));
-    let differs = |name: &&String| before.get(*name) != after.get(*name) && *name != "log.level";
+    let differs =
+        |name: &&String| before.get(*name) != after.get(*name) && !IN_FORCE.contains(&name.as_str());
     before.keys().chain(after.keys()).filter(differs).cloned().collect()
 }
 

@@ -45,10 +45,11 @@ impl Service {
     pub(super) fn new(config: &Config, host: Host, control: Option<Control>) -> Self {
         let (version, revision) = (env!("CARGO_PKG_VERSION"), REVISION);
         info!(codes::STARTED, version, revision, instance = config.instance, "starting");
+        let basis = Basis::of_service(config);
         Self {
             listen: config.admin.listen,
-            basis: Basis::of_service(config),
-            reload: Reload::new(host.rereading, control),
+            reload: Reload::new(host.rereading, control, basis.client.login.clone()),
+            basis,
             supervisor: host.supervisor,
         }
     }

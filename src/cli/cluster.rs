@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::failure;
 use super::terminal::shows_progress;
+use super::{failure, progress};
 use crate::app::client_settings;
 use crate::config::Config;
 use crate::edge::kafka::ClientSettings;
@@ -21,9 +21,9 @@ pub fn client(config: &Config) -> ClientSettings {
                 failure::say(&waiting.to_string());
             }
             Some(waiting) if shows_progress => {
-                failure::progress(&format!("{}, {} s", waiting.what, begun.elapsed().as_secs()));
+                progress::wait(&format!("{}, {} s", waiting.what, begun.elapsed().as_secs()));
             }
-            None if shows_progress => failure::progress(""),
+            None if shows_progress => progress::wait(""),
             _ => {}
         }
     }));

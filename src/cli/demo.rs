@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::progress::Progress;
 use super::{output, shield, signals};
 use crate::app::{self, DemoOptions};
 use crate::config::Process;
@@ -33,10 +34,14 @@ pub fn run(demo: Demo) -> anyhow::Result<()> {
     shield::shield(&Process { dumpable: false });
     let stop = signals::stop()?;
     let mut printed = Ok(());
-    app::demo(&options, &stop, &mut |line| {
+    let mut progress = Progress::of(options.events, "events sealed");
+    let mut say = |line: String| {
         if printed.is_ok() {
             printed = output::line(&line);
         }
-    })?;
+    };
+    let shown = app::demo(&options, &stop, &mut say, &mut |sealed| progress.at(sealed));
+    drop(progress);
+    shown?;
     printed
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::progress::{self, beside};
 use super::terminal::paint;
 use crate::app::Failure;
 use crate::config::{ConfigError, Mistake};
@@ -122,12 +123,7 @@ pub fn warn(text: &str) {
 /// Prints a line to stderr that is not a part of the answer.
 pub fn say(text: &str) {
     // Nothing can be done about a closed stderr.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
-/// Prints progress to stderr, on a line that the next call overwrites.
-pub fn progress(text: &str) {
-    let _ = write!(std::io::stderr().lock(), "\r{text} \u{1b}[K\r");
+    let _ = beside(|| writeln!(std::io::stderr().lock(), "{text}"));
 }
 
 /// The failure of a process that serves, which is in its log already.
@@ -147,6 +143,7 @@ pub fn log(failure: Failure) -> Logged {
 /// Prints the error, and the other failures found in the same run. Returns the exit code. An error without a
 /// class is a bug of ours.
 pub fn report(error: &anyhow::Error) -> u8 {
+    progress::clear();
     if let Some(Logged(exit)) = error.downcast_ref() {
         return *exit;
     }

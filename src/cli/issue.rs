@@ -7,8 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::refusal::explain;
-use super::terminal::shows_progress;
-use super::{Failure, Settings, cluster, failure, keystore, output, runtime, text};
+use super::{Failure, Settings, cluster, failure, keystore, output, progress, runtime, signals, text};
 use crate::app::read_trust;
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
@@ -20,6 +19,7 @@ use crate::forget::{
 };
 use crate::model::{Clock, Digest, StoreId};
 use crate::stream::PATIENCE;
+use crate::stream::Stop;
 
 /// The flags of every command line that issues a command.
 #[derive(Args)]
@@ -152,11 +152,17 @@ pub fn sign(payload: &[u8], keys: &[PathBuf]) -> Result<Vec<Signature>, Failure>
 pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()> {
     let message = understood(value, Failure::REFUSED)?;
     warn_of_signatures(config, &message)?;
-    let client = cluster::client(config);
+    let (stop, mut client) = (signals::stop()?, cluster::client(config));
+    client.reach.stop = stop.clone();
     client.await_broker().map_err(Failure::from)?;
     let mut tail = ReceiptTail::connect(&client, &config.topics.receipts).map_err(Failure::from)?;
     let (_, end) = patiently(PATIENCE, || tail.log()).map_err(Failure::from)?;
     tail.begin(end).map_err(Failure::from)?;
+    if stop.requested() {
+        return Err(
+            Failure::new(Failure::DEPENDENCY, "a signal has ended the command: nothing was sent").into()
+        );
+    }
     let offset = post(&client, &config.topics.control, &Posted { value, ..Posted::default() })
         .map_err(Failure::from)?;
     failure::say(&format!(
@@ -166,7 +172,7 @@ pub fn send(config: &Config, value: &[u8], follow: &Follow) -> anyhow::Result<()
     if follow.no_wait {
         return Ok(());
     }
-    let (json, receipt) = await_receipt(&mut tail, message.digest, follow.wait)?;
+    let (json, receipt) = await_receipt(&mut tail, message.digest, follow.wait, &stop)?;
     if follow.json {
         output::line(&json)?;
     } else {
@@ -196,12 +202,22 @@ fn warn_of_signatures(config: &Config, message: &Message) -> Result<(), Failure>
     Ok(())
 }
 
-fn await_receipt(tail: &mut ReceiptTail, id: Digest, wait: Duration) -> Result<(String, Receipt), Failure> {
-    let shows = shows_progress();
+/// Hint after a wait that a signal has ended.
+const SENT: &str = "the command is in the control topic, and a worker executes it: `hourseal receipts ls` \
+                    shows its receipt";
+
+fn await_receipt(
+    tail: &mut ReceiptTail,
+    id: Digest,
+    wait: Duration,
+    stop: &Stop,
+) -> Result<(String, Receipt), Failure> {
     let begun = Instant::now();
     while begun.elapsed() < wait {
-        if shows {
-            failure::progress(&format!("waiting for the receipt, {} s", begun.elapsed().as_secs()));
+        progress::wait(&format!("waiting for the receipt, {} s", begun.elapsed().as_secs()));
+        if stop.requested() {
+            let ended = Failure::new(Failure::DEPENDENCY, "a signal has ended the wait for the receipt");
+            return Err(ended.hint(SENT));
         }
         let record = match tail.poll(Duration::from_millis(500)) {
             Ok(record) => record,
@@ -210,6 +226,7 @@ fn await_receipt(tail: &mut ReceiptTail, id: Digest, wait: Duration) -> Result<(
         };
         let Some(value) = record.and_then(|record| record.value) else { continue };
         if let Some(receipt) = Receipt::parse(&value).ok().filter(|receipt| receipt.id == id) {
+            progress::clear();
             return Ok((String::from_utf8_lossy(&value).into_owned(), receipt));
         }
     }

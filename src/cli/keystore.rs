@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::output::Progress;
+use super::progress::Progress;
 use super::runtime;
 use crate::app::{CurrentKeys, Failure, Foundation, Opening, open_foundation};
 use crate::config::Config;

@@ -21,6 +21,7 @@ mod open;
 mod output;
 mod plan;
 mod produce_sample;
+mod progress;
 mod quarantine;
 mod ready;
 mod receipts;

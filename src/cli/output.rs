@@ -1,10 +1,11 @@
 //! The output of commands: whole lines on stdout.
 
 use std::io::{self, Write as _};
-use std::time::{Duration, Instant};
 
-use super::terminal::{paint, shows_progress};
-use super::{Failure, failure};
+use super::Failure;
+use super::progress::beside;
+use super::terminal::paint;
+use crate::model::printable;
 
 /// stdout is closed: its reader has read enough (`hourseal open | head`). This is not reported as an error.
 #[derive(Debug, thiserror::Error)]
@@ -13,23 +14,17 @@ pub struct Closed;
 
 /// Prints a line.
 pub fn line(text: &str) -> anyhow::Result<()> {
-    written(writeln!(io::stdout().lock(), "{text}"))
+    written(beside(|| writeln!(io::stdout().lock(), "{text}")))
 }
 
 /// Prints text that has its own line ends.
 pub fn text(text: &str) -> anyhow::Result<()> {
-    written(io::stdout().lock().write_all(text.as_bytes()))
+    written(beside(|| io::stdout().lock().write_all(text.as_bytes())))
 }
 
 /// Green or red if stdout has colours.
 pub fn verdict(good: bool, word: &str) -> String {
     paint(if good { 32 } else { 31 }, word, &io::stdout())
-}
-
-/// Replaces control characters. Customers, commands and labels come from others, and this text goes to a
-/// terminal.
-pub fn printable(text: &str) -> String {
-    text.replace(|c: char| c.is_control(), "\u{fffd}")
 }
 
 /// Formats a table of printable cells. Each column is as wide as its widest cell.
@@ -70,51 +65,6 @@ pub fn fields(rows: &[(&str, serde_json::Value)]) -> String {
         value => format!("{name:<width$}  {}\n", plain(value)),
     };
     rows.iter().map(line).collect()
-}
-
-/// Shows the progress of long work on a terminal, a few times a second. Clears its line at the end.
-pub struct Progress {
-    what: &'static str,
-    shown: Option<Instant>,
-    tells: bool,
-    /// The last printed reason why the work waits.
-    why: Option<String>,
-}
-
-impl Progress {
-    const PACE: Duration = Duration::from_millis(500);
-
-    pub fn new(what: &'static str) -> Self {
-        Self { what, shown: None, tells: shows_progress(), why: None }
-    }
-
-    pub fn at(&mut self, count: u64) {
-        // The first call prints nothing: most work ends within the first half second.
-        let shown = *self.shown.get_or_insert_with(Instant::now);
-        if self.tells && shown.elapsed() >= Self::PACE {
-            self.shown = Some(Instant::now());
-            // Nothing can be done about a closed stderr.
-            let _ = write!(io::stderr().lock(), "\r{count} {} ", self.what);
-        }
-    }
-}
-
-impl Progress {
-    /// Prints why the work waits, once for each reason in a row.
-    pub fn waits(&mut self, why: Option<&str>) {
-        if self.why.as_deref() != why {
-            self.why = why.map(str::to_owned);
-            why.iter().for_each(|why| failure::say(&format!("waiting: {why}")));
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.tells {
-            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
-        }
-    }
 }
 
 fn written(result: io::Result<()>) -> anyhow::Result<()> {

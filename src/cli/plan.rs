@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::erase::Hours;
+use super::progress::Progress;
 use super::{Failure, Settings, cluster, hold, keystore, output, runtime};
 use crate::config::Config;
 use crate::edge::clock::SystemClock;
@@ -227,7 +228,7 @@ fn records(config: &Config, customer: &CustomerId, from: Hour, to: Hour) -> anyh
     let mut scan = Scans::begin(&cluster::client(config), &config.topics.outputs(), Range::Existing)
         .map_err(Failure::from)?;
     let mut parts: BTreeMap<(String, i32), Part> = BTreeMap::new();
-    let (mut progress, mut read) = (output::Progress::new("records read"), 0);
+    let (mut progress, mut read) = (Progress::new("records read"), 0);
     loop {
         match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
             Next::Record(record) => {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
+use super::progress::Progress;
 use super::{Failure, Settings, cluster, output, signals, text};
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::sample::{Generator, Run, Shape, produce};
@@ -60,7 +61,11 @@ pub fn run(sample: ProduceSample) -> anyhow::Result<()> {
     let run = Run { topic: topic.clone(), rate: sample.rate, count: sample.count };
     let (stop, mut client) = (signals::stop()?, cluster::client(&config));
     client.reach.stop = stop.clone();
-    let produced = produce(&client, &run, Generator::new(shape), &SystemClock, &stop);
+    let what = "events produced";
+    let mut progress = run.count.map_or_else(|| Progress::new(what), |count| Progress::of(count, what));
+    let produced =
+        produce(&client, &run, Generator::new(shape), &SystemClock, &stop, &mut |count| progress.at(count));
+    drop(progress);
     let produced = produced.map_err(Failure::from)?;
     output::line(&format!("{produced} events produced to {topic}"))
 }

@@ -8,12 +8,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use super::open::Pick;
-use super::{Failure, Settings, cluster, open, output, runtime, text};
+use super::progress::Progress;
+use super::{Failure, Settings, cluster, open, output, runtime, signals, text};
 use crate::app;
 use crate::edge::clock::SystemClock;
 use crate::edge::kafka::scan::{Range, Scanned};
 use crate::lane::{Left, Reason};
-use crate::model::Clock as _;
+use crate::model::{Clock as _, printable};
 use crate::reader::{Reading, line};
 use summary::Wanted;
 
@@ -105,17 +106,21 @@ pub fn run(command: Quarantine) -> anyhow::Result<()> {
 
 fn redrive(flags: &Redrive) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
-    let client = cluster::client(&config);
+    let (stop, mut client) = (signals::stop()?, cluster::client(&config));
+    client.reach.stop = stop.clone();
     let survey = {
-        let mut progress = output::Progress::new("records read");
+        let mut progress = Progress::new("records read");
         app::survey(&config, &client, &mut |read| progress.at(read)).map_err(Failure::from)?
     };
+    if stop.requested() {
+        return Err(ended("the survey").into());
+    }
     let waiting: u64 = survey.kept.values().sum();
     if flags.dry_run || waiting == 0 {
         let fields = [("to_redrive", waiting.into()), ("reasons", by_reason(&survey.kept))];
         return print(flags.json, &fields);
     }
-    let mut progress = output::Progress::new("records redriven");
+    let mut progress = Progress::of(waiting, "records redriven");
     let done = app::redrive(&config, client, survey, runtime::get()?.handle(), &mut |redriven| {
         progress.at(redriven.sealed + redriven.quarantined.values().sum::<u64>());
         progress.waits(redriven.waiting.as_deref());
@@ -131,7 +136,13 @@ fn redrive(flags: &Redrive) -> anyhow::Result<()> {
         ("unreadable", unreadable.into()),
         ("redriven_before", before.into()),
     ];
-    print(flags.json, &fields)
+    print(flags.json, &fields)?;
+    if done.is_complete { Ok(()) } else { Err(ended("the redrive").into()) }
+}
+
+fn ended(what: &str) -> Failure {
+    Failure::new(Failure::DEPENDENCY, format!("a signal has ended {what} before its end"))
+        .hint("run it again: it continues with the records that are left")
 }
 
 fn by_reason(counts: &BTreeMap<Reason, u64>) -> Value {
@@ -214,5 +225,5 @@ fn to_text(scanned: &Scanned, reading: &Reading) -> String {
     let [reason, origin, size, _] = LABELS.map(|(_, header)| label(scanned, header).unwrap_or("-"));
     let customer = reading.customer.as_ref().map_or("-", |customer| customer.as_str());
     let content = if scanned.value.is_some() { reading.outcome.name() } else { "no content" };
-    output::printable(&format!("{reason:<16}  {origin:<32}  {size:>8} bytes  {customer:<24}  {content}"))
+    printable(&format!("{reason:<16}  {origin:<32}  {size:>8} bytes  {customer:<24}  {content}"))
 }

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Settings, cluster, keystore, output, runtime};
+use super::progress::Progress;
+use super::{Settings, cluster, keystore, output, runtime, signals};
 use crate::app::{Prefix, forgotten, reclaim};
 
 #[derive(Args)]
@@ -39,9 +40,10 @@ Examples:
 pub fn run(flags: &Reclaim) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
     let topics = flags.topic.clone().map_or_else(|| config.topics.outputs(), |topic| vec![topic]);
-    let client = cluster::client(&config);
+    let mut client = cluster::client(&config);
+    client.reach.stop = signals::stop()?;
     let keys = keystore::current(&config, client.clone())?.finder();
-    let mut progress = output::Progress::new("records read");
+    let mut progress = Progress::new("records read");
     let handle = runtime::get()?.handle();
     let prefixes = forgotten(&client, &topics, keys, handle, &mut |read| progress.at(read))?;
     drop(progress);

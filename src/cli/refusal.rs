@@ -1,8 +1,8 @@
 //! Explains to people why a command was refused: the missing right, the date, the next step. Receipts have
 //! the code.
 
-use super::output;
 use crate::forget::{Act, Reason, Receipt, Why};
+use crate::model::printable;
 
 /// Returns the reason with what the receipt knows of it, and a hint.
 pub fn explain(receipt: &Receipt, act: &Act) -> (String, Option<String>) {
@@ -15,7 +15,7 @@ pub fn explain(receipt: &Receipt, act: &Act) -> (String, Option<String>) {
         reason.push_str(&format!(", signed by {}", receipt.signers.join(", ")));
     }
     // The names come from the topic.
-    let reason = output::printable(&reason);
+    let reason = printable(&reason);
     (reason, Some(hint(why, act)))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::progress::Progress;
 use super::{Failure, Settings, cluster, output, runtime};
 use crate::app::{self, Replayed, open_vault, scylla_options, sqlite_options};
 use crate::config::{Config, Store as StoreConfig};
@@ -183,7 +184,7 @@ fn run_check(flags: &Check) -> anyhow::Result<()> {
 
 fn run_replay(flags: &Replay) -> anyhow::Result<()> {
     let config = flags.settings.load()?;
-    let mut progress = output::Progress::new("receipts applied again");
+    let mut progress = Progress::new("receipts applied again");
     let Replayed { again, held, .. } =
         app::replay(&config, cluster::client(&config), runtime::get()?.handle(), &mut |replayed| {
             progress.at(replayed.again);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::progress::Progress;
 use super::{Failure, Settings, cluster, output};
 use crate::app::admit;
 use crate::config::Config;
@@ -76,7 +77,7 @@ pub fn run(flags: &Try) -> anyhow::Result<()> {
 fn each_record(config: &Config, topic: &str, sample: u32, trial: &mut Trial) -> anyhow::Result<()> {
     let mut scan =
         Scan::begin(&cluster::client(config), topic, Range::Last(sample)).map_err(Failure::from)?;
-    let mut progress = output::Progress::new("records read");
+    let mut progress = Progress::new("records read");
     loop {
         let record = match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {
             Next::Record(record) => record,

@@ -62,9 +62,9 @@ const CONSUMERS: [&str; 2] = ["max.poll.interval.ms", "session.timeout.ms"];
 /// Hint for a value that librdkafka does not accept.
 pub(super) const DOCUMENTED: &str = "librdkafka's CONFIGURATION.md lists its settings and their values";
 
-/// Hint for OAUTHBEARER.
-const OTHER_MECHANISM: &str =
-    "use SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN as `sasl.mechanism`, or a client certificate";
+/// Hint for librdkafka's own settings of OAUTHBEARER.
+const OUR_TOKENS: &str =
+    "set kafka.sasl_oauth_token_file, or kafka.sasl_oauth_token_endpoint and its client: they get the tokens";
 
 /// The reason for a refusal, and the hint.
 #[derive(Debug)]
@@ -88,8 +88,11 @@ pub(super) fn check(map: &str, key: &str, value: &str) -> Result<(), Denied> {
         None if map == "client" && key == "transaction.timeout.ms" => {
             denied("it belongs to the producers", "move it to [kafka.producer]")
         }
-        None if matches!(key, "sasl.mechanism" | "sasl.mechanisms") && value == "OAUTHBEARER" => {
-            denied("this program has no source of OAuth tokens", OTHER_MECHANISM)
+        None if key.starts_with("sasl.oauthbearer.") || key == "enable.sasl.oauthbearer.unsecure.jwt" => {
+            denied("librdkafka fetches no tokens here", OUR_TOKENS)
+        }
+        None if map != "client" && matches!(key, "sasl.mechanism" | "sasl.mechanisms") => {
+            denied("all clients authenticate in the same way", "move it to [kafka.client]")
         }
         None if key == "check.crcs" && value != "true" => {
             denied("a corrupt record must be noticed before it is sealed", "remove it")
@@ -103,7 +106,7 @@ fn instead_of_secret(key: &str) -> &'static str {
         "sasl.password" => "write it to a file and set kafka.sasl_password_file",
         "ssl.key.password" => "write it to a file and set kafka.ssl_key_password_file",
         "ssl.keystore.password" => "write it to a file and set kafka.ssl_keystore_password_file",
-        oauth if oauth.starts_with("sasl.oauthbearer.") => OTHER_MECHANISM,
+        oauth if oauth.starts_with("sasl.oauthbearer.") => OUR_TOKENS,
         _ => "use a setting that names a file, for example ssl.key.location",
     }
 }
@@ -156,11 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn oauth_is_refused_as_there_is_no_source_of_tokens() {
-        assert!(check("client", "sasl.mechanism", "OAUTHBEARER").is_err());
-        assert!(check("client", "sasl.mechanism", "SCRAM-SHA-512").is_ok());
-        let secret = check("client", "sasl.oauthbearer.client.secret", "x").expect_err("a secret");
-        assert_eq!(secret.hint, OTHER_MECHANISM);
+    fn librdkafkas_own_way_to_tokens_is_refused_and_the_hint_names_ours() {
+        assert!(check("client", "sasl.mechanism", "OAUTHBEARER").is_ok());
+        assert!(check("consumer", "sasl.mechanism", "OAUTHBEARER").is_err());
+        for key in ["sasl.oauthbearer.client.secret", "sasl.oauthbearer.method"] {
+            assert_eq!(check("client", key, "oidc").expect_err(key).hint, OUR_TOKENS);
+        }
     }
 
     #[test]

@@ -5,8 +5,15 @@ use std::path::PathBuf;
 use super::Entry;
 
 /// The executor reads the trust store before each batch of commands, and the key store's client reads its
-/// password for each connection.
-const READ_AGAIN: [&str; 2] = ["control.trust_store_file", "store.password_file"];
+/// password for each connection. Each fetch of a token reads its files. SIGHUP reads Kafka's password.
+const READ_AGAIN: [&str; 6] = [
+    "control.trust_store_file",
+    "store.password_file",
+    "kafka.sasl_password_file",
+    "kafka.sasl_oauth_token_file",
+    "kafka.sasl_oauth_client_secret_file",
+    "kafka.sasl_oauth_ca_file",
+];
 
 /// Returns the settings whose file a process reads only when it starts, each with the file's path: secrets,
 /// keys and certificates.
@@ -43,6 +50,7 @@ mod tests {
                 "store.password_file=/etc/password",
                 "store.tls_ca_file=/etc/ca \"1\".pem",
                 "control.trust_store_file=trust.json",
+                "kafka.client.security.protocol=ssl",
                 "kafka.client.ssl.ca.location=kafka.pem",
             ]
             .map(|set| ("--set".to_owned(), set.to_owned()))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::deny;
 use super::kind::{Entries, Kind, Optional, Section, Setting, Shape, section};
+use super::oauth::{self, ENDPOINT_URL, Tokens};
 use super::reader::Reader;
 use super::tree::Value;
 use super::words::{FILLED, File};
@@ -20,6 +21,12 @@ section! {
         bootstrap: String = FILLED,
         group: String = FILLED,
         sasl_password_file: Option<Secret> = Optional(SecretFile),
+        sasl_oauth_token_file: Option<PathBuf> = Optional(File),
+        sasl_oauth_token_endpoint: Option<String> = Optional(ENDPOINT_URL),
+        sasl_oauth_client_id: Option<String> = Optional(FILLED),
+        sasl_oauth_client_secret_file: Option<PathBuf> = Optional(File),
+        sasl_oauth_scope: Option<String> = Optional(FILLED),
+        sasl_oauth_ca_file: Option<PathBuf> = Optional(File),
         ssl_key_password_file: Option<Secret> = Optional(SecretFile),
         ssl_keystore_password_file: Option<Secret> = Optional(SecretFile),
         client: BTreeMap<String, String> = Librdkafka,
@@ -40,6 +47,8 @@ pub struct Kafka {
     client: BTreeMap<String, String>,
     consumer: BTreeMap<String, String>,
     producer: BTreeMap<String, String>,
+    sasl_password: Option<Secret>,
+    tokens: Option<Tokens>,
     secrets: Vec<(&'static str, Secret)>,
 }
 
@@ -57,10 +66,22 @@ pub struct Timeouts {
 }
 
 impl Kafka {
-    /// librdkafka settings of every client, with the secrets from their files.
+    /// librdkafka settings of every client, with the secrets from their files. Without the SASL password:
+    /// [`Kafka::sasl_password`].
     pub fn client(&self) -> BTreeMap<String, String> {
         let secrets = self.secrets.iter().map(|(key, value)| ((*key).to_owned(), value.to_string()));
         self.client.clone().into_iter().chain(secrets).collect()
+    }
+
+    /// Name and password of SASL, as its file has it now.
+    pub fn sasl_password(&self) -> Option<(String, Zeroizing<String>)> {
+        let user = self.client.get("sasl.username").cloned().unwrap_or_default();
+        self.sasl_password.clone().map(|password| (user, password))
+    }
+
+    /// The source of the tokens of OAUTHBEARER.
+    pub fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
     }
 
     /// librdkafka settings of lanes' consumers.
@@ -86,6 +107,20 @@ impl Kafka {
         }
     }
 
+    /// A file of TLS without TLS: the clients would speak plaintext, and nobody would notice.
+    fn check_tls(&self, reader: &mut Reader<'_>) {
+        let protocol = self.client.get("security.protocol").map_or("plaintext", String::as_str);
+        let is_plain = ["plaintext", "sasl_plaintext"].contains(&protocol.to_lowercase().as_str());
+        let mut files =
+            self.client.keys().filter(|key| key.starts_with("ssl.") && key.ends_with(".location"));
+        if let Some(key) = files.next().filter(|_| is_plain) {
+            let key = format!("kafka.client.{key}");
+            let why =
+                format!("{key} is set, but the clients would not use TLS: `security.protocol` is {protocol}");
+            reader.contradiction(&["kafka.client.security.protocol", &key], why, WITH_TLS);
+        }
+    }
+
     fn check_timeouts(&self, reader: &mut Reader<'_>) {
         let Timeouts { socket, transaction, session, poll_interval } = self.timeouts();
         let order = [
@@ -104,6 +139,10 @@ impl Kafka {
     }
 }
 
+/// Hint for a file of TLS without TLS.
+const WITH_TLS: &str =
+    "set `security.protocol` in [kafka.client] to `ssl` or `sasl_ssl`, or remove the files of TLS";
+
 const TIMEOUT_ORDER: &str =
     "keep socket.timeout.ms < transaction.timeout.ms < session.timeout.ms < max.poll.interval.ms";
 
@@ -114,20 +153,30 @@ impl Section for Kafka {
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let written = Written::read(reader)?;
+        let tokens = oauth::Written {
+            token_file: written.sasl_oauth_token_file,
+            endpoint: written.sasl_oauth_token_endpoint,
+            client_id: written.sasl_oauth_client_id,
+            secret_file: written.sasl_oauth_client_secret_file,
+            scope: written.sasl_oauth_scope,
+            ca_file: written.sasl_oauth_ca_file,
+        };
         let secrets = [
-            ("sasl.password", written.sasl_password_file),
             ("ssl.key.password", written.ssl_key_password_file),
             ("ssl.keystore.password", written.ssl_keystore_password_file),
         ];
         let kafka = Self {
             bootstrap: written.bootstrap,
             group: written.group,
+            sasl_password: written.sasl_password_file,
+            tokens: tokens.check(uses_oauth(&written.client), reader),
             client: written.client,
             consumer: written.consumer,
             producer: written.producer,
             secrets: secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect(),
         };
         kafka.check_timeouts(reader);
+        kafka.check_tls(reader);
         Some(kafka)
     }
 }
@@ -140,6 +189,11 @@ impl fmt::Debug for Kafka {
             .field("group", &self.group)
             .finish_non_exhaustive()
     }
+}
+
+fn uses_oauth(client: &BTreeMap<String, String>) -> bool {
+    let mechanism = client.get("sasl.mechanism").or_else(|| client.get("sasl.mechanisms"));
+    mechanism.is_some_and(|it| it.eq_ignore_ascii_case("OAUTHBEARER"))
 }
 
 /// librdkafka's settings: their keys contain dots, and their values are kept as text.

@@ -7,6 +7,7 @@ mod ids;
 mod retention;
 mod slot;
 mod started;
+mod text;
 
 pub use clock::{CLOCKS_APART_MS, Clock, ClocksApart, Millis, earliest};
 pub use customer::{CustomerError, CustomerId, QUARANTINE_CUSTOMER, Token};
@@ -15,3 +16,4 @@ pub use ids::{Digest, KekId, KeyId, StoreId, TopicId, VaultId, unhex};
 pub use retention::{ClassId, Due, Retention};
 pub use slot::{GRACE_MS, Generation, Slot};
 pub use started::Started;
+pub use text::printable;

@@ -1,7 +1,6 @@
 //! The answer of `/readyz`: whether the process does its work, and if not, why.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -30,7 +29,6 @@ enum State {
 pub struct Readiness {
     conditions: Arc<Mutex<BTreeMap<String, State>>>,
     notes: Arc<Mutex<Vec<String>>>,
-    has_started: Arc<AtomicBool>,
 }
 
 impl Readiness {
@@ -47,14 +45,9 @@ impl Readiness {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
     }
 
-    /// The start is over: every part of the process is built.
-    pub fn start_is_over(&self) {
-        self.has_started.store(true, Ordering::Release);
-    }
-
-    /// Whether the start is over. This does not say that the process is ready.
+    /// Whether the start is over: its condition has gone. This does not say that the process is ready.
     pub fn has_started(&self) -> bool {
-        self.has_started.load(Ordering::Acquire)
+        !self.lock().contains_key(START)
     }
 
     /// Returns the unmet conditions, by name. An empty board is a reason, too: the process has not started

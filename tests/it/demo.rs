@@ -6,7 +6,8 @@ use hourseal::stream::Stop;
 fn play(events: u64) -> (DemoSummary, Vec<String>) {
     let mut told = Vec::new();
     let options = DemoOptions { keep: None, events };
-    let summary = demo(&options, &Stop::default(), &mut |line| told.push(line)).expect("a demo that works");
+    let summary = demo(&options, &Stop::default(), &mut |line| told.push(line), &mut |_| ())
+        .expect("a demo that works");
     (summary, told)
 }
 

@@ -57,10 +57,11 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Text that may occur only below these paths.
-const ONLY_IN: [(&str, &[&str]); 28] = [
+const ONLY_IN: [(&str, &[&str]); 30] = [
     ("rdkafka", &["edge/kafka"]),
     ("scylla::", &["edge/scylla", "app/build.rs", "app/metrics.rs", "cli/store.rs"]),
-    ("openssl", &["edge/scylla/session.rs"]),
+    ("openssl", &["edge/scylla/session.rs", "edge/http/token.rs"]),
+    ("tokio_openssl", &["edge/http/token.rs"]),
     ("futures_util", &["edge/scylla"]),
     ("rusqlite", &["edge/sqlite"]),
     ("hyper", &["edge/http"]),
@@ -71,6 +72,7 @@ const ONLY_IN: [(&str, &[&str]); 28] = [
     ("tracing", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("clap", &["cli"]),
+    ("indicatif", &["cli/progress.rs"]),
     ("anyhow", &["cli"]),
     ("chacha20", &["envelope"]),
     ("chacha20poly1305", &["envelope"]),

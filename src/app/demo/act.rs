@@ -37,9 +37,13 @@ impl<'a> Act<'a> {
         Self { stage, events, folder: folder.to_owned(), opener }
     }
 
-    pub(super) fn play(&self, say: &mut dyn FnMut(String)) -> Result<DemoSummary, Failure> {
+    pub(super) fn play(
+        &self,
+        say: &mut dyn FnMut(String),
+        report: &mut dyn FnMut(u64),
+    ) -> Result<DemoSummary, Failure> {
         say(format!("sealing    {} events", self.events));
-        let produced = self.seal_hours()?;
+        let produced = self.seal_hours(report)?;
         let committed = self.stage.committed();
         say(format!(
             "sealed     {committed} events of {CUSTOMERS} customers over {HOURS} hours, each under the key \
@@ -73,7 +77,7 @@ impl<'a> Act<'a> {
     }
 
     /// Writes events hour by hour, some of them late, and waits until the lane has sealed them.
-    fn seal_hours(&self) -> Result<u64, Failure> {
+    fn seal_hours(&self, report: &mut dyn FnMut(u64)) -> Result<u64, Failure> {
         let shape = Shape { seed: 1, customers: CUSTOMERS, size: 300, late: 0.0 };
         let mut generator = Generator::new(shape);
         let mut produced = 0;
@@ -91,7 +95,7 @@ impl<'a> Act<'a> {
             self.stage.clock.set(self.stage.time(hour, 55));
             write(self.stage.client(), &records).map_err(|error| dependency(&error))?;
             produced = until;
-            self.stage.until_committed(produced)?;
+            self.stage.until_committed(produced, report)?;
         }
         Ok(produced)
     }

@@ -126,9 +126,11 @@ impl Stage {
     }
 
     /// Waits until the lane has committed `wanted` events in total, quarantined ones included.
-    pub(super) fn until_committed(&self, wanted: u64) -> Result<(), Failure> {
+    pub(super) fn until_committed(&self, wanted: u64, report: &mut dyn FnMut(u64)) -> Result<(), Failure> {
         self.until(&format!("the lane to commit {wanted} events"), || {
-            self.committed() + self.counts.quarantined.load(Ordering::Relaxed) >= wanted
+            let committed = self.committed() + self.counts.quarantined.load(Ordering::Relaxed);
+            report(committed);
+            committed >= wanted
         })
     }
 

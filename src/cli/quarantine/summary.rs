@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Failure, cluster, output};
 use super::{ORIGIN, REASON, label};
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::lane::Reason;
@@ -46,7 +47,7 @@ struct Group {
 pub(super) fn summary(config: &Config, wanted: &Wanted) -> anyhow::Result<Summary> {
     let topic = &config.topics.quarantine;
     let mut scan = Scan::begin(&cluster::client(config), topic, Range::Existing).map_err(Failure::from)?;
-    let mut progress = output::Progress::new("records read");
+    let mut progress = Progress::new("records read");
     let (mut summary, mut read) = (Summary::default(), 0);
     loop {
         match scan.next(Duration::from_millis(100)).map_err(Failure::from)? {

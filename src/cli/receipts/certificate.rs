@@ -27,7 +27,7 @@ pub struct Certificate {
     /// The log's verifier key [default: that of receipts.signing_key_file]
     #[arg(long, value_name = "VKEY", value_parser = verifier_key)]
     key: Option<VerifierKey>,
-    /// One JSON object
+    /// One JSON object: names, numbers and codes, without the explanations
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -53,12 +53,40 @@ pub fn run(flags: &Certificate) -> anyhow::Result<()> {
     let proof = &certified.proof;
     let rows = rows(&config, &signed, &certified, SystemClock.now());
     if flags.json {
-        let mut fields: Map<String, Value> =
-            rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        fields.insert("proof".to_owned(), proof.to_string().into());
-        return output::line(&Value::Object(fields).to_string());
+        return output::line(&to_json(&config, rows, &certified).to_string());
     }
     output::text(&format!("{}\nproof\n\n{proof}", output::fields(&rows)))
+}
+
+/// Fields that explain to people. The JSON object has names, numbers and codes in their place.
+const PROSE: [&str; 5] = ["method", "verification", "level_means", "covers", "does_not_cover"];
+
+fn to_json(config: &Config, rows: Vec<(&'static str, Value)>, certified: &Certified) -> Value {
+    let Certified { receipt, proof, .. } = certified;
+    let rows = rows.into_iter().filter(|(name, _)| !PROSE.contains(name));
+    let mut fields: Map<String, Value> = rows.map(|(name, value)| (name.to_owned(), value)).collect();
+    let topics = &config.topics;
+    let covered: Vec<String> = topics.outputs().into_iter().chain([topics.quarantine.clone()]).collect();
+    let mut visible = vec!["hour", "time", "length", "position"];
+    if config.seal.key == OutputKey::Customer {
+        visible.insert(0, "customer");
+    }
+    let is_listed = receipt.keys.len() as u64 == receipt.key_count;
+    for (name, value) in [
+        ("first_hour", json!(receipt.from.0)),
+        ("first_hour_start", json!(receipt.from.to_string())),
+        ("last_hour", json!(receipt.to.0)),
+        ("last_hour_start", json!(receipt.to.to_string())),
+        ("keys", fields.remove("keys").filter(|_| is_listed).unwrap_or_default()),
+        ("covered_topics", json!(covered)),
+        ("plaintext_topic", json!(topics.input)),
+        ("stays_visible", json!(visible)),
+        ("assumptions", json!(receipt.assumptions)),
+        ("proof", json!(proof.to_string())),
+    ] {
+        fields.insert(name.to_owned(), value);
+    }
+    Value::Object(fields)
 }
 
 /// The command or hour to certify.

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::reading::{SignedLog, read_signed};
 use super::{Failure, Filter, Settings, is_of, none_of, output, verifier_key};
+use crate::cli::progress::Progress;
 use crate::forget::log::VerifierKey;
 
 #[derive(Args)]
@@ -63,8 +64,8 @@ fn folder(signed: &SignedLog, to: &Path) -> anyhow::Result<()> {
     write(&to.join("log.vkey"), &format!("{}\n", signed.key))?;
     write(&to.join("checkpoint"), &signed.checkpoint.to_string())?;
     let size = signed.checkpoint.head().size;
-    let mut progress = output::Progress::new("receipts exported");
     let (covered, newer): (Vec<_>, Vec<_>) = signed.log.entries.iter().partition(|entry| entry.index < size);
+    let mut progress = Progress::of(covered.len() as u64, "receipts exported");
     for (count, entry) in covered.iter().enumerate() {
         write(&to.join(format!("{:08}.tlog-proof", entry.index)), &signed.proof(entry)?.to_string())?;
         progress.at(count as u64 + 1);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Failure, keystore, output, runtime};
+use super::{Failure, keystore, runtime};
 use crate::cli::cluster;
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::edge::kafka::scan::{Next, Range, Scan, Scanned};
 use crate::edge::keyfile;
@@ -39,7 +40,7 @@ pub struct SignedLog {
 /// Reads the whole topic and keeps the selected receipts.
 pub fn read(config: &Config, wanted: impl Fn(&Receipt, &[SweptHour]) -> bool) -> anyhow::Result<Log> {
     let mut log = Log { tree: Tree::default(), entries: Vec::new(), unreadable: 0 };
-    let mut progress = output::Progress::new("receipts read");
+    let mut progress = Progress::new("receipts read");
     each_value(config, &config.topics.receipts, |value, swept| {
         let index = log.tree.size();
         log.tree.append(leaf_hash(&value));

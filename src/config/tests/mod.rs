@@ -135,7 +135,8 @@ fn a_secret_is_read_from_its_file_and_shown_nowhere() {
     let file = format!("[kafka]\nsasl_password_file = {:?}", secret.path());
     let (layers, _file) = layers(&file, &[], &[]);
     let (config, entries) = Config::load_with_entries(&layers).expect("a config");
-    assert_eq!(config.kafka.client()["sasl.password"], "hunter2");
+    assert_eq!(config.kafka.sasl_password().expect("a password").1.as_str(), "hunter2");
+    assert!(!config.kafka.client().contains_key("sasl.password"));
     assert!(!format!("{config:?} {entries:?} {}", show_toml(&entries)).contains("hunter2"));
 }
 

@@ -3,9 +3,11 @@
 //! Promise: `/livez` says only that this process answers. It never asks Kafka or the store. `/readyz` is 200
 //! only while every condition is met; otherwise it says why. `/checkpoint` is the newest checkpoint that the
 //! log's key has signed. `/startupz` is 503 until the start is over, and 200 from then on.
+//! `token.rs` is the other side of HTTP: it asks an identity provider for Kafka's tokens.
 //! Not here: the metrics themselves (each room has its own).
 
 mod client;
+mod token;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +26,7 @@ use crate::forget::log::NewestCheckpoint;
 use crate::telemetry::{self, Telemetry, codes};
 
 pub use client::{AskError, Ready, ask_ready};
+pub use token::{Issued, TokenEndpoint, TokenError};
 
 /// Connections served at once. The next one takes the place of the oldest.
 const MAX_CONNECTIONS: usize = 64;

@@ -9,6 +9,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
 use super::client::{ClientSettings, log_line};
+use super::ffi::Held;
 use super::listener::Heard;
 use crate::forget::log::{Checkpoint, NotPosted, Post};
 use crate::stream::PATIENCE;
@@ -39,7 +40,7 @@ impl ProducerContext for Deliveries {
 
 /// Publishes checkpoints.
 pub struct CheckpointPost {
-    producer: ThreadedProducer<Deliveries>,
+    producer: Held<ThreadedProducer<Deliveries>>,
     topic: String,
 }
 
@@ -52,7 +53,7 @@ impl CheckpointPost {
         let producer =
             ThreadedProducer::from_config_and_context(&config, Deliveries(settings.reach.heard.clone()))
                 .map_err(not_posted)?;
-        Ok(Self { producer, topic: topic.to_owned() })
+        Ok(Self { producer: Held::new(&settings.login, producer), topic: topic.to_owned() })
     }
 }
 

@@ -9,6 +9,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::listener::{Heard, Listener};
+use super::login::Login;
 use super::reach::Reach;
 use super::reason::harmless;
 use crate::stream::{CLIENT_ID, ErrorClass, Stage, StreamError};
@@ -29,18 +30,22 @@ pub struct ClientSettings {
     pub producer: Properties,
     /// Whether librdkafka writes its debug log.
     pub debug: bool,
+    /// The credentials of the clients.
+    pub login: Login,
     /// The wait for the first answer of the cluster, and what the clients hear.
     pub reach: Reach,
 }
 
 impl ClientSettings {
     pub(super) fn listener(&self) -> Listener {
-        Listener::new(&self.reach.heard)
+        Listener::new(&self.reach.heard, &self.login)
     }
 
     /// The last reason why a connection failed, for `/readyz`. `None` if none has failed in the last minute.
+    /// A missing token comes first: the broker's refusal of the old one tells less.
     pub fn last_failure(&self) -> Option<String> {
-        self.reach.heard.last(Instant::now()).map(|reason| reason.to_string())
+        let heard = || self.reach.heard.last(Instant::now()).map(|reason| reason.to_string());
+        self.login.fault().or_else(heard)
     }
 
     /// The text of an error. If the broker is away: with the reason, if one is known.
@@ -113,6 +118,7 @@ impl ClientSettings {
         }
         config.extend(self.client.clone());
         config.extend(role.clone());
+        self.login.configure(&mut config);
         // The lanes tell by it which members of their group are Hourseal.
         config.set("client.id", CLIENT_ID);
         config.set("bootstrap.servers", &self.bootstrap).set("allow.auto.create.topics", "false");

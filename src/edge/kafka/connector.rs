@@ -98,6 +98,17 @@ impl LaneIdentity {
     }
 }
 
+/// Names the missing right in place of the broker's word for it.
+fn named(error: StreamError, id: &str) -> StreamError {
+    match error.name.as_str() {
+        "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" => {
+            let name = format!("the right WRITE is denied for transactional id `{id}`");
+            StreamError { name, ..error }
+        }
+        _ => error,
+    }
+}
+
 /// Makes the clients of one lane.
 pub struct LaneConnector {
     identity: LaneIdentity,
@@ -121,7 +132,8 @@ impl Connector for LaneConnector {
     }
 
     fn sink(&self, stop: &Stop) -> Result<KafkaSink, StreamError> {
-        KafkaSink::connect(&self.identity, self.outages.clone(), stop)
+        let sink = KafkaSink::connect(&self.identity, self.outages.clone(), stop);
+        sink.map_err(|error| named(error, &self.identity.transactional_id()))
     }
 
     fn identity(&self) -> String {

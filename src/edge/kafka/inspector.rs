@@ -14,7 +14,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::client::ClientSettings;
 use super::connector::LaneIdentity;
 use super::ffi::{OffsetSpec, TopicDescription, describe_topics, group_members, list_offsets};
-use super::listener::{Listener, serve};
+use super::listener::{AskingClient, serve};
 use crate::model::{Started, TopicId};
 use crate::stream::{Answer, Committed, Facts, ForeignMember, Halt, Park, StartLog, Wait, Waiting};
 
@@ -113,7 +113,7 @@ impl Inspector {
 struct Work {
     identity: LaneIdentity,
     starts: Arc<dyn StartLog>,
-    client: BaseConsumer<Listener>,
+    client: AskingClient,
     flowing: Flowing,
     /// Flowing partitions that should have stopped at the last look.
     stopped: BTreeSet<i32>,

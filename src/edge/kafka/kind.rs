@@ -125,8 +125,8 @@ impl Kind {
                  mechanisms wants another `security.protocol`"
             }
             Self::Authentication => {
-                "check `sasl.username` in [kafka.client], the file of `kafka.sasl_password_file`, and the \
-                 broker's list of users"
+                "check `sasl.username` in [kafka.client] and the file of `kafka.sasl_password_file` against \
+                 the broker's list of users; with OAUTHBEARER, the issuer and the audience of the token"
             }
         }
     }

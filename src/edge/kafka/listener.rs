@@ -10,7 +10,8 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 
 use super::client::log_line;
-use super::ffi::Deliveries;
+use super::ffi::{Deliveries, Held};
+use super::login::Login;
 use super::reason::Reason;
 
 /// Time for which a reason explains an error. librdkafka repeats the same sentence each 30 s.
@@ -55,25 +56,32 @@ impl Heard {
 /// The context of a client that needs no other one. Each call returns its own error; error events only
 /// repeat a line of the log.
 #[derive(Clone, Default)]
-pub(super) struct Listener(Heard);
+pub(super) struct Listener {
+    heard: Heard,
+    login: Login,
+}
+
+/// A client that asks, and joins no group.
+pub(super) type AskingClient = Held<BaseConsumer<Listener>>;
 
 impl Listener {
-    pub(super) fn new(heard: &Heard) -> Self {
-        Self(heard.clone())
+    pub(super) fn new(heard: &Heard, login: &Login) -> Self {
+        Self { heard: heard.clone(), login: login.clone() }
     }
 
     /// A client that asks, and joins no group. It hears only while it is polled.
     ///
     /// # Errors
     /// librdkafka refuses a setting.
-    pub(super) fn reader(self, config: &ClientConfig) -> KafkaResult<BaseConsumer<Self>> {
-        BaseConsumer::from_config_and_context(config, self)
+    pub(super) fn reader(self, config: &ClientConfig) -> KafkaResult<AskingClient> {
+        let login = self.login.clone();
+        Ok(Held::new(&login, BaseConsumer::from_config_and_context(config, self)?))
     }
 }
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log_line(&self.0, level, facility, text);
+        log_line(&self.heard, level, facility, text);
     }
 
     fn error(&self, _error: KafkaError, _reason: &str) {}

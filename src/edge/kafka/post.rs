@@ -7,6 +7,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use rdkafka::{ClientContext, Message};
 
 use super::client::{ClientSettings, is_outage, log_line};
+use super::ffi::Held;
 use super::listener::Heard;
 use super::reach::NoBroker;
 use crate::model::Millis;
@@ -80,6 +81,7 @@ pub fn post(settings: &ClientSettings, topic: &str, record: &Record<'_>) -> Resu
     let producer: ThreadedProducer<Deliveries> = config
         .create_with_context(Deliveries(tell, settings.reach.heard.clone()))
         .map_err(|error| PostError::Client(error.to_string()))?;
+    let producer = Held::new(&settings.login, producer);
     let header = |headers: OwnedHeaders, (key, value): &(String, Vec<u8>)| {
         headers.insert(Header { key, value: Some(value) })
     };

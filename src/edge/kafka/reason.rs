@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::kind::Kind;
+use crate::model::printable;
 
 /// A connection that is closed within this time after its first answer was not idle.
 const SOON_MS: u32 = 2_000;
@@ -105,14 +106,9 @@ fn parts(line: &str) -> (&str, &str) {
     (sentence.trim(), state.split([')', ',']).next().unwrap_or_default())
 }
 
-/// A text that is safe to print: no control characters, no direction marks, and not too long.
+/// A text that is safe to print, and not too long.
 pub(super) fn harmless(text: &str) -> String {
-    let is_mark = |c: char| {
-        let marks = ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-        c == '\u{feff}' || marks.iter().any(|range| range.contains(&c))
-    };
-    let is_safe = |c: char| !c.is_control() && !is_mark(c);
-    text.chars().take(LONGEST).map(|c| if is_safe(c) { c } else { '\u{fffd}' }).collect()
+    printable(&text.chars().take(LONGEST).collect::<String>())
 }
 
 #[cfg(test)]

@@ -106,8 +106,13 @@ impl KafkaSink {
         let placed = partitions(&identity.placements);
         let config = identity.producer_config(sizes);
         let heard = identity.settings.reach.heard.clone();
-        let producer = TransactionalProducer::new(&config, SinkContext::new(outages, heard), requests)
-            .map_err(|error| stream_error(Stage::Init, &error))?;
+        let producer = TransactionalProducer::new(
+            &config,
+            SinkContext::new(outages, heard),
+            requests,
+            &identity.settings.login,
+        )
+        .map_err(|error| stream_error(Stage::Init, &error))?;
         let topics = identity.outputs.iter().map(|name| {
             TopicHandle::open(&producer, name).ok_or_else(|| StreamError {
                 stage: Stage::Init,
@@ -142,7 +147,7 @@ impl KafkaSink {
     pub(super) fn check(config: &ClientConfig, identity: &LaneIdentity) -> KafkaResult<()> {
         let requests = Arc::new(Requests::new(Outages::default()));
         let context = SinkContext::new(Outages::default(), identity.settings.reach.heard.clone());
-        TransactionalProducer::new(config, context, requests).map(drop)
+        TransactionalProducer::new(config, context, requests, &identity.settings.login).map(drop)
     }
 
     fn offsets(&self, offsets: &[NextOffset]) -> Result<TopicPartitionList, KafkaError> {

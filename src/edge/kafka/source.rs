@@ -15,7 +15,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::client::{is_outage, log_line, stream_error};
 use super::connector::LaneIdentity;
-use super::ffi::{self, GroupMembership, MessageHeaders};
+use super::ffi::{self, GroupMembership, Held, MessageHeaders};
 use super::inspector::{Flowing, Inspector, committed};
 use super::outage::Outages;
 use crate::model::Millis;
@@ -156,7 +156,7 @@ impl ConsumerContext for GroupContext {
 
 /// A member of the consumer group.
 pub struct KafkaSource {
-    consumer: BaseConsumer<GroupContext>,
+    consumer: Held<BaseConsumer<GroupContext>>,
     inspector: Inspector,
     topic: CString,
     held: bool,
@@ -175,7 +175,7 @@ impl KafkaSource {
         let inspector = Inspector::start(identity, starts, Arc::clone(&flowing))?;
         let context = GroupContext { identity: identity.clone(), flowing, news: Mutex::default(), outages };
         let consumer = BaseConsumer::from_config_and_context(&identity.consumer_config(), context);
-        let consumer = consumer.map_err(setup)?;
+        let consumer = Held::new(&identity.settings.login, consumer.map_err(setup)?);
         consumer.subscribe(&[&identity.input]).map_err(setup)?;
         let topic = CString::new(identity.input.as_str())
             .map_err(|_| Halt::Setup("a topic name contains a NUL byte".to_owned()))?;

@@ -4,14 +4,14 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{ClientSettings, is_outage};
 use super::ffi::MessageHeaders;
-use super::listener::Listener;
+use super::listener::AskingClient;
 use crate::forget::{SWEPT_HEADER, Tail, TailError, TailRecord};
 use crate::model::Millis;
 use crate::stream::Headers as _;
@@ -25,11 +25,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// A reader of one topic's first partition.
 pub struct ReceiptTail {
-    reader: BaseConsumer<Listener>,
+    reader: AskingClient,
     /// Asks for the high watermark. librdkafka asks with the client's isolation level, and a read_committed
     /// client gets the last stable offset instead. An open transaction keeps that offset below receipts that
     /// are already committed.
-    ends: BaseConsumer<Listener>,
+    ends: AskingClient,
     settings: ClientSettings,
     topic: String,
     began: i64,

@@ -55,6 +55,12 @@ def await_checkpoint(worker, log: Log):
     wait_until(lambda: worker.get("/checkpoint") == (200, log.checkpoint()), 20, "the newest checkpoint", alive=worker)
 
 
+def is_without_prose(certificate: dict) -> bool:
+    """Names, numbers, codes and times only: no sentence has more than three words in a row. The proof is a file of its own form."""
+    fields = {name: it for name, it in certificate.items() if name not in ("proof", "certificate")}
+    return all(len(str(it).split()) <= 3 for value in fields.values() for it in (value if isinstance(value, list) else [value]))
+
+
 def test_receipts_are_signed_and_proven_and_a_restart_continues_their_log(world, tmp_path):
     worker = world.worker()
     assert worker.get("/checkpoint")[0] == 404, "nothing is signed yet"
@@ -87,7 +93,10 @@ def test_receipts_are_signed_and_proven_and_a_restart_continues_their_log(world,
     certificate = world.cli_json("receipts", "certificate", commands[1], "--json")[0]
     assert certificate["proof"].encode() == log.proof(1)
     assert (certificate["level"], certificate["outcome"]) == ("L1", "nothing-to-erase")
-    assert world.input in certificate["does_not_cover"][0] and world.output in certificate["covers"]
+    assert certificate["plaintext_topic"] == world.input and world.output in certificate["covered_topics"]
+    assert is_without_prose(certificate), certificate
+    text = world.cli("receipts", "certificate", commands[1])
+    assert f"the input topic `{world.input}` is plaintext" in text and "cryptographic erasure" in text
     assert world.cli("receipts", "certificate", commands[1]).encode().endswith(log.proof(1))
     assert "not-due" in world.cli("receipts", "certificate", refused, code=65, errors=True)
     world.cli("receipts", "certificate", "no-such-command", code=65, errors=True)

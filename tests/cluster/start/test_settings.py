@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 from jsonschema import Draft202012Validator
+from secured_kafka import authority
 from world import RELEASE, ROOT
 
 EXAMPLE = (ROOT / "src/config/default.toml").read_text()
@@ -98,7 +99,7 @@ UNUSABLE = {
     "[kafka.producer]\nlinger.ms = 'soon'": "linger.ms",
     "[kafka.consumer]\nfetch.wait.max.ms = '-7'": "fetch.wait.max.ms",
     "[kafka.client]\nsecurity.protocol = 'sasl_ssl'\nsasl.mechanism = 'FOO'": "Unsupported SASL mechanism: FOO",
-    "[kafka.client]\nsasl.mechanism = 'OAUTHBEARER'": "no source of OAuth tokens",
+    "[kafka.client]\nsasl.mechanism = 'OAUTHBEARER'": "no setting says where they come from",
     "[kafka.client]\nsecurity.protocol = 'ssl'\nssl.ca.location = 'missing'": "ssl.ca.location",
     "[kafka.client]\nsecurity.protocol = 'ssl'\nssl.ca.location = 'text'": "ssl.ca.location",
     "[kafka]\nsasl_password_file = 'missing'": "cannot read missing",
@@ -154,3 +155,23 @@ def test_a_variable_that_lacks_an_underscore_is_warned_of(folder):
     done = subprocess.run([RELEASE, "config", "show"], capture_output=True, text=True, timeout=60, env=env, cwd=folder)
     assert "HOURSEAL_LANE_COUNT is ignored: set HOURSEAL__LANE__COUNT" in done.stderr, done.stderr
     assert "count = 7" not in done.stdout
+
+
+def test_files_of_tls_without_tls_are_refused_as_run_would_speak_plaintext(tmp_path):
+    for settings, code in [
+        ("'ssl.ca.location' = '/nowhere/ca.pem'", 78),
+        ("'ssl.ca.location' = '/nowhere/ca.pem'\n'security.protocol' = 'sasl_plaintext'", 78),
+        ("'ssl.ca.location' = '/nowhere/ca.pem'\n'security.protocol' = 'ssl'", 78),
+        (f"'ssl.ca.location' = '{authority(tmp_path, 'ca')}'\n'security.protocol' = 'ssl'", 0),
+    ]:
+        file = tmp_path / "hourseal.toml"
+        file.write_text(f"[kafka.client]\n{settings}\n")
+        checked = hourseal("config", "check", "--config", file)
+        assert checked.returncode == code, (settings, checked.stderr)
+        if code and "= 'ssl'" not in settings:
+            assert "the clients would not use TLS" in checked.stderr, checked.stderr
+        if code:
+            ran = hourseal("run", "--config", file, "--set", "admin.listen=127.0.0.1:0")
+            first = next(line for line in ran.stderr.splitlines() if line.startswith("error:"))
+            why = "ssl.ca.location failed" if "= 'ssl'" in settings else first
+            assert ran.returncode == code and why in first and why in checked.stderr, (first, checked.stderr)

@@ -8,7 +8,7 @@ import subprocess
 
 from children import Child, wait_until
 from oracle.events import job_events
-from world import RELEASE, seeded
+from world import RELEASE, Feeder, seeded
 
 READ, REFUSED = "HS1011", "HS1012"
 ENDS = [signal.SIGHUP, signal.SIGTERM, signal.SIGINT]
@@ -51,7 +51,7 @@ def test_sighup_reads_the_settings_again_and_seals_on(kafka, make_world):
         }
     )
     file = world.folder / "w0.toml"
-    both = "log.level, control.trust_store_file"
+    both = "log.level, control.trust_store_file, kafka.sasl_password_file"
     said = hang_up(worker)
     assert (said["in_force"], said["needs_restart"]) == (both, "nothing")
 
@@ -59,13 +59,13 @@ def test_sighup_reads_the_settings_again_and_seals_on(kafka, make_world):
     rewrite(file, '"level" = "info"', '"level" = "debug"')
     rewrite(file, '"count" = 1', '"count" = 2')
     secret.write_text("another one")
-    assert hang_up(worker)["needs_restart"] == "kafka.sasl_password_file, lane.count"
+    assert hang_up(worker)["needs_restart"] == "lane.count"
     assert is_debugging(worker)
 
     trust.write_text("{}")
     refused = hang_up(worker, REFUSED)
     assert str(trust) in refused["why"] and "commands wait" in refused["message"]
-    wait_until(lambda: lines(worker, READ)[-1]["in_force"] == "log.level", 20, "the rest is read", alive=worker)
+    wait_until(lambda: lines(worker, READ)[-1]["in_force"] == "log.level, kafka.sasl_password_file", 20, "the rest is read", alive=worker)
 
     rewrite(file, '"count" = 2', '"count" = "two"')
     assert f"{file}:{line_of(file, 'two')}: lane.count" in hang_up(worker, REFUSED)["why"]
@@ -144,3 +144,63 @@ def test_a_signal_ends_the_demo_and_removes_its_folder(tmp_path):
         said = demo.communicate(timeout=60)[1].decode()
         assert demo.returncode == 69 and "a signal has ended the demo" in said, said
         assert list(tmp_path.iterdir()) == []
+
+
+def quarantine_many(world, count: int):
+    """Without a time, so the next settings can seal them."""
+    feeder = Feeder(world)
+    for number in range(count):
+        payload = f'{{"customer_id":"acme","when":"2026-11-24T09:00:00Z","n":{number}}}'.encode()
+        feeder.send(number % world.partitions, b"k", [], payload)
+    feeder.finish()
+    world.await_drained()
+
+
+def test_a_signal_ends_a_redrive_in_order_and_the_next_one_continues(kafka, make_world):
+    world = make_world(kafka, partitions=2, settings={"retention": {"default": "60d"}})
+    world.worker()
+    quarantine_many(world, 1_500)
+    taking = {"event": {"time": "json:/when"}, "lane": {"batch_events": 1}}
+    for end in ENDS:
+        before = world.sealed_count()
+        world.config("redrive", settings=taking)
+        command = [world.binary, "quarantine", "redrive", "--json", "--config", world.folder / "redrive.toml"]
+        log = world.folder / f"redrive-{end.name}.log"
+        redrive = Child(command, log=log, env=world.env, cwd=world.folder)
+        wait_until(lambda: world.sealed_count() > before + 10, 60, "records are sealed again", alive=redrive)  # noqa: B023
+        redrive.send(end)
+        assert redrive.wait(40) == 69 and "a signal has ended the redrive" in redrive.text(), redrive.tail()
+        said = next(json.loads(line) for line in redrive.text().splitlines() if line.startswith("{"))
+        assert world.sealed_count() == before + said["sealed"] and 0 < said["sealed"] < 1_500, said
+    world.cli("quarantine", "redrive", settings={**taking, "lane": {"batch_events": 500}})
+    numbers = sorted(json.loads(line["payload"])["n"] for line in world.opened())
+    assert numbers == list(range(1_500)), "each of them once"
+
+
+def test_a_signal_ends_the_wait_for_a_receipt_and_the_command_stays_sent(kafka, make_world):
+    world = make_world(kafka)
+    world.worker().stop()  # nobody executes commands now
+    for number, end in enumerate(ENDS):
+        words = ("erase", "request", "--customer", "acme", "--from", "400000", "--id", f"c{number}")
+        command = follower(world, f"erase-{end.name}", *words)
+        wait_until(lambda command=command: "is at offset" in command.text(), 60, "the command is sent", alive=command)
+        command.send(end)
+        assert command.wait(20) == 69 and "a signal has ended the wait for the receipt" in command.text(), command.tail()
+    worker = world.worker()
+    wait_until(lambda: len(world.receipt_bodies()) == len(ENDS), 60, "all are executed", alive=worker)
+
+
+def test_a_signal_ends_a_reclaim_that_waits_and_nothing_is_deleted(own_kafka, make_world):
+    world = make_world(own_kafka)
+    world.worker().stop()
+    for end in ENDS:
+        own_kafka.kill(1, signal.SIGSTOP)
+        reclaim = follower(world, f"reclaim-{end.name}", "reclaim")
+        wait_until(lambda reclaim=reclaim: "waiting for kafka" in reclaim.text() or not reclaim.alive, 14, "it waits")
+        reclaim.send(end)
+        assert reclaim.wait(10) == 69, reclaim.tail()
+        own_kafka.kill(1, signal.SIGCONT)
+    # The control: undisturbed, it ends with its table.
+    command = [world.binary, "reclaim", "--config", world.config("cli")]
+    ends_well = lambda: subprocess.run(command, cwd=world.folder, timeout=60).returncode == 0  # noqa: E731
+    wait_until(ends_well, 60, "the broker has recovered from its stalls")

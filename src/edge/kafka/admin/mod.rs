@@ -20,7 +20,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
-use super::ffi::Events;
+use super::ffi::{Events, Held};
 use super::listener::{Listener, serve};
 use super::reach::NoBroker;
 use crate::stream::PATIENCE;
@@ -61,7 +61,7 @@ impl Inspection {
 pub struct TopicAdmin {
     /// Dropped first: its thread uses the client's queue.
     _events: Events,
-    client: Arc<AdminClient<Listener>>,
+    client: Arc<Held<AdminClient<Listener>>>,
     settings: ClientSettings,
 }
 
@@ -72,7 +72,11 @@ impl TopicAdmin {
         let client = AdminClient::from_config_and_context(&settings.base(), settings.listener());
         let client = client.map_err(|error| AdminError::Client(error.to_string()))?;
         let events = Events::serve(client.inner());
-        Ok(Self { _events: events, client: Arc::new(client), settings: settings.clone() })
+        Ok(Self {
+            _events: events,
+            client: Arc::new(Held::new(&settings.login, client)),
+            settings: settings.clone(),
+        })
     }
 
     /// Checks every topic of the plan.

@@ -13,9 +13,11 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::{RDKafka, RDKafkaType};
 
 use super::super::client::{Flags, classify};
+use super::super::login::Login;
 use super::super::requests::Requests;
 use super::consumer::GroupMembership;
 use super::events::{Deliveries, Events};
+use super::held::Held;
 use super::listen::listen;
 use crate::stream::{Stage, StreamError};
 
@@ -27,7 +29,7 @@ use crate::stream::{Stage, StreamError};
 pub(in crate::edge::kafka) struct TransactionalProducer<C: Deliveries + 'static> {
     /// Dropped first: its thread uses the client's queue.
     _events: Events,
-    client: Client<C>,
+    client: Held<Client<C>>,
     /// Dropped last: the client's threads write to it.
     requests: Arc<Requests>,
 }
@@ -39,6 +41,7 @@ impl<C: Deliveries + 'static> TransactionalProducer<C> {
         config: &ClientConfig,
         context: C,
         requests: Arc<Requests>,
+        login: &Login,
     ) -> KafkaResult<Self> {
         let events = rd::RD_KAFKA_EVENT_DR
             | rd::RD_KAFKA_EVENT_ERROR
@@ -51,6 +54,7 @@ impl<C: Deliveries + 'static> TransactionalProducer<C> {
             listen(&native, &requests);
         }
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
+        let client = Held::new(login, client);
         Ok(Self { _events: Events::serve(&client), client, requests })
     }
 

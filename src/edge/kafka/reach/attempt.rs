@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::metadata::Metadata;
 
 use super::{NoBroker, Waiting, is_lasting, only_elsewhere};
 use crate::edge::kafka::client::ClientSettings;
 use crate::edge::kafka::kind::Kind;
-use crate::edge::kafka::listener::{Heard, Listener};
+use crate::edge::kafka::listener::{AskingClient, Heard, Listener};
 use crate::edge::kafka::reason::{Reason, harmless};
 use crate::stream::PATIENCE;
 
@@ -55,7 +55,7 @@ pub(super) struct Attempt<'a> {
     servers: &'a str,
     advertised: Option<&'a str>,
     heard: Heard,
-    client: BaseConsumer<Listener>,
+    client: AskingClient,
 }
 
 impl<'a> Attempt<'a> {
@@ -80,7 +80,7 @@ impl<'a> Attempt<'a> {
             config.set(*key, *value);
         }
         let heard = Heard::default();
-        let client = Listener::new(&heard).reader(&config);
+        let client = Listener::new(&heard, &settings.login).reader(&config);
         let client = client.map_err(|error| NoBroker::Settings(harmless(&error.to_string())))?;
         Ok(Self { settings, servers, advertised, heard, client })
     }

@@ -18,6 +18,7 @@ use self::attempt::Attempt;
 use super::client::ClientSettings;
 use super::kind::Kind;
 use super::listener::Heard;
+use super::login::TokenFault;
 use super::reason::harmless;
 use crate::stream::Stop;
 
@@ -59,6 +60,8 @@ pub enum NoBroker {
     Settings(String),
     #[error("{0}")]
     Silent(Box<Silence>),
+    #[error("{0}")]
+    Token(Box<TokenFault>),
     #[error("stopped while waiting for kafka")]
     Stopped,
 }
@@ -91,6 +94,7 @@ impl NoBroker {
         match self {
             Self::Settings(_) => true,
             Self::Silent(silence) => silence.kind.is_some_and(|it| is_lasting(it, silence.is_advertised)),
+            Self::Token(fault) => fault.is_lasting,
             Self::Stopped => false,
         }
     }
@@ -107,6 +111,7 @@ impl NoBroker {
                 (Some(kind), _) => kind.hint(),
                 (None, _) => "check that the broker runs and `kafka.bootstrap` names it",
             },
+            Self::Token(fault) => fault.hint,
             Self::Stopped => "start it again",
         }
     }
@@ -128,6 +133,7 @@ impl ClientSettings {
             return Ok(());
         }
         let begun = Instant::now();
+        self.login.await_token(self, begun)?;
         let metadata = Attempt::new(self, &self.bootstrap, None)?.run(begun)?;
         if let Some(advertised) = only_elsewhere(&self.bootstrap, &addresses(&metadata)) {
             Attempt::new(self, &advertised, Some(&advertised))?.run(begun)?;
@@ -138,7 +144,7 @@ impl ClientSettings {
         Ok(())
     }
 
-    fn tell(&self, waiting: Option<&Waiting>) {
+    pub(super) fn tell(&self, waiting: Option<&Waiting>) {
         self.reach.on_wait.iter().for_each(|tell| tell(waiting));
     }
 }

@@ -13,12 +13,16 @@ use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
 use super::client::{ClientSettings, log_line};
+use super::ffi::Held;
 use super::listener::Heard;
 use super::reach::NoBroker;
 use crate::model::Clock;
 use crate::stream::{PATIENCE, Stop};
 
 pub use generator::{Generator, SampleEvent, Shape};
+
+/// While events are produced without a pause: reports each time after so many.
+const TELL: u64 = 64;
 
 /// Why samples could not be produced.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,14 +49,15 @@ pub struct Run {
     pub count: Option<u64>,
 }
 
-/// Produces events until `run.count` is reached, `stop` is requested or an error occurs. Returns the number
-/// of events that the broker acknowledged.
+/// Produces events until `run.count` is reached, `stop` is requested or an error occurs. Reports and
+/// returns the number of events that the broker acknowledged.
 pub fn produce(
     settings: &ClientSettings,
     run: &Run,
     mut events: Generator,
     clock: &dyn Clock,
     stop: &Stop,
+    report: &mut dyn FnMut(u64),
 ) -> Result<u64, SampleError> {
     match settings.await_broker() {
         Err(NoBroker::Stopped) => return Ok(0),
@@ -64,6 +69,7 @@ pub fn produce(
     config.set("topic.metadata.propagation.max.ms", "5000");
     let producer = ThreadedProducer::from_config_and_context(&config, Acknowledgements::new(settings))
         .map_err(|error| SampleError::Client(error.to_string()))?;
+    let producer = Held::new(&settings.login, producer);
     let deliveries = producer.context();
     let since = Instant::now();
     let mut sent = 0;
@@ -75,7 +81,11 @@ pub fn produce(
             send(&producer, &run.topic, &events.next(clock.now()), stop)
                 .map_err(|error| not_taken(settings, &run.topic, &error))?;
             sent += 1;
+            if sent % TELL == 0 {
+                report(deliveries.delivered.load(Ordering::Relaxed));
+            }
         } else {
+            report(deliveries.delivered.load(Ordering::Relaxed));
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -7,14 +7,14 @@ mod many;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ClientSettings;
 use super::ffi::MessageHeaders;
-use super::listener::{Listener, serve};
+use super::listener::{AskingClient, serve};
 use super::reach::NoBroker;
 use crate::envelope::frame::EventHeader;
 use crate::model::Millis;
@@ -96,7 +96,7 @@ pub enum ScanError {
 
 /// A reader of one topic.
 pub struct Scan {
-    consumer: BaseConsumer<Listener>,
+    consumer: AskingClient,
     settings: ClientSettings,
     topic: String,
     range: Range,
@@ -216,7 +216,7 @@ impl Scan {
 }
 
 /// A consumer that joins no group. librdkafka requires a group name anyway.
-fn consumer(settings: &ClientSettings, range: Range) -> Result<BaseConsumer<Listener>, ScanError> {
+fn consumer(settings: &ClientSettings, range: Range) -> Result<AskingClient, ScanError> {
     let mut config = settings.base();
     for (key, value) in [
         ("group.id", "hourseal.scan"),
