@@ -269,7 +269,7 @@ codes! {
     OTHER_LIBRARY = "HS2006";
     /// The token of SASL/OAUTHBEARER could not be renewed. The worker tries again, at least each 8 s.
     /// Action: read the reason in the line: the token file, or the identity provider and its address.
-    KAFKA_TOKEN = "HS2050";
+    KAFKA_TOKEN = "HS2007";
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ def test_a_worker_seals_on_over_many_short_tokens(world, asked, provider):
     first = len(provider.issued)
     wait_until(lambda: len(provider.issued) >= first + 3, 60, "three more tokens", alive=worker)
     seal(world)
-    assert "HS2050" not in worker.text() and SECRET not in worker.text() and "eyJ" not in worker.text()
+    assert "HS2007" not in worker.text() and SECRET not in worker.text() and "eyJ" not in worker.text()
     assert worker.is_ready()
     # A reader and a command for topics get theirs, too.
     assert len(world.cli_json("open", "--from-beginning")) == 2_000
@@ -98,7 +98,7 @@ def test_without_a_new_token_the_worker_says_why_and_recovers(world, asked, prov
     worker = world.worker(settings=asked())
     seal(world)
     provider.outage = (503, {"error": "temporarily_unavailable"})
-    wait_until(lambda: "HS2050" in worker.text(), 30, "the failure is logged", alive=worker)
+    wait_until(lambda: "HS2007" in worker.text(), 30, "the failure is logged", alive=worker)
     why = "temporarily_unavailable"
     wait_until(lambda: why in (worker.why_not_ready() or ""), 90, "/readyz says why", alive=worker)
     provider.outage = None
@@ -124,7 +124,7 @@ def test_a_token_file_is_read_again_before_the_token_expires(world, broker, tmp_
         renew(10)
         time.sleep(7)
     seal(world)
-    assert worker.is_ready() and "HS2050" not in worker.text(), worker.tail()
+    assert worker.is_ready() and "HS2007" not in worker.text(), worker.tail()
     # Nobody renews it now: the worker says which file.
     wait_until(lambda: str(file) in (worker.why_not_ready() or ""), 60, "/readyz names the file", alive=worker)
     assert "it expired at 20" in worker.why_not_ready()
