@@ -196,9 +196,9 @@ fn draft_name(path: &Path) -> PathBuf {
     path.with_extension(format!("{DRAFT}{}", hex::encode(random)))
 }
 
-/// Removes what processes that were killed left behind in this folder: drafts that are older than an hour. Those
-/// of one file only if `of` names it. A draft may be a second name of a published file, whose bytes must stay.
-/// Any other one is overwritten.
+/// Removes the drafts of this folder that are older than an hour: killed processes left them. If `of` names a
+/// file, removes only its drafts. A draft may be a second name of a published file, whose bytes must stay. Any
+/// other one is overwritten.
 pub(super) fn sweep_drafts(folder: &Path, of: Option<&Path>) -> Result<(), PrivateError> {
     let io_error = |error| PrivateError::io(folder, error);
     for entry in fs::read_dir(folder).map_err(io_error)? {

@@ -23,8 +23,6 @@ use crate::stream::{ErrorClass, NextOffset, Outgoing, Sink, Stage, Stop, StreamE
 const ANSWER: Duration = Duration::from_secs(30);
 /// Longest time that the lane waits for such a call to return.
 const GIVE_UP: Duration = Duration::from_secs(35);
-/// The error of a producer that may not use its transactional id.
-const NOT_AUTHORIZED: &str = "TRANSACTIONAL_ID_AUTHORIZATION_FAILED";
 /// The error of a record that is sent in a transaction which must be aborted.
 const MUST_ABORT: &str = "_STATE";
 /// Interval at which a new producer, while it waits for the coordinator, checks for the stop.
@@ -121,7 +119,7 @@ impl KafkaSink {
             })
         });
         let topics = topics.collect::<Result<_, _>>()?;
-        init(&producer, stop).map_err(|error| named(error, identity))?;
+        init(&producer, stop)?;
         if !producer.requests().are_reported() {
             let name = "librdkafka does not report its requests".to_owned();
             return Err(StreamError { stage: Stage::Init, class: ErrorClass::Fatal, name });
@@ -177,18 +175,6 @@ fn partitions(placements: &[Placement]) -> Vec<i32> {
 }
 
 /// Waits for the transaction coordinator, in short steps so that the stop can end the wait.
-/// Says which right is missing. librdkafka's name does not say for which id.
-fn named(error: StreamError, identity: &LaneIdentity) -> StreamError {
-    match error.name.as_str() {
-        NOT_AUTHORIZED => {
-            let name =
-                format!("the right WRITE is denied for transactional id `{}`", identity.transactional_id());
-            StreamError { name, ..error }
-        }
-        _ => error,
-    }
-}
-
 fn init(producer: &TransactionalProducer<SinkContext>, stop: &Stop) -> Result<(), StreamError> {
     let until = Instant::now() + ANSWER;
     loop {

@@ -31,7 +31,8 @@ impl RootKey {
             private::make_folder(private::parent(path)).map_err(refused_at_start)?;
             private::sweep_drafts(private::parent(path), Some(path)).map_err(refused_at_start)?;
             if private::publish(path, &Self::generate().line()).map_err(refused_at_start)? {
-                let (file, hint) = (path.display(), "back it up: without it, no key can be opened");
+                let (file, hint) =
+                    (path.display(), "without it, no key can be opened; do not copy it (SECURITY.md, A2)");
                 info!(codes::ROOT_KEY_CREATED, %file, hint, "root key created");
             }
         }

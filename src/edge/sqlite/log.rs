@@ -16,7 +16,8 @@ const HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 /// Offset of the page size in the header: 4 bytes, big-endian.
 const PAGE_SIZE: usize = 8;
-/// Offsets of the two salts, in the header and in each frame: 8 bytes. SQLite uses a frame only if they agree.
+/// Offsets of the two salts, in the header and in each frame: 8 bytes. SQLite uses a frame only if they
+/// agree.
 const SALTS: usize = 16;
 const FRAME_SALTS: usize = 8;
 
@@ -27,8 +28,8 @@ pub(super) fn log_of(store: &Path) -> PathBuf {
     log.into()
 }
 
-/// Moves every page of the log into the store, and overwrites with zeros what the log held. Afterwards it has a
-/// copy of the first page, which holds no key.
+/// Moves every page of the log into the store, and overwrites with zeros what the log held. Afterwards it has
+/// a copy of the first page, which holds no key.
 ///
 /// SQLite never reads the overwritten bytes: a write after the checkpoint starts the log again from its
 /// beginning, with new salts, and the frames behind it have the old ones. So it may end at any point.

