@@ -97,7 +97,7 @@ fn overwrite_rest(path: &Path) -> io::Result<()> {
     // Closing this file drops no lock: SQLite locks the store and its `-shm` file, not the log.
     let log = OpenOptions::new().read(true).write(true).open(path)?;
     let (used, length) = (used(&log)?, log.metadata()?.len());
-    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut at = used;
     while at < length {
         let size = usize::try_from(length - at).unwrap_or(ZEROS.len()).min(ZEROS.len());

@@ -12,8 +12,8 @@ from papers.commands import NOT_RUN, OUTPUT, RUNS_ON, Block, Running, blocks, ru
 
 # Blocks in these languages are read, not run.
 READ = {"text", "toml", "json"}
-# The only reasons not to run a block.
-REASONS = ("it needs a container engine",)
+# The only reasons not to run a block. Of `tests/run`, the walk itself is a part.
+REASONS = ("it needs a container engine", "it is this run")
 
 
 class Walk:
