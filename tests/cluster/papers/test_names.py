@@ -10,8 +10,8 @@ from secured_kafka import authority
 from world import RELEASE, ROOT
 
 PAPERS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Files that an example names: what a test puts in their place.
-PASSWORD, CERTIFICATES = "/run/secrets/kafka-password", "/etc/ssl/certs/kafka-ca.pem"
+# Files that an example names.
+SECRET, CERTIFICATES = re.compile(r"(/var)?/run/secrets/[\w/-]+"), "/etc/ssl/certs/kafka-ca.pem"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def unknown(text: str, settings: dict[str, set[str]]) -> list[str]:
     codes = set(re.findall(r"HS\d{4}", text)) - set(re.findall(r"HS\d{4}", (ROOT / "src/telemetry/codes.rs").read_text()))
     # A declaration has a help text, or the name of one.
     declared = set(re.findall(r'"([a-z_]+)",\s*(?:"[A-Z0-9]|help\b)', source))
-    metrics = set(re.findall(r"\bhourseal_([a-z_]+)\b", text)) - declared
+    metrics = set(re.findall(r"\bhourseal_([a-z_]*[a-z])\b", text)) - declared
     named = re.findall(r"`([a-z]+)\.([a-z_]+)(?:`| =)", text)
     keys = [f"{section}.{key}" for section, key in named if settings.get(section) and key not in settings[section]]
     return sorted(codes) + sorted(metrics) + sorted(keys)
@@ -50,11 +50,12 @@ def test_the_examples_of_settings_are_accepted(tmp_path):
     assert len(examples) >= 3
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "password").chmod(0o600)
-    there = {PASSWORD: str(tmp_path / "password"), CERTIFICATES: str(authority(tmp_path, "ca"))}
+    authorities = str(authority(tmp_path, "ca"))
     (tmp_path / "here").mkdir()
     for number, example in enumerate(examples):
         file = tmp_path / f"{number}.toml"
-        file.write_text(example.on(there).text)
+        text = SECRET.sub(str(tmp_path / "password"), example.text)
+        file.write_text(text.replace(CERTIFICATES, authorities))
         check = example.on({example.text: f"hourseal config check --config {file}"})
         done = run(check, tmp_path / "here", {})
         assert done.code == 0, f"{example}: {done.stderr}"

@@ -179,8 +179,8 @@ def test_run_says_it_and_the_check_reads_the_files_without_asking(world, asked, 
     wrong.write_text("wrong-5f3a")
     worker = world.worker("w0", ready=False, settings=asked(client_secret_file=wrong))
     assert worker.wait(LONG) == CONFIGURATION
-    told = [line for line in worker.text().splitlines() if line.startswith("error:")]
-    assert "refuses the client: invalid_client" in told[0], worker.tail()
+    (told,) = [line for line in worker.text().splitlines() if "HS1006" in line]
+    assert "refuses the client: invalid_client" in told, worker.tail()
     asked_before = provider.refused
     exit_code, _, said = complaint(world, ("config", "check"), asked(ca_file="/nowhere/ca"))
     assert exit_code == CONFIGURATION and "/nowhere/ca" in said, said
