@@ -197,8 +197,8 @@ fn draft_name(path: &Path) -> PathBuf {
 }
 
 /// Removes the drafts of this folder that are older than an hour: killed processes left them. If `of` names a
-/// file, removes only its drafts. A draft may be a second name of a published file, whose bytes must stay. Any
-/// other one is overwritten.
+/// file, removes only its drafts. A draft may be a second name of a published file, whose bytes must stay.
+/// Any other one is overwritten.
 pub(super) fn sweep_drafts(folder: &Path, of: Option<&Path>) -> Result<(), PrivateError> {
     let io_error = |error| PrivateError::io(folder, error);
     for entry in fs::read_dir(folder).map_err(io_error)? {

@@ -151,7 +151,7 @@ codes! {
     /// Action: check the key store.
     FAILSAFE_WAITS = "HS1312";
     /// A root key was generated.
-    /// Action: protect it. Without it, no key of the vault can be opened. A copy outlives the end of keys (SECURITY.md, A2).
+    /// Action: protect it. Without it, no key of the vault can be opened. Do not copy it (SECURITY.md, A2).
     ROOT_KEY_CREATED = "HS1313";
     /// A vault was created.
     VAULT_CREATED = "HS1314";

@@ -49,8 +49,8 @@ impl Db {
         on_thread(&self.writer, |connection| in_transaction(connection, job)).await
     }
 
-    /// As [`Db::write`]. Then it wipes the write-ahead log, so that no overwritten byte stays in any file, nor
-    /// in a block below it.
+    /// As [`Db::write`]. Then it wipes the write-ahead log, so that no overwritten byte stays in any file,
+    /// nor in a block below it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] also when the transaction is durable but a reader pins the log. A retry

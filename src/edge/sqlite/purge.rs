@@ -10,8 +10,8 @@ use super::schema::{STEPS, known, version};
 use crate::edge::private;
 use crate::keys::{SchemaMismatch, StoreError};
 
-/// Wipes the write-ahead log, as each erasure does, and verifies that no erased key has its bytes. Freed bytes
-/// are already zeros: every connection verifies `secure_delete`.
+/// Wipes the write-ahead log, as each erasure does, and verifies that no erased key has its bytes. Freed
+/// bytes are already zeros: every connection verifies `secure_delete`.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] if a reader pins the log.

@@ -16,7 +16,6 @@ EXCUSES = {
     "HS1205": (f"{CLUSTER}/alerts/faults.py", "a broker that refuses records"),
     "HS1303": (f"{CLUSTER}/seal/test_outages.py", "a store that is away"),
     "HS1304": (f"{CLUSTER}/seal/test_outages.py", "a store that is back"),
-    "HS1307": (f"{CLUSTER}/seal/test_outages.py", "a broker that stops for longer than the lease"),
     "HS1308": (f"{CLUSTER}/seal/test_outages.py", "the same broker, which continues"),
     "HS1310": ("tests/it/premint.rs", "a store that is away before the hour begins"),
     "HS1311": (f"{CLUSTER}/alerts/faults.py", "an hour that nobody has forgotten for a week"),
