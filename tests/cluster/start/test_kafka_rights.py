@@ -7,6 +7,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from guarded_kafka import SECRET, GuardedKafka, allow, await_obeyed, settings
+from world import LONG
 
 
 @pytest.fixture
@@ -32,6 +33,7 @@ def test_a_denied_right_ends_with_exit_78_and_names_the_topics(guarded, make_wor
     assert SECRET not in said and SECRET not in (world.folder / "cli.log").read_text()
 
 
+@pytest.mark.skipif(not LONG, reason="half a minute; start/test_wrong_setups has its line")
 def test_a_missing_right_on_the_transactional_id_is_named_with_the_id(guarded, make_world, tmp_path):
     """As soon as the right is there, the same process seals."""
     password = tmp_path / "password"

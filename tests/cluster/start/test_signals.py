@@ -6,9 +6,10 @@ import signal
 import socket
 import subprocess
 
+import pytest
 from children import Child, wait_until
 from oracle.events import job_events
-from world import RELEASE, Feeder, seeded
+from world import LONG, RELEASE, Feeder, seeded
 
 READ, REFUSED = "HS1011", "HS1012"
 ENDS = [signal.SIGHUP, signal.SIGTERM, signal.SIGINT]
@@ -190,6 +191,7 @@ def test_a_signal_ends_the_wait_for_a_receipt_and_the_command_stays_sent(kafka, 
     wait_until(lambda: len(world.receipt_bodies()) == len(ENDS), 60, "all are executed", alive=worker)
 
 
+@pytest.mark.skipif(not LONG, reason="half a minute: of the long tier")
 def test_a_signal_ends_a_reclaim_that_waits_and_nothing_is_deleted(own_kafka, make_world):
     world = make_world(own_kafka)
     world.worker().stop()
